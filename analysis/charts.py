@@ -1,0 +1,316 @@
+"""Interactive charts of the report, as plotly figures in plain data (what plotly.js reads)."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from . import kpis, steps
+from .results import Results
+from .views import COLOURS, balance, connectors, hub_supply, resolution_s
+
+SHADES = {kpis.ISLANDED: ("islanded", "rgba(86,180,233,0.20)"), kpis.DEAD: ("no supply", "rgba(213,94,0,0.30)")}
+
+_TITLE_PX, _LEGEND_PX = 38, 48  # room above a panel
+_MARGIN = {"l": 64, "r": 16, "t": 4, "b": 48}
+_MOST_SHADES = 200
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    height_px: float
+    head_px: float
+    axis: dict[str, Any]
+
+
+class Figure:
+    """Panels below each other over one time axis.
+
+    Parameters
+    ----------
+    results : Results
+        The run the axis belongs to.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self._start = np.datetime64(results.start.tz_localize(None), "ms")
+        self._end_s = results.end_s
+        self._panels: list[_Panel] = []
+        self._data: list[dict[str, Any]] = []
+        self._shades: list[tuple[float, float, str]] = []
+
+    def panel(self, title: str, height_px: float, legend: bool = False, **axis: Any) -> str:
+        """Add a panel below the last, with the figure's legend on top or not; returns the y axis for its traces."""
+        head_px = _TITLE_PX + (_LEGEND_PX if legend else 0)
+        self._panels.append(_Panel(title, height_px, head_px, axis))
+        return "y" if len(self._panels) == 1 else f"y{len(self._panels)}"
+
+    def __bool__(self) -> bool:
+        return bool(self._panels)
+
+    def shade(self, begin_s: float, end_s: float, colour: str) -> None:
+        """Shade a period [s] in all panels."""
+        self._shades.append((begin_s, end_s, colour))
+
+    def trace(self, **fields: Any) -> None:
+        """Add a trace as it stands."""
+        self._data.append(fields)
+
+    def held(self, y_axis: str, t_s: np.ndarray, y: np.ndarray, step_s: float | None, **fields: Any) -> None:
+        """Add a step-held line from `t_s` on, up to the end of the run; `step_s` if the times are equidistant."""
+        if len(t_s) == 0:
+            return
+        line = {"shape": "hv", **fields.pop("line", {})}
+        self.trace(
+            type="scatter",
+            mode="lines",
+            yaxis=y_axis,
+            y=packed(np.append(y, y[-1])),
+            line=line,
+            **self.times(np.append(t_s, self._end_s), step_s),
+            **fields,
+        )
+
+    def instants(self, t_s: np.ndarray) -> list[str]:
+        """Local clock at times [s], at the offset of the start."""
+        instants = self._start + np.round(np.asarray(t_s) * 1e3).astype("timedelta64[ms]")
+        whole = not np.any(instants.astype("i8") % 1000)
+        return np.datetime_as_string(instants, unit="s" if whole else "ms").tolist()
+
+    def times(self, t_s: np.ndarray, step_s: float | None) -> dict[str, Any]:
+        """The x values of a trace."""
+        if step_s is None:
+            return {"x": self.instants(t_s)}
+        return {"x0": self.instants(t_s[:1])[0], "dx": step_s * 1e3}
+
+    def legend_only(self, name: str, colour: str) -> None:
+        """Add an entry to the legend that stands for a shade."""
+        marker = {"symbol": "square", "size": 12, "color": colour}
+        self.trace(type="scatter", mode="markers", name=name, x=[None], y=[None], marker=marker, hoverinfo="skip")
+
+    def plotly(self) -> dict[str, Any]:
+        """The figure: data and layout; colours that depend on the theme are left to the page."""
+        total = sum(panel.height_px + panel.head_px for panel in self._panels)
+        layout: dict[str, Any] = {
+            "height": total + _MARGIN["t"] + _MARGIN["b"],
+            "margin": _MARGIN,
+            "hovermode": "x unified",
+            "dragmode": "zoom",
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "y": 1 - _TITLE_PX / total,
+                "yanchor": "top",
+                "traceorder": "normal",
+            },
+            "xaxis": {
+                "type": "date",
+                "range": self.instants(np.array([0.0, max(self._end_s, 1.0)])),
+                "anchor": "free",
+                "position": 0,
+                "showspikes": True,
+                "spikemode": "across",
+                "spikesnap": "cursor",
+                "spikethickness": 1,
+                "spikedash": "dot",
+            },
+            "annotations": [],
+            "shapes": [],
+        }
+        top = total
+        for number, panel in enumerate(self._panels, 1):
+            y_axis = "y" if number == 1 else f"y{number}"
+            title = {"text": panel.title, "x": 0, "y": (top - 10) / total, "xanchor": "left", "yanchor": "top"}
+            layout["annotations"].append(title | {"xref": "paper", "yref": "paper", "showarrow": False})
+            colour_bar = {"y": (top - 10) / total, "yanchor": "top", "x": 1, "xanchor": "right"}
+            for trace in self._data:
+                if trace["type"] == "heatmap" and trace["yaxis"] == y_axis:
+                    trace["colorbar"] |= colour_bar
+            top -= panel.head_px
+            domain = [(top - panel.height_px) / total, top / total]
+            layout[y_axis.replace("y", "yaxis")] = {
+                "domain": domain,
+                "anchor": "x",
+                "zeroline": False,
+                "ticks": "",
+                **panel.axis,
+            }
+            for begin_s, end_s, colour in self._shades:
+                x0, x1 = self.instants(np.array([begin_s, end_s]))
+                area = {"type": "rect", "x0": x0, "x1": x1, "yref": f"{y_axis} domain", "y0": 0, "y1": 1}
+                layout["shapes"].append(area | {"fillcolor": colour, "line": {"width": 0}, "layer": "below"})
+            top -= panel.height_px
+        return {"data": self._data, "layout": layout}
+
+
+def packed(values: np.ndarray) -> dict[str, str]:
+    """An array, shape (m,) or (n, m), in plotly's binary form; single precision is ample for a picture."""
+    raw = np.ascontiguousarray(values, dtype="<f4")
+    array = {"dtype": "f4", "bdata": base64.b64encode(raw.tobytes()).decode()}
+    return array if raw.ndim == 1 else array | {"shape": ", ".join(map(str, raw.shape))}
+
+
+def hub_figure(results: Results, hub: str, most: int = 1500, most_cells: int = 1500) -> dict[str, Any]:
+    """A hub over time: power balance, state of charge, connectors, voltage; periods off the grid shaded.
+
+    Parameters
+    ----------
+    results : Results
+        The run.
+    hub : str
+        Name of the hub.
+    most, most_cells : int
+        Most points in time of lines and of the map of connectors; beyond, means over round intervals are shown.
+
+    Returns
+    -------
+    dict
+        plotly figure: data and layout.
+    """
+    figure = Figure(results)
+    _balance(figure, results, hub, most)
+    if results.has(f"{hub}/bess/soc"):
+        axis = figure.panel("<b>Battery</b>  state of charge [%]", 110, range=[0, 100], tickvals=[0, 25, 50, 75, 100])
+        _line(figure, results, f"{hub}/bess/soc", axis, COLOURS["bess"], "%{y:.1f} %", most, factor=100.0)
+    cells = connectors(results, hub, most_cells)
+    if cells is not None:
+        _connectors(figure, *cells)
+    if results.has(f"{hub}/network/v_pu"):
+        axis = figure.panel("<b>Voltage</b>  hub bus [pu]", 110)
+        _line(figure, results, f"{hub}/network/v_pu", axis, COLOURS["grid"], "%{y:.4f} pu", most)
+    _shades(figure, results, hub)
+    return figure.plotly()
+
+
+def network_figure(results: Results, most: int = 1500) -> dict[str, Any] | None:
+    """The feeder over time: voltages, loadings, losses; None if the run has no network."""
+    figure = Figure(results)
+
+    def lines(title: str, unit: str, hover: str, signals: tuple[tuple[str, str, str], ...]) -> None:
+        found = [signal for signal in signals if results.has(f"network/grid/{signal[0]}")]
+        if not found:
+            return
+        names = ", ".join(f'<span style="color:{colour}">{name}</span>' for _, name, colour in found)
+        axis = figure.panel(f"<b>{title}</b>  {names} [{unit}]", 130)
+        for attribute, name, colour in found:
+            _line(figure, results, f"network/grid/{attribute}", axis, colour, hover, most, name=name)
+
+    low, high = COLOURS["dg"], COLOURS["grid"]
+    volts = (("v_max_pu", "highest", high), ("v_min_pu", "lowest of all buses", low))
+    loads = (("line_loading_percent", "lines", high), ("trafo_loading_percent", "transformers", low))
+    lines("Voltage", "pu", "%{y:.4f} pu", volts)
+    lines("Highest loading", "%", "%{y:.1f} %", loads)
+    lines("Losses", "kW", "%{y:.3f} kW", (("losses_kw", "of the feeder", COLOURS["load"]),))
+    return figure.plotly() if figure else None
+
+
+def _balance(figure: Figure, results: Results, hub: str, most: int) -> None:
+    t_s, areas, step_s = balance(results, hub, most)
+    note = "" if step_s is None else f", means over {duration(step_s)}"
+    axis = figure.panel(f"<b>Power</b>  sources above, uses below [kW]{note}", 300, legend=True, zeroline=True)
+    for area in areas:
+        sign = 1 if area.source else -1
+        figure.held(
+            axis,
+            t_s,
+            sign * area.p_kw,
+            step_s,
+            name=escape(area.name),
+            stackgroup="sources" if area.source else "uses",
+            line={"width": 0, "color": COLOURS[area.device]},
+            fillcolor=COLOURS[area.device] if area.source else _faded(COLOURS[area.device]),
+            hovertemplate="%{y:.1f} kW",
+        )
+
+
+def _faded(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.72)"
+
+
+def _line(
+    figure: Figure,
+    results: Results,
+    path: str,
+    axis: str,
+    colour: str,
+    hover: str,
+    most: int,
+    *,
+    factor: float = 1.0,
+    name: str = "",
+) -> None:
+    """A signal; if it changes too often, its mean within the band of its extremes. Of an array, the greatest value."""
+    t_s, values = results.arrays(path)
+    values = np.asarray(values, dtype=float) if values.ndim == 1 else np.fmax.reduce(values, axis=1)
+    if path.endswith("_pu"):  # a dead bus has no voltage
+        values = np.where(values > 0, values, np.nan)
+    values = values * factor
+    fields = {"name": name or path.rsplit("/", 1)[1], "hovertemplate": hover, "showlegend": False}
+    if len(t_s) <= most:
+        figure.held(axis, t_s, values, None, line={"color": colour, "width": 1.6}, **fields)
+        return
+    step_s = resolution_s(results.end_s, most)
+    edges = steps.edges(results.end_s, step_s)
+    low, high = steps.extremes(t_s, values, edges, results.end_s)
+    band = {"showlegend": False, "hoverinfo": "skip", "line": {"width": 0, "color": colour}}
+    figure.held(axis, edges[:-1], low, step_s, **band)
+    figure.held(
+        axis, edges[:-1], high, step_s, fill="tonexty", fillcolor=_faded(colour).replace("0.72", "0.25"), **band
+    )
+    mean = steps.mean(t_s, values, edges, results.end_s)
+    figure.held(axis, edges[:-1], mean, step_s, line={"color": colour, "width": 1.4}, **fields)
+
+
+def _connectors(figure: Figure, t_s: np.ndarray, p_kw: np.ndarray, step_s: float) -> None:
+    n = len(p_kw)
+    axis = figure.panel(
+        f"<b>Connectors</b>  power of plugged-in EVs [kW], means over {duration(step_s)}",
+        float(np.clip(n * 16, 70, 460)),
+        range=[n - 0.5, -0.5],
+        dtick=max(1, round(n / 12)),
+        showgrid=False,
+    )
+    both = bool(np.nanmin(p_kw, initial=0.0) < -1e-6)
+    high = float(np.nanmax(np.abs(p_kw), initial=0.0)) or 1.0
+    figure.trace(
+        type="heatmap",
+        z=packed(p_kw),
+        yaxis=axis,
+        # a cell is centred on its x: move it to where its interval begins
+        **figure.times(t_s + step_s / 2, step_s),
+        y0=0,
+        dy=1,
+        zmin=-high if both else 0.0,
+        zmax=high,
+        ygap=1 if n <= 80 else 0,
+        meta="both" if both else "power",
+        hovertemplate="connector %{y}: %{z:.2f} kW<extra></extra>",
+        colorbar={"orientation": "h", "thickness": 8, "len": 180, "lenmode": "pixels", "nticks": 5, "ypad": 0},
+    )
+
+
+def _shades(figure: Figure, results: Results, hub: str) -> None:
+    t_s, state = hub_supply(results, hub)
+    for code, (name, colour) in SHADES.items():
+        begin_s, end_s = steps.episodes(t_s, state == code, results.end_s)
+        longest = np.argsort(begin_s - end_s, kind="stable")[:_MOST_SHADES]
+        for i in np.sort(longest):
+            figure.shade(float(begin_s[i]), float(end_s[i]), colour)
+        if len(begin_s):
+            figure.legend_only(name, colour)
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people, such as 90 s, 15 min, 2 h 30 min, 31 d."""
+    whole, parts = round(seconds), []
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, whole = divmod(whole, size)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2]) or f"{seconds:g} s"

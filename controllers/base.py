@@ -1,0 +1,262 @@
+"""The contract between a controller and the hub it runs: what it sees, what it answers.
+
+A controller sees measurements, sessions, prices and the plates of the devices, never the plant itself. It answers with
+set points. Signs: sources are positive when they feed the hub bus (``bess_kw > 0`` discharges), connectors are positive
+when they charge.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+
+class Parameters(BaseModel):
+    """Parameters of a controller in the scenario file; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The plates of a hub: what does not change during a run.
+
+    Parameters
+    ----------
+    contracted_kw, installed_kw : float
+        Import allowed by the contract, carried by the installation [kW].
+    secondary_kw : float
+        Rating of the secondary source [kW]; 0 when there is none.
+    pv_kw, bess_kw, dg_kw : float
+        Ratings [kW]; 0 when there is none.
+    bess_kwh, bess_soc_min, bess_soc_max : float
+        Nominal energy [kWh] and window of the state of charge.
+    connector_kw : ndarray, shape (n_connectors,)
+        Ratings of the connectors [kW].
+    connector_minimum_kw : ndarray, shape (n_connectors,)
+        Below this a connector pauses [kW]: 6 A on AC, 0 on DC.
+    connector_phases : ndarray, shape (n_connectors,)
+        Number of phases.
+    """
+
+    contracted_kw: float
+    installed_kw: float
+    secondary_kw: float
+    pv_kw: float
+    bess_kw: float
+    dg_kw: float
+    bess_kwh: float
+    bess_soc_min: float
+    bess_soc_max: float
+    connector_kw: np.ndarray
+    connector_minimum_kw: np.ndarray
+    connector_phases: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Connectors:
+    """What is known of the connectors and the EVs at them; every array has the shape (n_connectors,).
+
+    Parameters
+    ----------
+    occupied : ndarray of bool
+        An authenticated EV is plugged in.
+    faulted : ndarray of bool
+        Out of order.
+    session_id : tuple of str or None
+        Name of the session.
+    p_kw : ndarray
+        Charging power [kW], negative when discharging.
+    energy_kwh, requested_kwh : ndarray
+        Delivered so far in this session, asked for [kWh].
+    p_max_kw : ndarray
+        What the EV accepts [kW]; 0 at a free connector.
+    soc : ndarray
+        State of charge where the EV tells it, else NaN.
+    plugged_s, departure_s : ndarray
+        Authentication, and the announced departure [s since the start]; NaN at a free connector.
+    v2g : ndarray of bool
+        The owner agreed to discharge.
+    """
+
+    occupied: np.ndarray
+    faulted: np.ndarray
+    session_id: tuple[str | None, ...]
+    p_kw: np.ndarray
+    energy_kwh: np.ndarray
+    requested_kwh: np.ndarray
+    p_max_kw: np.ndarray
+    soc: np.ndarray
+    plugged_s: np.ndarray
+    departure_s: np.ndarray
+    v2g: np.ndarray
+
+    @property
+    def remaining_kwh(self) -> np.ndarray:
+        """Asked for and not delivered yet [kWh]."""
+        return np.maximum(self.requested_kwh - self.energy_kwh, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Prices now [1/kWh]; see the tariffs section of a scenario."""
+
+    buy: float
+    sell: float
+    dg: float
+    bess: float
+    charging: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """One hub as its controller sees it: measurements, possibly late, and what is plugged in.
+
+    Parameters
+    ----------
+    bus : int
+        0 dead, 1 on the grid, 2 on the secondary source.
+    p_grid_kw, p_secondary_kw, p_load_kw : float
+        Meters [kW]; NaN while a meter fails.
+    i_grid_a : ndarray, shape (3,)
+        Phase currents at the connection [A].
+    p_pv_kw, p_bess_kw, p_dg_kw, p_cp_kw : float
+        Device powers [kW].
+    soc : float
+        State of charge of the stationary battery.
+    fuel_l : float
+        Fuel of the generator [l].
+    v_pu : float
+        Voltage at the hub bus; NaN without a network.
+    age_s : mapping of str to float
+        Age of the last measurement of each device [s].
+    connectors : Connectors
+    prices : Prices
+    """
+
+    bus: int
+    p_grid_kw: float
+    p_secondary_kw: float
+    p_load_kw: float
+    i_grid_a: np.ndarray
+    p_pv_kw: float
+    p_bess_kw: float
+    p_dg_kw: float
+    p_cp_kw: float
+    soc: float
+    fuel_l: float
+    v_pu: float
+    age_s: Mapping[str, float]
+    connectors: Connectors
+    prices: Prices
+
+    @property
+    def islanded(self) -> bool:
+        """The hub runs on its secondary source."""
+        return self.bus == 2
+
+    @property
+    def dead(self) -> bool:
+        """Nothing feeds the hub bus."""
+        return self.bus == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a controller sees at a decision.
+
+    Parameters
+    ----------
+    t_s : float
+        Time since the start [s].
+    time : datetime
+        The same on the clock of the scenario.
+    hubs : mapping of str to Hub
+        The hubs it runs.
+    """
+
+    t_s: float
+    time: datetime
+    hubs: Mapping[str, Hub]
+
+
+@dataclass(frozen=True, slots=True)
+class Setpoints:
+    """What a controller wants of one hub; a value holds until the next decision.
+
+    Parameters
+    ----------
+    connector_kw : ndarray, shape (n_connectors,)
+        Limit of each connector [kW]; negative asks a V2G session to discharge.
+    bess_kw : float
+        Battery, > 0 discharges [kW].
+    pv_limit_kw : float
+        Upper limit of PV [kW].
+    dg_kw : float
+        Generator [kW]; 0 stops it.
+    pv_q_kvar, bess_q_kvar : float
+        Reactive set points, > 0 feeds the hub bus [kvar].
+    connector_q_kvar : ndarray, shape (n_connectors,), optional
+        The same of each connector, for V2G sessions [kvar]; 0 when left out.
+    load_limit_kw : tuple of 4 float
+        Limit of each load class: critical (which obeys none), controllable, shiftable, general [kW].
+    """
+
+    connector_kw: np.ndarray
+    bess_kw: float = 0.0
+    pv_limit_kw: float = float("inf")
+    dg_kw: float = 0.0
+    pv_q_kvar: float = 0.0
+    bess_q_kvar: float = 0.0
+    connector_q_kvar: np.ndarray | None = None
+    load_limit_kw: tuple[float, float, float, float] = (float("inf"),) * 4
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The set points of every hub, and what the controller wants written into the results.
+
+    Parameters
+    ----------
+    setpoints : mapping of str to Setpoints
+        One for each hub of the observation.
+    events : list of (kind, text)
+        Reasons, alarms, fall-backs.
+    """
+
+    setpoints: Mapping[str, Setpoints]
+    events: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Controller(ABC):
+    """A strategy. Subclass it, name its parameters, and implement ``decide``.
+
+    Parameters
+    ----------
+    sites : mapping of str to Site
+        The hubs it runs.
+    parameters : Parameters
+        The controller's own section of the scenario, checked.
+    period_s : float
+        Time between decisions [s].
+    rng : numpy.random.Generator
+        For strategies that draw; nothing else may be random.
+    """
+
+    Parameters: ClassVar[type[Parameters]] = Parameters
+
+    def __init__(self, sites: Mapping[str, Site], parameters: Parameters, period_s: float, rng: np.random.Generator):
+        self.sites = sites
+        self.parameters = parameters
+        self.period_s = period_s
+        self.rng = rng
+
+    @abstractmethod
+    def decide(self, observation: Observation) -> Decision:
+        """Answer an observation with set points for every hub in it."""

@@ -1,0 +1,71 @@
+"""Small rules that several strategies share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Hub, Site
+
+
+def self_consumption_kw(site: Site, hub: Hub) -> float:
+    """Battery power that keeps PV energy in the hub: surplus in, deficit out.
+
+    Parameters
+    ----------
+    site, hub : Site, Hub
+        The hub.
+
+    Returns
+    -------
+    float
+        Set point of the battery, > 0 discharges [kW]; 0 when a meter it needs is silent.
+    """
+    deficit = hub.p_load_kw + hub.p_cp_kw - hub.p_pv_kw - hub.p_dg_kw
+    if not np.isfinite(deficit):
+        return 0.0
+    if deficit < 0.0 and hub.soc >= site.bess_soc_max:
+        return 0.0
+    if deficit > 0.0 and hub.soc <= site.bess_soc_min:
+        return 0.0
+    return float(np.clip(deficit, -site.bess_kw, site.bess_kw))
+
+
+def share_equally(available_kw: float, most_kw: np.ndarray, least_kw: np.ndarray) -> np.ndarray:
+    """Share a power equally; what one cannot use goes on to the others.
+
+    Parameters
+    ----------
+    available_kw : float
+        To be shared [kW].
+    most_kw : ndarray, shape (n,)
+        What each can use [kW]; 0 takes no part.
+    least_kw : ndarray, shape (n,)
+        Below this one gets nothing [kW]; the last ones (by index) pause first, so that the others can run.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Shares [kW]; their sum is ``min(available_kw, sum(most_kw))``, less what minimum powers leave unused.
+    """
+    shares = np.zeros_like(most_kw)
+    members = np.flatnonzero(most_kw > 0.0)
+    available_kw = max(0.0, available_kw)
+    while members.size:
+        level = _water_level(available_kw, most_kw[members])
+        given = np.minimum(most_kw[members], level)
+        if (given >= least_kw[members] - 1e-12).all():
+            shares[members] = given
+            break
+        # one pause may free enough for the rest, so they go one by one
+        members = np.delete(members, np.flatnonzero(given < least_kw[members] - 1e-12)[-1])
+    return shares
+
+
+def _water_level(available_kw: float, most_kw: np.ndarray) -> float:
+    """The equal share at which the sum of ``min(most, share)`` uses up what is available."""
+    if available_kw >= most_kw.sum():
+        return float(most_kw.max())
+    ordered = np.sort(most_kw)
+    below = np.concatenate(([0.0], np.cumsum(ordered)[:-1]))
+    levels = (available_kw - below) / np.arange(ordered.size, 0, -1)
+    return float(levels[np.argmax(levels <= ordered)])

@@ -1,0 +1,566 @@
+"""From a checked scenario to its wiring: files are read, sessions drawn, the sun computed, devices given their parameters.
+
+Everything that can be wrong with a file or a value in it is found here, before anything runs, and told at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any
+from zlib import crc32
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from pydantic import ValidationError
+
+from ..controllers import base
+from ..simulators.adapter import Adapter, Port, Schedule
+from ..simulators.controller import Sessions as KnownSessions
+from ..simulators.models import ats, generator, grid, irradiance, link, load, pv
+from ..simulators.models.network import Network
+from ..simulators.models.network import Parameters as NetworkParameters
+from ..simulators.models.series import Series
+from ..simulators.models.tariffs import NAMES, Tariffs
+from ..simulators.network import WHOLE
+from . import schema
+from .errors import InputError, Problem
+from .loader import LoadedScenario, problems_of
+from .packs import stationary
+from .prices import price_series
+from .readers.series import read_series, read_weather
+from .registry import controller_class
+from .visits import Visits, visits
+from .wiring import (
+    COMMANDS,
+    MEASUREMENTS,
+    OVER_LINK,
+    SIMULATORS,
+    Connection,
+    EntitySpec,
+    Given,
+    Signal,
+    SimulatorSpec,
+    Wiring,
+    connect,
+)
+
+PLACE_IN_RESULTS = {
+    ("ats", "available"): ("grid", "available"),
+    ("arrivals", "session"): ("cp", "session"),
+    ("arrivals", "status"): ("cp", "connector_status"),
+    ("arrivals", "queue"): ("cp", "queue"),
+    ("controller", "connector_limit_kw"): ("cp", "connector_limit_kw"),
+    ("pv", "limit_kw"): ("pv", "p_limit_kw"),
+    ("grid", "secondary_kw"): ("secondary", "p_kw"),
+    ("grid", "secondary_kvar"): ("secondary", "q_kvar"),
+}
+"""Outputs that stand in the result file under another device than the simulator that computes them."""
+
+
+def build(loaded: LoadedScenario) -> Wiring:
+    """Build the plant of a scenario.
+
+    Parameters
+    ----------
+    loaded : LoadedScenario
+        A checked scenario.
+
+    Returns
+    -------
+    Wiring
+
+    Raises
+    ------
+    InputError
+        With every problem in the files the scenario names, and in what they hold.
+    """
+    return _Builder(loaded).wiring()
+
+
+class _Builder:
+    """Collects what a scenario needs, and the problems on the way."""
+
+    def __init__(self, loaded: LoadedScenario):
+        self.loaded = loaded
+        self.scenario = loaded.scenario
+        self.where = str(loaded.path)
+        self.problems: list[Problem] = []
+        self.notes: list[tuple[str, str]] = []
+        start, zone = self.scenario.start, self.scenario.time_zone
+        self.start: datetime = start.astimezone(ZoneInfo(zone)) if zone else start
+        self.until_s = self.scenario.duration
+        self.entities: list[EntitySpec] = []
+        self.devices: dict[str, list[str]] = {}
+        self.visits: dict[str, Visits] = {}
+        self.sites: dict[str, base.Site] = {}
+        self.network: Network | None = None
+
+    # --- the whole ----------------------------------------------------------------------------------------------------
+
+    def wiring(self) -> Wiring:
+        """Everything in order; raises when anything was wrong."""
+        for name, hub in self.scenario.hubs.items():
+            self._hub(name, hub)
+        network = self._network()
+        controllers = self._controllers()
+        if self.problems:
+            raise InputError(self.problems)
+        steps = round(self.until_s / self.scenario.time_step)
+        linked = [name for name, hub in self.scenario.hubs.items() if hub.link is not None]
+        connections = list(connect(self.devices, linked))
+        signals, recorded = self._recorded()
+        used = [sid for sid in SIMULATORS if any(entity.sid == sid for entity in self.entities)]
+        settings: dict[str, dict[str, Any]] = {
+            "network": network,
+            "controller": {"controllers": controllers, "start": self.start, "diagnose": Given("diagnose")},
+            "measurements": {"ports": tuple(f"{d}.{o}" for d, o in MEASUREMENTS if d in OVER_LINK)},
+            "commands": {"ports": tuple(f"{d}.{port}" for _, d, port in COMMANDS)},
+            "recorder": {"ports": tuple(dict.fromkeys(connection.input for connection in recorded))},
+        }
+        return Wiring(
+            steps=steps,
+            time_step_s=self.scenario.time_step,
+            simulators=tuple(SimulatorSpec(sid, SIMULATORS[sid], settings.get(sid, {})) for sid in used),
+            entities=tuple(self.entities),
+            connections=(*connections, *recorded),
+            signals=signals,
+            sessions=tuple(row for name in self.scenario.hubs for row in self._session_rows(name)),
+            hubs=tuple(self.scenario.hubs),
+            notes=tuple(self.notes),
+        )
+
+    def _add(self, sid: str, hub: str, **parameters: Any) -> None:
+        self.entities.append(EntitySpec(sid, _adapter(sid).model, hub, parameters))
+        self.devices.setdefault(hub, []).append(sid)
+
+    @contextmanager
+    def _at(self, key: str) -> Iterator[None]:
+        """Collect what is wrong inside, under a key of the scenario file."""
+        try:
+            yield
+        except InputError as error:
+            self.problems += error.problems
+        except ValueError as error:
+            self.problems.append(Problem(self.where, key, ..., str(error)))
+
+    def _rng_seed(self, hub: str, part: str) -> np.random.SeedSequence:
+        # by name, so that adding a hub or a connector changes no other part's numbers
+        return np.random.SeedSequence(self.scenario.seed, spawn_key=(crc32(hub.encode()), crc32(part.encode())))
+
+    # --- series and events --------------------------------------------------------------------------------------------
+
+    def _series(self, source: schema.Constant | schema.Profile | schema.Csv, key: str, low: float = -math.inf) -> Series:
+        if isinstance(source, schema.Constant):
+            series = Series.constant(source.value)
+        elif isinstance(source, schema.Profile):
+            end_s = None if source.every else max(self.until_s, source.points[-1][0] + 1.0)
+            series = Series.from_points(
+                source.points, end_s, period_s=source.every, resolution_s=source.interpolate
+            )
+        else:
+            path = self.loaded.resolve(source.file, f"{key}.file")
+            read = read_series(
+                path, source.column, self.start, self.until_s, time_zone=source.time_zone, repeat=source.repeat
+            )
+            series = Series(read.t_s, read.values * source.scale, read.end_s, read.repeats)
+        if (series.values < low).any():
+            raise ValueError(f"must be >= {low:g} at all times, got {series.values.min():g}")
+        return series
+
+    def _schedule(self, kind: str, hub: str | None, default: Any, value=lambda what: True, **wanted: Any) -> Schedule:
+        """The events of a kind as a schedule: those of a hub whose fields are as wanted."""
+        intervals = []
+        for event in self.scenario.events:
+            what = event.what
+            if event.kind != kind or (hub is not None and what.hub != hub):
+                continue
+            if all(getattr(what, field) == wish for field, wish in wanted.items()):
+                intervals.append((event.at, math.inf if what.until is None else what.until, value(what)))
+        return Schedule(intervals, default)
+
+    # --- hubs ---------------------------------------------------------------------------------------------------------
+
+    def _hub(self, name: str, hub: schema.Hub) -> None:
+        key = f"hubs.{name}"
+        telemetry_s = self._telemetry_s(name, hub)
+        seen: dict[str, Visits] = {}
+        if hub.connectors is not None:
+            with self._at(f"{key}.sessions"):
+                faults = [
+                    (event.what.connector - 1, event.at, math.inf if event.what.until is None else event.what.until)
+                    for event in self.scenario.events
+                    if event.kind == "connector_fault" and event.what.hub == name
+                ]
+                seed = self._rng_seed(name, "sessions")
+                seen[name] = visits(self.loaded, name, hub, self.start, faults, seed)
+                self.notes += [(f"{name}.sessions", note) for note in seen[name].notes]
+        self.visits |= seen
+        self._ats(name, hub, key)
+        self._tariffs(name, hub, key)
+        if hub.pv is not None:
+            with self._at(f"{key}.pv"):
+                self._pv(name, hub.pv, f"{key}.pv")
+        if hub.load is not None:
+            with self._at(f"{key}.load"):
+                self._load(name, hub.load, f"{key}.load")
+        if hub.bess is not None:
+            with self._at(f"{key}.bess"):
+                self._bess(name, hub.bess, telemetry_s)
+        if hub.dg is not None:
+            with self._at(f"{key}.dg"):
+                self._dg(name, hub.dg, telemetry_s)
+        if name in seen:
+            self._add("arrivals", name, station=seen[name].station, sessions=[s.id for s in seen[name].sessions])
+            self._add(
+                "cp",
+                name,
+                connectors=seen[name].connectors,
+                empty=seen[name].empty,
+                sessions=seen[name].plant,
+                telemetry_s=telemetry_s,
+            )
+        self._grid(name, hub)
+        self.sites[name] = _site(hub, seen.get(name))
+
+    def _telemetry_s(self, name: str, hub: schema.Hub) -> float:
+        """How often slow quantities (energy, SoC) are told: as often as someone looks."""
+        periods = [spec.period for spec in self.scenario.controller if name in (spec.hubs or self.scenario.hubs)]
+        if hub.link is not None:
+            periods.append(hub.link.poll)
+        return min(periods, default=self.scenario.time_step)
+
+    def _ats(self, name: str, hub: schema.Hub, key: str) -> None:
+        with self._at(f"{key}.grid"):
+            given, secondary = hub.grid.ats, hub.grid.secondary
+            shortest_s = min((s for s in (given.transfer_s, given.retransfer_s) if s > 0.0), default=math.inf)
+            if secondary is not None and shortest_s < self.scenario.time_step:
+                text = f"ATS delays are shorter than time_step {self.scenario.time_step:g} s and take a whole step"
+                self.notes.append((f"{name}.ats", text))
+            parameters = ats.Parameters(
+                detection_s=given.detection,
+                transfer_s=given.transfer_s,
+                retransfer_s=given.retransfer_s,
+                open_transition_s=given.open_transition_s,
+                secondary=None
+                if secondary is None
+                else ats.Secondary(
+                    rated_kw=secondary.rated_kw,
+                    start_s=secondary.start,
+                    overload_factor=secondary.overload_factor,
+                    overload_trip_s=secondary.overload_trip,
+                    reverse_trip_kw=secondary.reverse_kw,
+                    reverse_trip_s=secondary.reverse_trip,
+                    restart_s=secondary.restart,
+                    max_restarts=secondary.restarts,
+                ),
+            )
+            self._add(
+                "ats",
+                name,
+                parameters=parameters,
+                outages=self._schedule("outage", name, False),
+                islands=self._schedule("planned_island", name, False),
+                secondary_faults=self._schedule("device_fault", name, False, device="secondary"),
+            )
+
+    def _tariffs(self, name: str, hub: schema.Hub, key: str) -> None:
+        prices = {}
+        for price in NAMES:
+            place = f"{key}.tariffs.{price}"
+            with self._at(place):
+                prices[price] = price_series(
+                    self.loaded, getattr(hub.tariffs, price), place, self.start, self._series
+                )
+        with self._at(f"{key}.tariffs"):
+            tariffs = Tariffs.of(prices, self.until_s, hub.tariffs.demand_per_kw, hub.tariffs.currency)
+            for event in self.scenario.events:
+                if event.kind == "price" and event.what.hub == name:
+                    until_s = math.inf if event.what.until is None else event.what.until
+                    tariffs = tariffs.changed(event.what.price, event.what.value, event.at, until_s)
+            self._add("tariffs", name, tariffs=tariffs)
+
+    def _pv(self, name: str, given: schema.Pv, key: str) -> None:
+        parameters = pv.Parameters(
+            np.array([given.rated_kw]),
+            None if given.inverter_kva is None else np.array([given.inverter_kva]),
+            given.gamma_per_k,
+            given.noct_c,
+            given.type == "pvwatts",
+        )
+        sun, temperature = self._sun(given.irradiance, f"{key}.irradiance")
+        if given.temperature is not None:
+            temperature = self._series(given.temperature, f"{key}.temperature")
+        available_kw = pv.available_series(parameters, sun, temperature, self.until_s)
+        faults = self._schedule("device_fault", name, False, device="pv")
+        self._add("pv", name, parameters=parameters, available_kw=available_kw, faults=faults)
+
+    def _sun(self, given: Any, key: str) -> tuple[Series, Series]:
+        """Irradiance in the plane and ambient temperature."""
+        mild = Series.constant(25.0)
+        if not isinstance(given, schema.ClearSky | schema.Weather):
+            return self._series(given, key, low=0.0), mild
+        plane = irradiance.Plane(
+            given.latitude, given.longitude, given.altitude_m, given.tilt, given.azimuth, given.albedo
+        )
+        if isinstance(given, schema.Weather):
+            year = read_weather(self.loaded.resolve(given.file, f"{key}.file"))
+            return irradiance.typical_year(plane, year, self.start, self.until_s)
+        return irradiance.clear_sky(plane, self.start, self.until_s, given.resolution, given.clearness), mild
+
+    def _load(self, name: str, given: schema.Load, key: str) -> None:
+        classes = {label: getattr(given, label) for label in load.CLASSES}
+        series = []
+        for label in load.CLASSES:
+            if classes[label] is not None:
+                series.append(self._series(classes[label].demand, f"{key}.{label}.demand", low=0.0))
+            elif label == "critical" and given.demand is not None:
+                series.append(self._series(given.demand, f"{key}.demand", low=0.0))
+            else:
+                series.append(Series.constant(0.0))
+        times = np.unique(np.concatenate([one.change_times(0.0, self.until_s) for one in series]))
+        demand_kw = Series(times, np.column_stack([one.sample(times) for one in series]), self.until_s)
+        band = (classes["controllable"].band if classes["controllable"] else None) or (0.0, 1.0)
+        shiftable = classes["shiftable"]
+        recovery_kw = float(demand_kw.values[:, load.SHIFTABLE].max())
+        if shiftable is not None and shiftable.recovery_kw is not None:
+            recovery_kw = shiftable.recovery_kw
+        parameters = load.Parameters(
+            band_lower=band[0],
+            band_upper=band[1],
+            recovery_kw=recovery_kw,
+            deadlines_s=tuple(_midnights_s(self.start, self.until_s)),
+            power_factor=given.power_factor,
+        )
+        switch = self._schedule("load", name, float(given.on), lambda what: what.scale if what.on else 0.0)
+        self._add("load", name, parameters=parameters, demand_kw=demand_kw, switch=switch)
+
+    def _bess(self, name: str, given: schema.TremblayBattery | schema.IdealBattery, telemetry_s: float) -> None:
+        self._add(
+            "bess",
+            name,
+            parameters=stationary(given),
+            soc=given.soc,
+            inverter_kva=given.inverter_kva or given.rated_kw,
+            faults=self._schedule("device_fault", name, False, device="bess"),
+            telemetry_s=telemetry_s,
+        )
+
+    def _dg(self, name: str, given: schema.Dg, telemetry_s: float) -> None:
+        parameters = generator.Parameters(
+            rated_kw=given.rated_kw,
+            fuel_capacity_l=given.fuel_capacity_l,
+            minimum_kw=given.minimum_kw,
+            start_s=given.start,
+            cooldown_s=given.stop,
+        )
+        faults = self._schedule("device_fault", name, False, device="dg")
+        self._add("dg", name, parameters=parameters, fuel_l=given.fuel_l, faults=faults, telemetry_s=telemetry_s)
+
+    def _grid(self, name: str, hub: schema.Hub) -> None:
+        installed_kw = hub.grid.installed_kw or hub.grid.contracted_kw
+        self._add(
+            "grid",
+            name,
+            parameters=grid.Parameters(hub.grid.contracted_kw, installed_kw, hub.grid.nominal_v),
+            meter_faults={
+                meter: self._schedule("meter_fault", name, False, meter=meter) for meter in ("grid", "secondary", "load")
+            },
+        )
+        if hub.link is not None:
+            self._link(name, hub.link)
+
+    def _link(self, name: str, given: schema.Link) -> None:
+        for sid, delay in (("measurements", given.measurement), ("commands", given.command)):
+            with self._at(f"hubs.{name}.link"):
+                travel = link.Delay(delay.type, delay.mean, delay.spread)
+                channels = {}
+                for device in OVER_LINK:
+                    outages = tuple(
+                        (event.at, math.inf if event.what.until is None else event.what.until)
+                        for event in self.scenario.events
+                        if event.kind == "link_outage" and event.what.hub == name and event.what.device == device
+                    )
+                    channels[device] = link.Channel(travel, given.loss, outages)
+                self._add(sid, name, channels=channels, seed=self._rng_seed(name, sid), poll_s=given.poll)
+
+    # --- network, controllers, records --------------------------------------------------------------------------------
+
+    def _network(self) -> dict[str, Any]:
+        given = self.scenario.network
+        if given is None:
+            return {}
+        source = given.net
+        with self._at("network.net"):
+            if source.endswith(".json"):
+                source = str(self.loaded.resolve(source, "network.net"))
+            replaces = frozenset(self.scenario.hubs) if given.replaces_load else frozenset()
+            ordered = {name: given.hub_bus[name] for name in self.scenario.hubs}
+            self.network = Network(NetworkParameters(source, replaces), ordered)
+        scale = Series.constant(1.0)
+        if given.load_scale is not None:
+            with self._at("network.load_scale"):
+                scale = self._series(given.load_scale, "network.load_scale", low=0.0)
+        if self.network is None:
+            return {}
+        lines = sorted({event.what.line for event in self.scenario.events if event.kind == "line_out"})
+        known = self.network.line_index.tolist()
+        for n, event in enumerate(self.scenario.events):
+            if event.kind == "line_out" and event.what.line not in known:
+                allowed = f"must be the pandapower index of a line of {given.net}: {known[0]} to {known[-1]}"
+                self.problems.append(Problem(self.where, f"events[{n}].line_out.line", event.what.line, allowed))
+        for name in (*self.scenario.hubs, WHOLE):
+            self.entities.append(EntitySpec("network", "Network", name, {}))
+        for name in self.scenario.hubs:
+            self.devices[name].append("network")
+        return {
+            "network": self.network,
+            "load_scale": scale,
+            "lines_out": {line: self._schedule("line_out", None, False, line=line) for line in lines},
+            "tolerance_kw": given.tolerance_kw,
+        }
+
+    def _controllers(self) -> list[tuple[str, base.Controller]]:
+        built: list[tuple[str, base.Controller]] = []
+        many = len(self.scenario.controller) > 1
+        for n, spec in enumerate(self.scenario.controller):
+            key = f"controller[{n}]" if many else "controller"
+            with self._at(key):
+                cls = controller_class(spec.type, self.loaded.folder, self.where, f"{key}.type")
+                try:
+                    parameters = cls.Parameters.model_validate(spec.parameters)
+                except ValidationError as error:
+                    raise InputError(
+                        problems_of(error, spec.parameters, self.where, cls.Parameters, f"{key}.")
+                    ) from None
+                hubs = spec.hubs or list(self.scenario.hubs)
+                if not all(hub in self.sites for hub in hubs):
+                    continue  # a problem of the hub, told already
+                name = f"{spec.type}-{n + 1}" if many else spec.type
+                rng = np.random.default_rng(self._rng_seed(",".join(hubs), "controller"))
+                sites = {hub: self.sites[hub] for hub in hubs}
+                built.append((name, cls(sites, parameters, spec.period, rng)))
+        for hub in self.scenario.hubs:
+            if hub in self.sites:
+                known = self.visits[hub].known if hub in self.visits else _no_sessions()
+                self._add("controller", hub, site=self.sites[hub], sessions=known)
+        return built
+
+    def _session_rows(self, hub: str) -> list[dict]:
+        if hub not in self.visits:
+            return []
+        return [
+            {
+                "hub": hub,
+                "id": session.id,
+                "arrival_s": session.arrival_s,
+                "departure_s": session.departure_s,
+                "requested_kwh": session.energy_kwh,
+            }
+            for session in self.visits[hub].sessions
+        ]
+
+    def _recorded(self) -> tuple[tuple[Signal, ...], list[Connection]]:
+        """The series of the result file, and the connections that feed them."""
+        signals: list[Signal] = []
+        connections: list[Connection] = []
+        places: dict[str, dict[str, int]] = {}
+        for entity in list(self.entities):
+            adapter = _adapter(entity.sid)
+            if entity.sid in ("measurements", "commands"):
+                continue
+            for output, port in adapter.outputs.items():
+                if entity.sid == "network" and (output in ("v_pu", "energised")) != (entity.hub != WHOLE):
+                    continue
+                device, attribute = PLACE_IN_RESULTS.get((entity.sid, output), (entity.sid, output))
+                if entity.hub == WHOLE:
+                    device = "grid"
+                name = f"{device}.{attribute}"
+                if port.recorded:
+                    width = self._width(port, entity.hub)
+                    if width == 0 or not self._exists(entity.sid, output, entity.hub):
+                        continue
+                    places.setdefault(entity.hub, {})[name] = len(signals)
+                    signals.append(Signal(entity.hub, device, attribute, port, width))
+                elif output in ("events", "ended"):
+                    name = f"{entity.sid}.{output}"
+                    places.setdefault(entity.hub, {})
+                else:
+                    continue
+                connections.append(Connection(entity.sid, entity.hub, output, "recorder", entity.hub, name))
+        for hub, series in places.items():
+            parameters = {"writer": Given("writer"), "progress": Given("progress"), "name": hub, "series": series}
+            self.entities.append(EntitySpec("recorder", "Recorder", hub, parameters))
+        return tuple(signals), connections
+
+    def _exists(self, sid: str, output: str, hub: str) -> bool:
+        """Whether a set point has a device that takes it, and the secondary source is there."""
+        has = self.devices.get(hub, [])
+        if sid == "controller":
+            return any(output == setpoint and device in has for setpoint, device, _ in COMMANDS)
+        if output.startswith("secondary"):
+            return self.scenario.hubs[hub].grid.secondary is not None
+        return True
+
+    def _width(self, port: Port, hub: str) -> int | None:
+        if port.width is None:
+            return None
+        if port.width == "connector":
+            connectors = self.scenario.hubs[hub].connectors
+            return connectors.count if connectors else 0
+        network = self.network
+        counts = {"class": 4, "phase": 3}
+        if network is not None:
+            counts |= {
+                "bus": len(network.bus_index),
+                "line": len(network.line_index),
+                "transformer": len(network.trafo_index),
+            }
+        return counts[port.width]
+
+
+def _adapter(sid: str) -> type[Adapter]:
+    module, _, name = SIMULATORS[sid].partition(":")
+    return getattr(import_module(module), name)
+
+
+def _midnights_s(start: datetime, until_s: float) -> Iterator[float]:
+    """Local midnights of a run [s], by which shiftable load has to be made good."""
+    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    while True:
+        day = day + timedelta(days=1)  # on the local clock: a day may have 23 or 25 hours
+        after_s = (day.astimezone(UTC) - start.astimezone(UTC)).total_seconds()
+        if after_s >= until_s:
+            return
+        yield after_s
+
+
+def _no_sessions() -> KnownSessions:
+    empty = np.empty(0)
+    return KnownSessions((), empty, empty, empty, empty.astype(bool))
+
+
+def _site(hub: schema.Hub, seen: Visits | None) -> base.Site:
+    """The plates of a hub, for its controller."""
+    none = np.empty(0)
+    connectors = seen.connectors if seen else None
+    bess = hub.bess
+    return base.Site(
+        contracted_kw=hub.grid.contracted_kw,
+        installed_kw=hub.grid.installed_kw or hub.grid.contracted_kw,
+        secondary_kw=hub.grid.secondary.rated_kw if hub.grid.secondary else 0.0,
+        pv_kw=hub.pv.rated_kw if hub.pv else 0.0,
+        bess_kw=bess.rated_kw if bess else 0.0,
+        dg_kw=hub.dg.rated_kw if hub.dg else 0.0,
+        bess_kwh=bess.capacity_kwh if bess else 0.0,
+        bess_soc_min=bess.soc_min if bess else 0.0,
+        bess_soc_max=bess.soc_max if bess else 0.0,
+        connector_kw=connectors.rated_kw if connectors else none,
+        connector_minimum_kw=connectors.minimum_kw if connectors else none,
+        connector_phases=np.where(connectors.phase >= 0, 1, 3) if connectors else none,
+    )
+
+

@@ -1,0 +1,27 @@
+"""What comes with evhub and what is registered, for ``evhub list``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .loader import shipped
+from .packs import cell_sets
+from .prices import shipped_tariffs
+from .readers.arrivals import arrival_profiles
+from .registry import controllers
+from .yaml_loader import read_yaml
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """One row for each scenario, controller, set of cell parameters, arrival profile and tariff."""
+    rows: list[dict[str, Any]] = []
+    for name, path in shipped().items():
+        rows.append({"kind": "scenario", "name": name, "what": read_yaml(path).get("title", "")})
+    for name, entry in controllers().items():
+        doc = entry.load().__doc__ or ""
+        rows.append({"kind": "controller", "name": name, "what": doc.strip().split("\n")[0]})
+    for kind, files in (("pack", cell_sets()), ("arrivals", arrival_profiles()), ("tariff", shipped_tariffs())):
+        for name, path in files.items():
+            data = read_yaml(path)
+            rows.append({"kind": kind, "name": name, "what": data.get("title") or data.get("name") or ""})
+    return rows

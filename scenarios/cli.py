@@ -1,0 +1,222 @@
+"""The command ``evhub``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from .errors import InputError
+
+app = typer.Typer(
+    name="evhub",
+    help="Co-simulation of e-mobility hubs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON and nothing else.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+_debug = False
+
+
+@app.callback()
+def _main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    global _debug
+    _debug = debug
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"evhub {installed('evhub')}")
+        raise typer.Exit
+    if not sys.argv[1:]:
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command and turn errors into one clear message and an exit status (2: wrong input; 1: it failed)."""
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except InputError as error:
+        if debug:
+            raise
+        for problem in error.problems:
+            err.print(str(problem), style="red", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("stopped; what was simulated so far is in the result file, status failed", style="yellow")
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        err.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
+        err.print("evhub --debug ... shows where", style="dim")
+        sys.exit(1)
+
+
+def show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
+    """Print a table, for people or as JSON."""
+    if as_json:
+        print(json.dumps(rows, indent=1, default=str))
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    for column in columns:
+        numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
+        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*[_cell(row.get(column)) for column in columns])
+    out.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}"
+    return str(value).replace("[", "\\[")
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """What there is: scenarios, controllers, battery sets, arrival profiles, tariffs."""
+    from .catalogue import catalogue
+
+    show(catalogue(), "What evhub ships and what is registered", as_json)
+
+
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(help="Name of a shipped scenario, or a YAML file.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Result file; NAME.h5 when left out.")] = None,
+    controller: Annotated[str | None, typer.Option(help="Another controller than the scenario's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Simulate a scenario and write its result file."""
+    from ..analysis import open_results
+    from ..analysis.kpis import summary
+    from .loader import load_scenario
+    from .runner import run as run_scenario
+
+    loaded = load_scenario(scenario)
+    silent = quiet or as_json
+    if not silent:
+        out.print(f"[bold]{loaded.scenario.name}[/bold] {loaded.scenario.title}".replace("[/bold] ", "[/bold]  "))
+    began = time.perf_counter()
+    with _progress(loaded.scenario.duration, silent) as advance:
+        path = run_scenario(
+            loaded, output, controller=controller, seed=seed, force=force, progress=advance
+        )
+    if quiet:
+        return
+    with open_results(path) as results:
+        table = summary(results)
+    show(_summary_rows(table), "Summary", as_json)
+    if not as_json:
+        out.print(f"{path}  [dim]({path.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - began:.1f} s)[/dim]")
+        out.print(f"[dim]evhub report {path} -o {path.with_suffix('.html')}[/dim]")
+
+
+def _summary_rows(table) -> list[dict[str, Any]]:
+    return [
+        {key: (None if isinstance(value, float) and value != value else value) for key, value in row.items()}
+        for row in table.reset_index().to_dict("records")
+    ]
+
+
+class _progress:
+    """A progress bar over simulated time, redrawn a few times a second; nothing when silent."""
+
+    def __init__(self, duration_s: float, silent: bool):
+        self._duration_s = duration_s
+        self._silent = silent
+        self._next = 0.0
+
+    def __enter__(self):
+        if self._silent:
+            return None
+        self._bar = Progress(
+            TextColumn("simulating"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[simulated]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task("simulating", total=self._duration_s, simulated="")
+        return self._advance
+
+    def _advance(self, t_s: float) -> None:
+        now = time.perf_counter()
+        if now >= self._next:
+            self._next = now + 0.2
+            days, rest = divmod(t_s, 86400.0)
+            hours, rest = divmod(rest, 3600.0)
+            clock = f"day {days + 1:.0f}, {hours:02.0f}:{rest // 60:02.0f}"
+            self._bar.update(self._task, completed=t_s, simulated=clock)
+
+    def __exit__(self, *_: object) -> None:
+        if not self._silent:
+            self._bar.stop()
+
+
+@app.command()
+def report(
+    result: Annotated[Path, typer.Argument(help="Result file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page.")],
+    force: Force = False,
+) -> None:
+    """Make one self-contained interactive page of a result."""
+    from ..analysis import open_results
+    from ..analysis.report import write_report
+    from .runner import check_output
+
+    check_output(output, force)
+    with open_results(result) as results:
+        write_report(results, output)
+    out.print(f"{output}  [dim]({output.stat().st_size / 1e6:.1f} MB)[/dim]")
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="New folder for the study.")],
+) -> None:
+    """Copy an example study: a scenario and a controller of your own, ready to run."""
+    from .errors import Problem
+
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InputError([Problem("", "directory", str(directory), "must be new or empty")])
+    source = Path(str(files(__package__) / "example_study"))
+    shutil.copytree(source, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    out.print(f"{directory}: a study of your own. Try it:")
+    out.print(f"  cd {directory}\n  evhub run study.yaml\n  evhub report my-study.h5 -o my-study.html")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors that complete and check them."""
+    from .schema import Scenario
+
+    print(json.dumps(Scenario.model_json_schema(), indent=1))

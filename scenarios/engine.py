@@ -1,0 +1,122 @@
+"""Runs a wiring on mosaik: starts the simulators, connects them, steps them to the end, and always closes the recorder."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from mosaik.async_scenario import AsyncWorld
+
+from .wiring import Wiring
+
+
+def run_mosaik(wiring: Wiring, **objects: Any) -> None:
+    """Run a wiring to its end.
+
+    Parameters
+    ----------
+    wiring : Wiring
+        Simulators, entities and connections as plain data.
+    **objects
+        What cannot be plain data, by name: a parameter of the wiring that is ``Given(name)`` is replaced by it.
+
+    Raises
+    ------
+    Exception
+        Whatever a simulator raises. All tasks are cancelled and all simulators stopped before it is passed on.
+    """
+    _call(lambda: asyncio.run(_run(wiring, objects)))
+
+
+def _call(work: Callable[[], None]) -> None:
+    """Run ``work`` where no event loop runs: here, or in a thread of its own (a notebook has a loop already)."""
+    if asyncio._get_running_loop() is None:
+        work()
+        return
+    raised: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=guarded)
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised[0]
+
+
+async def _run(wiring: Wiring, objects: dict[str, Any]) -> None:
+    _drop_cancelled_waiters()
+    world = AsyncWorld(
+        {spec.sid: {"python": spec.python} for spec in wiring.simulators},
+        cache=False,
+        time_resolution=wiring.time_step_s,
+        skip_greetings=True,
+    )
+    try:
+        entities = {}
+        grid = {"time_step_s": wiring.time_step_s, "steps": wiring.steps}
+        for spec in wiring.simulators:
+            settings = {key: _filled(value, objects) for key, value in spec.settings.items()}
+            factory = await world.start(spec.sid, sim_id=spec.sid, **grid, **settings)
+            for entity in wiring.entities:
+                if entity.sid == spec.sid:
+                    parameters = {key: _filled(value, objects) for key, value in entity.parameters.items()}
+                    model = getattr(factory, entity.model)
+                    entities[entity.sid, entity.hub] = await model(hub=entity.hub, parameters=parameters)
+        with warnings.catch_warnings():
+            # measurements are events that the controller reads when it decides: exactly what this warning is about
+            warnings.filterwarnings("ignore", message="A connection between the non-persistent attribute")
+            for link in wiring.connections:
+                world.connect(
+                    entities[link.source, link.hub],
+                    entities[link.target, link.target_hub],
+                    (link.output, link.input),
+                    time_shifted=link.shift,
+                )
+        # the last step is the end itself, at which accounts are closed
+        await world.run(until=wiring.steps + 1, print_progress=False)
+    finally:
+        await _cancel_others()
+        await world.shutdown()
+
+
+def _filled(value: Any, objects: dict[str, Any]) -> Any:
+    return objects[value.name] if type(value).__name__ == "Given" else value
+
+
+async def _cancel_others() -> None:
+    """Cancel what an exception in one simulator leaves waiting in the others."""
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+def _drop_cancelled_waiters() -> None:
+    """Keep the waiters of mosaik's ``Progress`` from piling up (mosaik before 3.7).
+
+    Every triggered step leaves a cancelled waiter behind, and every progress walks through all of them, so that a long
+    run becomes quadratic. Dropping the cancelled ones when a new one is added keeps the list short.
+    """
+    if tuple(map(int, version("mosaik").split(".")[:2])) >= (3, 7):
+        return
+    from mosaik.progress import Progress
+
+    if getattr(Progress, "_drops_cancelled", False):
+        return
+    add_trigger = Progress._add_trigger
+
+    async def add_and_drop(self, target, shift, needs_to_pass):
+        self._futures = [entry for entry in self._futures if not entry[1].cancelled()]
+        return await add_trigger(self, target, shift, needs_to_pass)
+
+    Progress._add_trigger = add_and_drop
+    Progress._drops_cancelled = True  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,66 @@
+"""What is wrong with the input: every problem at once, each with its place and what is allowed."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+NOTHING = ...
+"""Stands for *no value was given*, which is not the same as a given ``None``."""
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in the input.
+
+    Parameters
+    ----------
+    where : str
+        The file, or ``""`` when there is only one.
+    key : str
+        Path or row and column, such as ``hubs.depot.bess.capacity_kwh`` or ``row 17, energy_kwh``.
+    given : object
+        What stands there; `NOTHING` when nothing does.
+    allowed : str
+        What may stand there, such as ``must be > 0``.
+
+    Examples
+    --------
+    >>> print(Problem("", "hubs.depot.bess.capacity_kwh", -5, "must be > 0"))
+    hubs.depot.bess.capacity_kwh: must be > 0, got -5
+    """
+
+    where: str
+    key: str
+    given: object
+    allowed: str
+
+    def __str__(self) -> str:
+        place = ": ".join(part for part in (self.where, self.key, self.allowed) if part)
+        return place if self.given is NOTHING else f"{place}, got {_short.repr(self.given)}"
+
+
+class InputError(Exception):
+    """The input cannot be used; the text lists all problems, one a line.
+
+    Parameters
+    ----------
+    problems : Problem or iterable of Problem
+        At least one.
+
+    Attributes
+    ----------
+    problems : list of Problem
+    """
+
+    def __init__(self, problems: Problem | Iterable[Problem]):
+        self.problems: list[Problem] = [problems] if isinstance(problems, Problem) else list(problems)
+        # the problems are also the arguments, so that the error survives pickling between processes
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)

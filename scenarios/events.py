@@ -1,0 +1,161 @@
+"""What happens to the plant during a run: outages, faults, switched loads, changed prices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import model_validator
+
+from .quantities import Count, Duration, Name, NonNegative, Number, Section, Whole
+
+if TYPE_CHECKING:
+    from .schema import Scenario
+
+
+class _HubEvent(Section):
+    hub: Name
+    """Which hub."""
+    until: Duration | None = None
+    """Its end, since the start; the end of the run when left out."""
+
+
+class Outage(_HubEvent):
+    """The public grid is lost at a hub."""
+
+
+class PlannedIsland(_HubEvent):
+    """The hub leaves the grid on purpose and returns to it."""
+
+
+class ConnectorFault(_HubEvent):
+    """A connector is out of order."""
+
+    connector: Count
+    """Its number, from 1."""
+
+
+class DeviceFault(_HubEvent):
+    """A device gives no power."""
+
+    device: Literal["pv", "bess", "dg", "secondary"]
+    """Which device; secondary does not start."""
+
+
+class MeterFault(_HubEvent):
+    """A meter gives no readings."""
+
+    meter: Literal["grid", "secondary", "load"]
+    """Which meter."""
+
+
+class LinkOutage(_HubEvent):
+    """No messages pass between a device and the controller."""
+
+    device: Literal["grid", "load", "pv", "bess", "dg", "cp"]
+    """Which device."""
+
+
+class SwitchedLoad(_HubEvent):
+    """The local load is switched on or off, or scaled."""
+
+    on: bool = True
+    """On or off."""
+    scale: NonNegative = 1.0
+    """Factor on its demand."""
+
+
+class ChangedPrice(_HubEvent):
+    """A price has another value for a while."""
+
+    price: Literal["buy", "sell", "dg", "bess", "charging"]
+    """Which price."""
+    value: Number
+    """The new price [1/kWh]."""
+
+
+class LineOut(Section):
+    """A line of the network is out of service."""
+
+    line: Whole
+    """pandapower's index of the line."""
+    until: Duration | None = None
+    """Its end, since the start; the end of the run when left out."""
+
+
+_KINDS = (
+    "outage",
+    "planned_island",
+    "connector_fault",
+    "device_fault",
+    "meter_fault",
+    "link_outage",
+    "load",
+    "price",
+    "line_out",
+)
+
+
+class Event(Section):
+    """Something that happens at a time: `at` and exactly one of the other keys."""
+
+    at: Duration
+    """When, since the start."""
+    outage: Outage | None = None
+    planned_island: PlannedIsland | None = None
+    connector_fault: ConnectorFault | None = None
+    device_fault: DeviceFault | None = None
+    meter_fault: MeterFault | None = None
+    link_outage: LinkOutage | None = None
+    load: SwitchedLoad | None = None
+    price: ChangedPrice | None = None
+    line_out: LineOut | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self):
+        given = [kind for kind in _KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(_KINDS)}, got {', '.join(given) or 'none'}")
+        until = self.what.until
+        if until is not None and until <= self.at:
+            raise ValueError(f"until must be after at {self.at:g}s, got {until:g}s")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """Which of the keys is given."""
+        return next(kind for kind in _KINDS if getattr(self, kind) is not None)
+
+    @property
+    def what(self):
+        """The section of the key that is given."""
+        return getattr(self, self.kind)
+
+    def problems(self, scenario: Scenario) -> list[tuple[str, object, str]]:
+        """What does not fit the rest of the scenario: (key, given, allowed)."""
+        found: list[tuple[str, object, str]] = []
+        kind, what = self.kind, self.what
+        if self.at >= scenario.duration:
+            found.append(("at", f"{self.at:g}s", f"a time before the end of the run at {scenario.duration:g}s"))
+        if isinstance(what, LineOut):
+            if scenario.network is None:
+                found.append((kind, what.line, "an event of a scenario with a network"))
+            return found
+        hub = scenario.hubs.get(what.hub)
+        if hub is None:
+            return [*found, (f"{kind}.hub", what.hub, f"one of {', '.join(scenario.hubs)}")]
+        if isinstance(what, ConnectorFault) and (hub.connectors is None or what.connector > hub.connectors.count):
+            count = hub.connectors.count if hub.connectors else 0
+            found.append((f"{kind}.connector", what.connector, f"one of the {count} connectors of {what.hub}"))
+        device = {DeviceFault: "device", LinkOutage: "device", MeterFault: "meter"}.get(type(what))
+        if device:
+            name = getattr(what, device)
+            section = {"cp": hub.connectors, "secondary": hub.grid.secondary, "grid": hub.grid}.get(
+                name, getattr(hub, name, None)
+            )
+            if section is None:
+                found.append((f"{kind}.{device}", name, f"something that {what.hub} has"))
+        if isinstance(what, LinkOutage) and hub.link is None:
+            found.append((kind, what.device, f"a link section in hubs.{what.hub}"))
+        if isinstance(what, SwitchedLoad) and hub.load is None:
+            found.append((kind, what.hub, "a hub with a load"))
+        return found

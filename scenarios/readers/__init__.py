@@ -1,0 +1,1 @@
+"""Readers of the files a scenario points to."""

@@ -1,0 +1,72 @@
+"""Controllers by name: those that packages register, and a user's own class."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from ..controllers.base import Controller
+from .errors import InputError, Problem
+
+GROUP = "evhub.controllers"
+
+
+def controllers() -> dict[str, EntryPoint]:
+    """The registered controllers, by name."""
+    return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
+
+
+def controller_class(name: str, folder: Path, where: str, key: str) -> type[Controller]:
+    """The class behind a controller's type.
+
+    Parameters
+    ----------
+    name : str
+        A registered name, or ``module:Class`` of a user's own, found from the scenario's folder or the import path.
+    folder : Path
+        Folder of the scenario.
+    where, key : str
+        File and key, for the message.
+
+    Returns
+    -------
+    type of Controller
+
+    Raises
+    ------
+    InputError
+        When there is no such controller, or what is there is not one.
+    """
+    known = controllers()
+    if name in known:
+        found = known[name].load()
+    elif ":" in name:
+        found = _own(name, folder, where, key)
+    else:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        allowed = f"must be one of {', '.join(known)}, or module:Class of your own{hint}"
+        raise InputError([Problem(where, key, name, allowed)])
+    if not (isinstance(found, type) and issubclass(found, Controller)):
+        raise InputError([Problem(where, key, name, "must be a subclass of evhub.controllers.base.Controller")])
+    return found
+
+
+def _own(name: str, folder: Path, where: str, key: str) -> object:
+    module, _, attribute = name.partition(":")
+    place = str(folder.resolve())
+    # the scenario's folder is on the import path for a user's own study, behind everything that is installed
+    if place not in sys.path:
+        sys.path.append(place)
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        allowed = f"must be importable from {folder} or the import path ({error})"
+    except AttributeError:
+        allowed = f"must name a class of {module}; it has no {attribute}"
+    except Exception as error:  # a user's module may fail in any way; all of them are wrong input
+        allowed = f"must be importable; {type(error).__name__}: {error}"
+    raise InputError([Problem(where, key, name, allowed)])

@@ -1,0 +1,148 @@
+"""Runs a scenario into a result file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import yaml
+
+from ..analysis.store import ResultError, ResultWriter, SeriesSpec
+from .build import build
+from .engine import run_mosaik
+from .errors import InputError, Problem
+from .loader import LoadedScenario, load_scenario
+from .wiring import Wiring
+
+_VERSIONS = ("evhub", "mosaik", "simpy", "pandapower", "numpy", "pvlib", "h5py")
+
+
+def run(
+    target: str | Path | LoadedScenario,
+    output: str | Path | None = None,
+    *,
+    controller: str | None = None,
+    seed: int | None = None,
+    force: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> Path:
+    """Run a scenario from its start to its end.
+
+    Parameters
+    ----------
+    target : str, Path or LoadedScenario
+        Name of a shipped scenario, a scenario file, or what `load_scenario` returned.
+    output : str or Path, optional
+        The result file; ``NAME.h5`` in the working directory when left out.
+    controller : str, optional
+        Another controller than the scenario's.
+    seed : int, optional
+        Another seed than the scenario's.
+    force : bool
+        Replace an existing result.
+    progress : callable, optional
+        Called with the simulated time [s] as the run goes on.
+
+    Returns
+    -------
+    Path
+        The result file; `evhub.analysis.open_results` reads it.
+
+    Raises
+    ------
+    InputError
+        When the scenario, a file it names, or the output cannot be used; nothing is written then.
+    """
+    loaded = target if isinstance(target, LoadedScenario) else load_scenario(target)
+    loaded = loaded.with_changes(controller=controller, seed=seed)
+    path = Path(output) if output is not None else Path(f"{loaded.scenario.name}.h5")
+    check_output(path, force)
+    return run_wiring(build(loaded), loaded, path, progress)
+
+
+def run_wiring(
+    wiring: Wiring, loaded: LoadedScenario, path: Path, progress: Callable[[float], None] | None = None
+) -> Path:
+    """Run a wiring that is built already; the status of the file tells how it ended."""
+    specs = [
+        SeriesSpec(
+            signal.path,
+            signal.port.unit,
+            signal.port.description,
+            signal.width,
+            "i4" if signal.port.codes or signal.attribute in ("session", "queue") else "f8",
+            signal.port.codes,
+        )
+        for signal in wiring.signals
+    ]
+    try:
+        writer = ResultWriter(path, attributes(loaded), specs, wiring.sessions)
+    except ResultError as error:
+        raise InputError([Problem(str(path), "output", str(error), "must be a file that can be written")]) from error
+    with writer:
+        for source, text in wiring.notes:
+            writer.event(0.0, source, "note", text)
+        run_mosaik(wiring, writer=writer, progress=progress, diagnose=writer.diagnostic)
+    return path
+
+
+def check_output(path: Path, force: bool) -> None:
+    """Refuse a target that exists or cannot be written, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        Naming the target.
+    """
+    if path.is_dir():
+        raise InputError([Problem("", "output", str(path), "must be a file, not a folder")])
+    if path.exists() and not force:
+        raise InputError([Problem("", "output", str(path), "must not exist yet; --force replaces it")])
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not _writable(folder):
+        raise InputError([Problem("", "output", str(path), f"must be in a folder that can be written; {folder} is not")])
+
+
+def _writable(folder: Path) -> bool:
+    import os
+
+    return os.access(folder, os.W_OK)
+
+
+def attributes(loaded: LoadedScenario) -> dict:
+    """What the result file says of its run."""
+    scenario = loaded.scenario
+    return {
+        "name": scenario.name,
+        "title": scenario.title,
+        "scenario": yaml.safe_dump(_plain(scenario.model_dump(mode="json")), sort_keys=False, allow_unicode=True),
+        "versions": json.dumps({package: _version(package) for package in _VERSIONS}),
+        "seed": scenario.seed,
+        "start": scenario.start.isoformat(),
+        "time_zone": scenario.time_zone or "",
+        "duration_s": scenario.duration,
+        "time_step_s": scenario.time_step,
+        "controller": ", ".join(spec.type for spec in scenario.controller),
+        "hubs": list(scenario.hubs),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _plain(value):
+    """Without what was left out, so that the resolved text stays readable."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else str(value)

@@ -1,0 +1,241 @@
+"""The sessions of a hub, from a list, a file or a model, and the connectors and packs that go with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+
+import numpy as np
+
+from ..simulators.charge_point import Sessions as PlantSessions
+from ..simulators.controller import Sessions as KnownSessions
+from ..simulators.models import battery, charge_point, ev_arrivals
+from ..simulators.models.sessions import Session, generate
+from . import schema
+from .errors import InputError, Problem
+from .loader import LoadedScenario
+from .packs import ev_pack
+from .readers.arrivals import read_arrivals
+from .readers.sessions import read_sessions
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Everything that the sessions of a hub decide.
+
+    Parameters
+    ----------
+    sessions : list of Session
+        In the order of their arrival; their numbers in the results are the places in this list.
+    station : ev_arrivals.Station
+        The connectors as places that EVs occupy.
+    connectors : charge_point.Parameters
+        The connectors as devices.
+    plant : PlantSessions
+        What the connectors must know of the sessions.
+    known : KnownSessions
+        What a controller may know of them.
+    empty : battery.Parameters
+        Stands at a connector without an EV.
+    notes : list of str
+        How quirks of a file were treated.
+    """
+
+    sessions: list[Session]
+    station: ev_arrivals.Station
+    connectors: charge_point.Parameters
+    plant: PlantSessions
+    known: KnownSessions
+    empty: battery.Parameters
+    notes: list[str]
+
+
+def visits(
+    loaded: LoadedScenario,
+    name: str,
+    hub: schema.Hub,
+    start: datetime,
+    faults: Iterable[tuple[int, float, float]],
+    seed: np.random.SeedSequence,
+) -> Visits:
+    """Find the sessions of a hub and get its connectors ready for them.
+
+    Parameters
+    ----------
+    loaded : LoadedScenario
+        The scenario, whose folder holds the files.
+    name : str
+        The hub.
+    hub : schema.Hub
+        Its section; it has connectors and sessions.
+    start : datetime
+        First instant, on the local clock.
+    faults : iterable of (connector, from_s, until_s)
+        When connectors are out of order.
+    seed : numpy.random.SeedSequence
+        For what is drawn.
+
+    Returns
+    -------
+    Visits
+
+    Raises
+    ------
+    InputError
+        With every session that does not fit.
+    """
+    given, plugs = hub.sessions, hub.connectors
+    if given is None or plugs is None:
+        raise ValueError("needs sessions and connectors")
+    key = f"hubs.{name}.sessions"
+    drawn, patience = (np.random.default_rng(child) for child in seed.spawn(2))
+    notes: list[str] = []
+    if isinstance(given, schema.SessionList):
+        found = _listed(given, key, str(loaded.path))
+    elif isinstance(given, schema.SessionFile):
+        found, notes = _from_file(loaded, given, key, plugs.count, start)
+    else:
+        profile = read_arrivals(given.profile, plugs.current).scaled(given.scale)
+        found = generate(profile, start, loaded.scenario.duration, drawn)
+    found = [_completed(session, hub) for session in found]
+    _check_connectors(found, plugs.efficiency, key, str(loaded.path))
+    queue = hub.queue
+    station = ev_arrivals.Station(
+        ev_arrivals.StationParameters(
+            plugs.count,
+            queue_places=math.inf if queue.places is None else queue.places,
+            patience_s=math.inf if queue.patience is None else queue.patience,
+            patience="constant" if queue.patience is None else "exponential",
+            plug_in_s=queue.plug_in,
+            authentication_s=queue.authentication,
+            wait_keeps="stay" if isinstance(given, schema.StochasticSessions) else "departure",
+        ),
+        found,
+        faults,
+        patience,
+    )
+    connectors = charge_point.connectors(
+        plugs.count,
+        plugs.rated_kw,
+        ac=plugs.current == "ac",
+        phases=plugs.phases,
+        nominal_v=hub.grid.nominal_v,
+        v2g=plugs.v2g,
+    )
+    make = lru_cache(maxsize=None)(lambda capacity_kwh, p_max_kw, soc_min: _pack(hub, capacity_kwh, p_max_kw, soc_min))
+    packs = [make(s.capacity_kwh, min(s.p_max_kw, plugs.rated_kw), min(s.soc_v2g_min, s.soc_arrival)) for s in found]
+    accepted_kw = np.array([session.p_max_kw for session in found])
+    energy_kwh = np.array([session.energy_kwh for session in found])
+    agreed = np.array([session.v2g for session in found], dtype=bool)
+    soc = np.array([session.soc_arrival for session in found], dtype=float)
+    departure_s = np.array(
+        [s.departure_s if s.departure_estimate_s is None else s.departure_estimate_s for s in found], dtype=float
+    )
+    return Visits(
+        sessions=found,
+        station=station,
+        connectors=connectors,
+        plant=PlantSessions(energy_kwh, accepted_kw, soc, agreed, packs),
+        known=KnownSessions([session.id for session in found], energy_kwh, accepted_kw, departure_s, agreed),
+        empty=make(hub.ev.capacity_kwh, plugs.rated_kw, 0.0),
+        notes=notes,
+    )
+
+
+def _pack(hub: schema.Hub, capacity_kwh: float, p_max_kw: float, soc_min: float) -> battery.Parameters:
+    plugs = hub.connectors
+    if plugs is None:
+        raise ValueError("needs connectors")
+    return ev_pack(hub.ev.pack, capacity_kwh, p_max_kw, plugs.efficiency, soc_min, plugs.v2g)
+
+
+def _listed(given: schema.SessionList, key: str, where: str) -> list[Session]:
+    found: list[Session] = []
+    problems: list[Problem] = []
+    names: set[str] = set()
+    for n, item in enumerate(given.items):
+        name = item.id or f"s{n + 1}"
+        if name in names:
+            problems.append(Problem(where, f"{key}.items[{n}].id", name, "must be the only one of this name"))
+        names.add(name)
+        found.append(
+            Session(
+                id=name,
+                arrival_s=item.at,
+                departure_s=item.at + item.stay if item.stay is not None else item.until or 0.0,
+                energy_kwh=item.energy_kwh,
+                connector=None if item.connector is None else item.connector - 1,
+                p_max_kw=math.inf if item.p_max_kw is None else item.p_max_kw,
+                capacity_kwh=item.capacity_kwh,
+                soc_arrival=item.soc,
+                v2g=item.v2g,
+            )
+        )
+    if problems:
+        raise InputError(problems)
+    return sorted(found, key=lambda session: session.arrival_s)
+
+
+def _from_file(
+    loaded: LoadedScenario, given: schema.SessionFile, key: str, connectors: int, start: datetime
+) -> tuple[list[Session], list[str]]:
+    path = loaded.resolve(given.file, f"{key}.file")
+    data = read_sessions(
+        path,
+        start,
+        loaded.scenario.duration,
+        format=given.type,
+        time_zone=given.time_zone,
+        energy=given.energy,
+        pin_stations=given.pin_stations,
+        n_connectors=connectors,
+        bad_rows=given.bad_rows,
+    )
+    notes = list(data.notes)
+    if data.already_plugged:
+        notes.append(f"{path.name}: {data.already_plugged} sessions left out, plugged in before the start")
+    return data.sessions, notes
+
+
+def _completed(session: Session, hub: schema.Hub) -> Session:
+    """Fill in what a source of sessions does not tell of the EV: its pack, its state of charge, what it accepts.
+
+    The energy asked for is at the connector; less the losses of the way it must fit into the pack.
+    """
+    ev, plugs = hub.ev, hub.connectors
+    stored_kwh = session.energy_kwh * (plugs.efficiency if plugs else 1.0)
+    target = ev.soc_target if session.soc_target is None else session.soc_target
+    capacity_kwh, soc = session.capacity_kwh, session.soc_arrival
+    if capacity_kwh is None:
+        room = target if soc is None else max(1.0 - soc, 1e-3)
+        capacity_kwh = max(ev.capacity_kwh, stored_kwh / room)
+    if soc is None:
+        soc = max(0.0, target - stored_kwh / capacity_kwh)
+    accepted_kw = session.p_max_kw
+    if ev.p_max_kw is not None and accepted_kw == math.inf:
+        accepted_kw = ev.p_max_kw
+    return replace(session, capacity_kwh=capacity_kwh, soc_arrival=soc, p_max_kw=accepted_kw)
+
+
+def _check_connectors(found: list[Session], efficiency: float, key: str, where: str) -> None:
+    """Refuse what cannot be: an energy that does not fit into the pack, two EVs at one connector."""
+    problems: list[Problem] = []
+    last: dict[int, Session] = {}
+    for session in found:
+        room_kwh = (session.capacity_kwh or 0.0) * (1.0 - (session.soc_arrival or 0.0))
+        if session.energy_kwh * efficiency > room_kwh + 1e-6:
+            allowed = f"must fit into its pack: {room_kwh:.3g} kWh are free of {session.capacity_kwh:g} kWh"
+            problems.append(Problem(where, f"{key}: session {session.id}, energy_kwh", session.energy_kwh, allowed))
+        if session.connector is None:
+            continue
+        before = last.get(session.connector)
+        if before is not None and session.arrival_s < before.departure_s:
+            allowed = f"must arrive after session {before.id} has left connector {session.connector + 1}"
+            allowed += f" at {before.departure_s:g} s"
+            problems.append(Problem(where, f"{key}: session {session.id}, at", f"{session.arrival_s:g} s", allowed))
+        last[session.connector] = session
+    if problems:
+        raise InputError(problems)

@@ -1,0 +1,221 @@
+"""The shape every simulator of the plant shares, so that each adapter says only what is its own.
+
+An adapter is a table of ports and a ``Device``: what one hub has of its kind. The base class turns the table into mosaik's
+META, holds inputs until they change, wakes a device when it asked to be woken or when an input arrives, and hands on what
+changed. Rules that every port keeps:
+
+- outputs are events: a value is sent when it differs from the last one, and the receiver holds it;
+- arrays that leave a device are read-only, because mosaik hands on references;
+- a device names its next event in seconds; it is woken at the first step at or after it, and a wake-up that came too
+  early is harmless, because devices compute from absolute times.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import mosaik_api_v3
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a simulator.
+
+    Parameters
+    ----------
+    unit : str
+        Unit, ``""`` for none.
+    description : str
+        What it is, for the result file and the documentation.
+    width : str, optional
+        What the elements of an array stand for (``"connector"``, ``"class"``, ...); a scalar when left out.
+    codes : mapping of int to str, optional
+        Meaning of the values of an enumeration.
+    trigger : bool
+        Inputs: whether an arriving value makes the simulator step.
+    recorded : bool
+        Outputs: whether the recorder writes it.
+    """
+
+    unit: str
+    description: str
+    width: str | None = None
+    codes: Mapping[int, str] | None = None
+    trigger: bool = True
+    recorded: bool = True
+
+
+EVENTS = Port("", "what happened: a list of [kind, text]", recorded=False)
+BUS_PORT = Port("", "what feeds the hub bus: 0 dead, 1 grid, 2 secondary source")
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two port values are exactly equal (NaN equals NaN)."""
+    if isinstance(a, np.ndarray):
+        return a.shape == np.shape(b) and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    return a == b or (isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b))
+
+
+class Schedule:
+    """A value that scenario events replace for a time; the latest event that is active wins.
+
+    Parameters
+    ----------
+    intervals : sequence of (from_s, until_s, value)
+        Times since the start [s]; ``until_s`` may be infinite.
+    default
+        The value while no event is active.
+    """
+
+    def __init__(self, intervals, default):
+        self._intervals = sorted(intervals, key=lambda interval: interval[0])
+        self._edges = sorted({t for start, end, _ in self._intervals for t in (start, end) if math.isfinite(t)})
+        self._default = default
+
+    def at(self, t_s: float):
+        """The value at a time."""
+        value = self._default
+        for start, end, replacement in self._intervals:
+            if start <= t_s < end:
+                value = replacement
+        return value
+
+    def next_change(self, t_s: float) -> float:
+        """The first time after ``t_s`` at which an event starts or ends, infinite when there is none."""
+        return next((edge for edge in self._edges if edge > t_s), math.inf)
+
+
+class Device:
+    """What one hub has of a kind of simulator.
+
+    A subclass sets itself up in ``__init__`` from plain data and implements ``update``, which sends outputs with
+    ``emit`` and returns the time of its next own event [s], infinite when only an input can change anything.
+    """
+
+    def __init__(self, clock: Clock):
+        self.clock = clock
+        self.inputs: dict[str, Any] = {}
+        self.changed: dict[str, Any] = {}
+        self.wake = 0
+        self._sent: dict[str, Any] = {}
+
+    def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
+        """Advance to ``t_s`` with the inputs that have arrived (also held in ``inputs``)."""
+        raise NotImplementedError
+
+    def emit(self, port: str, value: Any) -> None:
+        """Send a value, unless it is exactly what was sent last."""
+        if port in self._sent and same(value, self._sent[port]):
+            return
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+        self._sent[port] = value
+        self.changed[port] = value
+
+    def emit_events(self, events: list) -> None:
+        """Send what happened; every list counts, equal ones too."""
+        if events:
+            self.changed["events"] = [[kind, text] for kind, text in events]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The step grid of a run: ``time_step_s`` is the length of one integer step [s], ``steps`` the length of the run."""
+
+    time_step_s: float
+    steps: int
+
+    @property
+    def end_s(self) -> float:
+        """End of the run [s]; devices that hold an account close it then."""
+        return self.steps * self.time_step_s
+
+    def seconds(self, step: int) -> float:
+        """Time of a step [s]."""
+        return step * self.time_step_s
+
+    def step_at_or_after(self, t_s: float) -> int:
+        """The first step at or after a time."""
+        return math.ceil(t_s / self.time_step_s - 1e-9)
+
+
+NEVER = 2**62
+
+
+class Adapter(mosaik_api_v3.Simulator):
+    """A mosaik simulator made of devices, one for each hub.
+
+    Subclasses set ``model`` (mosaik's model name), ``device`` and the port tables. A simulator whose ports depend on the
+    scenario passes its own tables to ``__init__``.
+    """
+
+    model: ClassVar[str]
+    device: ClassVar[type[Device]]
+    inputs: Mapping[str, Port] = {}
+    outputs: Mapping[str, Port] = {}
+
+    def __init__(self):
+        super().__init__({"api_version": "3.0", "type": "hybrid", "models": {}})
+        self.devices: dict[str, Device] = {}
+        self.clock = Clock(1.0, 1)
+
+    def init(self, sid: str, time_resolution: float = 1.0, *, time_step_s: float, steps: int, **settings):
+        """Set the step grid and derive META from the ports."""
+        self.clock = Clock(time_step_s, steps)
+        self.configure(**settings)
+        self.meta["models"] = {
+            self.model: {
+                "public": True,
+                # a device's own signature checks its parameters, which mosaik cannot see
+                "params": ["hub", "parameters"],
+                "any_inputs": False,
+                "attrs": [*self.inputs, *(port for port in self.outputs if port not in self.inputs)],
+                "trigger": [name for name, port in self.inputs.items() if port.trigger],
+                "non-persistent": list(self.outputs),
+            }
+        }
+        return self.meta
+
+    def configure(self) -> None:
+        """Take the settings of the whole simulator; most have none."""
+
+    def create(self, num: int, model: str, *, hub: str, parameters: Mapping[str, Any]):
+        """Create the device of one hub; its entity id is the hub's name."""
+        if num != 1 or hub in self.devices:
+            raise ValueError(f"one {self.model} for each hub, got {num} more for {hub!r}")
+        self.devices[hub] = self.device(self.clock, **parameters)
+        return [{"eid": hub, "type": model}]
+
+    def step(self, time: int, inputs: Mapping, max_advance: int) -> int | None:
+        """Update the devices that have new inputs or asked to be woken."""
+        t_s = self.clock.seconds(time)
+        soonest = NEVER
+        for eid, device in self.devices.items():
+            new = inputs.get(eid)
+            if new is not None or device.wake <= time:
+                device.changed = {}
+                arrived = {port: value for port, sources in new.items() for value in sources.values()} if new else {}
+                device.inputs.update(arrived)
+                try:
+                    wake_s = device.update(t_s, arrived)
+                except TypeError as error:
+                    # mosaik would take it for a value that cannot be serialised and blame the sender
+                    raise RuntimeError(f"{self.model} of {eid} at {t_s:g} s: {error}") from error
+                device.wake = NEVER if wake_s == math.inf else max(time + 1, self.clock.step_at_or_after(wake_s))
+            elif device.changed:
+                device.changed = {}
+            if device.wake < soonest:
+                soonest = device.wake
+        return None if soonest == NEVER else soonest
+
+    def get_data(self, outputs: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
+        """What changed in the last step."""
+        return {
+            eid: {port: changed[port] for port in ports if port in changed}
+            for eid, ports in outputs.items()
+            if (changed := self.devices[eid].changed)
+        }

@@ -1,0 +1,305 @@
+"""The one adapter for all controllers: builds what they see, checks and clips what they answer, measures how long it took.
+
+The simulator has one device for each hub. A controller may run several of them; it decides at its period, and at once
+when the bus or a connector changes its status. Set points reach the plant one step later (or later still, through a
+link), because every other order would let a controller act on what it has not measured yet.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ..controllers import base
+from .adapter import EVENTS, NEVER, Adapter, Clock, Device, Port
+
+_MEASURED = Port("", "a measurement, held until the next one", trigger=False)
+_STATUS = Port("", "a status, whose change calls for a decision")
+_STATUS_PORTS = ("ats.bus", "arrivals.session", "arrivals.faulted")
+_MEASUREMENT_PORTS = (
+    "grid.meter_kw",
+    "grid.meter_a",
+    "grid.secondary_meter_kw",
+    "grid.load_meter_kw",
+    "pv.p_kw",
+    "bess.p_kw",
+    "bess.soc",
+    "dg.p_kw",
+    "dg.fuel_l",
+    "cp.p_kw",
+    "cp.connector_p_kw",
+    "cp.energy_kwh",
+    "cp.soc",
+    "network.v_pu",
+    "tariffs.buy_per_kwh",
+    "tariffs.sell_per_kwh",
+    "tariffs.dg_per_kwh",
+    "tariffs.bess_per_kwh",
+    "tariffs.charging_per_kwh",
+    "link.sampled_s",
+)
+
+
+class ControllerError(RuntimeError):
+    """A controller answered with something that is not a set point."""
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """What a hub's controller may know of its sessions; every array has the shape (n_sessions,).
+
+    Parameters
+    ----------
+    id : sequence of str
+        Names.
+    energy_kwh, p_max_kw, departure_s : ndarray
+        Asked for [kWh], accepted [kW], announced departure [s since the start].
+    v2g : ndarray of bool
+        The owner agreed to discharge.
+    """
+
+    id: Sequence[str]
+    energy_kwh: np.ndarray
+    p_max_kw: np.ndarray
+    departure_s: np.ndarray
+    v2g: np.ndarray
+
+
+class ControlledHub(Device):
+    """The measurements of a hub as they have arrived, and the set points last sent to it."""
+
+    def __init__(self, clock: Clock, *, site: base.Site, sessions: Sessions):
+        super().__init__(clock)
+        self.site = site
+        self.sessions = sessions
+        n = site.connector_kw.size
+        self._plugged_s = np.full(n, np.nan)
+        self._session = np.full(n, -1)
+        zero = np.zeros(n)
+        self.inputs = {
+            "ats.bus": 1,
+            "arrivals.session": self._session,
+            "arrivals.faulted": np.zeros(n, dtype=bool),
+            "grid.meter_a": np.zeros(3),
+            "cp.connector_p_kw": zero,
+            "cp.energy_kwh": zero,
+            "cp.soc": np.full(n, np.nan),
+            "network.v_pu": math.nan,
+            "link.sampled_s": {},
+        }
+        self._connectors: base.Connectors | None = None
+        self._seen: np.ndarray | None = None
+
+    def note(self, t_s: float) -> None:
+        """Take notice of who has plugged in since the last time."""
+        session = self.inputs["arrivals.session"]
+        if session is not self._session:
+            self._plugged_s = np.where(session < 0, np.nan, np.where(session == self._session, self._plugged_s, t_s))
+            self._session = session
+
+    def observation(self, t_s: float) -> base.Hub:
+        """What the controller sees of this hub now."""
+        held = self.inputs
+        get = held.get
+        return base.Hub(
+            bus=held["ats.bus"],
+            p_grid_kw=get("grid.meter_kw", 0.0),
+            p_secondary_kw=get("grid.secondary_meter_kw", 0.0),
+            p_load_kw=get("grid.load_meter_kw", 0.0),
+            i_grid_a=held["grid.meter_a"],
+            p_pv_kw=get("pv.p_kw", 0.0),
+            p_bess_kw=get("bess.p_kw", 0.0),
+            p_dg_kw=get("dg.p_kw", 0.0),
+            p_cp_kw=get("cp.p_kw", 0.0),
+            soc=get("bess.soc", math.nan),
+            fuel_l=get("dg.fuel_l", math.nan),
+            v_pu=held["network.v_pu"],
+            age_s={device: t_s - sampled for device, sampled in held["link.sampled_s"].items()},
+            connectors=self._seen_connectors(),
+            prices=base.Prices(
+                buy=get("tariffs.buy_per_kwh", 0.0),
+                sell=get("tariffs.sell_per_kwh", 0.0),
+                dg=get("tariffs.dg_per_kwh", 0.0),
+                bess=get("tariffs.bess_per_kwh", 0.0),
+                charging=get("tariffs.charging_per_kwh", 0.0),
+            ),
+        )
+
+    def _seen_connectors(self) -> base.Connectors:
+        held, sessions = self.inputs, self.sessions
+        index = self._session
+        before = self._connectors
+        measured = {
+            "faulted": held["arrivals.faulted"],
+            "p_kw": held["cp.connector_p_kw"],
+            "energy_kwh": held["cp.energy_kwh"],
+            "soc": held["cp.soc"],
+        }
+        if before is not None and self._seen is index:
+            self._connectors = replace(before, **measured)
+            return self._connectors
+        # what depends only on who is plugged in is worked out when that changes
+        self._seen = index
+        occupied = index >= 0
+
+        def of_session(values: np.ndarray, free: Any) -> np.ndarray:
+            return np.where(occupied, values[index], free) if len(values) else np.full(index.shape, free)
+
+        self._connectors = base.Connectors(
+            occupied=occupied,
+            session_id=tuple(sessions.id[i] if i >= 0 else None for i in index.tolist()),
+            requested_kwh=of_session(sessions.energy_kwh, 0.0),
+            p_max_kw=of_session(sessions.p_max_kw, 0.0),
+            plugged_s=self._plugged_s,
+            departure_s=of_session(sessions.departure_s, np.nan),
+            v2g=of_session(sessions.v2g, False),
+            **measured,
+        )
+        return self._connectors
+
+    def send(self, setpoints: base.Setpoints) -> None:
+        """Hand set points to the plant, clipped to the plates of the devices."""
+        site = self.site
+        self.emit("connector_limit_kw", np.clip(setpoints.connector_kw, -site.connector_kw, site.connector_kw))
+        q_kvar = setpoints.connector_q_kvar
+        self.emit("connector_q_kvar", np.zeros_like(site.connector_kw) if q_kvar is None else np.array(q_kvar))
+        self.emit("bess_kw", min(max(float(setpoints.bess_kw), -site.bess_kw), site.bess_kw))
+        self.emit("bess_q_kvar", float(setpoints.bess_q_kvar))
+        self.emit("pv_limit_kw", min(max(float(setpoints.pv_limit_kw), 0.0), site.pv_kw))
+        self.emit("pv_q_kvar", float(setpoints.pv_q_kvar))
+        self.emit("dg_kw", min(max(float(setpoints.dg_kw), 0.0), site.dg_kw))
+        self.emit("load_limit_kw", np.maximum(np.asarray(setpoints.load_limit_kw, dtype=float), 0.0))
+
+
+class _Run:
+    """A controller and the hubs it runs."""
+
+    def __init__(self, name: str, controller: base.Controller, period_steps: int):
+        self.name = name
+        self.controller = controller
+        self.period_steps = period_steps
+        self.decided = -1
+
+
+def check(setpoints: base.Setpoints, site: base.Site, who: str) -> None:
+    """Refuse what is not a set point.
+
+    Parameters
+    ----------
+    setpoints : Setpoints
+        The answer for one hub.
+    site : Site
+        The hub.
+    who : str
+        Controller and hub, for the message.
+
+    Raises
+    ------
+    ControllerError
+        Naming the field: a wrong shape, NaN, or a power that is not a number.
+    """
+    limits = np.asarray(setpoints.connector_kw)
+    if limits.shape != site.connector_kw.shape:
+        raise ControllerError(f"{who}: connector_kw must have the shape {site.connector_kw.shape}, got {limits.shape}")
+    fields = {
+        "connector_kw": limits,
+        "load_limit_kw": np.asarray(setpoints.load_limit_kw, dtype=float),
+        "connector_q_kvar": limits if setpoints.connector_q_kvar is None else np.asarray(setpoints.connector_q_kvar),
+        **{
+            field: np.asarray(getattr(setpoints, field), dtype=float)
+            for field in ("bess_kw", "pv_limit_kw", "dg_kw", "bess_q_kvar", "pv_q_kvar")
+        },
+    }
+    for field, values in fields.items():
+        if np.isnan(values).any():
+            raise ControllerError(f"{who}: {field} must be a number, got {getattr(setpoints, field)}")
+    if fields["connector_q_kvar"].shape != limits.shape:
+        raise ControllerError(
+            f"{who}: connector_q_kvar must have the shape {limits.shape}, got {fields['connector_q_kvar'].shape}"
+        )
+    if fields["load_limit_kw"].shape != (4,):
+        raise ControllerError(f"{who}: load_limit_kw must have 4 elements, got {setpoints.load_limit_kw}")
+
+
+class Simulator(Adapter):
+    """Decides for all hubs of a scenario."""
+
+    model = "Controller"
+    device = ControlledHub
+    inputs = {
+        **{name: _STATUS for name in _STATUS_PORTS},
+        **{name: _MEASURED for name in _MEASUREMENT_PORTS},
+    }
+    outputs = {
+        "connector_limit_kw": Port("kW", "limit of each connector; negative asks to discharge", "connector"),
+        "connector_q_kvar": Port("kvar", "reactive set point of each connector, > 0 feeds the hub bus", "connector"),
+        "bess_kw": Port("kW", "set point of the battery, > 0 discharges"),
+        "bess_q_kvar": Port("kvar", "reactive set point of the battery, > 0 feeds the hub bus"),
+        "pv_limit_kw": Port("kW", "upper limit of PV"),
+        "pv_q_kvar": Port("kvar", "reactive set point of PV, > 0 feeds the hub bus"),
+        "dg_kw": Port("kW", "set point of the generator"),
+        "load_limit_kw": Port("kW", "limit of each load class", "class"),
+        "events": EVENTS,
+    }
+
+    def configure(
+        self,
+        controllers: Sequence[tuple[str, base.Controller]] = (),
+        start: datetime | None = None,
+        diagnose: Callable[[str, float, float], None] | None = None,
+    ) -> None:
+        """Take the controllers, the time of the first instant, and where decision times are written."""
+        start = start or datetime.fromtimestamp(0.0, UTC)
+        self._start_utc, self._zone = start.astimezone(UTC), start.tzinfo
+        self._diagnose = diagnose
+        self._runs = []
+        for name, controller in controllers:
+            steps = round(controller.period_s / self.clock.time_step_s)
+            self._runs.append(_Run(name, controller, steps))
+
+    def step(self, time: int, inputs: Mapping, max_advance: int) -> int | None:
+        """Take in what arrived, then let every controller decide whose time has come."""
+        t_s = self.clock.seconds(time)
+        calls = set()
+        for name, device in self.devices.items():
+            device.changed = {}
+            for port, sources in inputs.get(name, {}).items():
+                for value in sources.values():
+                    device.inputs[port] = value
+                if port in _STATUS_PORTS:
+                    calls.add(name)
+            device.note(t_s)  # pyright: ignore[reportAttributeAccessIssue]
+        soonest = NEVER
+        if time == self.clock.steps:
+            return None  # the run is over: accounts are closed, nothing is decided
+        for run in self._runs:
+            if time % run.period_steps == 0 or not calls.isdisjoint(run.controller.sites):
+                self._decide(run, t_s)
+            soonest = min(soonest, (time // run.period_steps + 1) * run.period_steps)
+        return soonest if soonest < self.clock.steps else None
+
+    def _decide(self, run: _Run, t_s: float) -> None:
+        sites = run.controller.sites
+        observation = base.Observation(
+            t_s=t_s,
+            time=(self._start_utc + timedelta(seconds=t_s)).astimezone(self._zone),
+            hubs={name: self.devices[name].observation(t_s) for name in sites},  # pyright: ignore
+        )
+        began = perf_counter()
+        decision = run.controller.decide(observation)
+        if self._diagnose is not None:
+            self._diagnose(f"{run.name}/decision_s", t_s, perf_counter() - began)
+        for name, site in sites.items():
+            who = f"controller {run.name}, hub {name}"
+            if name not in decision.setpoints:
+                raise ControllerError(f"{who}: no set points")
+            check(decision.setpoints[name], site, who)
+            self.devices[name].send(decision.setpoints[name])  # pyright: ignore[reportAttributeAccessIssue]
+        first = next(iter(sites))
+        self.devices[first].emit_events(decision.events)

@@ -1,0 +1,91 @@
+"""The connection of each hub: what flows through it after all devices have answered, and what its meters show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .adapter import BUS_PORT, EVENTS, Adapter, Clock, Device, Port, Schedule
+from .models import grid
+from .models.ats import Bus
+
+_METERS = ("grid", "secondary", "load")
+_DEVICES = grid.Flows._fields
+
+
+class Connection(Device):
+    """Balance and meters of one hub."""
+
+    def __init__(self, clock: Clock, *, parameters: grid.Parameters, meter_faults: Mapping[str, Schedule]):
+        super().__init__(clock)
+        self._parameters = parameters
+        self._faults = meter_faults
+        self._failed = grid.ALL_WELL
+        self._over = False
+        self.inputs = {"bus": 1, "cp_phase_kw": (0.0, 0.0, 0.0)}
+        for device in _DEVICES:
+            self.inputs[f"{device}_p_kw"] = self.inputs[f"{device}_q_kvar"] = 0.0
+
+    def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
+        """Balance the hub bus and read the meters."""
+        held = self.inputs
+        bus = Bus(held["bus"])
+        p_kw = grid.Flows(*[held[f"{device}_p_kw"] for device in _DEVICES])
+        q_kvar = grid.Flows(*[held[f"{device}_q_kvar"] for device in _DEVICES])
+        failed = grid.FailedMeters(*[bool(self._faults[meter].at(t_s)) for meter in _METERS])
+        flows = grid.balance(self._parameters, bus, p_kw, q_kvar, tuple(held["cp_phase_kw"]))
+        shown = grid.read(bus, flows, p_kw.load, failed)
+        self.emit("p_kw", flows.p_grid_kw)
+        self.emit("q_kvar", flows.q_grid_kvar)
+        self.emit("i_a", np.array(flows.i_a))
+        self.emit("secondary_kw", flows.p_secondary_kw)
+        self.emit("secondary_kvar", flows.q_secondary_kvar)
+        self.emit("meter_kw", shown.p_grid_kw)
+        self.emit("meter_a", np.array(shown.i_a))
+        self.emit("secondary_meter_kw", shown.p_secondary_kw)
+        self.emit("load_meter_kw", shown.p_load_kw)
+        self.emit_events(self._told(flows, failed))
+        return min(self._faults[meter].next_change(t_s) for meter in _METERS)
+
+    def _told(self, flows: grid.Balance, failed: grid.FailedMeters) -> list[tuple[str, str]]:
+        told = []
+        for meter, was, now in zip(_METERS, self._failed, failed, strict=True):
+            if was != now:
+                told.append(("meter failed" if now else "meter back", f"{meter} meter"))
+        self._failed = failed
+        over = flows.contracted_excess_kw > 1e-6 or flows.installed_excess_kw > 1e-6
+        if over and not self._over:
+            limit = "installed" if flows.installed_excess_kw > 1e-6 else "contracted"
+            p_kw = flows.p_grid_kw + flows.p_secondary_kw
+            told.append(("capacity exceeded", f"{p_kw:.2f} kW flow, more than the {limit} capacity"))
+        self._over = over
+        return told
+
+
+class Simulator(Adapter):
+    """The connections of all hubs."""
+
+    model = "Grid"
+    device = Connection
+    inputs = {
+        "bus": BUS_PORT,
+        **{f"{device}_p_kw": Port("kW", f"power of {device}") for device in _DEVICES},
+        **{f"{device}_q_kvar": Port("kvar", f"reactive power of {device}") for device in _DEVICES},
+        "cp_phase_kw": Port("kW", "power of single-phase connectors on each phase", "phase"),
+    }
+    outputs = {
+        "p_kw": Port("kW", "imported from the public grid, < 0 exported"),
+        "q_kvar": Port("kvar", "reactive power from the public grid"),
+        "i_a": Port("A", "current of each phase through the connection", "phase"),
+        "secondary_kw": Port("kW", "power of the secondary source"),
+        "secondary_kvar": Port("kvar", "reactive power of the secondary source"),
+        "meter_kw": Port("kW", "consumer-unit meter", recorded=False),
+        "meter_a": Port("A", "currents the meter shows", "phase", recorded=False),
+        "secondary_meter_kw": Port("kW", "meter of the secondary source", recorded=False),
+        "load_meter_kw": Port("kW", "meter of the local load", recorded=False),
+        "events": EVENTS,
+    }
+
+

@@ -1,0 +1,545 @@
+"""Automatic transfer switch (ATS) of one hub, with the secondary source behind its second input.
+
+The hub bus hangs on a switch that stands on the grid, on the secondary source (a genset that forms the island), or, for
+a moment, on neither. The bus is energised by what the switch stands on, if that source is there; two sources at once
+are impossible by construction. Timers and inputs move the switch:
+
+====================  ==========  ====================================================================================
+mode                  bus         leaves when
+====================  ==========  ====================================================================================
+CONNECTED             grid        grid lost -> DETECTING; planned islanding -> PREPARING
+PREPARING             grid        secondary runs -> ISLANDED (T1; open: TRANSFER first); grid lost -> STARTING
+DETECTING             dead        grid back (a dip) -> CONNECTED; after `detection_s` -> STARTING (no secondary: DEAD)
+STARTING              dead        secondary runs -> TRANSFER; grid back -> CONNECTED
+TRANSFER              dead        delay over -> ISLANDED (T2); grid back -> CONNECTED
+ISLANDED              secondary   grid back -> CONFIRMING; secondary trips or fails -> TRIPPED or RETRANSFER
+CONFIRMING            secondary   grid good for `retransfer_s` -> RETRANSFER (T3); grid lost again -> ISLANDED
+RETRANSFER            dead        after `open_transition_s` -> CONNECTED
+TRIPPED               dead        after `restart_s` -> STARTING (T4, black start); grid back -> CONNECTED or RETRANSFER
+DEAD                  dead        grid back -> CONNECTED or RETRANSFER
+====================  ==========  ====================================================================================
+
+T1 to T4 are the transitions of IEEE 2030.7: planned islanding, unplanned islanding, reconnection, black start.
+A switch whose source is gone returns to a grid that is there without waiting for `retransfer_s`.
+
+`step` may be called at any time. All timers are absolute: a call between two events changes nothing, a late call works
+off what fell due meanwhile, in order and at the times it fell due, under the inputs that held until then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from math import inf
+from typing import NamedTuple
+
+
+class Mode(IntEnum):
+    """What the ATS is doing; see the table of the module."""
+
+    CONNECTED = 0
+    PREPARING = 1
+    DETECTING = 2
+    STARTING = 3
+    TRANSFER = 4
+    ISLANDED = 5
+    CONFIRMING = 6
+    RETRANSFER = 7
+    TRIPPED = 8
+    DEAD = 9
+
+    @property
+    def islanded(self) -> bool:
+        """The ATS's signal to the controller: True from a confirmed outage until the hub is back on the grid."""
+        return self >= Mode.STARTING
+
+
+class Bus(IntEnum):
+    """What energises the hub bus, or what the switch stands on (DEAD: on neither)."""
+
+    DEAD = 0
+    GRID = 1
+    SECONDARY = 2
+
+
+@dataclass(frozen=True)
+class Secondary:
+    """Secondary source behind the second input of the ATS.
+
+    Parameters
+    ----------
+    rated_kw : float
+        Rated power [kW].
+    start_s : float
+        From the start command to voltage [s].
+    overload_factor : float
+        The source trips above this multiple of `rated_kw` ...
+    overload_trip_s : float
+        ... when that lasts this long (definite time) [s].
+    reverse_trip_kw : float, optional
+        Over-generation: it trips when more than this flows back into it [kW]; 5 % of `rated_kw` when left out ...
+    reverse_trip_s : float
+        ... when that lasts this long [s].
+    restart_s : float
+        From a trip or a failed start to the next attempt [s], > 0.
+    max_restarts : int
+        Attempts after the first failure; then it stays locked out until the grid is back.
+    cooldown_s : float
+        Running without load after the return to the grid [s]. It takes over without a start if the grid fails again.
+
+    Raises
+    ------
+    ValueError
+        A value is outside its range.
+    """
+
+    rated_kw: float
+    start_s: float = 0.0
+    overload_factor: float = 1.1
+    overload_trip_s: float = 10.0
+    reverse_trip_kw: float | None = None
+    reverse_trip_s: float = 5.0
+    restart_s: float = 60.0
+    max_restarts: int = 3
+    cooldown_s: float = 0.0
+
+    def __post_init__(self):
+        _require(self, 0.0, "start_s", "overload_trip_s", "reverse_trip_s", "cooldown_s", "max_restarts")
+        _require(self, 1.0, "overload_factor")
+        for name in ("rated_kw", "restart_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+        if self.reverse_trip_kw is None:
+            object.__setattr__(self, "reverse_trip_kw", 0.05 * self.rated_kw)
+        _require(self, 0.0, "reverse_trip_kw")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Settings of the ATS.
+
+    Parameters
+    ----------
+    detection_s : float
+        A loss of voltage shorter than this starts nothing [s].
+    transfer_s : float
+        From the confirmed outage to the secondary source [s]. A source that is not ready by then is waited for: the bus
+        is dead for ``detection_s + max(transfer_s, start_s + stabilise_s)``.
+    stabilise_s : float
+        The secondary must have had voltage for this long before it is loaded [s].
+    retransfer_s : float
+        The grid must be good for this long before the hub goes back to it [s].
+    open_transition_s : float
+        Dead bus while the switch travels with both sources live (retransfer, planned islanding) [s]. The default 0
+        stands for a closed transition, and for an open one that is over within a time step: contactors travel in less
+        than 0.2 s (0.17 s, ASCO Series 200, operator's manual 381333-234), which a grid of 1 s cannot show.
+    dropout_pu, pickup_pu : float
+        Voltages at which the grid counts as lost, and as back [pu].
+    secondary : Secondary, optional
+        The source behind the second input; without it the bus stays dead until the grid is back.
+
+    Raises
+    ------
+    ValueError
+        A value is outside its range.
+    """
+
+    detection_s: float = 0.0
+    transfer_s: float = 5.0
+    stabilise_s: float = 0.0
+    retransfer_s: float = 5.0
+    open_transition_s: float = 0.0
+    dropout_pu: float = 0.85
+    pickup_pu: float = 0.90
+    secondary: Secondary | None = None
+
+    def __post_init__(self):
+        _require(self, 0.0, "detection_s", "transfer_s", "stabilise_s", "retransfer_s", "open_transition_s")
+        _require(self, 0.0, "dropout_pu")
+        if not self.pickup_pu >= self.dropout_pu:
+            raise ValueError(f"pickup_pu must be at least dropout_pu {self.dropout_pu}, got {self.pickup_pu}")
+
+
+class Faults(NamedTuple):
+    """What is out of order."""
+
+    transfer_fails: bool = False
+    """The switch does not close on a new position; it tries again once this ends."""
+    secondary_failed: bool = False
+    """The secondary source stops, and does not start."""
+
+
+NO_FAULTS = Faults()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """State of the ATS; all times are absolute [s], inf where nothing is due. Make the first one with `initial`."""
+
+    t_s: float
+    """Time of the last change."""
+    mode: Mode = Mode.CONNECTED
+    switch: Bus = Bus.GRID
+    """What the switch stands on."""
+    running: bool = False
+    """The secondary source has voltage."""
+    due_s: float = inf
+    """End of the mode's own delay."""
+    transfer_at_s: float = inf
+    """While STARTING: not before this is the load transferred."""
+    trip_at_s: float = inf
+    """The secondary trips then, if its power does not come back within limits."""
+    trip: str = ""
+    """Which limit is passed."""
+    stop_at_s: float = inf
+    """End of the cooling down of the secondary."""
+    failures: int = 0
+    """Trips and failed starts of the secondary since the hub was last on the grid."""
+    stuck: bool = False
+    """The switch was to move and did not."""
+    grid_available: bool = True
+    island: bool = False
+    faults: Faults = NO_FAULTS
+
+    @property
+    def bus(self) -> Bus:
+        """What energises the hub bus."""
+        if self.switch is Bus.GRID:
+            return Bus.GRID if self.grid_available else Bus.DEAD
+        return Bus.SECONDARY if self.switch is Bus.SECONDARY and self.running else Bus.DEAD
+
+    @property
+    def next_event_s(self) -> float:
+        """When the next timer ends [s]."""
+        return min(self.due_s, self.trip_at_s, self.stop_at_s)
+
+
+class Outputs(NamedTuple):
+    """What holds from now on."""
+
+    mode: Mode
+    bus: Bus
+    secondary_running: bool
+    """Also while it starts up to be loaded and while it cools down."""
+    events: list[tuple[str, str]]
+    """What happened in this step: (kind, text)."""
+
+
+def initial(parameters: Parameters, t_s: float = 0.0, islanded: bool = False) -> State:
+    """State at the start of a run: connected, or islanded on the secondary source.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    t_s : float
+        Start of the run [s].
+    islanded : bool
+        Start on the secondary source, without grid.
+
+    Returns
+    -------
+    State
+
+    Raises
+    ------
+    ValueError
+        `islanded` without a secondary source.
+    """
+    if not islanded:
+        return State(t_s)
+    if parameters.secondary is None:
+        raise ValueError("islanded must be False, got True: there is no secondary source")
+    return State(t_s, Mode.ISLANDED, Bus.SECONDARY, running=True, grid_available=False)
+
+
+def sense(parameters: Parameters, v_pu: float, was_available: bool) -> bool:
+    """Whether the ATS takes the grid for available, from its voltage.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    v_pu : float
+        Voltage on the grid side [pu].
+    was_available : bool
+        Answer so far; between drop-out and pick-up it stands.
+
+    Returns
+    -------
+    bool
+    """
+    return v_pu >= (parameters.dropout_pu if was_available else parameters.pickup_pu)
+
+
+def step(
+    parameters: Parameters,
+    state: State,
+    t_s: float,
+    grid_available: bool,
+    p_secondary_kw: float = 0.0,
+    faults: Faults = NO_FAULTS,
+    island: bool = False,
+) -> tuple[State, Outputs, float]:
+    """Advance the ATS to `t_s` and apply the inputs that hold from then on.
+
+    Inputs come before timers of the same instant: a grid that returns just when the outage would be confirmed, or fails
+    just when its return would be, decides.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    state : State
+        From the last step, or from `initial`.
+    t_s : float
+        Now [s]; not before the last change.
+    grid_available : bool
+        Voltage on the grid side.
+    p_secondary_kw : float
+        Power of the secondary source as last measured [kW], < 0 when it is fed; ignored while it carries nothing.
+        NaN (no reading) leaves a trip timer as it is.
+    faults : Faults
+    island : bool
+        Planned islanding is requested (T1); withdrawn, the hub returns to the grid. It is tried once a request, and not
+        at all without a secondary source.
+
+    Returns
+    -------
+    state : State
+        The same object where nothing has changed.
+    outputs : Outputs
+    next_event_s : float
+        Absolute time of the next change that comes without new inputs [s], > `t_s`; inf if there is none.
+
+    Raises
+    ------
+    ValueError
+        `t_s` lies before the last change.
+    """
+    if not t_s >= state.t_s:
+        raise ValueError(f"t_s must be at least {state.t_s} (the last change), got {t_s}")
+    events: list[tuple[str, str]] = []
+    inputs = (grid_available, island, faults)
+    if state.next_event_s <= t_s or inputs != (state.grid_available, state.island, state.faults):
+        state = _catch_up(parameters, state, t_s, inputs, events)
+    state = _supervise(parameters, state, t_s, p_secondary_kw)
+    if state.next_event_s <= t_s:  # a protection without delay
+        state = _due_now(parameters, state, events)
+    return state, Outputs(state.mode, state.bus, state.running, events), state.next_event_s
+
+
+def _require(settings, low, *names):
+    for name in names:
+        value = getattr(settings, name)
+        if not low <= value < inf:
+            raise ValueError(f"{name} must be at least {low:g} and finite, got {value}")
+
+
+def _catch_up(parameters: Parameters, state: State, t_s: float, inputs: tuple, events: list) -> State:
+    """Work off what fell due before t_s, then apply the inputs, then what falls due now."""
+    while (at_s := state.next_event_s) < t_s:
+        state = _react(parameters, _expire(parameters, replace(state, t_s=at_s), events), events)
+    grid_available, island, faults = inputs
+    if island and not state.island and parameters.secondary is None:
+        events.append(("islanding-refused", "planned islanding needs a secondary source"))
+    state = replace(state, t_s=t_s, grid_available=grid_available, island=island, faults=faults)
+    return _due_now(parameters, _react(parameters, state, events), events)
+
+
+def _go(state: State, mode: Mode, due_s: float = inf, **changes) -> State:
+    """Enter a mode."""
+    return replace(state, mode=mode, due_s=due_s, stuck=False, **changes)
+
+
+def _supervise(parameters: Parameters, state: State, t_s: float, p_kw: float) -> State:
+    """Start or clear the trip timer of the secondary by its power."""
+    secondary = parameters.secondary
+    if secondary is None or state.bus is not Bus.SECONDARY or p_kw != p_kw:  # NaN
+        return state
+    if p_kw > secondary.rated_kw * secondary.overload_factor:
+        trip, after_s = "overload", secondary.overload_trip_s
+    elif p_kw < -(secondary.reverse_trip_kw or 0.0):
+        trip, after_s = "over-generation", secondary.reverse_trip_s
+    else:
+        trip, after_s = "", inf
+    return state if trip == state.trip else replace(state, t_s=t_s, trip=trip, trip_at_s=t_s + after_s)
+
+
+def _due_now(parameters: Parameters, state: State, events: list) -> State:
+    """Act on all timers that end now."""
+    while state.next_event_s <= state.t_s:
+        state = _react(parameters, _expire(parameters, state, events), events)
+    return state
+
+
+def _react(parameters: Parameters, state: State, events: list) -> State:
+    """Apply what follows at once from the inputs, until nothing more does."""
+    while (after := _rule(parameters, state, events)) is not state:
+        state = after
+    return state
+
+
+def _rule(parameters: Parameters, state: State, events: list) -> State:
+    """Apply the first rule that fits; the same state if none does."""
+    t_s, mode, grid = state.t_s, state.mode, state.grid_available
+    if state.running and state.faults.secondary_failed:
+        return _lose_secondary(parameters, state, events, "secondary-failed", "secondary source failed")
+    if state.stuck and not state.faults.transfer_fails:
+        return replace(state, stuck=False, due_s=t_s)
+    if state.switch is Bus.GRID and not grid:
+        if mode is Mode.CONNECTED:
+            events.append(("outage", "grid lost"))
+            return _go(state, Mode.DETECTING, t_s + parameters.detection_s)
+        if mode is Mode.PREPARING:
+            events.append(("outage", "grid lost while the secondary source starts"))
+            if state.running:
+                return _go(state, Mode.TRANSFER, t_s + parameters.transfer_s)
+            transfer_at_s = max(t_s + parameters.transfer_s, state.due_s + parameters.stabilise_s)
+            return _go(state, Mode.STARTING, state.due_s, transfer_at_s=transfer_at_s)
+    elif state.switch is Bus.GRID:
+        if mode is Mode.DETECTING:
+            events.append(("dip", "grid back before a transfer"))
+            return _on_grid(parameters, state, events)
+        if mode in (Mode.STARTING, Mode.TRANSFER, Mode.TRIPPED, Mode.DEAD):
+            events.append(("grid-back", "grid back before the transfer"))
+            return _on_grid(parameters, state, events)
+        if mode is Mode.PREPARING and not state.island:
+            return _on_grid(parameters, state, events)
+        if mode is Mode.CONNECTED and state.failures and not state.island:
+            return replace(state, failures=0)
+        if mode is Mode.CONNECTED and state.island and not state.failures and parameters.secondary is not None:
+            events.append(("islanding", "T1: planned islanding"))
+            return _go(state, Mode.PREPARING, t_s + (0.0 if state.running else parameters.secondary.start_s))
+    elif mode is Mode.ISLANDED and grid and not state.island:
+        events.append(("grid-back", "grid back; confirming"))
+        return _go(state, Mode.CONFIRMING, t_s + parameters.retransfer_s)
+    elif mode is Mode.CONFIRMING and (state.island or not grid):
+        events.append(("outage", "grid lost again") if not grid else ("islanding", "T1: islanded operation kept"))
+        return _go(state, Mode.ISLANDED)
+    elif mode in (Mode.STARTING, Mode.TRIPPED, Mode.DEAD) and grid:
+        events.append(("grid-back", "grid back; the secondary source carries nothing"))
+        return _go(state, Mode.RETRANSFER, t_s + parameters.open_transition_s, switch=Bus.DEAD)
+    return state
+
+
+def _expire(parameters: Parameters, state: State, events: list) -> State:
+    """Act on the timer that has ended."""
+    t_s = state.t_s
+    if state.trip_at_s <= t_s:
+        return _lose_secondary(parameters, state, events, "trip", f"secondary source tripped: {state.trip}")
+    if state.stop_at_s <= t_s:
+        events.append(("secondary-stopped", "secondary source cooled down"))
+        return replace(state, running=False, stop_at_s=inf)
+    return _ACTIONS[state.mode](parameters, state, events)
+
+
+def _confirmed(parameters: Parameters, state: State, events: list) -> State:
+    """Outage confirmed: start the secondary."""
+    t_s, secondary = state.t_s, parameters.secondary
+    if secondary is None or state.failures > secondary.max_restarts:
+        events.append(("dead", "no source until the grid is back"))
+        return _go(state, Mode.DEAD)
+    if state.running:
+        events.append(("islanding", "T2: outage confirmed, secondary source still runs"))
+        return _go(state, Mode.TRANSFER, t_s + parameters.transfer_s, stop_at_s=inf)
+    events.append(("islanding", "T2: outage confirmed, starting the secondary source"))
+    ready_s = t_s + secondary.start_s
+    transfer_at_s = max(t_s + parameters.transfer_s, ready_s + parameters.stabilise_s)
+    return _go(state, Mode.STARTING, ready_s, transfer_at_s=transfer_at_s)
+
+
+def _started(parameters: Parameters, state: State, events: list) -> State:
+    """Start-up over, islanded or on a planned islanding."""
+    if state.faults.secondary_failed:
+        return _lose_secondary(parameters, state, events, "start-failed", "secondary source did not start")
+    state = replace(state, running=True, stop_at_s=inf)
+    if state.mode is Mode.PREPARING:
+        if state.faults.transfer_fails:
+            return _stick(state, events)
+        if parameters.open_transition_s > 0:
+            return _go(state, Mode.TRANSFER, state.t_s + parameters.open_transition_s, switch=Bus.DEAD)
+    elif state.switch is Bus.GRID:
+        return _go(state, Mode.TRANSFER, state.transfer_at_s)
+    return _carry(state, events)
+
+
+def _transferred(parameters: Parameters, state: State, events: list) -> State:
+    """Transfer delay over."""
+    return _stick(state, events) if state.faults.transfer_fails else _carry(state, events)
+
+
+def _carry(state: State, events: list) -> State:
+    """The secondary source takes the bus."""
+    if state.failures:
+        events.append(("islanded", "T4: black start, bus on the secondary source"))
+    else:
+        events.append(("islanded", "bus on the secondary source"))
+    return _go(state, Mode.ISLANDED, switch=Bus.SECONDARY)
+
+
+def _return(parameters: Parameters, state: State, events: list) -> State:
+    """Grid confirmed: move the switch back."""
+    if state.faults.transfer_fails:
+        return _stick(state, events)
+    state = _go(state, Mode.RETRANSFER, state.t_s + parameters.open_transition_s)
+    if parameters.open_transition_s > 0:
+        return replace(state, switch=Bus.DEAD, trip_at_s=inf, trip="")
+    return _returned(parameters, state, events)
+
+
+def _returned(parameters: Parameters, state: State, events: list) -> State:
+    """The switch reaches the grid side."""
+    if state.faults.transfer_fails:
+        return _stick(state, events)
+    events.append(("reconnected", "T3: switch back on the grid"))
+    return _on_grid(parameters, state, events)
+
+
+def _on_grid(parameters: Parameters, state: State, events: list) -> State:
+    """Stand on the grid side; the secondary cools down and stops. A grid that is gone by now is an outage again."""
+    cooldown_s = parameters.secondary.cooldown_s if parameters.secondary else 0.0
+    running = state.running and cooldown_s > 0
+    stop_at_s = min(state.stop_at_s, state.t_s + cooldown_s) if running else inf
+    mode = Mode.CONNECTED if state.grid_available else Mode.DETECTING
+    due_s = inf if state.grid_available else state.t_s + parameters.detection_s
+    changes = {"running": running, "stop_at_s": stop_at_s, "trip_at_s": inf, "trip": ""}
+    return _go(state, mode, due_s, switch=Bus.GRID, **changes)
+
+
+def _restart(parameters: Parameters, state: State, events: list) -> State:
+    """Try the secondary again."""
+    events.append(("restart", f"T4: restart {state.failures} of the secondary source"))
+    ready_s = state.t_s + (parameters.secondary.start_s if parameters.secondary else 0.0)
+    return _go(state, Mode.STARTING, ready_s, transfer_at_s=ready_s + parameters.stabilise_s)
+
+
+def _lose_secondary(parameters: Parameters, state: State, events: list, kind: str, text: str) -> State:
+    """The secondary stops: by a trip, a fault or a failed start. What hangs on it needs another source."""
+    state = replace(state, running=False, stop_at_s=inf, trip_at_s=inf, trip="")
+    events.append((kind, text))
+    if state.mode in (Mode.CONNECTED, Mode.DETECTING, Mode.RETRANSFER):  # it was only cooling down
+        return state
+    state = replace(state, failures=state.failures + 1)
+    if state.grid_available:
+        if state.switch is Bus.GRID:
+            return _on_grid(parameters, state, events)
+        return _go(state, Mode.RETRANSFER, state.t_s + parameters.open_transition_s, switch=Bus.DEAD)
+    if parameters.secondary is None or state.failures > parameters.secondary.max_restarts:
+        events.append(("dead", "secondary source locked out until the grid is back"))
+        return _go(state, Mode.DEAD)
+    return _go(state, Mode.TRIPPED, state.t_s + parameters.secondary.restart_s)
+
+
+def _stick(state: State, events: list) -> State:
+    """The switch does not move; `_rule` tries again when the fault has gone."""
+    events.append(("transfer-failed", "transfer switch did not move"))
+    return replace(state, stuck=True, due_s=inf)
+
+
+_ACTIONS = {
+    Mode.PREPARING: _started,
+    Mode.DETECTING: _confirmed,
+    Mode.STARTING: _started,
+    Mode.TRANSFER: _transferred,
+    Mode.CONFIRMING: _return,
+    Mode.RETRANSFER: _returned,
+    Mode.TRIPPED: _restart,
+}

@@ -1,0 +1,453 @@
+"""One cell at constant power, on Python floats: how far it gets, for how long, and what its limits leave of a request.
+
+A hub has a handful of active batteries at a time; for so few, floats are several times faster than arrays. `battery`
+offers the same for arrays of packs, at the grid-side terminals, in [kW].
+
+Everything follows from `emf_v`: the motion (`integrate`) and the limits (`limit`), so what a cell can do and what it does
+share one formula. Limits are those of the settled cell, whose filtered current has followed the current: they depend on the
+charge only, and a power that is allowed now stays allowed. What is faster than the filter is left to the motion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from functools import lru_cache
+from math import exp, floor, inf, isinf, log
+
+from . import tremblay
+from .units import S_PER_H
+
+CV_RESOLUTION = 0.1
+"""Relative change of the current over one piece of constant power in the constant-voltage phase."""
+
+CC_RESOLUTION = 0.02
+"""Relative change of the voltage, so of the power, over one piece in the constant-current phase."""
+
+_SOC_TOLERANCE = 1e-10  # closer than this to the end of its window, a battery is at the end
+_STEP_TOLERANCE = 1e-6  # a time this close to a multiple of the step, in steps, is one
+_ERROR_SOC = 1e-6  # of one integration step, of the second order; it is of the fourth
+_LONGEST_SOC = 0.1  # of one integration step
+_FAST_SOC = 1e-6  # charge of a transient above which it is followed in short steps
+_FAST_STEP = 1.5  # of them, in time constants
+_MARGIN_SOC = 2e-6  # a promise ends this much before the end of the window: more than integration errors add up to
+LOWEST_SOC = 1e-3  # the voltage has a pole at SoC 0; it is evaluated between this and SoC 1
+_ROOT_TOLERANCE = 1e-9  # relative
+
+
+class Phase(IntEnum):
+    """What decides the power of a battery."""
+
+    IDLE = 0
+    """Nothing is asked, or the converter has no rating in this direction."""
+    POWER = 1
+    """The request, or the converter's rating."""
+    CURRENT = 2
+    """The current limit of the cell: the constant-current (CC) phase of a charge."""
+    VOLTAGE = 3
+    """The voltage limit of the cell: the constant-voltage (CV) phase of a charge."""
+    DONE = 4
+    """The end of the SoC window, or of the CV phase, is reached: no power."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unit(tremblay.Cell):
+    """Parameters of one pack as floats; fields as in `battery.Parameters`, and what follows from them.
+
+    `it_full_ah` and `it_empty_ah` bound the extracted charge: the SoC window, cut to where the settled voltage meets a
+    voltage limit at the current `i_end_a`.
+    """
+
+    tau_s: float
+    n_series: float
+    n_parallel: float
+    v_max_v: float
+    v_min_v: float
+    i_charge_max_a: float
+    i_discharge_max_a: float
+    i_end_a: float
+    p_charge_max_kw: float
+    p_discharge_max_kw: float
+    eta_charge: float
+    eta_discharge: float
+    soc_min: float
+    soc_max: float
+    it_full_ah: float = 0.0
+    it_empty_ah: float = 0.0
+
+
+# ---------------------------------------------------------------------------------------------------------- voltages
+
+
+def emf_v(unit: Unit, it_ah: float, i_filtered_a: float) -> float:
+    """Voltage behind the internal resistance [V], never below the cut-off: no current flows out of an empty cell."""
+    it_ah = min(max(it_ah, 0.0), (1.0 - LOWEST_SOC) * unit.q_ah)
+    return max(tremblay.emf_v(unit, it_ah, i_filtered_a), unit.v_min_v)
+
+
+def settled_voltage(unit: Unit, it_ah: float, i_a: float) -> float:
+    """Terminal voltage [V] once the filtered current has followed the current."""
+    filtered_a = 0.0 if isinf(unit.tau_s) else i_a
+    return emf_v(unit, it_ah, filtered_a) - unit.r_ohm * i_a
+
+
+def settled_current(unit: Unit, it_ah: float, p_w: float) -> float:
+    """Current at a power once the filtered current has followed it [A]."""
+    resistance = unit.r_ohm + _polarisation_ohm(unit, it_ah, p_w)
+    return tremblay.current_a(emf_v(unit, it_ah, 0.0), resistance, p_w)
+
+
+def _polarisation_ohm(unit: Unit, it_ah: float, sign: float) -> float:
+    if isinf(unit.tau_s):
+        return 0.0
+    it_ah = min(max(it_ah, 0.0), (1.0 - LOWEST_SOC) * unit.q_ah)
+    return tremblay.polarisation_ohm(unit, it_ah, sign)
+
+
+# ------------------------------------------------------------------------------------------------------- integration
+
+
+def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: float) -> tuple[float, float]:
+    """State after a constant power.
+
+    Runge-Kutta steps of fourth order for the charge, exact convolution for the filtered current. The current consists of
+    a slow part, which is integrated, and a part that dies away with the filter, which is known and taken out: steps may be
+    much longer than the filter's time constant.
+
+    Parameters
+    ----------
+    unit : Unit
+        The battery.
+    it_ah, i_filtered_a : float
+        Extracted charge [Ah] and filtered current [A].
+    p_w : float
+        Power of the cell [W], > 0 discharges.
+    dt_s : float
+        Time [s].
+
+    Returns
+    -------
+    it_ah, i_filtered_a : float
+        Extracted charge [Ah] and filtered current [A] at the end.
+    """
+    tau, r_ohm = unit.tau_s, unit.r_ohm
+    left_s = step_s = dt_s
+    while left_s > 0.0:
+        slow1 = now_a = tremblay.current_a(emf_v(unit, it_ah, i_filtered_a), r_ohm, p_w)
+        fast = slope = 0.0
+        if tau < inf:
+            # Once the transient is gone, the filtered current lags by tau: it is the settled current of tau ago.
+            lagging_a = settled_current(unit, it_ah - now_a * tau / S_PER_H, p_w)
+            slow1 = tremblay.current_a(emf_v(unit, it_ah, lagging_a), r_ohm, p_w)
+            fast = now_a - slow1
+            slope = (slow1 - lagging_a) / tau
+        step_s = min(step_s, left_s, _LONGEST_SOC * unit.q_ah * S_PER_H / abs(now_a))
+        if abs(fast) * min(tau, step_s) > _FAST_SOC * unit.q_ah * S_PER_H:
+            step_s = min(step_s, _FAST_STEP * tau)
+        while True:
+            half_s = 0.5 * step_s
+            x, decay, ramp, _ = _filter(half_s, tau)
+            fast_ah = fast * (tau * (1.0 - decay) if tau < inf else half_s) / S_PER_H
+            offset = slow1 + (i_filtered_a - slow1 + fast * x) * decay
+            source = emf_v(unit, it_ah + fast_ah + slow1 * half_s / S_PER_H, offset + slope * half_s * ramp)
+            slow2 = tremblay.current_a(source, r_ohm, p_w) - fast * decay
+            source = emf_v(unit, it_ah + fast_ah + slow2 * half_s / S_PER_H, offset + (slow2 - slow1) * ramp)
+            slow3 = tremblay.current_a(source, r_ohm, p_w) - fast * decay
+
+            fast_ah *= 1.0 + decay
+            x, decay, ramp, bow = _filter(step_s, tau)
+            offset = slow1 + (i_filtered_a - slow1 + fast * x) * decay
+            source = emf_v(unit, it_ah + fast_ah + slow3 * step_s / S_PER_H, offset + 2.0 * (slow3 - slow1) * ramp)
+            slow4 = tremblay.current_a(source, r_ohm, p_w) - fast * decay
+
+            bend = slow1 - slow2 - slow3 + slow4
+            error = abs(bend) * step_s / (6.0 * S_PER_H * unit.q_ah)
+            factor = 0.9 * (_ERROR_SOC / max(error, 1e-6 * _ERROR_SOC)) ** (1.0 / 3.0)
+            if factor >= 0.9 or step_s < 1e-3:
+                break
+            step_s *= max(factor, 0.1)
+        it_ah += fast_ah + (slow1 + 2.0 * (slow2 + slow3) + slow4) * step_s / (6.0 * S_PER_H)
+        i_filtered_a = offset + (slow4 - slow1) * ramp + 2.0 * bend * (bow - ramp)
+        left_s -= step_s
+        step_s *= min(factor, 5.0)
+    return it_ah, i_filtered_a
+
+
+def _filter(time_s: float, tau: float) -> tuple[float, float, float, float]:
+    """Time over `tau`, and what is left of a start value, what came through of a ramp and of a parabola to 1."""
+    x = time_s / tau
+    if x == 0.0:
+        return 0.0, 1.0, 0.0, 0.0
+    decay = exp(-x)
+    ramp = 1.0 - (1.0 - decay) / x
+    return x, decay, ramp, 1.0 - 2.0 * ramp / x
+
+
+# -------------------------------------------------------------------------------------------- the ends of the window
+
+
+def with_ends(unit: Unit) -> Unit:
+    """The unit with `it_full_ah` and `it_empty_ah` filled in.
+
+    Raises
+    ------
+    ValueError
+        If a voltage limit lies outside what the cell shows between full and empty.
+    """
+    lowest_ah = (1.0 - LOWEST_SOC) * unit.q_ah
+
+    def above(limit_v: float, i_a: float) -> Callable[[float], float]:
+        filtered_a = 0.0 if isinf(unit.tau_s) else i_a
+        return lambda it_ah: tremblay.voltage_v(unit, it_ah, i_a, filtered_a) - limit_v
+
+    over, under = above(unit.v_max_v, -unit.i_end_a), above(unit.v_min_v, unit.i_end_a)
+    if over(lowest_ah) >= 0.0:
+        raise ValueError(f"v_max_v must be above the voltage of the empty cell, got {unit.v_max_v}")
+    if under(0.0) <= 0.0:
+        raise ValueError(f"v_min_v must be below the voltage of the full cell, got {unit.v_min_v}")
+    full_ah = _root(over, 0.0, lowest_ah) if over(0.0) > 0.0 else 0.0
+    empty_ah = _root(under, 0.0, lowest_ah) if under(lowest_ah) < 0.0 else unit.q_ah
+    return replace(
+        unit,
+        it_full_ah=max(full_ah, (1.0 - unit.soc_max) * unit.q_ah),
+        it_empty_ah=min(empty_ah, (1.0 - unit.soc_min) * unit.q_ah),
+    )
+
+
+def room_ah(unit: Unit, it_ah: float, p_w: float) -> float:
+    """Charge that a power of this sign may still move [Ah]; exactly 0 where it is negligible."""
+    room = unit.it_empty_ah - it_ah if p_w > 0 else it_ah - unit.it_full_ah
+    return room if room > _SOC_TOLERANCE * unit.q_ah else 0.0
+
+
+def time_to(unit: Unit, it_ah: float, p_w: float, end_ah: float) -> float:
+    """Estimate of the time [s] to an extracted charge at constant power, the current settled (Simpson's rule)."""
+    middle_ah = 0.5 * (it_ah + end_ah)
+    hours_per_ah = (
+        1.0 / settled_current(unit, it_ah, p_w)
+        + 4.0 / settled_current(unit, middle_ah, p_w)
+        + 1.0 / settled_current(unit, end_ah, p_w)
+    ) / 6.0
+    return (end_ah - it_ah) * hours_per_ah * S_PER_H
+
+
+def time_to_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float) -> float:
+    """Time [s] after which `integrate` meets the end of the window, less `_MARGIN_SOC`."""
+    end_ah = unit.it_empty_ah - _MARGIN_SOC * unit.q_ah if p_w > 0 else unit.it_full_ah + _MARGIN_SOC * unit.q_ah
+    if (end_ah - it_ah) * p_w <= 0.0:
+        return 0.0
+    time_s = time_to(unit, it_ah, p_w, end_ah)
+    for _ in range(5):
+        reached_ah, filtered_a = integrate(unit, it_ah, i_filtered_a, p_w, time_s)
+        i_a = tremblay.current_a(emf_v(unit, reached_ah, filtered_a), unit.r_ohm, p_w)
+        correction_s = (end_ah - reached_ah) / i_a * S_PER_H
+        time_s += correction_s
+        if abs(reached_ah - end_ah) < 0.1 * _MARGIN_SOC * unit.q_ah:
+            break
+    return time_s
+
+
+def land(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: float) -> float:
+    """Greatest part of a power [W] that does not pass the end of the window within a time; it ends there exactly."""
+    end_ah = unit.it_empty_ah if p_w > 0 else unit.it_full_ah
+    asked_w = p_w
+    for _ in range(30):
+        reached_ah, _ = integrate(unit, it_ah, i_filtered_a, p_w, dt_s)
+        beyond_soc = (reached_ah - end_ah) / unit.q_ah * (1.0 if p_w > 0 else -1.0)
+        if abs(beyond_soc) < 0.1 * _SOC_TOLERANCE or (beyond_soc < 0.0 and p_w == asked_w):
+            break
+        p_w *= (end_ah - it_ah) / (reached_ah - it_ah)
+    return p_w
+
+
+# ---------------------------------------------------------------------------------------------------------- the limits
+
+
+def limit(unit: Unit, it_ah: float, sign: float) -> tuple[float, Phase]:
+    """Greatest power [W], >= 0, that keeps the current and the settled voltage within their limits; and which one binds."""
+    most_a, limit_v = _limits(unit, sign)
+    voltage_v = settled_voltage(unit, it_ah, sign * most_a)
+    if sign * (voltage_v - limit_v) >= 0.0:
+        return most_a * voltage_v, Phase.CURRENT
+    resistance = unit.r_ohm + _polarisation_ohm(unit, it_ah, sign)
+    return max(0.0, sign * (emf_v(unit, it_ah, 0.0) - limit_v)) / resistance * limit_v, Phase.VOLTAGE
+
+
+def piece(unit: Unit, it_ah: float, p_w: float, cv_resolution: float) -> tuple[float, float, Phase]:
+    """Where a request stands on the staircase that stands for the limits.
+
+    Along a limit the power changes all the time. It is cut into pieces of constant power, each between two levels with a
+    fixed ratio, at its mean. The levels are those of the request, not of the moment: whoever asks again in the middle of a
+    piece gets the same answer.
+
+    Parameters
+    ----------
+    unit : Unit
+        The battery.
+    it_ah : float
+        Extracted charge [Ah].
+    p_w : float
+        Requested power of the cell [W], > 0 discharges, not 0.
+    cv_resolution : float
+        Relative change of the power from level to level along the voltage limit.
+
+    Returns
+    -------
+    p_w : float
+        Power [W], of the same sign and at most as large.
+    until_ah : float
+        Extracted charge [Ah] at which the piece ends.
+    phase : Phase
+        `POWER`, `CURRENT` or `VOLTAGE`.
+    """
+    sign = 1.0 if p_w > 0 else -1.0
+    limit_w, phase = limit(unit, it_ah, sign)
+    if limit_w >= abs(p_w):
+        return p_w, _clear_until_ah(unit, p_w), Phase.POWER
+    top_w = abs(p_w)
+    if phase is Phase.VOLTAGE or sign < 0:
+        most_a, limit_v = _limits(unit, sign)
+        top_w = min(top_w, most_a * limit_v)
+    resolution = cv_resolution if phase is Phase.VOLTAGE else CC_RESOLUTION
+    level = max(0, floor(log(limit_w / top_w) / log(1.0 - resolution)))
+    mean_w, until_ah = _stair(unit, sign, phase, top_w * (1.0 - resolution) ** level, resolution)
+    return sign * min(mean_w, abs(p_w)), until_ah, phase
+
+
+@lru_cache(maxsize=4096)
+def _clear_until_ah(unit: Unit, p_w: float) -> float:
+    """Extracted charge up to which a power keeps clear of the limits, at most the end of the window."""
+    sign = 1.0 if p_w > 0 else -1.0
+    most_a, limit_v = _limits(unit, sign)
+    if p_w > 0:
+        limit_v = max(limit_v, p_w / most_a)  # as the voltage falls, the current rises to its own limit
+    return _within(unit, sign, _where(unit, p_w / limit_v, limit_v))
+
+
+@lru_cache(maxsize=4096)
+def _stair(unit: Unit, sign: float, phase: Phase, upper_w: float, resolution: float) -> tuple[float, float]:
+    """Mean power [W], >= 0, between a level and the next lower one, and the extracted charge at which it ends."""
+    most_a, limit_v = _limits(unit, sign)
+    lower_w = (1.0 - resolution) * upper_w
+    if phase is Phase.CURRENT:  # the power follows the voltage, which rises during charge, falls during discharge
+        last_w = max(lower_w, most_a * limit_v) if sign > 0 else upper_w
+        until_ah = _within(unit, sign, _where(unit, sign * most_a, last_w / most_a))
+        return 0.5 * (upper_w + lower_w), until_ah
+    from_ah = _where(unit, sign * upper_w / limit_v, limit_v)
+    until_ah = _within(unit, sign, _where(unit, sign * lower_w / limit_v, limit_v))
+    lower_w = max(lower_w, limit(unit, until_ah, sign)[0])
+    # The filtered current lags behind a falling one; what it has too much of, the current has too little.
+    polarisation = _polarisation_ohm(unit, until_ah, sign)
+    lag = unit.tau_s * polarisation / (unit.r_ohm + polarisation) if polarisation > 0.0 else 0.0
+    fall_per_s = (upper_w - lower_w) / limit_v / max(abs(until_ah - from_ah), 1e-12) / S_PER_H
+    mean_w = (upper_w - lower_w) / log(upper_w / lower_w) if lower_w < upper_w else upper_w
+    return mean_w / (1.0 + lag * fall_per_s), until_ah
+
+
+def _limits(unit: Unit, sign: float) -> tuple[float, float]:
+    """Current limit [A], >= 0, and voltage limit [V] in one direction."""
+    return (unit.i_discharge_max_a, unit.v_min_v) if sign > 0 else (unit.i_charge_max_a, unit.v_max_v)
+
+
+def _within(unit: Unit, sign: float, it_ah: float) -> float:
+    """The extracted charge, or the end of the window if that comes first."""
+    return min(it_ah, unit.it_empty_ah) if sign > 0 else max(it_ah, unit.it_full_ah)
+
+
+def _where(unit: Unit, i_a: float, voltage_v: float) -> float:
+    """Extracted charge at which the settled voltage has a value, as near as it comes."""
+    lowest_ah = (1.0 - LOWEST_SOC) * unit.q_ah
+
+    def above(it_ah: float) -> float:
+        return settled_voltage(unit, it_ah, i_a) - voltage_v
+
+    if above(0.0) <= 0.0:
+        return 0.0
+    if above(lowest_ah) >= 0.0:
+        return unit.q_ah
+    return _root(above, 0.0, lowest_ah)
+
+
+def _root(function: Callable[[float], float], a: float, b: float) -> float:
+    """Root of a function with a change of sign between a and b (regula falsi, Illinois variant)."""
+    at_a, at_b = function(a), function(b)
+    for _ in range(60):
+        x = b - at_b * (b - a) / (at_b - at_a)
+        at_x = function(x)
+        if at_x == 0.0 or abs(x - b) <= _ROOT_TOLERANCE * abs(b):
+            return x
+        if at_x * at_b < 0.0:
+            a, at_a = b, at_b
+        else:
+            at_a *= 0.5
+        b, at_b = x, at_x
+    return b
+
+
+# ---------------------------------------------------------------------------------------------------------------- hold
+
+
+def hold(
+    unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, step_s: float, cv_resolution: float = CV_RESOLUTION
+) -> tuple[float, float, Phase]:
+    """Constant power delivered on request from now on, and how long.
+
+    Parameters
+    ----------
+    unit : Unit
+        The battery.
+    it_ah, i_filtered_a : float
+        Extracted charge [Ah] and filtered current [A].
+    p_w : float
+        Requested power of the cell [W], > 0 discharges, within the converter's rating.
+    step_s : float
+        Step of the time grid [s].
+    cv_resolution : float
+        Relative change of the power from piece to piece of the constant-voltage phase.
+
+    Returns
+    -------
+    p_w : float
+        Power delivered [W].
+    hold_s : float
+        Time for which it is [s], a multiple of `step_s`; inf if nothing will change.
+    phase : Phase
+        What decides the power.
+    """
+    if p_w == 0.0:
+        return 0.0, inf, Phase.IDLE
+    if room_ah(unit, it_ah, p_w) == 0.0:
+        return 0.0, inf, Phase.DONE
+    given_w, until_ah, phase = piece(unit, it_ah, p_w, cv_resolution)
+    steps = floor(time_to(unit, it_ah, given_w, until_ah) / step_s + _STEP_TOLERANCE)
+    if steps < 1:
+        steps = 1
+        given_w, phase = _across(unit, it_ah, p_w, step_s)
+    if _may_end(unit, it_ah, i_filtered_a, given_w, steps * step_s):
+        steps_left = time_to_end(unit, it_ah, i_filtered_a, given_w) / step_s
+        steps = min(steps, max(1, floor(steps_left)))
+        if steps == 1:
+            given_w = land(unit, it_ah, i_filtered_a, given_w, step_s)
+    return given_w, steps * step_s, phase
+
+
+def _across(unit: Unit, it_ah: float, p_w: float, step_s: float) -> tuple[float, Phase]:
+    """Power for a step in which a piece ends: the one at the limit in the middle of the step, its mean to second order."""
+    sign = 1.0 if p_w > 0 else -1.0
+
+    def beyond(given_w: float) -> float:
+        middle_ah = it_ah + 0.5 * settled_current(unit, it_ah, sign * given_w) * step_s / S_PER_H
+        return given_w - limit(unit, _within(unit, sign, middle_ah), sign)[0]
+
+    if beyond(abs(p_w)) <= 0.0:
+        return p_w, Phase.POWER
+    given_w = _root(beyond, 0.0, abs(p_w))
+    return sign * given_w, limit(unit, it_ah, sign)[1]
+
+
+def _may_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: float) -> bool:
+    """Whether a power may meet the end of the window within a time, by the greatest current on its way."""
+    now_a = tremblay.current_a(emf_v(unit, it_ah, i_filtered_a), unit.r_ohm, p_w)
+    later_a = p_w / unit.v_min_v if p_w > 0 else settled_current(unit, it_ah, p_w)
+    return room_ah(unit, it_ah, p_w) * S_PER_H <= max(abs(now_a), abs(later_a)) * dt_s * (1.0 + _STEP_TOLERANCE)

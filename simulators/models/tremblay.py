@@ -1,0 +1,231 @@
+"""Cell equations of Tremblay & Dessaint 2009: voltage, current at a given power, data-sheet extraction.
+
+Currents are positive when discharging; ``it`` is the charge extracted since full [Ah]; ``i*`` is the current after a
+first-order low pass. The equations are plain arithmetic, so that each line serves Python floats (the integrator) and
+arrays (the reports) alike; a comparison that multiplies a term switches it on or off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import e
+from typing import Any
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Parameters of the discharge and charge equations.
+
+    Parameters
+    ----------
+    e0_v : float or array, shape (n,)
+        Constant voltage [V].
+    r_ohm : float or array, shape (n,)
+        Internal resistance [ohm].
+    k_v_per_ah : float or array, shape (n,)
+        Polarisation constant [V/Ah]; the same number in [ohm] multiplies ``i*``.
+    a_v : float or array, shape (n,)
+        Amplitude of the exponential zone [V].
+    b_per_ah : float or array, shape (n,)
+        Inverse of the charge of the exponential zone [1/Ah].
+    q_ah : float or array, shape (n,)
+        Capacity [Ah].
+    """
+
+    e0_v: Any
+    r_ohm: Any
+    k_v_per_ah: Any
+    a_v: Any
+    b_per_ah: Any
+    q_ah: Any
+
+
+def open_circuit_v(cell: Cell, it_ah):
+    """Voltage at rest: the equations at ``i = i* = 0``.
+
+    Parameters
+    ----------
+    cell : Cell
+        Cell parameters.
+    it_ah : float or array, shape (n,)
+        Extracted charge [Ah], < Q.
+
+    Returns
+    -------
+    float or array, shape (n,)
+        Open-circuit voltage [V].
+    """
+    q_ah = cell.q_ah
+    return cell.e0_v - cell.k_v_per_ah * q_ah / (q_ah - it_ah) * it_ah + cell.a_v * e ** (-cell.b_per_ah * it_ah)
+
+
+def polarisation_ohm(cell: Cell, it_ah, i_filtered_a):
+    """Resistance that the filtered current sees.
+
+    ``K Q / (Q - it)`` while it discharges, ``K Q / (it + 0.1 Q)`` while it charges: the pole of charging lies outside
+    the working range, at SoC 1.1.
+
+    Parameters
+    ----------
+    cell : Cell
+        Cell parameters.
+    it_ah : float or array, shape (n,)
+        Extracted charge [Ah], < Q.
+    i_filtered_a : float or array, shape (n,)
+        Filtered current ``i*`` [A]; only its sign matters.
+
+    Returns
+    -------
+    float or array, shape (n,)
+        Polarisation resistance [ohm].
+    """
+    q_ah = cell.q_ah
+    discharging = i_filtered_a > 0
+    return cell.k_v_per_ah * q_ah / (discharging * (q_ah - it_ah) + (1 - discharging) * (it_ah + 0.1 * q_ah))
+
+
+def emf_v(cell: Cell, it_ah, i_filtered_a):
+    """Voltage behind the internal resistance: what of the terminal voltage does not follow the current at once.
+
+    Parameters
+    ----------
+    cell : Cell
+        Cell parameters.
+    it_ah : float or array, shape (n,)
+        Extracted charge [Ah], < Q.
+    i_filtered_a : float or array, shape (n,)
+        Filtered current ``i*`` [A].
+
+    Returns
+    -------
+    float or array, shape (n,)
+        Voltage [V].
+    """
+    return open_circuit_v(cell, it_ah) - polarisation_ohm(cell, it_ah, i_filtered_a) * i_filtered_a
+
+
+def voltage_v(cell: Cell, it_ah, i_a, i_filtered_a):
+    """Terminal voltage (Tremblay & Dessaint 2009, Li-ion discharge and charge equations).
+
+    Parameters
+    ----------
+    cell : Cell
+        Cell parameters.
+    it_ah : float or array, shape (n,)
+        Extracted charge [Ah], < Q.
+    i_a : float or array, shape (n,)
+        Current [A], > 0 discharges.
+    i_filtered_a : float or array, shape (n,)
+        Filtered current ``i*`` [A]; equal to `i_a` once the current has been constant for some ``tau``.
+
+    Returns
+    -------
+    float or array, shape (n,)
+        Terminal voltage [V].
+    """
+    return emf_v(cell, it_ah, i_filtered_a) - cell.r_ohm * i_a
+
+
+def current_a(source_v, r_ohm, p_w):
+    """Current at which a voltage source behind a resistance gives a power.
+
+    The root of ``p = (source_v - r i) i`` that goes to zero with the power (Lavrenova & Denysiuk 2023, eq. (6) and its
+    charging counterpart), written so that it holds for either sign and for ``r = 0``. Beyond the greatest power,
+    ``source_v**2 / (4 r)``, there is no root; the answer stays finite there and goes on rising with the power.
+
+    Parameters
+    ----------
+    source_v : float or array, shape (n,)
+        Source voltage [V], > 0.
+    r_ohm : float or array, shape (n,)
+        Resistance [ohm].
+    p_w : float or array, shape (n,)
+        Power at the terminals [W], > 0 discharges.
+
+    Returns
+    -------
+    float or array, shape (n,)
+        Current [A], > 0 discharges.
+    """
+    discriminant = source_v * source_v - 4.0 * r_ohm * p_w
+    return 2.0 * p_w / (source_v + (discriminant * (discriminant > 0)) ** 0.5)
+
+
+def extract(
+    *,
+    v_full_v: float,
+    v_exp_v: float,
+    v_nom_v: float,
+    q_ah: float,
+    q_exp_ah: float,
+    q_nom_ah: float,
+    r_ohm: float,
+    i_typical_a: float,
+) -> Cell:
+    """Cell parameters from three points of a data sheet's discharge curve (Tremblay & Dessaint 2009).
+
+    Parameters
+    ----------
+    v_full_v, v_exp_v, v_nom_v : float
+        Voltage when full, at the end of the exponential zone, at the end of the nominal zone [V].
+    q_ah, q_exp_ah, q_nom_ah : float
+        Capacity, and charge extracted at the latter two points [Ah]; ``q_exp_ah < q_nom_ah < q_ah``.
+    r_ohm : float
+        Internal resistance [ohm].
+    i_typical_a : float
+        Current of the curve [A].
+
+    Returns
+    -------
+    Cell
+        Parameters with which the curve passes the points (the second one to 5 % of the exponential zone).
+
+    Raises
+    ------
+    ValueError
+        If the charges are not in order.
+    """
+    if not 0 < q_exp_ah < q_nom_ah < q_ah:
+        raise ValueError(f"must be 0 < q_exp_ah < q_nom_ah < q_ah, got {q_exp_ah}, {q_nom_ah}, {q_ah}")
+    a_v = v_full_v - v_exp_v
+    b_per_ah = 3.0 / q_exp_ah
+    e0_v = v_full_v + r_ohm * i_typical_a - a_v
+    drop_v = e0_v - v_nom_v - r_ohm * i_typical_a + a_v * e ** (-b_per_ah * q_nom_ah)
+    k = drop_v / (q_ah / (q_ah - q_nom_ah) * (q_nom_ah + i_typical_a))
+    return Cell(e0_v, r_ohm, k, a_v, b_per_ah, q_ah)
+
+
+def from_2007(cell: Cell) -> Cell:
+    """Convert the 2007 form, ``V = E0 - K Q / (Q - it) + A exp(-B it) - R i`` with K in [V], to the 2009 form.
+
+    The two families share their letters. The conversion is exact where ``i* = 0``, as in the 2007 form, which knows no
+    filtered current: keep it so with an infinite ``tau_s``.
+
+    Parameters
+    ----------
+    cell : Cell
+        2007 form, `k_v_per_ah` holding K in [V].
+
+    Returns
+    -------
+    Cell
+        2009 form, K in [V/Ah].
+    """
+    return replace(cell, e0_v=cell.e0_v - cell.k_v_per_ah, k_v_per_ah=cell.k_v_per_ah / cell.q_ah)
+
+
+def to_2007(cell: Cell) -> Cell:
+    """Convert the 2009 form to the 2007 form, the inverse of `from_2007`: ``E0' = E0 + K Q``, ``K' = K Q``.
+
+    Parameters
+    ----------
+    cell : Cell
+        2009 form, K in [V/Ah].
+
+    Returns
+    -------
+    Cell
+        2007 form, `k_v_per_ah` holding K in [V].
+    """
+    k_v = cell.k_v_per_ah * cell.q_ah
+    return replace(cell, e0_v=cell.e0_v + k_v, k_v_per_ah=k_v)
