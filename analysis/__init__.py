@@ -3,7 +3,22 @@
 `open_results` opens the result of a run; see `Results` for what can be asked of it.
 """
 
-from .results import Results, open_results
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .store import ResultError, ResultWriter, SeriesSpec
 
+if TYPE_CHECKING:
+    from .results import Results, open_results
+
 __all__ = ["ResultError", "ResultWriter", "Results", "SeriesSpec", "open_results"]
+
+
+def __getattr__(name: str) -> Any:
+    # a run only writes, and pandas takes longer to import than many a run takes
+    if name in ("Results", "open_results"):
+        from . import results
+
+        return getattr(results, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..simulators.models.units import S_PER_DAY, S_PER_H, S_PER_MIN
 from . import kpis, steps
 from .results import Results
 from .views import COLOURS, balance, connectors, hub_supply, resolution_s
@@ -38,7 +39,7 @@ class Figure:
     """
 
     def __init__(self, results: Results) -> None:
-        self._start = np.datetime64(results.start.tz_localize(None), "ms")
+        self._results = results
         self._end_s = results.end_s
         self._panels: list[_Panel] = []
         self._data: list[dict[str, Any]] = []
@@ -78,7 +79,7 @@ class Figure:
 
     def instants(self, t_s: np.ndarray) -> list[str]:
         """Local clock at times [s], at the offset of the start."""
-        instants = self._start + np.round(np.asarray(t_s) * 1e3).astype("timedelta64[ms]")
+        instants = self._results.clock(t_s)
         whole = not np.any(instants.astype("i8") % 1000)
         return np.datetime_as_string(instants, unit="s" if whole else "ms").tolist()
 
@@ -272,8 +273,9 @@ def _connectors(figure: Figure, t_s: np.ndarray, p_kw: np.ndarray, step_s: float
     axis = figure.panel(
         f"<b>Connectors</b>  power of plugged-in EVs [kW], means over {duration(step_s)}",
         float(np.clip(n * 16, 70, 460)),
-        range=[n - 0.5, -0.5],
+        range=[n + 0.5, 0.5],
         dtick=max(1, round(n / 12)),
+        tick0=1,
         showgrid=False,
     )
     both = bool(np.nanmin(p_kw, initial=0.0) < -1e-6)
@@ -284,7 +286,7 @@ def _connectors(figure: Figure, t_s: np.ndarray, p_kw: np.ndarray, step_s: float
         yaxis=axis,
         # a cell is centred on its x: move it to where its interval begins
         **figure.times(t_s + step_s / 2, step_s),
-        y0=0,
+        y0=1,
         dy=1,
         zmin=-high if both else 0.0,
         zmax=high,
@@ -309,8 +311,8 @@ def _shades(figure: Figure, results: Results, hub: str) -> None:
 def duration(seconds: float) -> str:
     """A length of time for people, such as 90 s, 15 min, 2 h 30 min, 31 d."""
     whole, parts = round(seconds), []
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
-        count, whole = divmod(whole, size)
+    for size, name in ((S_PER_DAY, "d"), (S_PER_H, "h"), (S_PER_MIN, "min"), (1, "s")):
+        count, whole = divmod(whole, int(size))
         if count:
             parts.append(f"{count} {name}")
     return " ".join(parts[:2]) or f"{seconds:g} s"

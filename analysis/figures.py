@@ -61,35 +61,25 @@ def overview(results: Results, hub: str | None = None) -> Figure:
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.set_axisbelow(True)
     shaded = _shade(all_axes, results, hub)
-    legend, labels = all_axes[0].get_legend_handles_labels()
-    all_axes[0].legend(
-        handles=[*legend, *shaded],
-        labels=[*labels, *(str(patch.get_label()) for patch in shaded)],
-        ncols=6,
-        fontsize=8,
-        frameon=False,
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
-    )
+    drawn, _ = all_axes[0].get_legend_handles_labels()
+    if drawn or shaded:
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1.0)}
+        all_axes[0].legend(handles=[*drawn, *shaded], ncols=6, fontsize=8, frameon=False, **place)
     bottom = all_axes[-1]
-    bottom.set_xlim(*_clock(results, np.array([0.0, max(results.end_s, 1.0)])))
+    bottom.set_xlim(*results.clock(np.array([0.0, max(results.end_s, 1.0)])))
     locator = AutoDateLocator()
     bottom.xaxis.set_major_locator(locator)
     bottom.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     title = hub if results.name == hub else f"{results.name}: {hub}"
-    figure.suptitle(title if not results.note else f"{title} ({results.status})", x=0.01, ha="left", weight="bold")
+    if results.note:
+        title += f" ({results.status})"
+    figure.suptitle(title, x=0.01, ha="left", weight="bold", parse_math=False)
     return figure
-
-
-def _clock(results: Results, t_s: np.ndarray) -> np.ndarray:
-    """Local clock at times [s], at the offset of the start."""
-    start = np.datetime64(results.start.tz_localize(None), "ms")
-    return start + np.round(np.asarray(t_s) * 1e3).astype("timedelta64[ms]")
 
 
 def _held(results: Results, t_s: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Clock and values of a step-held line, drawn to the end of the run."""
-    return _clock(results, np.append(t_s, results.end_s)), np.append(values, values[-1:])
+    return results.clock(np.append(t_s, results.end_s)), np.append(values, values[-1:])
 
 
 def _powers(axes: Axes, results: Results, hub: str) -> None:
@@ -120,12 +110,12 @@ def _connectors(axes: Axes, results: Results, hub: str) -> None:
         return
     t_s, p_kw, step_s = cells
     n = len(p_kw)
-    clock = _clock(results, np.append(t_s, t_s[-1] + step_s))
+    clock = results.clock(np.append(t_s, t_s[-1] + step_s))
     high = float(np.nanmax(np.abs(p_kw), initial=0.0)) or 1.0
     feeds_back = bool(np.nanmin(p_kw, initial=0.0) < -1e-6)
     colours, low = ("RdBu", -high) if feeds_back else (_POWER, 0.0)
-    mesh = axes.pcolormesh(clock, np.arange(n + 1) - 0.5, p_kw, cmap=colours, vmin=low, vmax=high, rasterized=True)
-    axes.set_ylim(n - 0.5, -0.5)
+    mesh = axes.pcolormesh(clock, np.arange(n + 1) + 0.5, p_kw, cmap=colours, vmin=low, vmax=high, rasterized=True)
+    axes.set_ylim(n + 0.5, 0.5)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=min(n, 10), integer=True, min_n_ticks=1))
     axes.set_ylabel("connector")
     if axes.figure is not None:
@@ -147,7 +137,7 @@ def _shade(all_axes: np.ndarray, results: Results, hub: str) -> list[Patch]:
     patches = []
     for code, (name, colour, alpha) in SHADES.items():
         begin_s, end_s = steps.episodes(t_s, state == code, results.end_s)
-        for begin, end in zip(_clock(results, begin_s), _clock(results, end_s), strict=True):
+        for begin, end in zip(results.clock(begin_s), results.clock(end_s), strict=True):
             for axes in all_axes:
                 axes.axvspan(begin, end, color=colour, alpha=alpha, lw=0, zorder=0)
         if len(begin_s):

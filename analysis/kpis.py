@@ -62,12 +62,12 @@ def self_sufficiency(
 def demand_intervals(
     t_s: np.ndarray, p_kw: np.ndarray, end_s: float, start: pd.Timestamp
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean power of every quarter of an hour, on the clock.
+    """Mean import of every quarter of an hour, on the clock, as the import register of a meter counts it.
 
     Parameters
     ----------
     t_s, p_kw : array, shape (k,)
-        Power [kW].
+        Grid power, import positive [kW]; export does not count against import.
     end_s : float
         End of the signal [s].
     start : Timestamp
@@ -80,9 +80,10 @@ def demand_intervals(
     mean_kw : array, shape (m,)
         Mean over what the run covers of it [kW].
     """
-    into_hour_s = start.minute * S_PER_MIN + start.second + start.microsecond * 1e-6
+    clock = start.tz_localize(None)
+    into_hour_s = (clock - clock.floor("h")).total_seconds()
     borders = steps.edges(end_s, DEMAND_INTERVAL_S, into_hour_s % DEMAND_INTERVAL_S)
-    return borders[:-1], steps.mean(t_s, p_kw, borders, end_s)
+    return borders[:-1], steps.mean(t_s, positive(p_kw), borders, end_s)
 
 
 def demand_charge(begin_s: np.ndarray, mean_kw: np.ndarray, price_per_kw: np.ndarray, start: pd.Timestamp) -> float:
@@ -91,7 +92,7 @@ def demand_charge(begin_s: np.ndarray, mean_kw: np.ndarray, price_per_kw: np.nda
     Parameters
     ----------
     begin_s, mean_kw : array, shape (m,)
-        Quarters of `demand_intervals` [s], [kW]; export is free.
+        Quarters of `demand_intervals` [s], [kW].
     price_per_kw : array, shape (m,)
         Price in each quarter.
     start : Timestamp
@@ -102,7 +103,7 @@ def demand_charge(begin_s: np.ndarray, mean_kw: np.ndarray, price_per_kw: np.nda
     float
         Sum over the months.
     """
-    cost = np.nan_to_num(positive(mean_kw) * price_per_kw)
+    cost = np.nan_to_num(mean_kw * price_per_kw)
     instants = start.tz_convert("UTC") + pd.to_timedelta(np.maximum(begin_s, 0.0), unit="s")
     local = pd.DatetimeIndex(instants).tz_convert(start.tzinfo).tz_localize(None)
     return float(pd.Series(cost).groupby(local.to_period("M")).max().sum())

@@ -109,11 +109,10 @@ class Results:
     @cached_property
     def start(self) -> pd.Timestamp:
         """Instant of t_s = 0, in the scenario's time zone."""
-        start = pd.Timestamp(str(self.attributes.get("start", "1970-01-01T00:00:00+00:00")))
+        given = str(self.attributes.get("start", "1970-01-01T00:00:00+00:00"))
+        start = pd.Timestamp(given)
         if not isinstance(start, pd.Timestamp) or start.tzinfo is None:
-            raise ResultError(
-                f"{self.path}: start must be an instant with UTC offset, got {self.attributes['start']!r}"
-            )
+            raise ResultError(f"{self.path}: start must be an instant with UTC offset, got {given!r}")
         zone = self.attributes.get("time_zone")
         return start.tz_convert(zone) if zone else start
 
@@ -121,6 +120,11 @@ class Results:
         """Instants of times since the start [s], in the scenario's time zone."""
         elapsed = pd.to_timedelta(np.round(np.asarray(t_s, dtype=float) * 1e9), unit="ns")
         return pd.DatetimeIndex(self.start.tz_convert("UTC") + elapsed, name="time").tz_convert(self.start.tzinfo)
+
+    def clock(self, t_s: np.ndarray | Sequence[float]) -> np.ndarray:
+        """What the clock showed at times [s], had it kept the UTC offset of the start: datetime64, for pictures."""
+        elapsed = np.round(np.asarray(t_s, dtype=float) * 1e3).astype("timedelta64[ms]")
+        return np.datetime64(self.start.tz_localize(None), "ms") + elapsed
 
     @cached_property
     def paths(self) -> list[str]:

@@ -157,7 +157,7 @@ class _SeriesBuffer:
 
     def __init__(self, group: Any, spec: SeriesSpec, buffer_rows: int | None) -> None:
         self.time = _growing(group, "t_s", "f8")
-        self.data = _growing(group, "value", spec.dtype, spec.width)
+        self.data: Any = _growing(group, "value", spec.dtype, spec.width)
         self.capacity = buffer_rows or self.data.chunks[0]
         self.times = np.empty(self.capacity)
         self.values = np.empty((self.capacity, *self.data.shape[1:]), dtype=spec.dtype)
@@ -630,10 +630,10 @@ def _open(path: Path) -> h5py.File:
     """Open a file; one that its writer did not close opens only as a file that is being written."""
     try:
         return h5py.File(path, "r", **_FILE_OPTIONS)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         if not h5py.is_hdf5(path):
             raise ResultError(f"{path}: is not an HDF5 file") from error
         try:
             return h5py.File(path, "r", libver="latest", swmr=True, **_FILE_OPTIONS)
-        except OSError:
+        except (OSError, RuntimeError):
             raise ResultError(f"{path}: cannot be opened, damaged or cut off ({error})") from error

@@ -23,7 +23,7 @@ _PRICES = {
     "price of demand": "tariffs/demand_per_kw",
     "price of dg": "tariffs/dg_per_kwh",
     "price of bess": "tariffs/bess_per_kwh",
-    "price of charging": "tariffs/charge_per_kwh",
+    "price of charging": "tariffs/charging_per_kwh",
 }
 
 
@@ -164,7 +164,7 @@ def _hub_values(results: Results, hub: str, sessions: pd.DataFrame) -> dict[str,
         held = steps.durations(t_s, end_s) > 0
         values["peak_import_kw"] = float(np.max(kpis.positive(powers["grid"][held]), initial=0.0))
         _, mean_kw = kpis.demand_intervals(t_s, powers["grid"], end_s, start)
-        values["peak_demand_kw"] = float(np.nanmax(kpis.positive(mean_kw), initial=0.0))
+        values["peak_demand_kw"] = float(np.nanmax(mean_kw, initial=0.0))
 
     values.update(_outages(results, hub))
     values.update(_unserved(results, hub))

@@ -1,7 +1,26 @@
 """What is simulated and how it is run: schema, wiring, engine and the command line."""
 
-from .errors import InputError, Problem
-from .loader import LoadedScenario, load_scenario
-from .runner import run
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import InputError, Problem
+    from .loader import LoadedScenario, load_scenario
+    from .runner import run
 
 __all__ = ["InputError", "LoadedScenario", "Problem", "load_scenario", "run"]
+
+_PLACES = {
+    "InputError": "errors",
+    "Problem": "errors",
+    "LoadedScenario": "loader",
+    "load_scenario": "loader",
+    "run": "runner",
+}
+
+
+def __getattr__(name: str):
+    """Import a public name on first use: pandapower and mosaik take seconds, which ``evhub --help`` should not."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PLACES[name]}", __name__), name)

@@ -6,8 +6,9 @@ Everything that can be wrong with a file or a value in it is found here, before 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -30,6 +31,7 @@ from . import schema
 from .errors import InputError, Problem
 from .loader import LoadedScenario, problems_of
 from .packs import stationary
+from .switches import ats_parameters
 from .prices import price_series
 from .readers.series import read_series, read_weather
 from .registry import controller_class
@@ -98,14 +100,17 @@ class _Builder:
         self.visits: dict[str, Visits] = {}
         self.sites: dict[str, base.Site] = {}
         self.network: Network | None = None
+        self.lines_out: dict[int, Schedule] = {}
 
     # --- the whole ----------------------------------------------------------------------------------------------------
 
     def wiring(self) -> Wiring:
         """Everything in order; raises when anything was wrong."""
+        network = self._network()
         for name, hub in self.scenario.hubs.items():
             self._hub(name, hub)
-        network = self._network()
+        if network:
+            self._nodes()
         controllers = self._controllers()
         if self.problems:
             raise InputError(self.problems)
@@ -171,9 +176,11 @@ class _Builder:
             raise ValueError(f"must be >= {low:g} at all times, got {series.values.min():g}")
         return series
 
-    def _schedule(self, kind: str, hub: str | None, default: Any, value=lambda what: True, **wanted: Any) -> Schedule:
-        """The events of a kind as a schedule: those of a hub whose fields are as wanted."""
-        intervals = []
+    def _schedule(
+        self, kind: str, hub: str | None, default: Any, value=lambda what: True, more: Iterable = (), **wanted: Any
+    ) -> Schedule:
+        """The events of a kind as a schedule: those of a hub whose fields are as wanted, and what else there is."""
+        intervals = list(more)
         for event in self.scenario.events:
             what = event.what
             if event.kind != kind or (hub is not None and what.hub != hub):
@@ -235,34 +242,16 @@ class _Builder:
 
     def _ats(self, name: str, hub: schema.Hub, key: str) -> None:
         with self._at(f"{key}.grid"):
-            given, secondary = hub.grid.ats, hub.grid.secondary
-            shortest_s = min((s for s in (given.transfer_s, given.retransfer_s) if s > 0.0), default=math.inf)
-            if secondary is not None and shortest_s < self.scenario.time_step:
+            parameters = ats_parameters(hub.grid)
+            shortest_s = min((s for s in (parameters.transfer_s, parameters.retransfer_s) if s > 0.0), default=math.inf)
+            if hub.grid.secondary is not None and shortest_s < self.scenario.time_step:
                 text = f"ATS delays are shorter than time_step {self.scenario.time_step:g} s and take a whole step"
                 self.notes.append((f"{name}.ats", text))
-            parameters = ats.Parameters(
-                detection_s=given.detection,
-                transfer_s=given.transfer_s,
-                retransfer_s=given.retransfer_s,
-                open_transition_s=given.open_transition_s,
-                secondary=None
-                if secondary is None
-                else ats.Secondary(
-                    rated_kw=secondary.rated_kw,
-                    start_s=secondary.start,
-                    overload_factor=secondary.overload_factor,
-                    overload_trip_s=secondary.overload_trip,
-                    reverse_trip_kw=secondary.reverse_kw,
-                    reverse_trip_s=secondary.reverse_trip,
-                    restart_s=secondary.restart,
-                    max_restarts=secondary.restarts,
-                ),
-            )
             self._add(
                 "ats",
                 name,
                 parameters=parameters,
-                outages=self._schedule("outage", name, False),
+                outages=self._schedule("outage", name, False, more=self._feeder_outages(name)),
                 islands=self._schedule("planned_island", name, False),
                 secondary_faults=self._schedule("device_fault", name, False, device="secondary"),
             )
@@ -374,17 +363,19 @@ class _Builder:
             self._link(name, hub.link)
 
     def _link(self, name: str, given: schema.Link) -> None:
-        for sid, delay in (("measurements", given.measurement), ("commands", given.command)):
+        for sid, direction in (("measurements", "measurement"), ("commands", "command")):
             with self._at(f"hubs.{name}.link"):
-                travel = link.Delay(delay.type, delay.mean, delay.spread)
                 channels = {}
                 for device in OVER_LINK:
+                    own = given.devices.get(device, given)
+                    delay = getattr(own, direction)
                     outages = tuple(
                         (event.at, math.inf if event.what.until is None else event.what.until)
                         for event in self.scenario.events
                         if event.kind == "link_outage" and event.what.hub == name and event.what.device == device
                     )
-                    channels[device] = link.Channel(travel, given.loss, outages)
+                    travel = link.Delay(delay.type, delay.mean, delay.spread)
+                    channels[device] = link.Channel(travel, own.loss, outages)
                 self._add(sid, name, channels=channels, seed=self._rng_seed(name, sid), poll_s=given.poll)
 
     # --- network, controllers, records --------------------------------------------------------------------------------
@@ -406,22 +397,43 @@ class _Builder:
                 scale = self._series(given.load_scale, "network.load_scale", low=0.0)
         if self.network is None:
             return {}
-        lines = sorted({event.what.line for event in self.scenario.events if event.kind == "line_out"})
         known = self.network.line_index.tolist()
         for n, event in enumerate(self.scenario.events):
             if event.kind == "line_out" and event.what.line not in known:
                 allowed = f"must be the pandapower index of a line of {given.net}: {known[0]} to {known[-1]}"
                 self.problems.append(Problem(self.where, f"events[{n}].line_out.line", event.what.line, allowed))
+                return {}
+        lines = sorted({event.what.line for event in self.scenario.events if event.kind == "line_out"})
+        self.lines_out = {line: self._schedule("line_out", None, False, line=line) for line in lines}
+        return {
+            "network": self.network,
+            "load_scale": scale,
+            "lines_out": self.lines_out,
+            "tolerance_kw": given.tolerance_kw,
+        }
+
+    def _nodes(self) -> None:
         for name in (*self.scenario.hubs, WHOLE):
             self.entities.append(EntitySpec("network", "Network", name, {}))
         for name in self.scenario.hubs:
             self.devices[name].append("network")
-        return {
-            "network": self.network,
-            "load_scale": scale,
-            "lines_out": {line: self._schedule("line_out", None, False, line=line) for line in lines},
-            "tolerance_kw": given.tolerance_kw,
-        }
+
+    def _feeder_outages(self, hub: str) -> list[tuple[float, float, bool]]:
+        """When the lines that are out leave a hub's bus without a source.
+
+        Which lines are out is known from the start, so that the hub loses its voltage in the very instant.
+        """
+        network = self.network
+        if network is None or not self.lines_out:
+            return []
+        place, nothing = network.hubs.index(hub), np.zeros(len(network.hubs))
+        edges = sorted({0.0, *(t for schedule in self.lines_out.values() for t in schedule.edges)})
+        dead = []
+        for edge, until in zip(edges, [*edges[1:], math.inf], strict=True):
+            out = frozenset(line for line, schedule in self.lines_out.items() if schedule.at(edge))
+            if out and not network.solve(nothing, nothing, [1] * len(network.hubs), 1.0, out).energised[place]:
+                dead.append((edge, until, True))
+        return dead
 
     def _controllers(self) -> list[tuple[str, base.Controller]]:
         built: list[tuple[str, base.Controller]] = []
@@ -473,7 +485,7 @@ class _Builder:
             if entity.sid in ("measurements", "commands"):
                 continue
             for output, port in adapter.outputs.items():
-                if entity.sid == "network" and (output in ("v_pu", "energised")) != (entity.hub != WHOLE):
+                if entity.sid == "network" and (output == "v_pu") != (entity.hub != WHOLE):
                     continue
                 device, attribute = PLACE_IN_RESULTS.get((entity.sid, output), (entity.sid, output))
                 if entity.hub == WHOLE:
@@ -483,6 +495,9 @@ class _Builder:
                     width = self._width(port, entity.hub)
                     if width == 0 or not self._exists(entity.sid, output, entity.hub):
                         continue
+                    if entity.sid == "tariffs":
+                        currency = self.scenario.hubs[entity.hub].tariffs.currency
+                        port = replace(port, unit=port.unit.replace("1/", f"{currency}/"))
                     places.setdefault(entity.hub, {})[name] = len(signals)
                     signals.append(Signal(entity.hub, device, attribute, port, width))
                 elif output in ("events", "ended"):

@@ -9,6 +9,7 @@ from .packs import cell_sets
 from .prices import shipped_tariffs
 from .readers.arrivals import arrival_profiles
 from .registry import controllers
+from .switches import maker_settings
 from .yaml_loader import read_yaml
 
 
@@ -20,7 +21,13 @@ def catalogue() -> list[dict[str, Any]]:
     for name, entry in controllers().items():
         doc = entry.load().__doc__ or ""
         rows.append({"kind": "controller", "name": name, "what": doc.strip().split("\n")[0]})
-    for kind, files in (("pack", cell_sets()), ("arrivals", arrival_profiles()), ("tariff", shipped_tariffs())):
+    kinds = {
+        "pack": cell_sets(),
+        "arrivals": arrival_profiles(),
+        "tariff": shipped_tariffs(),
+        "ats settings": maker_settings(),
+    }
+    for kind, files in kinds.items():
         for name, path in files.items():
             data = read_yaml(path)
             rows.append({"kind": kind, "name": name, "what": data.get("title") or data.get("name") or ""})

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ..simulators.models.units import S_PER_DAY, S_PER_H, S_PER_MIN
 from .errors import InputError
 
 app = typer.Typer(
@@ -113,7 +114,7 @@ def run(
 ) -> None:
     """Simulate a scenario and write its result file."""
     from ..analysis import open_results
-    from ..analysis.kpis import summary
+    from ..analysis.summary import summary
     from .loader import load_scenario
     from .runner import run as run_scenario
 
@@ -172,9 +173,8 @@ class _progress:
         now = time.perf_counter()
         if now >= self._next:
             self._next = now + 0.2
-            days, rest = divmod(t_s, 86400.0)
-            hours, rest = divmod(rest, 3600.0)
-            clock = f"day {days + 1:.0f}, {hours:02.0f}:{rest // 60:02.0f}"
+            days, rest_s = divmod(t_s, S_PER_DAY)
+            clock = f"day {days + 1:.0f}, {rest_s // S_PER_H:02.0f}:{rest_s % S_PER_H // S_PER_MIN:02.0f}"
             self._bar.update(self._task, completed=t_s, simulated=clock)
 
     def __exit__(self, *_: object) -> None:
@@ -185,18 +185,31 @@ class _progress:
 @app.command()
 def report(
     result: Annotated[Path, typer.Argument(help="Result file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The page.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page (HTML).")],
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Also one picture of each hub (PNG, SVG or PDF).")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Make one self-contained interactive page of a result."""
     from ..analysis import open_results
+    from ..analysis.figures import overview
     from ..analysis.report import write_report
     from .runner import check_output
 
-    check_output(output, force)
+    for target in filter(None, (output, picture)):
+        check_output(target, force)
     with open_results(result) as results:
         write_report(results, output)
-    out.print(f"{output}  [dim]({output.stat().st_size / 1e6:.1f} MB)[/dim]")
+        _made(output)
+        for hub in results.hubs if picture else ():
+            name = picture if len(results.hubs) == 1 else picture.with_stem(f"{picture.stem}-{hub}")
+            overview(results, hub).savefig(name, dpi=150)
+            _made(name)
+
+
+def _made(path: Path) -> None:
+    out.print(f"{path}  [dim]({path.stat().st_size / 1e6:.1f} MB)[/dim]")
 
 
 @app.command()

@@ -418,19 +418,25 @@ class Secondary(Section):
     """Power fed back into it above this trips it [kW]; 5 % of the rating when left out ..."""
     reverse_trip: Duration = 5.0
     """... when it lasts this long."""
-    restart: Duration = 60.0
+    restart: PositiveDuration = 60.0
     """Black start after a trip."""
     restarts: Annotated[Whole, Field(ge=0)] = 3
     """How often in one outage."""
+    cooldown: Duration = 0.0
+    """Running without load after the return to the grid; it takes over at once if the grid fails again."""
 
 
 class Ats(Section):
     """The automatic transfer switch."""
 
+    settings: str | None = None
+    """A maker's published settings (`evhub list` names them); keys that are given go before them."""
     detection: Duration = 0.0
     """A shorter loss of voltage does not start a transfer."""
     transfer_s: NonNegative = 5.0
     """From detection to the secondary source [s]; the bus is dead."""
+    stabilise_s: NonNegative = 0.0
+    """The secondary source must have had voltage for this long before it is loaded [s]."""
     retransfer_s: NonNegative = 5.0
     """The grid has to be back for this long before the hub returns to it [s]."""
     open_transition_s: NonNegative = 0.0
@@ -468,17 +474,27 @@ class Delay(Section):
     """Standard deviation; half the width of uniform."""
 
 
-class Link(Section):
-    """The communication between the plant and the controller, each device by itself."""
+class Channel(Section):
+    """How messages travel between the controller and a device."""
 
-    poll: PositiveDuration
-    """How often every device is asked and commanded."""
     measurement: Delay = Delay(type="constant")
     """Delay of measurements."""
     command: Delay = Delay(type="constant")
     """Delay of commands."""
     loss: Annotated[Ratio, Field(lt=1)] = 0.0
     """Share of messages that get lost."""
+
+
+LinkedDevice = Literal["grid", "load", "pv", "bess", "dg", "cp"]
+
+
+class Link(Channel):
+    """The communication between the plant and the controller, each device by itself."""
+
+    poll: PositiveDuration
+    """How often every device is asked and commanded."""
+    devices: dict[LinkedDevice, Channel] = {}
+    """Devices with a channel of their own."""
 
 
 class Hub(Section):

@@ -4,8 +4,7 @@ Because the wiring is data, it can be printed, drawn, tested, and run by more th
 
     arrivals, ats -> pv, load, bess, dg, cp -> grid -> network -> (link) -> controller -> recorder
 
-Only three flows go against it, each one step later: set points to the plant, the secondary source's power and the state of
-the feeder to the ATS.
+Only two flows go against it, each one step later: set points to the plant, and the secondary source's power to the ATS.
 """
 
 from __future__ import annotations
@@ -49,10 +48,7 @@ SAME_TIME = (
 )
 """(source, output, target, input): what arrives in the instant it is sent."""
 
-ONE_STEP_LATER = (
-    ("grid", "secondary_kw", "ats", "secondary_kw"),
-    ("network", "energised", "ats", "feeder_energised"),
-)
+ONE_STEP_LATER = (("grid", "secondary_kw", "ats", "secondary_kw"),)
 """The same, for what closes a loop inside the plant."""
 
 COMMANDS = (

@@ -73,7 +73,7 @@ class Schedule:
 
     def __init__(self, intervals, default):
         self._intervals = sorted(intervals, key=lambda interval: interval[0])
-        self._edges = sorted({t for start, end, _ in self._intervals for t in (start, end) if math.isfinite(t)})
+        self.edges = sorted({t for start, end, _ in self._intervals for t in (start, end) if math.isfinite(t)})
         self._default = default
 
     def at(self, t_s: float):
@@ -86,7 +86,7 @@ class Schedule:
 
     def next_change(self, t_s: float) -> float:
         """The first time after ``t_s`` at which an event starts or ends, infinite when there is none."""
-        return next((edge for edge in self._edges if edge > t_s), math.inf)
+        return next((edge for edge in self.edges if edge > t_s), math.inf)
 
 
 class Device:

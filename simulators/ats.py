@@ -33,7 +33,7 @@ class Switch(Device):
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Move the switch."""
-        available = not self._outages.at(t_s) and self.inputs.get("feeder_energised", True)
+        available = not self._outages.at(t_s)
         self._state, outputs, next_s = ats.step(
             self._parameters,
             self._state,
@@ -56,10 +56,7 @@ class Simulator(Adapter):
 
     model = "Ats"
     device = Switch
-    inputs = {
-        "secondary_kw": Port("kW", "power of the secondary source, one step ago"),
-        "feeder_energised": Port("", "whether the feeder has voltage, one step ago"),
-    }
+    inputs = {"secondary_kw": Port("kW", "power of the secondary source, one step ago")}
     outputs = {
         "bus": Port("", "what feeds the hub bus", codes=_BUS_CODES),
         "mode": Port("", "state of the transfer switch", codes=_MODE_CODES),

@@ -32,7 +32,6 @@ class Simulator(Adapter):
     }
     outputs = {
         "v_pu": Port("pu", "voltage at the hub bus, 0 when it is dead"),
-        "energised": Port("", "whether the feeder has voltage", recorded=False),
         "bus_v_pu": Port("pu", "voltage of each bus of the network", "bus"),
         "line_loading_percent": Port("%", "current over rating of each line", "line"),
         "trafo_loading_percent": Port("%", "current over rating of each transformer", "transformer"),
@@ -43,7 +42,6 @@ class Simulator(Adapter):
         "converged": Port("", "whether the power flow has a solution", codes={0: "no", 1: "yes"}),
         "events": EVENTS,
     }
-    of_hub = ("v_pu", "energised")
 
     def configure(
         self, network: Network, load_scale: Series, lines_out: Mapping[int, Schedule], tolerance_kw: float
@@ -93,9 +91,7 @@ class Simulator(Adapter):
         self._solved = (p_kw, q_kvar, fixed)
         result = network.solve(p_kw, q_kvar, bus, load_scale, lines_out)
         for n, hub in enumerate(network.hubs):
-            device = self.devices[hub]
-            device.emit("v_pu", float(result.hub_v_pu[n]))
-            device.emit("energised", bool(result.energised[n]))
+            self.devices[hub].emit("v_pu", float(result.hub_v_pu[n]))
         self._emit_whole(result)
 
     def _emit_whole(self, result) -> None:

@@ -81,16 +81,13 @@ def write_hubs(
         SeriesSpec("network/grid/losses_kw", "kW", "losses of the feeder"),
     ]
     with ResultWriter(path, attributes(name, days * DAY_S, **more), specs, sessions) as writer:
-        for k in range(round(days * DAY_S / STEP_S)):
-            t_s = k * STEP_S
-            for hub, plant in zip(hubs, plants, strict=True):
-                for attribute, (_, _, values, _) in plant["series"].items():
-                    if k == 0 or np.any(values[k] != values[k - 1]):
-                        writer.append(f"{hub}/{attribute}", t_s, values[k])
-            writer.append("network/grid/v_min_pu", t_s, worst[k] or 0.99)
-            writer.append("network/grid/v_max_pu", t_s, 1.0)
-            writer.append("network/grid/line_loading_percent", t_s, [loading[k], loading[k] / 2])
-            writer.append("network/grid/losses_kw", t_s, (loading[k] / 100) ** 2)
+        for hub, plant in zip(hubs, plants, strict=True):
+            for attribute, (_, _, values, _) in plant["series"].items():
+                _write(writer, f"{hub}/{attribute}", values)
+        _write(writer, "network/grid/v_min_pu", np.where(worst > 0, worst, 0.99))
+        _write(writer, "network/grid/v_max_pu", np.ones(1))
+        _write(writer, "network/grid/line_loading_percent", np.column_stack([loading, loading / 2]))
+        _write(writer, "network/grid/losses_kw", (loading / 100) ** 2)
         for hub, plant in zip(hubs, plants, strict=True):
             for row in plant["ends"]:
                 writer.session_end(hub, *row)
@@ -101,6 +98,13 @@ def write_hubs(
         writer.diagnostic("decision_s", 0.0, 1.2e-4)
         writer.close(status)
     return path
+
+
+def _write(writer: ResultWriter, path: str, values: np.ndarray) -> None:
+    """Record a signal of the 5 min grid when it changes."""
+    flat = np.nan_to_num(values.reshape(len(values), -1), nan=-1.0)
+    for k in np.flatnonzero(np.append(True, np.any(flat[1:] != flat[:-1], axis=1))).tolist():
+        writer.append(path, k * STEP_S, values[k])
 
 
 def _plant(rng, hub: str, n: int, days: int, rated_kw: float, sessions: list[dict], outages) -> dict:
@@ -199,7 +203,7 @@ def _plant(rng, hub: str, n: int, days: int, rated_kw: float, sessions: list[dic
             "tariffs/demand_per_kw": ("EUR/kW", "price of the monthly peak", 9.0 * one, None),
             "tariffs/bess_per_kwh": ("EUR/kWh", "use of the battery", 0.02 * one, None),
             "tariffs/dg_per_kwh": ("EUR/kWh", "generator energy", 0.45 * one, None),
-            "tariffs/charge_per_kwh": ("EUR/kWh", "charging price", 0.39 * one, None),
+            "tariffs/charging_per_kwh": ("EUR/kWh", "charging price", 0.39 * one, None),
             "network/v_pu": ("pu", "voltage at the hub's bus", v_pu, None),
         },
     }

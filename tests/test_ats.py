@@ -170,6 +170,13 @@ def test_t3_is_off_when_the_grid_fails_at_the_very_end_of_the_confirmation():
     assert trace.last.mode is Mode.ISLANDED
 
 
+def test_overload_just_before_an_open_transition_does_not_trip_the_unloaded_source():
+    overload = (418, {"p_secondary_kw": 90.0})
+    trace = Trace(replace(LEAL, open_transition_s=20), [*OUTAGE, overload])
+    assert "trip" not in trace.kinds()
+    assert trace.at(440).bus is Bus.GRID
+
+
 def test_grid_lost_while_the_switch_travels_back_is_an_outage_again_on_the_running_source():
     parameters = replace(LEAL, open_transition_s=2, secondary=replace(GENSET, start_s=30, cooldown_s=60))
     trace = Trace(parameters, [*OUTAGE, grid(421, False)])

@@ -203,7 +203,7 @@ def stations(draw) -> tuple[StationParameters, list[Session], list[tuple[int, fl
     return parameters, sessions, [(connector, t, t + d) for connector, t, d in faults]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(stations(), st.floats(0, 80))
 def test_every_session_has_exactly_one_outcome(case, end_s):
     parameters, sessions, faults = case
@@ -227,7 +227,7 @@ def test_every_session_has_exactly_one_outcome(case, end_s):
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(stations())
 def test_rules_of_the_station(case):
     parameters, sessions, faults = case

@@ -77,11 +77,11 @@ def read_series(
     names = [columns] if isinstance(columns, str) else list(columns)
     where = str(path)
     header, lines, cells = _table(path)
-    time_name = next((name for name in (SECONDS, STAMPS) if name in header), None)
+    time_name = SECONDS if SECONDS in header else STAMPS
     problems = [
         Problem(where, "header", NOTHING, f"needs a column {name}; there are {', '.join(header)}")
-        for name in ([f"{SECONDS} or {STAMPS}"] if time_name is None else []) + names
-        if time_name is None or name not in header
+        for name in [time_name, *names]
+        if name not in header
     ]
     if problems:
         raise InputError(problems)
@@ -94,7 +94,7 @@ def read_series(
         t_s = _numbers(where, SECONDS, lines, column(SECONDS), problems)
     else:
         t_s = _seconds(where, lines, column(STAMPS), start, time_zone, problems)
-    _check_order(where, str(time_name), lines, column(str(time_name)), t_s, problems)
+    _check_order(where, time_name, lines, column(time_name), t_s, problems)
     if problems:
         raise InputError(problems)
 
@@ -107,7 +107,7 @@ def read_series(
         _span(time_name, start, from_s, until_s) for from_s, until_s in ((t_s[0], end_s), (0.0, duration_s))
     )
     if not repeat:
-        raise InputError([Problem(where, str(time_name), NOTHING, f"covers {covered}, the run needs {needed}")])
+        raise InputError([Problem(where, time_name, NOTHING, f"covers {covered}, the run needs {needed}")])
     if time_name == SECONDS:
         return Series(t_s, values, end_s, repeats=True)
     return _by_days(where, t_s, values, end_s, start, duration_s, covered)
@@ -227,7 +227,7 @@ def _by_days(where: str, t_s, values, end_s: float, start: datetime, duration_s:
     return by_clock(value_at, sorted(breaks_s), start, duration_s)
 
 
-def _span(time_name: str | None, start: datetime, from_s: float, until_s: float) -> str:
+def _span(time_name: str, start: datetime, from_s: float, until_s: float) -> str:
     if time_name == SECONDS:
         return f"{from_s:.12g} s..{until_s:.12g} s"
     start_utc = start.astimezone(UTC)
@@ -324,10 +324,12 @@ def _place(place: Any, zone: Any, centre_s: float) -> dict[str, float]:
 
 def _typical_year(where: str, columns: dict[str, np.ndarray], calendar, place: dict[str, float]) -> TypicalYear:
     """Sort the hours into a year of 365 days and refuse gaps."""
-    row_of = {(stamp.month, stamp.day, stamp.hour): row for row, stamp in enumerate(calendar)}
+    # months come from different years; the last hour of 28 February can be labelled the 29th
+    days = [28 if (stamp.month, stamp.day) == (2, 29) else stamp.day for stamp in calendar]
+    row_of = {(stamp.month, day, stamp.hour): row for row, (stamp, day) in enumerate(zip(calendar, days, strict=True))}
     hours = [datetime(2023, 1, 1) + timedelta(hours=hour) for hour in range(HOURS_PER_YEAR)]
-    rows = [row_of.get((hour.month, hour.day, hour.hour)) for hour in hours]
-    if len(calendar) != HOURS_PER_YEAR or None in rows:
+    rows = [row_of.get((hour.month, hour.day, hour.hour), -1) for hour in hours]
+    if len(calendar) != HOURS_PER_YEAR or -1 in rows:
         told = f"must be the {HOURS_PER_YEAR} hours of a year of 365 days, each once"
         raise InputError([Problem(where, "lines", len(calendar), told)])
     columns = {name: values[rows] for name, values in columns.items()}

@@ -397,12 +397,12 @@ def _rule(parameters: Parameters, state: State, events: list) -> State:
     elif state.switch is Bus.GRID:
         if mode is Mode.DETECTING:
             events.append(("dip", "grid back before a transfer"))
-            return _on_grid(parameters, state, events)
+            return _on_grid(parameters, state)
         if mode in (Mode.STARTING, Mode.TRANSFER, Mode.TRIPPED, Mode.DEAD):
             events.append(("grid-back", "grid back before the transfer"))
-            return _on_grid(parameters, state, events)
+            return _on_grid(parameters, state)
         if mode is Mode.PREPARING and not state.island:
-            return _on_grid(parameters, state, events)
+            return _on_grid(parameters, state)
         if mode is Mode.CONNECTED and state.failures and not state.island:
             return replace(state, failures=0)
         if mode is Mode.CONNECTED and state.island and not state.failures and parameters.secondary is not None:
@@ -490,18 +490,16 @@ def _returned(parameters: Parameters, state: State, events: list) -> State:
     if state.faults.transfer_fails:
         return _stick(state, events)
     events.append(("reconnected", "T3: switch back on the grid"))
-    return _on_grid(parameters, state, events)
+    return _on_grid(parameters, state)
 
 
-def _on_grid(parameters: Parameters, state: State, events: list) -> State:
-    """Stand on the grid side; the secondary cools down and stops. A grid that is gone by now is an outage again."""
+def _on_grid(parameters: Parameters, state: State) -> State:
+    """Stand on the grid side; the secondary cools down and stops. A grid that is gone by now is the next outage."""
     cooldown_s = parameters.secondary.cooldown_s if parameters.secondary else 0.0
     running = state.running and cooldown_s > 0
     stop_at_s = min(state.stop_at_s, state.t_s + cooldown_s) if running else inf
-    mode = Mode.CONNECTED if state.grid_available else Mode.DETECTING
-    due_s = inf if state.grid_available else state.t_s + parameters.detection_s
     changes = {"running": running, "stop_at_s": stop_at_s, "trip_at_s": inf, "trip": ""}
-    return _go(state, mode, due_s, switch=Bus.GRID, **changes)
+    return _go(state, Mode.CONNECTED, switch=Bus.GRID, **changes)
 
 
 def _restart(parameters: Parameters, state: State, events: list) -> State:
@@ -520,7 +518,7 @@ def _lose_secondary(parameters: Parameters, state: State, events: list, kind: st
     state = replace(state, failures=state.failures + 1)
     if state.grid_available:
         if state.switch is Bus.GRID:
-            return _on_grid(parameters, state, events)
+            return _on_grid(parameters, state)
         return _go(state, Mode.RETRANSFER, state.t_s + parameters.open_transition_s, switch=Bus.DEAD)
     if parameters.secondary is None or state.failures > parameters.secondary.max_restarts:
         events.append(("dead", "secondary source locked out until the grid is back"))

@@ -116,10 +116,14 @@ def _fill(parameters: Parameters, table: Array, units: tuple[Unit, ...]) -> Para
 
 
 _RANGES = (
-    (("e0_v", "q_ah", "n_series", "n_parallel", "v_max_v", "v_min_v"), "> 0 and finite", lambda x: 0 < x < np.inf),
+    (
+        ("e0_v", "b_per_ah", "q_ah", "n_series", "n_parallel", "v_max_v", "v_min_v"),
+        "> 0 and finite",
+        lambda x: 0 < x < np.inf,
+    ),
     (("i_charge_max_a", "i_discharge_max_a", "i_end_a"), "> 0 and finite", lambda x: 0 < x < np.inf),
     (("tau_s",), "> 0", lambda x: x > 0),
-    (("r_ohm", "k_v_per_ah", "a_v", "b_per_ah"), ">= 0 and finite", lambda x: 0 <= x < np.inf),
+    (("r_ohm", "k_v_per_ah", "a_v"), ">= 0 and finite", lambda x: 0 <= x < np.inf),
     (("p_charge_max_kw", "p_discharge_max_kw"), ">= 0 and finite", lambda x: 0 <= x < np.inf),
     (("eta_charge", "eta_discharge"), "in (0, 1]", lambda x: 0 < x <= 1),
     (("soc_min", "soc_max"), "in [0, 1]", lambda x: 0 <= x <= 1),
@@ -287,7 +291,7 @@ def ideal(
     """
     if not capacity_kwh > 0:
         raise ValueError(f"capacity_kwh must be > 0, got {capacity_kwh}")
-    cell = {"e0_v": _IDEAL_V, "r_ohm": 0.0, "k_v_per_ah": 0.0, "a_v": 0.0, "b_per_ah": 0.0, "tau_s": np.inf}
+    cell = {"e0_v": _IDEAL_V, "r_ohm": 0.0, "k_v_per_ah": 0.0, "a_v": 0.0, "b_per_ah": 1.0, "tau_s": np.inf}
     limits = {"v_max_v": 2.0 * _IDEAL_V, "v_min_v": 0.5 * _IDEAL_V, "i_end_a": 1.0}
     return pack(
         {

@@ -33,6 +33,7 @@ _FAST_SOC = 1e-6  # charge of a transient above which it is followed in short st
 _FAST_STEP = 1.5  # of them, in time constants
 _MARGIN_SOC = 2e-6  # a promise ends this much before the end of the window: more than integration errors add up to
 LOWEST_SOC = 1e-3  # the voltage has a pole at SoC 0; it is evaluated between this and SoC 1
+_ESTIMATE_ERROR = 1e-2  # of `time_to`, relative; tests find 2.3e-3 at most
 _ROOT_TOLERANCE = 1e-9  # relative
 
 
@@ -73,6 +74,7 @@ class Unit(tremblay.Cell):
     eta_discharge: float
     soc_min: float
     soc_max: float
+    it_lowest_ah: float = 0.0
     it_full_ah: float = 0.0
     it_empty_ah: float = 0.0
 
@@ -82,27 +84,37 @@ class Unit(tremblay.Cell):
 
 def emf_v(unit: Unit, it_ah: float, i_filtered_a: float) -> float:
     """Voltage behind the internal resistance [V], never below the cut-off: no current flows out of an empty cell."""
-    it_ah = min(max(it_ah, 0.0), (1.0 - LOWEST_SOC) * unit.q_ah)
-    return max(tremblay.emf_v(unit, it_ah, i_filtered_a), unit.v_min_v)
+    source_v = tremblay.emf_v(unit, _inside(unit, it_ah), i_filtered_a)
+    return source_v if source_v > unit.v_min_v else unit.v_min_v
 
 
 def settled_voltage(unit: Unit, it_ah: float, i_a: float) -> float:
     """Terminal voltage [V] once the filtered current has followed the current."""
-    filtered_a = 0.0 if isinf(unit.tau_s) else i_a
-    return emf_v(unit, it_ah, filtered_a) - unit.r_ohm * i_a
+    rest_v, resistance = settled_source(unit, it_ah, i_a)
+    return rest_v - resistance * i_a
 
 
 def settled_current(unit: Unit, it_ah: float, p_w: float) -> float:
     """Current at a power once the filtered current has followed it [A]."""
-    resistance = unit.r_ohm + _polarisation_ohm(unit, it_ah, p_w)
-    return tremblay.current_a(emf_v(unit, it_ah, 0.0), resistance, p_w)
+    return tremblay.current_a(*settled_source(unit, it_ah, p_w), p_w)
 
 
-def _polarisation_ohm(unit: Unit, it_ah: float, sign: float) -> float:
-    if isinf(unit.tau_s):
+def settled_source(unit: Unit, it_ah: float, sign: float) -> tuple[float, float]:
+    """Open-circuit voltage [V], and the resistance [ohm] a settled current of this sign sees."""
+    it_ah = _inside(unit, it_ah)
+    source_v = tremblay.open_circuit_v(unit, it_ah)
+    resistance = unit.r_ohm
+    if unit.tau_s < inf:
+        resistance += tremblay.polarisation_ohm(unit, it_ah, sign)
+    return (source_v if source_v > unit.v_min_v else unit.v_min_v), resistance
+
+
+def _inside(unit: Unit, it_ah: float) -> float:
+    """The extracted charge, or the nearest at which the equations are evaluated."""
+    if it_ah < 0.0:
         return 0.0
-    it_ah = min(max(it_ah, 0.0), (1.0 - LOWEST_SOC) * unit.q_ah)
-    return tremblay.polarisation_ohm(unit, it_ah, sign)
+    lowest_ah = unit.it_lowest_ah
+    return it_ah if it_ah < lowest_ah else lowest_ah
 
 
 # ------------------------------------------------------------------------------------------------------- integration
@@ -188,7 +200,7 @@ def _filter(time_s: float, tau: float) -> tuple[float, float, float, float]:
 
 
 def with_ends(unit: Unit) -> Unit:
-    """The unit with `it_full_ah` and `it_empty_ah` filled in.
+    """The unit with the charges at its ends filled in.
 
     Raises
     ------
@@ -210,6 +222,7 @@ def with_ends(unit: Unit) -> Unit:
     empty_ah = _root(under, 0.0, lowest_ah) if under(lowest_ah) < 0.0 else unit.q_ah
     return replace(
         unit,
+        it_lowest_ah=lowest_ah,
         it_full_ah=max(full_ah, (1.0 - unit.soc_max) * unit.q_ah),
         it_empty_ah=min(empty_ah, (1.0 - unit.soc_min) * unit.q_ah),
     )
@@ -222,14 +235,14 @@ def room_ah(unit: Unit, it_ah: float, p_w: float) -> float:
 
 
 def time_to(unit: Unit, it_ah: float, p_w: float, end_ah: float) -> float:
-    """Estimate of the time [s] to an extracted charge at constant power, the current settled (Simpson's rule)."""
-    middle_ah = 0.5 * (it_ah + end_ah)
-    hours_per_ah = (
-        1.0 / settled_current(unit, it_ah, p_w)
-        + 4.0 / settled_current(unit, middle_ah, p_w)
-        + 1.0 / settled_current(unit, end_ah, p_w)
-    ) / 6.0
-    return (end_ah - it_ah) * hours_per_ah * S_PER_H
+    """Time [s] to an extracted charge at constant power, with a settled current: the energy between over the power."""
+    energy_wh = tremblay.open_circuit_wh(unit, _inside(unit, end_ah))
+    energy_wh -= tremblay.open_circuit_wh(unit, _inside(unit, it_ah))
+    drop_v = 0.0
+    for at_ah, weight in ((it_ah, 1.0), (0.5 * (it_ah + end_ah), 4.0), (end_ah, 1.0)):  # Simpson's rule
+        rest_v, resistance = settled_source(unit, at_ah, p_w)
+        drop_v += weight * resistance * tremblay.current_a(rest_v, resistance, p_w)
+    return (energy_wh - drop_v / 6.0 * (end_ah - it_ah)) / p_w * S_PER_H
 
 
 def time_to_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float) -> float:
@@ -265,30 +278,30 @@ def land(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: float)
 
 
 def limit(unit: Unit, it_ah: float, sign: float) -> tuple[float, Phase]:
-    """Greatest power [W], >= 0, that keeps the current and the settled voltage within their limits; and which one binds."""
+    """Greatest power [W], >= 0, that keeps current and settled voltage within their limits; and which of them binds."""
     most_a, limit_v = _limits(unit, sign)
-    voltage_v = settled_voltage(unit, it_ah, sign * most_a)
+    rest_v, resistance = settled_source(unit, it_ah, sign)
+    voltage_v = rest_v - sign * resistance * most_a
     if sign * (voltage_v - limit_v) >= 0.0:
         return most_a * voltage_v, Phase.CURRENT
-    resistance = unit.r_ohm + _polarisation_ohm(unit, it_ah, sign)
-    return max(0.0, sign * (emf_v(unit, it_ah, 0.0) - limit_v)) / resistance * limit_v, Phase.VOLTAGE
+    return max(0.0, sign * (rest_v - limit_v)) / resistance * limit_v, Phase.VOLTAGE
 
 
-def piece(unit: Unit, it_ah: float, p_w: float, cv_resolution: float) -> tuple[float, float, Phase]:
+def piece(unit: Unit, p_w: float, limit_w: float, phase: Phase, cv_resolution: float) -> tuple[float, float, Phase]:
     """Where a request stands on the staircase that stands for the limits.
 
     Along a limit the power changes all the time. It is cut into pieces of constant power, each between two levels with a
-    fixed ratio, at its mean. The levels are those of the request, not of the moment: whoever asks again in the middle of a
-    piece gets the same answer.
+    fixed ratio, at its mean. The levels are those of the request, not of the moment: whoever asks again in the middle
+    of a piece gets the same answer.
 
     Parameters
     ----------
     unit : Unit
         The battery.
-    it_ah : float
-        Extracted charge [Ah].
     p_w : float
         Requested power of the cell [W], > 0 discharges, not 0.
+    limit_w, phase : float, Phase
+        Greatest power [W], >= 0, and what binds it, see `limit`.
     cv_resolution : float
         Relative change of the power from level to level along the voltage limit.
 
@@ -301,10 +314,9 @@ def piece(unit: Unit, it_ah: float, p_w: float, cv_resolution: float) -> tuple[f
     phase : Phase
         `POWER`, `CURRENT` or `VOLTAGE`.
     """
-    sign = 1.0 if p_w > 0 else -1.0
-    limit_w, phase = limit(unit, it_ah, sign)
     if limit_w >= abs(p_w):
         return p_w, _clear_until_ah(unit, p_w), Phase.POWER
+    sign = 1.0 if p_w > 0 else -1.0
     top_w = abs(p_w)
     if phase is Phase.VOLTAGE or sign < 0:
         most_a, limit_v = _limits(unit, sign)
@@ -338,8 +350,8 @@ def _stair(unit: Unit, sign: float, phase: Phase, upper_w: float, resolution: fl
     until_ah = _within(unit, sign, _where(unit, sign * lower_w / limit_v, limit_v))
     lower_w = max(lower_w, limit(unit, until_ah, sign)[0])
     # The filtered current lags behind a falling one; what it has too much of, the current has too little.
-    polarisation = _polarisation_ohm(unit, until_ah, sign)
-    lag = unit.tau_s * polarisation / (unit.r_ohm + polarisation) if polarisation > 0.0 else 0.0
+    _, resistance = settled_source(unit, until_ah, sign)
+    lag = 0.0 if isinf(unit.tau_s) else unit.tau_s * (1.0 - unit.r_ohm / resistance)
     fall_per_s = (upper_w - lower_w) / limit_v / max(abs(until_ah - from_ah), 1e-12) / S_PER_H
     mean_w = (upper_w - lower_w) / log(upper_w / lower_w) if lower_w < upper_w else upper_w
     return mean_w / (1.0 + lag * fall_per_s), until_ah
@@ -357,16 +369,15 @@ def _within(unit: Unit, sign: float, it_ah: float) -> float:
 
 def _where(unit: Unit, i_a: float, voltage_v: float) -> float:
     """Extracted charge at which the settled voltage has a value, as near as it comes."""
-    lowest_ah = (1.0 - LOWEST_SOC) * unit.q_ah
 
     def above(it_ah: float) -> float:
         return settled_voltage(unit, it_ah, i_a) - voltage_v
 
     if above(0.0) <= 0.0:
         return 0.0
-    if above(lowest_ah) >= 0.0:
+    if above(unit.it_lowest_ah) >= 0.0:
         return unit.q_ah
-    return _root(above, 0.0, lowest_ah)
+    return _root(above, 0.0, unit.it_lowest_ah)
 
 
 def _root(function: Callable[[float], float], a: float, b: float) -> float:
@@ -419,35 +430,56 @@ def hold(
         return 0.0, inf, Phase.IDLE
     if room_ah(unit, it_ah, p_w) == 0.0:
         return 0.0, inf, Phase.DONE
-    given_w, until_ah, phase = piece(unit, it_ah, p_w, cv_resolution)
-    steps = floor(time_to(unit, it_ah, given_w, until_ah) / step_s + _STEP_TOLERANCE)
-    if steps < 1:
-        steps = 1
-        given_w, phase = _across(unit, it_ah, p_w, step_s)
-    if _may_end(unit, it_ah, i_filtered_a, given_w, steps * step_s):
-        steps_left = time_to_end(unit, it_ah, i_filtered_a, given_w) / step_s
-        steps = min(steps, max(1, floor(steps_left)))
-        if steps == 1:
-            given_w = land(unit, it_ah, i_filtered_a, given_w, step_s)
+    limit_w, phase = _limit_ahead(unit, it_ah, p_w, step_s)
+    given_w, until_ah, phase = piece(unit, p_w, limit_w, phase, cv_resolution)
+    steps = max(1, floor(time_to(unit, it_ah, given_w, until_ah) / step_s + 0.5))
+    most_a = abs(given_w) / unit.v_min_v  # no current is greater, since no voltage is lower
+    if room_ah(unit, it_ah, p_w) * S_PER_H <= most_a * steps * step_s:
+        given_w, steps = _to_end(unit, it_ah, i_filtered_a, given_w, step_s, steps)
     return given_w, steps * step_s, phase
 
 
-def _across(unit: Unit, it_ah: float, p_w: float, step_s: float) -> tuple[float, Phase]:
-    """Power for a step in which a piece ends: the one at the limit in the middle of the step, its mean to second order."""
+def _limit_ahead(unit: Unit, it_ah: float, p_w: float, step_s: float) -> tuple[float, Phase]:
+    """The limit in the middle of the coming step."""
     sign = 1.0 if p_w > 0 else -1.0
 
-    def beyond(given_w: float) -> float:
+    def ahead(given_w: float) -> tuple[float, Phase]:
         middle_ah = it_ah + 0.5 * settled_current(unit, it_ah, sign * given_w) * step_s / S_PER_H
-        return given_w - limit(unit, _within(unit, sign, middle_ah), sign)[0]
+        return limit(unit, _within(unit, sign, middle_ah), sign)
 
-    if beyond(abs(p_w)) <= 0.0:
-        return p_w, Phase.POWER
-    given_w = _root(beyond, 0.0, abs(p_w))
-    return sign * given_w, limit(unit, it_ah, sign)[1]
+    asked_w = abs(p_w)
+    found = ahead(asked_w)
+    if found[0] >= asked_w:
+        return found
+    return ahead(_root(lambda given_w: given_w - ahead(given_w)[0], 0.0, asked_w))
 
 
-def _may_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: float) -> bool:
-    """Whether a power may meet the end of the window within a time, by the greatest current on its way."""
-    now_a = tremblay.current_a(emf_v(unit, it_ah, i_filtered_a), unit.r_ohm, p_w)
-    later_a = p_w / unit.v_min_v if p_w > 0 else settled_current(unit, it_ah, p_w)
-    return room_ah(unit, it_ah, p_w) * S_PER_H <= max(abs(now_a), abs(later_a)) * dt_s * (1.0 + _STEP_TOLERANCE)
+def _to_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, step_s: float, steps: int) -> tuple[float, int]:
+    """Power [W] and steps, at most those given, that do not pass the end of the window."""
+    end_ah = unit.it_empty_ah if p_w > 0 else unit.it_full_ah
+    # From afar an estimate will do that is sure to be early; it is asked again there.
+    sure_s = (1.0 - _ESTIMATE_ERROR) * time_to(unit, it_ah, p_w, end_ah)
+    if unit.tau_s < inf:
+        now_a = tremblay.current_a(emf_v(unit, it_ah, i_filtered_a), unit.r_ohm, p_w)
+        sure_s -= 2.0 * unit.tau_s * abs(now_a / settled_current(unit, it_ah, p_w) - 1.0)
+    if sure_s < step_s:
+        sure_s = time_to_end(unit, it_ah, i_filtered_a, p_w)
+    steps = min(steps, max(1, floor(sure_s / step_s)))
+    if steps == 1:
+        p_w = land(unit, it_ah, i_filtered_a, p_w, step_s)
+    return p_w, steps
+
+
+def _middle_ah(unit: Unit, it_ah: float, p_w: float, step_s: float) -> float:
+    """Extracted charge in the middle of the coming step."""
+    sign = 1.0 if p_w > 0 else -1.0
+
+    def after(given_w: float) -> float:
+        charge_ah = 0.5 * settled_current(unit, it_ah, sign * given_w) * step_s / S_PER_H
+        return _within(unit, sign, it_ah + charge_ah)
+
+    def excess(given_w: float) -> float:
+        return given_w - limit(unit, after(given_w), sign)[0]
+
+    asked_w = abs(p_w)
+    return after(asked_w if excess(asked_w) <= 0.0 else _root(excess, 0.0, asked_w))

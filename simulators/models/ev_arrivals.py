@@ -6,8 +6,8 @@ blackouts) changes who comes, waits or leaves, so the processes run ahead just f
 An EV that finds a working free connector (its own one, if the session names it) takes the free one with the lowest
 number; otherwise it waits, first come, first served among those that accept the connector, or turns away when all
 waiting places are taken. It gives up when its patience or, with ``wait_keeps="departure"``, its departure has passed.
-Events of the same instant happen in this order: departures, faults and repairs, then arrivals; so an EV that comes when
-another one leaves finds the connector free.
+What else happens at an instant comes before the arrivals, so an EV that comes when another one leaves finds the
+connector free.
 """
 
 from __future__ import annotations
@@ -166,8 +166,7 @@ class Station:
         patience_s = _patience_s(parameters, len(sessions), rng)
         for connector, from_s, until_s in faults:
             self._env.process(self._floor.fault(connector, from_s, until_s))
-        for index in sorted(range(len(sessions)), key=lambda k: sessions[k].arrival_s):
-            self._env.process(self._floor.visit(index, patience_s[index]))
+        self._env.process(self._floor.arrivals(patience_s))
 
     @property
     def waiting(self) -> int:
@@ -247,22 +246,33 @@ class _Floor:
     def log(self, kind: str, connector: int, index: int) -> None:
         self.events.append(Event(self.env.now, kind, connector, index))
 
-    def visit(self, index: int, patience_s: float) -> Generator[simpy.Event, None, None]:
-        """The process of one EV."""
+    def arrivals(self, patience_s: np.ndarray) -> Generator[simpy.Event, None, None]:
+        """The process that lets EVs come in, one after the other."""
+        env, sessions = self.env, self.sessions
+        order = sorted(range(len(sessions)), key=lambda index: sessions[index].arrival_s)
+        # timers set at instant 0 fire exactly at the times given; a timer set later adds a rounding
+        arrive = [env.timeout(sessions[index].arrival_s) for index in order]
+        depart = [env.timeout(sessions[index].departure_s) for index in order]
+        for index, arrives, departs in zip(order, arrive, depart, strict=True):
+            if not arrives.processed:
+                yield arrives
+            while env.peek() == env.now:
+                yield env.timeout(0)  # whatever else is due at this instant goes first
+            env.process(self.visit(index, departs, float(patience_s[index])))
+
+    def visit(self, index: int, departs: simpy.Event, patience_s: float) -> Generator[simpy.Event, None, None]:
+        """The process of one EV, from its arrival on."""
         env, session = self.env, self.sessions[index]
         keeps_departure = self.parameters.wait_keeps == "departure"
-        # timers set at instant 0 fire exactly at the times given; a timer set later adds a rounding
-        arrives, departs = env.timeout(session.arrival_s), env.timeout(session.departure_s)
-        yield arrives
-        if env.peek() == env.now:
-            yield env.timeout(0)  # whatever else is due at this instant goes first
         self.log("arrived", -1, index)
 
         connector = self.free_connector(session.connector)
-        if connector is None:
-            if len(self.waiting) >= self.parameters.queue_places:
-                self.log("balked", -1, index)
-                return
+        if connector is not None:
+            self.assign(connector, index)
+        elif len(self.waiting) >= self.parameters.queue_places:
+            self.log("balked", -1, index)
+            return
+        else:
             self.log("queued", -1, index)
             granted = self.waiting[index] = env.event()
             ends_waiting: list[simpy.Event] = [granted]
@@ -276,8 +286,6 @@ class _Floor:
                 self.log("reneged", -1, index)
                 return
             connector = self.occupant.index(index)
-        self.occupant[connector] = index
-        self.log("assigned", connector, index)
 
         stay_s = session.departure_s - (env.now if keeps_departure else session.arrival_s)
         leaves = departs if keeps_departure else env.timeout(stay_s)
@@ -318,6 +326,10 @@ class _Floor:
         candidates = range(self.parameters.n_connectors) if wanted is None else (wanted,)
         return next((connector for connector in candidates if self.is_free(connector)), None)
 
+    def assign(self, connector: int, index: int) -> None:
+        self.occupant[connector] = index
+        self.log("assigned", connector, index)
+
     def offer(self, connector: int) -> None:
         """Give a connector, if it is free, to the one that has waited longest among those that accept it."""
         if not self.is_free(connector):
@@ -325,7 +337,7 @@ class _Floor:
         for index, granted in self.waiting.items():
             if self.sessions[index].connector in (None, connector):
                 del self.waiting[index]
-                self.occupant[connector] = index
+                self.assign(connector, index)
                 granted.succeed()
                 return
 

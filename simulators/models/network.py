@@ -1,8 +1,10 @@
 """The network that all hubs of a scenario share: balanced AC power flow, hubs that island, branches that fail.
 
 Every hub has its own bus ``hub:<name>``, a closed bus-bus switch to its feeder bus, a load, and a secondary source that
-is out of service. Islanding opens the switch and puts the source into service; a dead hub has neither. The rows exist
-from the start, so that the number of sources in an island can be seen at any time.
+is out of service; all these rows exist from the start. Islanding opens the switch and puts the source into service, a
+dead hub has neither. The network itself has one source in each island (`network_build.build` refuses more), the switch
+is open whenever the secondary source is in service, and outages only divide islands: no island ever has two sources,
+and what is drawn from an island without any is reported.
 
 Two solvers share the work. **pandapower** solves whenever branches were switched, and whenever the other one fails.
 Between, only powers change, and `network_topology` solves the same equations from pandapower's own admittance
@@ -13,7 +15,6 @@ change of switches or sources it returns old numbers without notice, and after a
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -21,9 +22,9 @@ import numpy as np
 import pandapower as pp
 from numpy.typing import ArrayLike, NDArray
 from pandapower.topology import unsupplied_buses
-from scipy.sparse.linalg import MatrixRankWarning
 
 from .network_build import DEFAULT, build, find_bus, find_row, sources
+from .network_scratch import solved_from_scratch
 from .network_topology import Draws, Flow, Topology
 from .units import KW_PER_MW
 
@@ -34,34 +35,6 @@ SECONDARY_V_PU = 1.0
 """Voltage that a secondary source holds at its hub bus [pu]."""
 
 _BRANCHES = ("line", "trafo")
-
-# Every option is given, so that neither a default of pandapower nor an option kept in a file decides.
-_OPTIONS = {
-    "algorithm": "nr",
-    "calculate_voltage_angles": True,
-    "max_iteration": 20,
-    "tolerance_mva": 1e-8,
-    "trafo_model": "t",
-    "trafo_loading": "current",
-    "enforce_p_lims": False,
-    "enforce_q_lims": False,
-    "check_connectivity": True,
-    "voltage_depend_loads": False,
-    "consider_line_temperature": False,
-    "run_control": False,
-    "distributed_slack": False,
-    "tdpf": False,
-    "numba": False,
-    "lightsim2grid": False,
-    "switch_rx_ratio": 2,
-    "delta_q": 0,
-    "trafo3w_losses": "hv",
-    "neglect_open_switch_branches": False,
-    "v_debug": False,
-    "recycle": None,
-}
-# Tried in turn; the angles of a DC power flow suit transformers that shift the phase.
-_STARTS = ("dc", "flat")
 
 
 @dataclass(frozen=True)
@@ -175,14 +148,14 @@ class Network:
         rows = [_add_hub(net, name, bus) for name, bus in zip(hubs, hub_bus, strict=True)]
         self._load_row, self._switch_row, self._source_row = ([row[kind] for row in rows] for kind in range(3))
         self._in_service = {kind: net[kind].in_service.copy() for kind in _BRANCHES}
-        self._topologies: dict[frozenset[str], Topology] = {}
+        self._topologies: dict[frozenset[int | str], Topology] = {}
         self._inputs: tuple | None = None
         self._result: Result
         idle = np.zeros(len(rows))
         self.solve(idle, idle, np.full(len(rows), GRID))  # pays for the first run, refuses what is not supported
 
     def branch(self, name: int | str) -> str:
-        """Key of a line or transformer for `lines_out`.
+        """Unambiguous key of a line or transformer that can fail.
 
         Parameters
         ----------
@@ -216,7 +189,7 @@ class Network:
         q_kvar: ArrayLike,
         bus_status: ArrayLike,
         load_scale: float = 1.0,
-        lines_out: Collection[str] = frozenset(),
+        lines_out: Collection[int | str] = frozenset(),
     ) -> Result:
         """Power flow; the previous result if the inputs are those of the previous call.
 
@@ -228,8 +201,8 @@ class Network:
             `DEAD`, `GRID` or `SECONDARY` for each hub.
         load_scale : float, optional
             Factor on the network's own loads.
-        lines_out : collection of str, optional
-            Branches that are out of service, as keys from `branch`.
+        lines_out : collection of int or str, optional
+            Branches that are out of service, in any form that `branch` knows.
 
         Returns
         -------
@@ -254,7 +227,7 @@ class Network:
         flow = topology.solve(load_scale, grid_kva) if topology else None
         if flow is None:
             self._write(p_kw, q_kvar, bus_status, load_scale, out)
-            if _solved(self.net):
+            if solved_from_scratch(self.net):
                 topology = Topology(self.net, self.bus_index, self._draws, load_scale, grid_kva)
                 self._topologies[out] = topology
                 flow = topology.solve(load_scale, grid_kva)
@@ -343,16 +316,3 @@ def _add_hub(net: pp.pandapowerNet, name: str, feeder_bus: int) -> tuple[int, in
     switch = pp.create_switch(net, feeder_bus, bus, et="b", closed=True, name=label)
     source = pp.create_ext_grid(net, bus, vm_pu=SECONDARY_V_PU, in_service=False, name=label)
     return int(load), int(switch), int(source)
-
-
-def _solved(net: pp.pandapowerNet) -> bool:
-    """Solve from scratch; False if none of the attempts converges."""
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", MatrixRankWarning)  # both only say that the iteration left the numbers
-        for init in _STARTS:
-            try:
-                pp.runpp(net, init=init, **_OPTIONS)
-            except pp.LoadflowNotConverged:
-                continue
-            return True
-    return False

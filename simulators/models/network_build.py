@@ -7,6 +7,7 @@ neither: the buses 1..33 of the 33-bus feeder are 0..32 in `case33bw`, so that "
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import random
 from collections.abc import Callable, Iterator
@@ -213,9 +214,15 @@ def _from_file(path: Path) -> pp.pandapowerNet:
     if not path.is_file():
         raise ValueError(f"there is no network file {path}")
     try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not a pandapower network: {error}") from error
+    if not isinstance(content, dict) or content.get("_class") != "pandapowerNet":
+        raise ValueError(f"{path} is not a pandapower network as pandapower.to_json writes it")
+    try:
         net = pp.from_json(path)
     except Exception as error:  # pandapower raises whatever its decoder meets
-        raise ValueError(f"{path} is not a pandapower network: {error}") from error
+        raise ValueError(f"{path} is not a pandapower network that can be read: {error}") from error
     if not isinstance(net, pp.pandapowerNet):
         raise ValueError(f"{path} is not a pandapower network: it holds a {type(net).__name__}")
     return net

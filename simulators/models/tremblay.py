@@ -8,7 +8,7 @@ arrays (the reports) alike; a comparison that multiplies a term switches it on o
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import e
+from math import e, expm1, log1p
 from typing import Any
 
 
@@ -57,6 +57,29 @@ def open_circuit_v(cell: Cell, it_ah):
     """
     q_ah = cell.q_ah
     return cell.e0_v - cell.k_v_per_ah * q_ah / (q_ah - it_ah) * it_ah + cell.a_v * e ** (-cell.b_per_ah * it_ah)
+
+
+def open_circuit_wh(cell: Cell, it_ah: float) -> float:
+    """Energy that leaves the cell at rest, so to speak: the integral of `open_circuit_v` from full.
+
+    Parameters
+    ----------
+    cell : Cell
+        Cell parameters, floats.
+    it_ah : float
+        Extracted charge [Ah], < Q.
+
+    Returns
+    -------
+    float
+        Energy [Wh].
+    """
+    q_ah, b = cell.q_ah, cell.b_per_ah
+    return (
+        cell.e0_v * it_ah
+        + cell.k_v_per_ah * q_ah * (it_ah + q_ah * log1p(-it_ah / q_ah))
+        - cell.a_v * expm1(-b * it_ah) / b
+    )
 
 
 def polarisation_ohm(cell: Cell, it_ah, i_filtered_a):

@@ -1,0 +1,43 @@
+# Everything from a bare checkout with Python >= 3.11: the environment is made on first use and again when it is out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PACKAGE_FOLDERS := $(shell find analysis controllers scenarios simulators -type d -not -name __pycache__)
+
+.PHONY: demo test campaign lint types bench bench-smoke docs clean
+
+demo: $(READY)            ## simulate a month of real sessions; ends in a table and a picture
+	@mkdir -p demo
+	@$(BIN)/evhub run workplace-month -o demo/workplace-month.h5 --force
+	@$(BIN)/evhub report demo/workplace-month.h5 -o demo/workplace-month.html --picture demo/workplace-month.png --force
+
+test: $(READY)            ## every test but the long campaigns
+	$(BIN)/python -m pytest -n 2 -m "not campaign"
+
+campaign: $(READY)        ## the long randomised campaigns
+	$(BIN)/python -m pytest -n 2 -m campaign
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/pyright
+
+bench: $(READY)           ## benchmarks with ratios measured in one run
+	$(BIN)/python -m benchmarks
+
+bench-smoke: $(READY)     ## every benchmark once, so that none rots
+	$(BIN)/python -m pytest benchmarks -q --benchmark-disable
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info
+
+# A strict editable install lists the files of the packages, so a new file or folder makes it again.
+$(READY): setup.cfg pyproject.toml $(PACKAGE_FOLDERS)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --editable ".[dev]" --config-settings editable_mode=strict
+	@touch $@
