@@ -66,15 +66,14 @@ class Figure:
         """Add a step-held line from `t_s` on, up to the end of the run; `step_s` if the times are equidistant."""
         if len(t_s) == 0:
             return
+        t_s, y = np.append(t_s, self._end_s), np.append(y, y[-1])
+        # plotly draws no line towards an unknown value: hold the last known one up to it
+        stops = np.flatnonzero(np.isnan(y[1:]) & np.isfinite(y[:-1])) + 1
+        if len(stops):
+            t_s, y, step_s = np.insert(t_s, stops, t_s[stops]), np.insert(y, stops, y[stops - 1]), None
         line = {"shape": "hv", **fields.pop("line", {})}
         self.trace(
-            type="scatter",
-            mode="lines",
-            yaxis=y_axis,
-            y=packed(np.append(y, y[-1])),
-            line=line,
-            **self.times(np.append(t_s, self._end_s), step_s),
-            **fields,
+            type="scatter", mode="lines", yaxis=y_axis, y=packed(y), line=line, **self.times(t_s, step_s), **fields
         )
 
     def instants(self, t_s: np.ndarray) -> list[str]:

@@ -17,7 +17,7 @@ from .page import PAGE, SCRIPT, STYLE
 from .results import Results
 
 _MOST_EVENTS = 2000
-_ZERO = 5e-7  # smaller is rounding
+_ZERO = 5e-4  # smaller shows as 0
 # what all charts of a page may hold together, so that it stays small with many hubs
 _LINE_POINTS = 15_000
 _CELLS = 400_000

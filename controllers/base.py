@@ -80,7 +80,8 @@ class Connectors:
     soc : ndarray
         State of charge where the EV tells it, else NaN.
     plugged_s, departure_s : ndarray
-        Authentication, and the announced departure [s since the start]; NaN at a free connector.
+        Authentication, and the announced departure [s since the start]; NaN at a free connector, and where a driver
+        announced nothing.
     v2g : ndarray of bool
         The owner agreed to discharge.
     """

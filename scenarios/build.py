@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
@@ -22,11 +22,8 @@ from ..controllers import base
 from ..simulators.adapter import Adapter, Port, Schedule
 from ..simulators.controller import Sessions as KnownSessions
 from ..simulators.models import ats, generator, grid, irradiance, link, load, pv
-from ..simulators.models.network import Network
-from ..simulators.models.network import Parameters as NetworkParameters
 from ..simulators.models.series import Series
 from ..simulators.models.tariffs import NAMES, Tariffs
-from ..simulators.network import WHOLE
 from . import schema
 from .errors import InputError, Problem
 from .loader import LoadedScenario, problems_of
@@ -41,6 +38,7 @@ from .wiring import (
     MEASUREMENTS,
     OVER_LINK,
     SIMULATORS,
+    WHOLE,
     Connection,
     EntitySpec,
     Given,
@@ -49,6 +47,9 @@ from .wiring import (
     Wiring,
     connect,
 )
+
+if TYPE_CHECKING:
+    from ..simulators.models.network import Network
 
 PLACE_IN_RESULTS = {
     ("ats", "available"): ("grid", "available"),
@@ -384,13 +385,15 @@ class _Builder:
         given = self.scenario.network
         if given is None:
             return {}
+        from ..simulators.models import network  # pandapower takes seconds to import, and not every run needs it
+
         source = given.net
         with self._at("network.net"):
             if source.endswith(".json"):
                 source = str(self.loaded.resolve(source, "network.net"))
             replaces = frozenset(self.scenario.hubs) if given.replaces_load else frozenset()
             ordered = {name: given.hub_bus[name] for name in self.scenario.hubs}
-            self.network = Network(NetworkParameters(source, replaces), ordered)
+            self.network = network.Network(network.Parameters(source, replaces), ordered)
         scale = Series.constant(1.0)
         if given.load_scale is not None:
             with self._at("network.load_scale"):

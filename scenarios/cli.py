@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -108,6 +110,7 @@ def run(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Result file; NAME.h5 when left out.")] = None,
     controller: Annotated[str | None, typer.Option(help="Another controller than the scenario's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
+    engine: Annotated[str, typer.Option(help="mosaik, or inprocess: the same results, faster.")] = "mosaik",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     force: Force = False,
     as_json: Json = False,
@@ -121,20 +124,49 @@ def run(
     loaded = load_scenario(scenario)
     silent = quiet or as_json
     if not silent:
-        out.print(f"[bold]{loaded.scenario.name}[/bold] {loaded.scenario.title}".replace("[/bold] ", "[/bold]  "))
+        out.print(f"[bold]{loaded.scenario.name}[/bold]  {escape(loaded.scenario.title)}")
     began = time.perf_counter()
     with _progress(loaded.scenario.duration, silent) as advance:
         path = run_scenario(
-            loaded, output, controller=controller, seed=seed, force=force, progress=advance
+            loaded, output, controller=controller, seed=seed, engine=engine, force=force, progress=advance
         )
     if quiet:
         return
     with open_results(path) as results:
         table = summary(results)
-    show(_summary_rows(table), "Summary", as_json)
-    if not as_json:
+        notes = results.events().query("kind == 'note'")["text"].tolist()
+    if as_json:
+        show(_summary_rows(table), "", as_json)
+    else:
+        _show_summary(table)
+        for note in notes:
+            out.print(f"note: {escape(note)}", style="yellow")
         out.print(f"{path}  [dim]({path.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - began:.1f} s)[/dim]")
         out.print(f"[dim]evhub report {path} -o {path.with_suffix('.html')}[/dim]")
+
+
+def _show_summary(table) -> None:
+    """The summary for people: in groups, without rows that say nothing happened."""
+    hubs = [column for column in table.columns if column not in ("group", "quantity", "unit")]
+    if len(hubs) == 2:
+        hubs = hubs[-1:]  # one hub is the total
+    shown = Table(title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("", "quantity", "unit"):
+        shown.add_column(column, style="dim" if column == "unit" else None)
+    for hub in hubs:
+        shown.add_column(hub if len(hubs) > 1 else "", justify="right")
+    group = None
+    for row in table.to_dict("records"):
+        values = [row[hub] for hub in hubs]
+        if all(value != value or abs(value) < 5e-7 for value in values):
+            continue
+        if group is not None and row["group"] != group:
+            shown.add_section()
+        name = row["group"] if row["group"] != group else ""
+        group = row["group"]
+        cells = ["" if value != value else f"{value:,.{3 if abs(value) < 10 else 1}f}" for value in values]
+        shown.add_row(f"[bold]{name}[/bold]" if name else "", row["quantity"], row["unit"], *cells)
+    out.print(shown)
 
 
 def _summary_rows(table) -> list[dict[str, Any]]:

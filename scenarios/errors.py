@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -41,7 +42,14 @@ class Problem:
 
     def __str__(self) -> str:
         place = ": ".join(part for part in (self.where, self.key, self.allowed) if part)
-        return place if self.given is NOTHING else f"{place}, got {_short.repr(self.given)}"
+        return place if self.given is NOTHING else f"{place}, got {_shown(self.given)}"
+
+
+def _shown(value: object) -> str:
+    """A value in the words of the file, where they are not Python's; never long."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return _short.repr(value)
 
 
 class InputError(Exception):

@@ -18,6 +18,13 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:w|d|h|min|s)\s*)+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(w|d|h|min|s)")
 
 
+_LARGEST, _SMALLEST = 1e9, 1e-9
+"""Sizes of a number; beyond them are slips of the pen, and arithmetic that overflows."""
+_LONGEST_S = 36525 * S_PER_DAY
+_SHORTEST_S = 0.001
+_YEARS = (1900, 2200)
+
+
 class Section(_BaseModel):
     """A part of a scenario file: unknown keys are refused, values are frozen, field texts feed the JSON Schema."""
 
@@ -28,22 +35,22 @@ def _duration(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, str | float | int):
         raise ValueError("must be a duration such as 90s, 15min, 2h or 1h30min")
     if not isinstance(value, str):
-        raise ValueError(f"must be a duration with its unit, such as {value}s or {value}min")
+        number = value if 0 <= value < _LONGEST_S else 90
+        raise ValueError(f"must be a duration with its unit, such as {number}s or {number}min")
     text = value.strip()
     if not _DURATION.fullmatch(text):
         raise ValueError("must be a duration such as 90s, 15min, 2h or 1h30min")
-    return sum(float(number) * _UNITS_S[unit] for number, unit in _PART.findall(text))
+    seconds = sum(float(number) * _UNITS_S[unit] for number, unit in _PART.findall(text))
+    if seconds > _LONGEST_S:
+        raise ValueError(f"must be at most {_LONGEST_S / S_PER_DAY:g}d")
+    return seconds
 
 
 def _positive(value: float) -> float:
     if value <= 0:
         raise ValueError("must be longer than 0s")
-    return value
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError("must be a finite number")
+    if value < _SHORTEST_S:
+        raise ValueError(f"must be at least {_SHORTEST_S:g}s")
     return value
 
 
@@ -51,6 +58,10 @@ def _number(value: Any) -> Any:
     # pydantic would take "5" and true for a number; a scenario that says so is a mistake
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    if value and not _SMALLEST <= abs(value) <= _LARGEST:
+        raise ValueError(f"must be 0 or of a size between {_SMALLEST:g} and {_LARGEST:g}")
     return value
 
 
@@ -69,9 +80,16 @@ def _zone(value: str) -> str:
 
 
 def _start(value: Any) -> Any:
-    if not isinstance(value, str | datetime):
+    try:
+        # pydantic would take the text of a number for the seconds since 1970
+        start = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        start = None
+    if not isinstance(start, datetime):
         raise ValueError("must be a date and time with a UTC offset, such as 2024-03-01T12:00:00-03:00")
-    return value
+    if not _YEARS[0] <= start.year < _YEARS[1]:
+        raise ValueError(f"must be in the years {_YEARS[0]} to {_YEARS[1] - 1}")
+    return start
 
 
 _DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["90s", "15min"]})
@@ -79,12 +97,12 @@ _DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pa
 Duration = Annotated[float, BeforeValidator(_duration), _DURATION_SCHEMA]
 """A duration in the file (``90s``, ``1h30min``), seconds in the program."""
 PositiveDuration = Annotated[float, BeforeValidator(_duration), AfterValidator(_positive), _DURATION_SCHEMA]
-Number = Annotated[float, BeforeValidator(_number), AfterValidator(_finite)]
-Positive = Annotated[float, BeforeValidator(_number), AfterValidator(_finite), Field(gt=0)]
-NonNegative = Annotated[float, BeforeValidator(_number), AfterValidator(_finite), Field(ge=0)]
-Ratio = Annotated[float, BeforeValidator(_number), AfterValidator(_finite), Field(ge=0, le=1)]
+Number = Annotated[float, BeforeValidator(_number)]
+Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
+NonNegative = Annotated[float, BeforeValidator(_number), Field(ge=0)]
+Ratio = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=10_000)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=40)]
 """A name that is also a path in the result file: small letters, digits, ``-`` and ``_``."""
 ZoneName = Annotated[str, AfterValidator(_zone)]

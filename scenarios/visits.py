@@ -132,7 +132,7 @@ def visits(
     agreed = np.array([session.v2g for session in found], dtype=bool)
     soc = np.array([session.soc_arrival for session in found], dtype=float)
     departure_s = np.array(
-        [s.departure_s if s.departure_estimate_s is None else s.departure_estimate_s for s in found], dtype=float
+        [math.nan if s.departure_estimate_s is None else s.departure_estimate_s for s in found], dtype=float
     )
     return Visits(
         sessions=found,
@@ -172,6 +172,7 @@ def _listed(given: schema.SessionList, key: str, where: str) -> list[Session]:
                 capacity_kwh=item.capacity_kwh,
                 soc_arrival=item.soc,
                 v2g=item.v2g,
+                departure_estimate_s=item.at + item.stay if item.stay is not None else item.until,
             )
         )
     if problems:

@@ -33,6 +33,9 @@ SIMULATORS = {
 }
 """Every kind of simulator, in the order in which data flows through them at one instant."""
 
+WHOLE = "network"
+"""Stands in the place of a hub for what belongs to the whole network."""
+
 SAME_TIME = (
     *(("ats", "bus", device, "bus") for device in ("pv", "load", "bess", "dg", "cp", "grid", "network")),
     ("arrivals", "session", "cp", "session"),

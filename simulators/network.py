@@ -13,7 +13,7 @@ from .models.network import Network
 from .models.series import Series
 
 WHOLE = "network"
-"""Entity of what belongs to the network and not to one hub."""
+"""Entity of what belongs to the network and not to one hub (as in ``scenarios.wiring``)."""
 
 
 class Node(Device):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 from hypothesis import strategies as st
 
 from evhub.scenarios.build import build
@@ -18,10 +19,23 @@ def loaded(data: dict, folder: Path | None = None) -> LoadedScenario:
     return parse(data, (folder or Path()) / "test.yaml")
 
 
-def run_data(data: dict, folder: Path, name: str = "out.h5") -> Path:
+def run_data(data: dict, folder: Path, name: str = "out.h5", engine: str = "inprocess") -> Path:
     """Run a scenario from its data; gives the result file."""
     scenario = loaded(data, folder)
-    return run_wiring(build(scenario), scenario, folder / name)
+    return run_wiring(build(scenario), scenario, folder / name, engine=engine)
+
+
+def datasets(path: Path) -> dict[str, bytes]:
+    """Bytes of every dataset of a result but wall-clock values."""
+    found: dict[str, bytes] = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset) and not name.startswith("diagnostics"):
+            found[name] = item[...].tobytes()
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return found
 
 
 def smallest(**changes) -> dict:

@@ -45,7 +45,7 @@ def test_each_simulator_steps_once_at_a_time_and_in_the_order_of_the_data(steps,
     hub["link"] = {"poll": "20s", "measurement": {"type": "constant", "mean": "15s"}}
     net = {"type": "pandapower", "net": "lv_feeder", "hub_bus": {"depot": 2}}
     events = [{"at": "15min", "outage": {"hub": "depot", "until": "25min"}}]
-    plants.run_data(plants.smallest(hubs={"depot": hub}, network=net, events=events), tmp_path)
+    plants.run_data(plants.smallest(hubs={"depot": hub}, network=net, events=events), tmp_path, engine="mosaik")
     assert max(Counter(steps).values()) == 1
     assert {sid for _, sid in steps} == set(SIMULATORS)
     place = {sid: n for n, sid in enumerate(SIMULATORS)}
@@ -71,7 +71,7 @@ def test_a_quiet_night_costs_nothing(steps, tmp_path):
         "bess": {"type": "ideal", "rated_kw": 10, "capacity_kwh": 50, "soc": 0.2},
         "pv": {"rated_kw": 5, "irradiance": {"type": "constant", "value": 0}},
     }
-    plants.run_data(data, tmp_path)
+    plants.run_data(data, tmp_path, engine="mosaik")
     # first step, reaction to the first set points, end of the run: nothing in the 43,200 steps between
     assert max(Counter(sid for _, sid in steps).values()) <= 4
 
@@ -79,7 +79,7 @@ def test_a_quiet_night_costs_nothing(steps, tmp_path):
 def test_a_change_reaches_the_result_at_its_own_second(tmp_path):
     data = plants.smallest(time_step="1s", events=[{"at": "17min 3s", "load": {"hub": "depot", "scale": 2.0}}])
     data["events"][0]["at"] = "1023s"
-    with open_results(plants.run_data(data, tmp_path)) as results:
+    with open_results(plants.run_data(data, tmp_path, engine="mosaik")) as results:
         t_s, p_kw = results.arrays("depot/grid/p_kw")
         assert t_s.tolist() == [0.0, 1023.0]
         assert p_kw.tolist() == [5.0, 10.0]
@@ -98,7 +98,7 @@ def test_a_failing_simulator_leaves_a_readable_file_marked_failed(tmp_path):
     data = plants.smallest(controller={"type": f"{__name__}:Boom", "period": "1min"})
     data["hubs"]["depot"]["load"]["demand"] = {"type": "profile", "points": [["0s", 5], ["5min", 7], ["30min", 9]]}
     with pytest.raises(ZeroDivisionError, match="boom"):
-        plants.run_data(data, tmp_path)
+        plants.run_data(data, tmp_path, engine="mosaik")
     with open_results(tmp_path / "out.h5") as results:
         assert results.status == "failed"
         assert results.arrays("depot/load/p_kw")[1].tolist() == [5.0, 7.0]
@@ -107,8 +107,8 @@ def test_a_failing_simulator_leaves_a_readable_file_marked_failed(tmp_path):
 def test_a_failure_leaves_no_tasks_and_a_second_run_works(tmp_path):
     data = plants.smallest(controller={"type": f"{__name__}:Boom", "period": "1min"})
     with pytest.raises(ZeroDivisionError):
-        plants.run_data(data, tmp_path, "a.h5")
-    with open_results(plants.run_data(plants.smallest(), tmp_path, "b.h5")) as results:
+        plants.run_data(data, tmp_path, "a.h5", "mosaik")
+    with open_results(plants.run_data(plants.smallest(), tmp_path, "b.h5", "mosaik")) as results:
         assert results.status == "complete"
 
 
@@ -116,7 +116,7 @@ def test_a_run_works_where_an_event_loop_runs_already(tmp_path):
     """As in a notebook."""
 
     async def cell():
-        return plants.run_data(plants.smallest(), tmp_path)
+        return plants.run_data(plants.smallest(), tmp_path, engine="mosaik")
 
     with open_results(asyncio.run(cell())) as results:
         assert results.status == "complete"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -19,7 +18,7 @@ from . import plants
 FLOWS = {"grid": 1, "secondary": 1, "pv": 1, "bess": 1, "dg": 1, "load": -1, "cp": -1}
 # a run takes a second, so a failing example is shown as it was found
 RUNS = settings(
-    max_examples=12,
+    max_examples=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
@@ -99,28 +98,15 @@ def check_delivered(results, hub, data):
         assert session["delivered_kwh"] <= session["requested_kwh"] + 1e-6
 
 
-@settings(RUNS, max_examples=4)
+@settings(RUNS, max_examples=6)
 @given(data=plants.scenarios())
 def test_same_seed_gives_the_same_bytes_in_every_dataset(data, folder):
     contents = []
     for name in ("a.h5", "b.h5"):
         path = plants.run_data(data, folder, name)
-        contents.append(datasets(path))
+        contents.append(plants.datasets(path))
     assert contents[0].keys() == contents[1].keys()
     assert all(contents[0][name] == contents[1][name] for name in contents[0])
-
-
-def datasets(path: Path) -> dict[str, bytes]:
-    """Bytes of everything but wall-clock values."""
-    found: dict[str, bytes] = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset) and not name.startswith("diagnostics"):
-            found[name] = item[...].tobytes()
-
-    with h5py.File(path) as file:
-        file.visititems(visit)
-    return found
 
 
 def energies(data: dict, folder: Path) -> dict[str, float]:

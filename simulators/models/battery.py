@@ -1,11 +1,11 @@
 """Battery packs behind their converters, stationary or in vehicles: power, limits and state, vectorised over packs.
 
 A pack is ``n_series`` times ``n_parallel`` equal cells of Tremblay & Dessaint 2009 behind a converter with a constant
-efficiency each way. Powers are at the grid-side terminals of the converter, > 0 discharges. An ideal battery is the same
-model with ``R = K = A = 0``.
+efficiency each way. Powers are at the grid-side terminals of the converter, > 0 discharges. An ideal battery is the
+same model with ``R = K = A = 0``.
 
-Power is constant between events: `hold` says what is delivered from now on and for how long, `advance` moves the state on.
-Both, and `power_limits`, look at active packs only, one after the other (`battery_cell`).
+Power is constant between events: `hold` says what is delivered from now on and for how long, `advance` moves the state
+on. Both take the packs that are active one after the other (`battery_cell`).
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Parameters(tremblay.Cell):
     i_charge_max_a, i_discharge_max_a : array, shape (n,)
         Current limits (CC) of the cell [A], > 0.
     i_end_a : array, shape (n,)
-        Current of the cell at which charging at `v_max_v`, or discharging at `v_min_v`, ends [A]. The end is taken where
-        the settled current has this value, which is a SoC: no memory is needed, and a full battery stays full.
+        Current of the cell at which charging at `v_max_v`, or discharging at `v_min_v`, ends [A], > 0. The end is taken
+        where the settled current has this value, which is a SoC: no memory is needed, and a full battery stays full.
     p_charge_max_kw, p_discharge_max_kw : array, shape (n,)
         Rating of the converter at its grid-side terminals [kW], both >= 0.
     eta_charge, eta_discharge : array, shape (n,)
@@ -200,7 +200,7 @@ def pack(
     Parameters
     ----------
     cell_set : mapping
-        Contents of a file of ``simulators/data/batteries``: ``cell``, ``limits`` and ``pack`` (the default numbers of cells).
+        Contents of a file of ``simulators/data/batteries``: ``cell``, ``limits`` and ``pack`` (default numbers of cells).
     capacity_kwh : float, optional
         Nominal energy [kWh] (see the function `capacity_kwh`), which sets the number of strings in parallel. Not with
         `n_parallel`.
@@ -356,9 +356,8 @@ def put(parameters: Parameters, index: int, one: Parameters) -> Parameters:
 def capacity_kwh(parameters: Parameters) -> Array:
     """Nominal energy: capacity times open-circuit voltage at half charge.
 
-    For an ideal battery this is the energy between SoC 0 and 1. For the published cells it is within a few per cent of the
-    open-circuit energy between SoC 0.1 and 1, stretched to the whole range; what a charge needs at the terminals is more by
-    the losses.
+    For an ideal battery this is the energy between SoC 0 and 1. For the published cells it is close to the open-circuit
+    energy between SoC 0.1 and 1, stretched to the whole range; a charge needs more at the terminals by the losses.
 
     Parameters
     ----------
@@ -469,7 +468,12 @@ def power_limits(
 
 
 def hold(
-    parameters: Parameters, state: State, p_set_kw: Array, step_s: float, cv_resolution: float = CV_RESOLUTION
+    parameters: Parameters,
+    state: State,
+    p_set_kw: ArrayLike,
+    step_s: float,
+    cv_resolution: float = CV_RESOLUTION,
+    index: Sequence[int] | None = None,
 ) -> Hold:
     """Constant power delivered on request from now on, and for how long it stays within all limits.
 
@@ -487,29 +491,33 @@ def hold(
     step_s : float
         Step of the time grid [s], on which all events are.
     cv_resolution : float
-        Relative change of the current over one piece of the constant-voltage phase.
+        Relative change of the power from piece to piece of the constant-voltage phase.
+    index : sequence of int, optional
+        Only these packs; all by default. What was given for a pack stays valid until its time is over or its request
+        changes, so the others need not be asked again.
 
     Returns
     -------
     Hold
-        Power, time and phase. The times may be early, never late: ask again when they are over, or at any time before.
+        Power, time and phase, of all packs or of those asked. Ask again when the time is over, or at any time before.
     """
     p_set_kw = np.asarray(p_set_kw, dtype=float)
-    p_kw, hold_s = np.zeros(p_set_kw.shape), np.full(p_set_kw.shape, np.inf)
-    phase = np.zeros(p_set_kw.shape, dtype=np.int8)
-    for k in p_set_kw.nonzero()[0].tolist():
+    if index is None:
+        n, rows = len(p_set_kw), ((k, k) for k in p_set_kw.nonzero()[0].tolist())
+    else:
+        n, rows = len(index), enumerate(index)
+    p_kw, hold_s, phase = np.zeros(n), np.full(n, np.inf), np.zeros(n, dtype=np.int8)
+    for row, k in rows:
         unit = parameters.units[k]
         asked_kw = min(max(p_set_kw.item(k), -unit.p_charge_max_kw), unit.p_discharge_max_kw)
         asked_w = _cell_w(unit, asked_kw)
-        it_ah = _extracted_ah(unit, state.soc.item(k))
-        p_w, hold_s[k], phase[k] = battery_cell.hold(
-            unit, it_ah, state.i_filtered_a.item(k), asked_w, step_s, cv_resolution
-        )
-        p_kw[k] = asked_kw if p_w == asked_w else _grid_kw(unit, p_w)
+        it_ah, i_filtered_a = _extracted_ah(unit, state.soc.item(k)), state.i_filtered_a.item(k)
+        p_w, hold_s[row], phase[row] = battery_cell.hold(unit, it_ah, i_filtered_a, asked_w, step_s, cv_resolution)
+        p_kw[row] = asked_kw if p_w == asked_w else _grid_kw(unit, p_w)
     return Hold(p_kw, hold_s, phase)
 
 
-def advance(parameters: Parameters, state: State, p_kw: Array, dt_s: float) -> State:
+def advance(parameters: Parameters, state: State, p_kw: ArrayLike, dt_s: float) -> State:
     """State after powers have been constant for a time.
 
     Parameters
@@ -533,9 +541,8 @@ def advance(parameters: Parameters, state: State, p_kw: Array, dt_s: float) -> S
     for k in p_kw.nonzero()[0].tolist():
         unit = parameters.units[k]
         p_w = _cell_w(unit, p_kw.item(k))
-        it_ah, i_filtered_a[k] = battery_cell.integrate(
-            unit, _extracted_ah(unit, soc.item(k)), state.i_filtered_a.item(k), p_w, dt_s
-        )
+        it_ah = _extracted_ah(unit, soc.item(k))
+        it_ah, i_filtered_a[k] = battery_cell.integrate(unit, it_ah, state.i_filtered_a.item(k), p_w, dt_s)
         soc[k] = 1.0 - it_ah / unit.q_ah
     return State(soc, i_filtered_a)
 
@@ -543,7 +550,7 @@ def advance(parameters: Parameters, state: State, p_kw: Array, dt_s: float) -> S
 # -------------------------------------------------------------------------------------------------------------- reports
 
 
-def current_a(parameters: Parameters, state: State, p_kw: Array) -> Array:
+def current_a(parameters: Parameters, state: State, p_kw: ArrayLike) -> Array:
     """Current of the packs at a power.
 
     Parameters
@@ -563,7 +570,7 @@ def current_a(parameters: Parameters, state: State, p_kw: Array) -> Array:
     return _cell_a(parameters, state, np.asarray(p_kw, dtype=float)) * parameters.n_parallel
 
 
-def terminal_voltage_v(parameters: Parameters, state: State, p_kw: Array) -> Array:
+def terminal_voltage_v(parameters: Parameters, state: State, p_kw: ArrayLike) -> Array:
     """Voltage of the packs at a power.
 
     Parameters

@@ -3,9 +3,9 @@
 A hub has a handful of active batteries at a time; for so few, floats are several times faster than arrays. `battery`
 offers the same for arrays of packs, at the grid-side terminals, in [kW].
 
-Everything follows from `emf_v`: the motion (`integrate`) and the limits (`limit`), so what a cell can do and what it does
-share one formula. Limits are those of the settled cell, whose filtered current has followed the current: they depend on the
-charge only, and a power that is allowed now stays allowed. What is faster than the filter is left to the motion.
+Motion (`integrate`) and limits (`limit`) follow from the same two formulas of `tremblay`. The limits are those of the
+settled cell, whose filtered current has followed the current: they are a function of the charge alone. What passes with
+the filter is left to the motion; there the voltage may stand a little beyond its limit for some time constants.
 """
 
 from __future__ import annotations
@@ -123,9 +123,9 @@ def _inside(unit: Unit, it_ah: float) -> float:
 def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: float) -> tuple[float, float]:
     """State after a constant power.
 
-    Runge-Kutta steps of fourth order for the charge, exact convolution for the filtered current. The current consists of
-    a slow part, which is integrated, and a part that dies away with the filter, which is known and taken out: steps may be
-    much longer than the filter's time constant.
+    Runge-Kutta steps of fourth order for the charge, exact convolution for the filtered current. The current consists
+    of a slow part, which is integrated, and a part that dies away with the filter, which is known and taken out: steps
+    may be much longer than the filter's time constant.
 
     Parameters
     ----------
@@ -290,8 +290,8 @@ def limit(unit: Unit, it_ah: float, sign: float) -> tuple[float, Phase]:
 def piece(unit: Unit, p_w: float, limit_w: float, phase: Phase, cv_resolution: float) -> tuple[float, float, Phase]:
     """Where a request stands on the staircase that stands for the limits.
 
-    Along a limit the power changes all the time. It is cut into pieces of constant power, each between two levels with a
-    fixed ratio, at its mean. The levels are those of the request, not of the moment: whoever asks again in the middle
+    Along a limit the power changes all the time. It is cut into pieces of constant power, each between two levels with
+    a fixed ratio, at its mean. The levels are those of the request, not of the moment: whoever asks again in the middle
     of a piece gets the same answer.
 
     Parameters
@@ -448,9 +448,12 @@ def _limit_ahead(unit: Unit, it_ah: float, p_w: float, step_s: float) -> tuple[f
         return limit(unit, _within(unit, sign, middle_ah), sign)
 
     asked_w = abs(p_w)
-    found = ahead(asked_w)
-    if found[0] >= asked_w:
-        return found
+    early = ahead(asked_w)  # too much power is too far ahead, where the limit is too low
+    if early[0] >= asked_w:
+        return early
+    late = ahead(early[0])
+    if late[0] <= 1.1 * early[0]:
+        return late
     return ahead(_root(lambda given_w: given_w - ahead(given_w)[0], 0.0, asked_w))
 
 

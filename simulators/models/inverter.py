@@ -1,26 +1,91 @@
-"""Inverters of PV, batteries and V2G connectors: what reactive power their rating leaves room for."""
+"""Apparent-power rating of an inverter: active power has priority, reactive power gets what is left.
+
+Common to PV, stationary batteries and vehicles that feed back. Plain arithmetic: floats and arrays alike.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def clip_q(p_kw, q_set_kvar, s_rated_kva):
-    """Reactive power within an inverter's rating; active power has priority.
+def clip_p(p_kw: ArrayLike, s_rated_kva: ArrayLike):
+    """Active power within the rating, ``|p| <= s_rated``.
 
     Parameters
     ----------
     p_kw : float or array, shape (n,)
-        Active power [kW].
-    q_set_kvar : float or array, shape (n,)
-        Reactive set point [kvar].
+        Active power wanted [kW], of either sign.
     s_rated_kva : float or array, shape (n,)
-        Apparent power the inverter can carry [kVA].
+        Apparent-power rating [kVA], >= 0.
 
     Returns
     -------
-    array, shape (n,)
-        The set point, cut to ``sqrt(s_rated**2 - p**2)`` [kvar]; 0 where the active power takes all of the rating.
+    float or array, shape (n,)
+        Active power [kW].
+
+    Raises
+    ------
+    ValueError
+        If a rating is negative.
     """
-    room_kvar = np.sqrt(np.maximum(np.square(s_rated_kva) - np.square(p_kw), 0.0))
-    return np.clip(q_set_kvar, -room_kvar, room_kvar)
+    s_rated_kva = _checked(s_rated_kva)
+    return np.clip(p_kw, -s_rated_kva, s_rated_kva)
+
+
+def q_available_kvar(p_kw: ArrayLike, s_rated_kva: ArrayLike):
+    """Reactive power that the rating leaves beside an active power, ``sqrt(s_rated**2 - p**2)``.
+
+    Parameters
+    ----------
+    p_kw : float or array, shape (n,)
+        Active power [kW], of either sign.
+    s_rated_kva : float or array, shape (n,)
+        Apparent-power rating [kVA], >= 0.
+
+    Returns
+    -------
+    float or array, shape (n,)
+        Greatest reactive power of either sign [kvar], >= 0; 0 where the active power exceeds the rating.
+
+    Raises
+    ------
+    ValueError
+        If a rating is negative.
+    """
+    s_rated_kva = _checked(s_rated_kva)
+    # The product keeps its digits near full power, where the difference of squares would lose them.
+    return np.sqrt(np.maximum((s_rated_kva - np.abs(p_kw)) * (s_rated_kva + np.abs(p_kw)), 0.0))
+
+
+def clip_q(p_kw: ArrayLike, q_set_kvar: ArrayLike, s_rated_kva: ArrayLike):
+    """Reactive power within what the active power leaves of the rating.
+
+    Parameters
+    ----------
+    p_kw : float or array, shape (n,)
+        Active power [kW], of either sign; it has priority.
+    q_set_kvar : float or array, shape (n,)
+        Reactive power wanted [kvar], of either sign.
+    s_rated_kva : float or array, shape (n,)
+        Apparent-power rating [kVA], >= 0.
+
+    Returns
+    -------
+    float or array, shape (n,)
+        Reactive power [kvar], of the sign wanted and at most as large.
+
+    Raises
+    ------
+    ValueError
+        If a rating is negative.
+    """
+    q_max = q_available_kvar(p_kw, s_rated_kva)
+    return np.clip(q_set_kvar, -q_max, q_max)
+
+
+def _checked(s_rated_kva: ArrayLike):
+    s_rated_kva = np.asarray(s_rated_kva, dtype=float)
+    if np.any(s_rated_kva < 0.0):
+        raise ValueError(f"s_rated_kva must be >= 0, got {s_rated_kva}")
+    return s_rated_kva

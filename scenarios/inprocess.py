@@ -1,0 +1,215 @@
+"""Runs a wiring in one process without mosaik's event loop: the same simulators, the same steps, the same bytes.
+
+mosaik lets simulators run at their own pace and works out, with a coroutine for each, who may step next. For simulators
+of one process that is not needed: going through time in order, and at one instant through the simulators in the order in
+which their data flow, gives every simulator the same steps with the same inputs. What is copied from mosaik:
+
+- time-based and hybrid simulators step at 0, event-based ones only when triggered;
+- a step that is asked for twice is taken once, a step at or after the end is dropped;
+- an event is delivered once, to the first step at or after its time; of several, the latest wins;
+- a persistent output is delivered at every step, an event in the same step overrides it;
+- ``time`` in what ``get_data`` returns dates the outputs, and what they trigger, to the future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from importlib import import_module
+from itertools import count
+from typing import Any
+
+from .wiring import Connection, Given, SimulatorSpec, Wiring
+
+
+class EngineError(RuntimeError):
+    """A wiring that cannot be run, or a simulator that breaks the rules of the mosaik API."""
+
+
+class _Runner:
+    """A simulator, its steps to come, and where its outputs go."""
+
+    def __init__(self, sid: str, simulator: Any, rank: int):
+        self.sid = sid
+        self.simulator = simulator
+        self.rank = rank
+        self.kind = simulator.meta["type"]
+        self.waiting: set[int] = set()
+        self.steps: list[int] = []
+        self.arriving: list[tuple] = []
+        self.persistent: dict[str, dict[str, dict[str, Any]]] = {}
+        self.request: dict[str, list[str]] = {}
+        self.pushes: dict[tuple[str, str], list[tuple[_Runner, int, str, str, bool]]] = {}
+        self.ancestors: dict[_Runner, int] = {}
+
+    def schedule(self, time: int, queue: list) -> None:
+        """Ask for a step."""
+        if time not in self.waiting:
+            self.waiting.add(time)
+            heappush(self.steps, time)
+            heappush(queue, (time, self.rank))
+
+    def inputs_at(self, time: int) -> dict[str, dict[str, dict[str, Any]]]:
+        """What has arrived by ``time`` and was not delivered yet, over what is persistent."""
+        inputs = {
+            eid: {attr: dict(sources) for attr, sources in attrs.items()} for eid, attrs in self.persistent.items()
+        }
+        arriving, persistent = self.arriving, self.persistent
+        while arriving and arriving[0][0] <= time:
+            _, _, source, eid, attr, value = heappop(arriving)
+            inputs.setdefault(eid, {}).setdefault(attr, {})[source] = value
+            held = persistent.get(eid, {}).get(attr)
+            if held is not None and source in held:
+                held[source] = value
+        return inputs
+
+
+def run_inprocess(wiring: Wiring, **objects: Any) -> None:
+    """Run a wiring to its end.
+
+    Parameters
+    ----------
+    wiring : Wiring
+        Simulators, entities and connections as plain data.
+    **objects
+        What cannot be plain data, by name; see `scenarios.engine.run_mosaik`.
+
+    Raises
+    ------
+    EngineError
+        When simulators form a loop without delay, or one steps backwards.
+    Exception
+        Whatever a simulator raises.
+    """
+    order = _data_order(wiring.simulators, wiring.connections)
+    grid = {"time_step_s": wiring.time_step_s, "steps": wiring.steps}
+    runners: dict[str, _Runner] = {}
+    for spec in wiring.simulators:
+        module, _, name = spec.python.partition(":")
+        simulator = getattr(import_module(module), name)()
+        settings = {key: _filled(value, objects) for key, value in spec.settings.items()}
+        simulator.init(spec.sid, time_resolution=wiring.time_step_s, **grid, **settings)
+        for entity in wiring.entities:
+            if entity.sid == spec.sid:
+                parameters = {key: _filled(value, objects) for key, value in entity.parameters.items()}
+                simulator.create(1, entity.model, hub=entity.hub, parameters=parameters)
+        simulator.setup_done()
+        runners[spec.sid] = _Runner(spec.sid, simulator, order[spec.sid])
+    for link in wiring.connections:
+        _connect(runners[link.source], runners[link.target], link)
+    _find_ancestors(runners.values())
+    # the last step is the end itself, at which accounts are closed
+    step_through(list(runners.values()), until=wiring.steps + 1)
+    for runner in runners.values():
+        runner.simulator.finalize()
+
+
+def step_through(runners: list[_Runner], until: int) -> None:
+    """Step simulators, in the order of time and at one instant of data, until the end (exclusive)."""
+    by_rank = {runner.rank: runner for runner in runners}
+    queue: list[tuple[int, int]] = []
+    numbers = count()
+    for runner in runners:
+        if runner.kind != "event-based":
+            runner.schedule(0, queue)
+    while queue:
+        time, rank = heappop(queue)
+        if time >= until:
+            break
+        runner = by_rank[rank]
+        heappop(runner.steps)
+        runner.waiting.discard(time)
+        ahead = [other.steps[0] + delay for other, delay in runner.ancestors.items() if other.steps]
+        own = runner.steps[:1]
+        max_advance = min([*ahead, *own, until + 1]) - 1
+        after = runner.simulator.step(time, runner.inputs_at(time), max_advance)
+        if after is not None:
+            _check_next(runner, time, after)
+            if after < until:
+                runner.schedule(after, queue)
+        elif runner.kind == "time-based":
+            raise EngineError(f"{runner.sid}: a time-based simulator must name its next step, got None at {time}")
+        if runner.request:
+            _deliver(runner, time, queue, numbers)
+
+
+def _check_next(runner: _Runner, time: int, after: Any) -> None:
+    if not isinstance(after, int):
+        raise EngineError(f"{runner.sid}: the next step must be an int, got {type(after).__name__} {after!r}")
+    if after <= time:
+        raise EngineError(f"{runner.sid}: the next step must come after {time}, got {after}")
+
+
+def _deliver(runner: _Runner, time: int, queue: list, numbers: Iterable) -> None:
+    """Take a simulator's outputs to those who use them, and trigger these."""
+    data = runner.simulator.get_data(runner.request)
+    dated = data.pop("time", time)
+    if dated < time:
+        raise EngineError(f"{runner.sid}: outputs must not be dated before their step at {time}, got {dated}")
+    pushes = runner.pushes
+    for eid, values in data.items():
+        source = f"{runner.sid}.{eid}"
+        for attr, value in values.items():
+            for target, shift, target_eid, target_attr, triggers in pushes.get((eid, attr), ()):
+                at = dated + shift
+                heappush(target.arriving, (at, next(numbers), source, target_eid, target_attr, value))  # type: ignore
+                if triggers:
+                    target.schedule(at, queue)
+
+
+def _connect(source: _Runner, target: _Runner, link: Connection) -> None:
+    requested = source.request.setdefault(link.hub, [])
+    if link.output not in requested:
+        requested.append(link.output)
+    triggers = _is(target, link.target_hub, link.input, "trigger", "non-trigger", target.kind == "event-based")
+    sends_events = _is(source, link.hub, link.output, "non-persistent", "persistent", source.kind != "time-based")
+    place = (target, link.shift, link.target_hub, link.input, triggers)
+    source.pushes.setdefault((link.hub, link.output), []).append(place)
+    if not sends_events:
+        attrs = target.persistent.setdefault(link.target_hub, {})
+        attrs.setdefault(link.input, {}).setdefault(f"{source.sid}.{link.hub}", None)
+    if triggers:
+        target.ancestors[source] = min(link.shift, target.ancestors.get(source, link.shift))
+
+
+def _is(runner: _Runner, eid: str, attr: str, yes: str, no: str, default: bool) -> bool:
+    """What META says of a port; an adapter of evhub has one model."""
+    (model,) = runner.simulator.meta["models"].values()
+    if yes in model:
+        return attr in model[yes]
+    if no in model:
+        return attr not in model[no]
+    return default
+
+
+def _find_ancestors(runners: Iterable[_Runner]) -> None:
+    """Complete direct triggers to all simulators that can trigger one, with the least delay on the way."""
+    changed = True
+    while changed:
+        changed = False
+        for runner in runners:
+            for ancestor, delay in list(runner.ancestors.items()):
+                for further, more in ancestor.ancestors.items():
+                    if delay + more < runner.ancestors.get(further, float("inf")):
+                        runner.ancestors[further] = delay + more
+                        changed = True
+
+
+def _data_order(simulators: Iterable[SimulatorSpec], connections: Iterable[Connection]) -> dict[str, int]:
+    """Place of every simulator in the order in which data flow at one instant; equals stay in the order of the wiring."""
+    sids = [spec.sid for spec in simulators]
+    sources: dict[str, set[str]] = {sid: set() for sid in sids}
+    for link in connections:
+        if link.shift == 0:
+            sources[link.target].add(link.source)
+    order: dict[str, int] = {}
+    while len(order) < len(sids):
+        ready = next((sid for sid in sids if sid not in order and sources[sid] <= order.keys()), None)
+        if ready is None:
+            raise EngineError(f"these simulators form a loop without delay: {', '.join(s for s in sids if s not in order)}")
+        order[ready] = len(order)
+    return order
+
+
+def _filled(value: Any, objects: dict[str, Any]) -> Any:
+    return objects[value.name] if isinstance(value, Given) else value

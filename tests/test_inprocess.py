@@ -1,0 +1,157 @@
+"""The in-process engine: the same steps, the same inputs, the same bytes as mosaik."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from evhub.scenarios.inprocess import EngineError, run_inprocess
+from evhub.scenarios.loader import shipped
+from evhub.scenarios.wiring import SIMULATORS, Connection, EntitySpec, SimulatorSpec, Wiring
+from evhub.scenarios.yaml_loader import read_yaml
+from evhub.simulators import adapter
+
+from . import plants
+
+RUNS = settings(
+    max_examples=6,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("engines")
+
+
+@RUNS
+@given(data=plants.scenarios())
+def test_random_plants_give_the_same_bytes(data, folder):
+    check_same(data, folder)
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_shipped_scenarios_give_the_same_bytes(name, folder):
+    data = {**read_yaml(shipped()[name]), "duration": "8h"}
+    data["events"] = [event for event in data.get("events", []) if "min" in event["at"]]
+    check_same(data, folder, shipped()[name].parent)
+
+
+def check_same(data, folder, source=None):
+    from evhub.scenarios.build import build
+    from evhub.scenarios.runner import run_wiring
+
+    contents = []
+    for engine in ("mosaik", "inprocess"):
+        loaded = plants.loaded(data, source or folder)
+        contents.append(plants.datasets(run_wiring(build(loaded), loaded, folder / f"{engine}.h5", engine=engine)))
+    assert contents[0].keys() == contents[1].keys()
+    assert [name for name in contents[0] if contents[0][name] != contents[1][name]] == []
+
+
+def log_steps(monkeypatch):
+    """Log of every step: simulator, time, inputs."""
+    log: dict[str, list] = {}
+    for path in SIMULATORS.values():
+        module, _, name = path.partition(":")
+        cls = getattr(import_module(module), name)
+        step = cls.step
+
+        def logged(self, time, inputs, max_advance, step=step):
+            log.setdefault(self.sid, []).append((time, plain(inputs)))
+            return step(self, time, inputs, max_advance)
+
+        monkeypatch.setattr(cls, "step", logged)
+    init = adapter.Adapter.init
+
+    def named(self, sid, *args, **settings):
+        self.sid = sid
+        return init(self, sid, *args, **settings)
+
+    monkeypatch.setattr(adapter.Adapter, "init", named)
+    return log
+
+
+def plain(value):
+    """Inputs as something that can be compared: NaN equals NaN, arrays by their content."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return repr(value.tolist()) if isinstance(value, np.ndarray) else repr(value)
+
+
+def test_every_simulator_takes_the_same_steps_with_the_same_inputs(folder, monkeypatch):
+    hub = plants.hub_with_everything()
+    hub["link"] = {"poll": "20s", "measurement": {"type": "uniform", "mean": "15s", "spread": "10s"}, "loss": 0.1}
+    data = plants.smallest(
+        hubs={"depot": hub, "far": plants.hub_with_everything()},
+        network={"type": "pandapower", "net": "lv_feeder", "hub_bus": {"depot": 2, "far": 4}},
+        events=[{"at": "15min", "outage": {"hub": "depot", "until": "25min"}}],
+    )
+    logs = []
+    for engine in ("mosaik", "inprocess"):
+        with monkeypatch.context() as patch:
+            log = log_steps(patch)
+            plants.run_data(data, folder, f"{engine}.h5", engine)
+        logs.append(log)
+    assert logs[0].keys() == logs[1].keys() == set(SIMULATORS)
+    for sid in SIMULATORS:
+        assert logs[0][sid] == logs[1][sid], sid
+
+
+# --- simulators that break the rules ----------------------------------------------------------------------------------
+
+
+class _Toy(adapter.Adapter):
+    model = "Toy"
+    inputs = {"x": adapter.Port("", "in")}  # noqa: RUF012
+    outputs = {"y": adapter.Port("", "out")}  # noqa: RUF012
+
+    class device(adapter.Device):  # noqa: N801
+        def update(self, t_s, arrived):
+            return float("inf")
+
+
+class Backwards(_Toy):
+    """Names a next step in the past."""
+
+    def step(self, time, inputs, max_advance):
+        return time
+
+
+class Fractional(_Toy):
+    """Names a next step between two steps."""
+
+    def step(self, time, inputs, max_advance):
+        return time + 0.5
+
+
+def toys(cls: type, shift: int) -> Wiring:
+    python = f"{__name__}:{cls.__name__}"
+    simulators = (SimulatorSpec("a", python), SimulatorSpec("b", python))
+    entities = tuple(EntitySpec(sid, "Toy", "hub", {}) for sid in "ab")
+    links = (Connection("a", "hub", "y", "b", "hub", "x"), Connection("b", "hub", "y", "a", "hub", "x", shift))
+    return Wiring(10, 1.0, simulators, entities, links, (), (), ("hub",))
+
+
+def test_a_loop_without_delay_is_refused_by_name():
+    with pytest.raises(EngineError, match="loop without delay: a, b"):
+        run_inprocess(toys(_Toy, 0))
+
+
+def test_a_loop_with_delay_runs():
+    run_inprocess(toys(_Toy, 1))
+
+
+def test_a_simulator_that_steps_backwards_is_named():
+    with pytest.raises(EngineError, match="a: the next step must come after 0, got 0"):
+        run_inprocess(toys(Backwards, 1))
+
+
+def test_a_step_between_two_steps_is_refused():
+    with pytest.raises(EngineError, match="a: the next step must be an int, got float 0.5"):
+        run_inprocess(toys(Fractional, 1))
