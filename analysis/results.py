@@ -256,7 +256,7 @@ class Results:
             The columns of the scenario (hub, session number, id, arrival_s, departure_s [s], requested_kwh, ...),
             arrival and departure as instants, and: connector (-1 for none), plug_s, end_s [s], delivered_kwh, soc_end,
             outcome (None for a session that had not ended), missed_kwh = requested - delivered, and waiting_s: until it
-            was plugged in or gave up.
+            was plugged in or gave up (less than a time step is none: events lie on the step grid).
         """
         table = pd.DataFrame(self._reader.sessions())
         table.insert(1, "session", table.groupby("hub", sort=False).cumcount())
@@ -274,7 +274,9 @@ class Results:
         table["outcome"] = table["outcome"].astype(object).where(table["outcome"].notna(), None)
         table["missed_kwh"] = (table["requested_kwh"] - table["delivered_kwh"]).clip(lower=0.0)
         waited_until = table["plug_s"].where(table["outcome"] != "reneged", table["end_s"])
-        table["waiting_s"] = waited_until - table["arrival_s"]
+        waited_s = waited_until - table["arrival_s"]
+        step_s = float(self.attributes.get("time_step_s", 0.0))
+        table["waiting_s"] = waited_s.mask(waited_s < step_s, 0.0)
         return table
 
     def diagnostics(self) -> pd.DataFrame:

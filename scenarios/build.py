@@ -159,7 +159,16 @@ class _Builder:
 
     # --- series and events --------------------------------------------------------------------------------------------
 
-    def _series(self, source: schema.Constant | schema.Profile | schema.Csv, key: str, low: float = -math.inf) -> Series:
+    def _series(
+        self, source: schema.Source, key: str, low: float = -math.inf, high: float = math.inf
+    ) -> Series:
+        """A series over the run; what is wrong with it is told under its own key."""
+        try:
+            return self._read_series(source, key, low, high)
+        except ValueError as error:
+            raise InputError(Problem(self.where, key, ..., str(error))) from None
+
+    def _read_series(self, source: schema.Source, key: str, low: float, high: float) -> Series:
         if isinstance(source, schema.Constant):
             series = Series.constant(source.value)
         elif isinstance(source, schema.Profile):
@@ -175,6 +184,8 @@ class _Builder:
             series = Series(read.t_s, read.values * source.scale, read.end_s, read.repeats)
         if (series.values < low).any():
             raise ValueError(f"must be >= {low:g} at all times, got {series.values.min():g}")
+        if (series.values > high).any():
+            raise ValueError(f"must be <= {high:g} at all times, got {series.values.max():g}")
         return series
 
     def _schedule(
@@ -283,7 +294,7 @@ class _Builder:
         )
         sun, temperature = self._sun(given.irradiance, f"{key}.irradiance")
         if given.temperature is not None:
-            temperature = self._series(given.temperature, f"{key}.temperature")
+            temperature = self._series(given.temperature, f"{key}.temperature", low=-90.0, high=70.0)
         available_kw = pv.available_series(parameters, sun, temperature, self.until_s)
         faults = self._schedule("device_fault", name, False, device="pv")
         self._add("pv", name, parameters=parameters, available_kw=available_kw, faults=faults)
@@ -393,7 +404,12 @@ class _Builder:
                 source = str(self.loaded.resolve(source, "network.net"))
             replaces = frozenset(self.scenario.hubs) if given.replaces_load else frozenset()
             ordered = {name: given.hub_bus[name] for name in self.scenario.hubs}
-            self.network = network.Network(network.Parameters(source, replaces), ordered)
+            try:
+                self.network = network.Network(network.Parameters(source, replaces), ordered)
+            except ValueError as error:
+                # what begins with a hub concerns its bus, not the network itself
+                key = "network.hub_bus" if str(error).startswith("hub ") else "network.net"
+                self.problems.append(Problem(self.where, key, ..., str(error)))
         scale = Series.constant(1.0)
         if given.load_scale is not None:
             with self._at("network.load_scale"):
@@ -457,7 +473,12 @@ class _Builder:
                 name = f"{spec.type}-{n + 1}" if many else spec.type
                 rng = np.random.default_rng(self._rng_seed(",".join(hubs), "controller"))
                 sites = {hub: self.sites[hub] for hub in hubs}
-                built.append((name, cls(sites, parameters, spec.period, rng)))
+                try:
+                    controller = cls(sites, parameters, spec.period, rng)
+                except Exception as error:  # a user's own class may fail in any way
+                    told = f"{spec.type} cannot be made: {type(error).__name__}: {error}"
+                    raise InputError(Problem(self.where, key, ..., told)) from error
+                built.append((name, controller))
         for hub in self.scenario.hubs:
             if hub in self.sites:
                 known = self.visits[hub].known if hub in self.visits else _no_sessions()
@@ -532,9 +553,11 @@ class _Builder:
         network = self.network
         counts = {"class": 4, "phase": 3}
         if network is not None:
+            # 99999 kA is pandapower's word for a line without a rating; its loading would say nothing
+            rated = (network.net.line.loc[network.line_index, "max_i_ka"] < 9999.0).any()
             counts |= {
                 "bus": len(network.bus_index),
-                "line": len(network.line_index),
+                "line": len(network.line_index) if rated else 0,
                 "transformer": len(network.trafo_index),
             }
         return counts[port.width]

@@ -158,7 +158,7 @@ def _show_summary(table) -> None:
     group = None
     for row in table.to_dict("records"):
         values = [row[hub] for hub in hubs]
-        if all(value != value or abs(value) < 5e-7 for value in values):
+        if all(value != value or abs(value) < 5e-4 for value in values):
             continue
         if group is not None and row["group"] != group:
             shown.add_section()

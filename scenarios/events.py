@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
-from .quantities import Count, Duration, Name, NonNegative, Number, Section, Whole
+from .quantities import Count, Duration, Name, NonNegative, Number, Section, Switch, Whole
 
 if TYPE_CHECKING:
     from .schema import Scenario
@@ -58,7 +58,7 @@ class LinkOutage(_HubEvent):
 class SwitchedLoad(_HubEvent):
     """The local load is switched on or off, or scaled."""
 
-    on: bool = True
+    on: Switch = True
     """On or off."""
     scale: NonNegative = 1.0
     """Factor on its demand."""

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel, ValidationError
 
 from .errors import NOTHING, InputError, Problem
-from .schema import Scenario
+from .registry import controller_class
+from .schema import LARGEST_SEED, Scenario
 from .yaml_loader import read_yaml
 
 LIBRARY = Path(str(files(__package__) / "library"))
@@ -52,16 +53,16 @@ class LoadedScenario:
         """
         changes: dict[str, Any] = {}
         if seed is not None:
+            if not 0 <= seed <= LARGEST_SEED:
+                raise InputError(Problem("", "--seed", seed, f"must be 0 to {LARGEST_SEED}"))
             changes["seed"] = seed
         if controller is not None:
+            controller_class(controller, self.folder, "", "--controller")
             changes["controller"] = [
                 spec if spec.type == controller else type(spec)(type=controller, period=f"{spec.period}s", hubs=spec.hubs)  # pyright: ignore[reportArgumentType]
                 for spec in self.scenario.controller
             ]
-        changed = self.scenario.model_copy(update=changes)
-        if seed is not None and seed < 0:
-            raise InputError([Problem("--seed", "seed", seed, "must be >= 0")])
-        return LoadedScenario(changed, self.path)
+        return LoadedScenario(self.scenario.model_copy(update=changes), self.path)
 
     def resolve(self, name: str, key: str) -> Path:
         """A file named in the scenario, inside its folder.
@@ -73,10 +74,15 @@ class LoadedScenario:
         """
         path = Path(name)
         full = path if path.is_absolute() else self.folder / path
-        if not path.is_absolute() and not full.resolve().is_relative_to(self.folder.resolve()):
+        try:
+            inside = path.is_absolute() or full.resolve().is_relative_to(self.folder.resolve())
+            there = full.is_file()
+        except (OSError, ValueError) as error:
+            raise InputError(Problem(str(self.path), key, name, f"must be the path of a file: {error}")) from None
+        if not inside:
             allowed = f"must stay inside the scenario's folder {self.folder} (or be an absolute path)"
             raise InputError([Problem(str(self.path), key, name, allowed)])
-        if not full.is_file():
+        if not there:
             raise InputError([Problem(str(self.path), key, name, f"must be an existing file; looked for {full}")])
         return full
 
@@ -111,8 +117,11 @@ def _locate(target: str | Path) -> Path:
     if str(target) in known:
         return known[str(target)]
     path = Path(target)
-    if path.is_file():
-        return path
+    try:
+        if path.is_file():
+            return path
+    except (OSError, ValueError):
+        pass  # no path at all: too long, or with a character that no path has
     near = difflib.get_close_matches(str(target), known, n=3)
     hint = f"; did you mean {' or '.join(near)}?" if near else f"; shipped are {', '.join(known)}"
     raise InputError([Problem(str(target), "scenario", NOTHING, f"must be a file or a shipped scenario{hint}")])
@@ -139,40 +148,44 @@ def problems_of(
     """Translate pydantic's errors: the key as it stands in the file, the value, what is allowed."""
     for item in error.errors(include_url=False):
         keys = _keys_in_file(item["loc"], data)
+        if item["type"] == "missing":
+            keys.append(item["loc"][-1])
         if item["type"] == "union_tag_invalid":
             keys.append("type")
         key = prefix + _dotted(keys)
-        yield Problem(where, key or "file", _given(item), _allowed(item, model))
+        yield Problem(where, key or "file", _given(item, model), _allowed(item, model))
 
 
 def _keys_in_file(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
     """The location without what pydantic adds: names of union members, ``[key]`` marks."""
     keys: list[int | str] = []
-    for n, part in enumerate(loc):
-        last = n == len(loc) - 1
-        if isinstance(data, Mapping) and isinstance(part, str) and part in data:
-            keys.append(part)
+    for part in loc:
+        try:
             data = data[part]
-        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
-            keys.append(part)
-            data = data[part]
-        elif last and isinstance(part, str) and part != "[key]" and isinstance(data, Mapping):
-            keys.append(part)  # a missing key
+        except (TypeError, KeyError, IndexError):
+            continue
+        keys.append(part)
     return keys
 
 
 def _dotted(keys: list[int | str]) -> str:
     text = ""
     for key in keys:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+        if isinstance(key, str):
+            key = key if key and key.isprintable() else repr(key)
+            text += f".{key}" if text else key
+        else:
+            text += f"[{key}]"
     return text
 
 
-def _given(item: Any) -> Any:
-    if item["type"] in ("missing", "union_tag_not_found"):
+def _given(item: Any, model: type[BaseModel]) -> Any:
+    if item["type"] in ("missing", "union_tag_not_found", "extra_forbidden"):
         return NOTHING
     given = item["input"]
-    if item["type"] == "extra_forbidden" or (item["type"] == "value_error" and isinstance(given, Mapping)):
+    if item["type"] == "value_error" and (
+        ", got " in item["msg"] or (isinstance(given, Mapping) and _is_section(_annotation_at(item["loc"], model)))
+    ):
         return NOTHING  # the text says it already
     if item["type"] == "union_tag_invalid":
         return given["type"]
@@ -210,16 +223,19 @@ def _allowed(item: Any, model: type[BaseModel]) -> str:
         return "must be a name of small letters, digits, - and _, beginning with a letter"
     if kind in ("model_type", "dict_type", "model_attributes_type"):
         return "must be a mapping of keys to values"
-    if kind == "list_type":
+    if kind in ("list_type", "tuple_type"):
         return "must be a list"
     if kind == "string_type":
         return "must be text (write it in quotes)"
     if kind in ("bool_type", "bool_parsing"):
         return "must be true or false"
-    if kind in ("too_short", "missing_argument"):
-        return f"must have at least {context.get('min_length', 1)}"
-    text = item["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"must be {text}"
+    if kind == "too_short":
+        return f"must have at least {context['min_length']} of them"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} of them"
+    # what is left comes from the parameters of a user's own controller, which may use all of pydantic
+    text = item["msg"].removeprefix("Assertion failed, ").replace("Input should", "must").replace(" should ", " must ")
+    return text[0].lower() + text[1:]
 
 
 def _annotation_at(loc: tuple[int | str, ...], model: Any) -> Any:
@@ -239,7 +255,7 @@ def _annotation_at(loc: tuple[int | str, ...], model: Any) -> Any:
             current = typing.get_args(current)[1]
         elif origin is list:
             current = typing.get_args(current)[0]
-        elif isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
+        elif _is_section(current) and part in current.model_fields:
             field = current.model_fields[str(part)]
             current = field.annotation
         else:
@@ -258,15 +274,19 @@ def _plain(annotation: Any) -> Any:
     return annotation
 
 
+def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
 def _tag_of(member: Any) -> tuple:
-    if isinstance(member, type) and issubclass(member, BaseModel) and "type" in member.model_fields:
+    if _is_section(member) and "type" in member.model_fields:
         return typing.get_args(member.model_fields["type"].annotation)
     return ()
 
 
 def _unknown_key(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     section = _annotation_at(loc[:-1], model)
-    if not (isinstance(section, type) and issubclass(section, BaseModel)):
+    if not _is_section(section):
         return "is not a key that is known here"
     names = list(section.model_fields)
     near = difflib.get_close_matches(str(loc[-1]), names, n=1)

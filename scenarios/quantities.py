@@ -54,6 +54,12 @@ def _positive(value: float) -> float:
     return value
 
 
+def _spaced(value: float) -> float:
+    if value < 1.0:
+        raise ValueError("must be at least 1s")
+    return value
+
+
 def _number(value: Any) -> Any:
     # pydantic would take "5" and true for a number; a scenario that says so is a mistake
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -61,7 +67,7 @@ def _number(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be a finite number")
     if value and not _SMALLEST <= abs(value) <= _LARGEST:
-        raise ValueError(f"must be 0 or of a size between {_SMALLEST:g} and {_LARGEST:g}")
+        raise ValueError(f"must be 0 or between {_SMALLEST:g} and {_LARGEST:g} in size")
     return value
 
 
@@ -97,6 +103,10 @@ _DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pa
 Duration = Annotated[float, BeforeValidator(_duration), _DURATION_SCHEMA]
 """A duration in the file (``90s``, ``1h30min``), seconds in the program."""
 PositiveDuration = Annotated[float, BeforeValidator(_duration), AfterValidator(_positive), _DURATION_SCHEMA]
+Spacing = Annotated[float, BeforeValidator(_duration), AfterValidator(_spaced), _DURATION_SCHEMA]
+"""Between the points of a series; at least a second, so that a slip of the pen does not fill the memory."""
+Switch = Annotated[bool, Field(strict=True)]
+"""true or false, and not yes, 1 or "true"."""
 Number = Annotated[float, BeforeValidator(_number)]
 Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
 NonNegative = Annotated[float, BeforeValidator(_number), Field(ge=0)]

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from ..controllers.base import Controller
+from ..controllers.base import Controller, Parameters
 from .errors import InputError, Problem
 
 GROUP = "evhub.controllers"
@@ -52,6 +52,11 @@ def controller_class(name: str, folder: Path, where: str, key: str) -> type[Cont
         raise InputError([Problem(where, key, name, allowed)])
     if not (isinstance(found, type) and issubclass(found, Controller)):
         raise InputError([Problem(where, key, name, "must be a subclass of evhub.controllers.base.Controller")])
+    if missing := found.__abstractmethods__:
+        raise InputError([Problem(where, key, name, f"must implement {', '.join(sorted(missing))}")])
+    if not (isinstance(found.Parameters, type) and issubclass(found.Parameters, Parameters)):
+        allowed = "must have Parameters that are a subclass of evhub.controllers.base.Parameters"
+        raise InputError([Problem(where, key, name, allowed)])
     return found
 
 
@@ -60,13 +65,33 @@ def _own(name: str, folder: Path, where: str, key: str) -> object:
     place = str(folder.resolve())
     # the scenario's folder is on the import path for a user's own study, behind everything that is installed
     if place not in sys.path:
+        while _studies:
+            _forget(_studies.pop())
+        _studies.append(place)
         sys.path.append(place)
     try:
-        return getattr(import_module(module), attribute)
+        found = import_module(module)
     except ModuleNotFoundError as error:
         allowed = f"must be importable from {folder} or the import path ({error})"
-    except AttributeError:
-        allowed = f"must name a class of {module}; it has no {attribute}"
-    except Exception as error:  # a user's module may fail in any way; all of them are wrong input
+    except (Exception, SystemExit) as error:  # a user's module may fail in any way; all of them are wrong input
         allowed = f"must be importable; {type(error).__name__}: {error}"
+    else:
+        if hasattr(found, attribute):
+            return getattr(found, attribute)
+        allowed = f"must name a class of {module} ({getattr(found, '__file__', None)}); it has no {attribute!r}"
     raise InputError([Problem(where, key, name, allowed)])
+
+
+_studies: list[str] = []
+"""The study whose folder is on the import path because of its scenario: at most one."""
+
+
+def _forget(folder: str) -> None:
+    """Take a former study off the import path, so that its modules do not stand in for another's of the same name."""
+    if folder in sys.path:
+        sys.path.remove(folder)
+    for name, module in list(sys.modules.items()):
+        top = Path(folder, name.partition(".")[0])
+        file = getattr(module, "__file__", None)
+        if file and (file == f"{top}.py" or Path(file).is_relative_to(top)):
+            del sys.modules[name]

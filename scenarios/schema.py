@@ -21,10 +21,15 @@ from .quantities import (
     PositiveDuration,
     Ratio,
     Section,
+    Spacing,
     Start,
+    Switch,
     Whole,
     ZoneName,
 )
+
+LARGEST_SEED = 2**63 - 1
+"""What a result file can hold."""
 
 # --- series -----------------------------------------------------------------------------------------------------------
 
@@ -43,9 +48,9 @@ class Profile(Section):
     type: Literal["profile"]
     points: list[tuple[Duration, Number]] = Field(min_length=1)
     """Pairs [time since the start, value]; times rise. A value holds until the next point, the last one to the end."""
-    interpolate: PositiveDuration | None = None
+    interpolate: Spacing | None = None
     """Follow straight lines between the points, in steps of this length."""
-    every: PositiveDuration | None = None
+    every: Spacing | None = None
     """Repeat the profile with this period, such as 1d."""
 
     @field_validator("points")
@@ -71,7 +76,7 @@ class Csv(Section):
     """Zone of time stamps that carry no UTC offset."""
     scale: Number = 1.0
     """Factor on every value."""
-    repeat: bool = False
+    repeat: Switch = False
     """Repeat the file's span when it is shorter than the run (whole days only)."""
 
 
@@ -93,7 +98,7 @@ class Place(Section):
     """Of the modules, clockwise from north [deg]; 180 faces south."""
     albedo: Ratio = 0.2
     """Reflected share of the ground."""
-    resolution: PositiveDuration = 900.0
+    resolution: Spacing = 900.0
     """Length of the averaging intervals."""
 
 
@@ -242,7 +247,7 @@ class Load(Section):
     """May be cut at its cost."""
     power_factor: Annotated[Number, Field(gt=0, le=1)] = 1.0
     """Lagging."""
-    on: bool = True
+    on: Switch = True
     """Switched on at the start; `load` events switch it."""
 
     @model_validator(mode="after")
@@ -273,7 +278,7 @@ class Connectors(Section):
     """Of an AC connector. Single-phase connectors are spread over the phases in turn."""
     efficiency: Annotated[Number, Field(gt=0, le=1)] = 1.0
     """From the hub bus into the EV's battery."""
-    v2g: bool = False
+    v2g: Switch = False
     """Whether connectors can feed back, for sessions that allow it."""
 
 
@@ -311,7 +316,7 @@ class ListedSession(Section):
     """Nominal energy of its pack [kWh]."""
     soc: Ratio | None = None
     """State of charge at arrival."""
-    v2g: bool = False
+    v2g: Switch = False
     """The owner agrees to discharge."""
 
     @model_validator(mode="after")
@@ -340,7 +345,7 @@ class SessionFile(Section):
     """Zone of time stamps that carry no UTC offset."""
     energy: Literal["requested", "delivered"] = "requested"
     """Which column counts as what the EV asks for."""
-    pin_stations: bool = False
+    pin_stations: Switch = False
     """Keep every session at its own station; any free connector otherwise."""
     bad_rows: Literal["refuse", "drop"] = "refuse"
     """Whether a session with a problem refuses the file, or is left out and noted in the results."""
@@ -548,7 +553,7 @@ class Network(Section):
     """A network of pandapower.networks (case33bw, create_cigre_network_lv, ...), lv_feeder, or a JSON file."""
     hub_bus: dict[Name, Bus]
     """The bus of each hub: pandapower's index, or the bus name."""
-    replaces_load: bool = False
+    replaces_load: Switch = False
     """A hub stands in the place of the loads at its bus."""
     load_scale: Source | None = None
     """Factor on the network's own loads over time; 1 when left out."""
@@ -595,7 +600,7 @@ class Scenario(Section):
     """Length of the run."""
     time_step: PositiveDuration = 1.0
     """Grid on which events lie; results do not depend on it beyond that."""
-    seed: Annotated[Whole, Field(ge=0)] = 0
+    seed: Annotated[Whole, Field(ge=0, le=LARGEST_SEED)] = 0
     """Of everything random."""
     network: Network | None = None
     hubs: dict[Name, Hub] = Field(min_length=1)

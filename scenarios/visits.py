@@ -15,7 +15,7 @@ from ..simulators.controller import Sessions as KnownSessions
 from ..simulators.models import battery, charge_point, ev_arrivals
 from ..simulators.models.sessions import Session, generate
 from . import schema
-from .errors import InputError, Problem
+from .errors import NOTHING, InputError, Problem
 from .loader import LoadedScenario
 from .packs import ev_pack
 from .readers.arrivals import read_arrivals
@@ -91,6 +91,10 @@ def visits(
     if given is None or plugs is None:
         raise ValueError("needs sessions and connectors")
     key = f"hubs.{name}.sessions"
+    try:
+        _pack(hub, hub.ev.capacity_kwh, plugs.rated_kw, 0.0)
+    except ValueError as error:
+        raise InputError(Problem(str(loaded.path), f"hubs.{name}.ev", NOTHING, str(error))) from None
     drawn, patience = (np.random.default_rng(child) for child in seed.spawn(2))
     notes: list[str] = []
     if isinstance(given, schema.SessionList):

@@ -100,16 +100,19 @@ def read_yaml(path: Path) -> dict:
         raise InputError([Problem(str(path), "file", NOTHING, "must be an existing file")]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError([Problem(str(path), "file", str(error), "must be a readable UTF-8 text file")]) from None
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         data = loader.get_single_data()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        # explicit tags and very long numbers end in errors of Python, not of YAML
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "file"
         told = getattr(error, "problem", None) or str(error)
         raise InputError([Problem(str(path), where, told, "must be valid YAML")]) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     if loader.problems:
         told = dict.fromkeys(loader.problems)  # an alias is read twice
         raise InputError(

@@ -54,10 +54,10 @@ BUS_PORT = Port("", "what feeds the hub bus: 0 dead, 1 grid, 2 secondary source"
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two port values are exactly equal (NaN equals NaN)."""
+    """Whether two values of one port are exactly equal (NaN equals NaN)."""
     if isinstance(a, np.ndarray):
-        return a.shape == np.shape(b) and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-    return a == b or (isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b))
+        return a.tobytes() == b.tobytes()
+    return a == b or (a != a and b != b)
 
 
 class Schedule:

@@ -288,7 +288,8 @@ def read_weather(path: Path) -> TypicalYear:
         data, calendar, place = read(path)
         columns = {name: data[name].to_numpy(dtype=float) for name in _PLAUSIBLE}
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise InputError([Problem(where, "file", str(error), f"must be a complete {name} file")]) from None
+        told = f"must be a complete {name} file; {type(error).__name__}: {error}"
+        raise InputError([Problem(where, "file", NOTHING, told)]) from None
     return _typical_year(where, columns, calendar, place)
 
 

@@ -10,7 +10,7 @@ on. Both take the packs that are active one after the other (`battery_cell`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -200,7 +200,7 @@ def pack(
     Parameters
     ----------
     cell_set : mapping
-        Contents of a file of ``simulators/data/batteries``: ``cell``, ``limits`` and ``pack`` (default numbers of cells).
+        Contents of a file of ``simulators/data/batteries``: ``cell``, ``limits`` and ``pack`` (numbers of cells).
     capacity_kwh : float, optional
         Nominal energy [kWh] (see the function `capacity_kwh`), which sets the number of strings in parallel. Not with
         `n_parallel`.
@@ -227,29 +227,25 @@ def pack(
         raise ValueError(f"capacity_kwh or n_parallel, not both, got {capacity_kwh} and {n_parallel}")
     if capacity_kwh is not None and not capacity_kwh > 0:
         raise ValueError(f"capacity_kwh must be > 0, got {capacity_kwh}")
+    given: dict[str, Any] = {
+        "p_charge_max_kw": p_charge_max_kw,
+        "p_discharge_max_kw": p_discharge_max_kw,
+        "eta_charge": eta_charge,
+        "eta_discharge": eta_discharge,
+        "soc_min": soc_min,
+        "soc_max": soc_max,
+    }
     try:
-        cell = tremblay.Cell(**{name: cell_set["cell"][name] for name in _CELL_FIELDS})
-        limits = {name: cell_set["limits"][name] for name in _LIMIT_FIELDS}
-        tau_s = cell_set["cell"]["tau_s"]
-        n_series = cell_set["pack"]["n_series"] if n_series is None else n_series
-        n_parallel = cell_set["pack"]["n_parallel"] if n_parallel is None else n_parallel
+        given |= {name: cell_set["cell"][name] for name in (*_CELL_FIELDS, "tau_s")}
+        given |= {name: cell_set["limits"][name] for name in _LIMIT_FIELDS}
+        given["n_series"] = cell_set["pack"]["n_series"] if n_series is None else n_series
+        given["n_parallel"] = cell_set["pack"]["n_parallel"] if n_parallel is None else n_parallel
     except KeyError as missing:
         raise ValueError(f"the cell set {cell_set.get('name', '')!r} has no {missing}") from None
     if capacity_kwh is not None:
-        n_parallel = capacity_kwh * W_PER_KW / (n_series * _energy_wh(cell))
-    return Parameters(
-        **vars(cell),
-        **limits,
-        tau_s=tau_s,
-        n_series=n_series,
-        n_parallel=n_parallel,
-        p_charge_max_kw=p_charge_max_kw,
-        p_discharge_max_kw=p_discharge_max_kw,
-        eta_charge=eta_charge,
-        eta_discharge=eta_discharge,
-        soc_min=soc_min,
-        soc_max=soc_max,
-    )
+        cell = tremblay.Cell(*(given[name] for name in _CELL_FIELDS))
+        given["n_parallel"] = capacity_kwh * W_PER_KW / (given["n_series"] * _energy_wh(cell))
+    return Parameters(**given)
 
 
 def _energy_wh(cell: tremblay.Cell):
@@ -513,7 +509,7 @@ def hold(
         asked_w = _cell_w(unit, asked_kw)
         it_ah, i_filtered_a = _extracted_ah(unit, state.soc.item(k)), state.i_filtered_a.item(k)
         p_w, hold_s[row], phase[row] = battery_cell.hold(unit, it_ah, i_filtered_a, asked_w, step_s, cv_resolution)
-        p_kw[row] = asked_kw if p_w == asked_w else _grid_kw(unit, p_w)
+        p_kw[row] = asked_kw if p_w == asked_w != 0.0 else _grid_kw(unit, p_w)
     return Hold(p_kw, hold_s, phase)
 
 
@@ -567,7 +563,8 @@ def current_a(parameters: Parameters, state: State, p_kw: ArrayLike) -> Array:
     array, shape (n,)
         Current at the battery terminals [A], > 0 discharges.
     """
-    return _cell_a(parameters, state, np.asarray(p_kw, dtype=float)) * parameters.n_parallel
+    cells = _cells(parameters, state, p_kw)
+    return np.array([i_a * unit.n_parallel for unit, _, i_a in cells])
 
 
 def terminal_voltage_v(parameters: Parameters, state: State, p_kw: ArrayLike) -> Array:
@@ -587,30 +584,31 @@ def terminal_voltage_v(parameters: Parameters, state: State, p_kw: ArrayLike) ->
     array, shape (n,)
         Voltage at the battery terminals [V].
     """
-    i_a = _cell_a(parameters, state, np.asarray(p_kw, dtype=float))
-    return (_emf_v(parameters, state) - parameters.r_ohm * i_a) * parameters.n_series
+    cells = _cells(parameters, state, p_kw)
+    return np.array([(source_v - unit.r_ohm * i_a) * unit.n_series for unit, source_v, i_a in cells])
 
 
-def _cell_a(parameters: Parameters, state: State, p_kw: Array) -> Array:
-    return tremblay.current_a(_emf_v(parameters, state), parameters.r_ohm, _cell_w(parameters, p_kw))
-
-
-def _emf_v(parameters: Parameters, state: State) -> Array:
-    it_ah = _extracted_ah(parameters, np.maximum(state.soc, battery_cell.LOWEST_SOC))
-    return np.maximum(tremblay.emf_v(parameters, it_ah, state.i_filtered_a), parameters.v_min_v)
-
-
-def _extracted_ah(of: Parameters | Unit, soc):
-    return (1.0 - soc) * of.q_ah
-
-
-def _cell_w(of: Parameters | Unit, p_kw):
-    """Power of one cell [W] from the power at the grid side of the converter [kW]."""
-    return (
-        p_kw * ((p_kw > 0) / of.eta_discharge + (p_kw <= 0) * of.eta_charge) * W_PER_KW / (of.n_series * of.n_parallel)
+def _cells(parameters: Parameters, state: State, p_kw: ArrayLike) -> Iterator[tuple[Unit, float, float]]:
+    """Of each pack: parameters, voltage behind the resistance [V] and current [A] of a cell."""
+    rows = zip(
+        parameters.units, state.soc.tolist(), state.i_filtered_a.tolist(), np.asarray(p_kw).tolist(), strict=True
     )
+    for unit, soc, i_filtered_a, pack_kw in rows:
+        source_v = battery_cell.emf_v(unit, _extracted_ah(unit, soc), i_filtered_a)
+        yield unit, source_v, tremblay.current_a(source_v, unit.r_ohm, _cell_w(unit, pack_kw))
 
 
-def _grid_kw(of: Parameters | Unit, p_w):
+def _extracted_ah(unit: Unit, soc: float) -> float:
+    return (1.0 - soc) * unit.q_ah
+
+
+def _cell_w(unit: Unit, p_kw: float) -> float:
+    """Power of one cell [W] from the power at the grid side of the converter [kW]."""
+    efficiency = 1.0 / unit.eta_discharge if p_kw > 0 else unit.eta_charge
+    return p_kw * efficiency * W_PER_KW / (unit.n_series * unit.n_parallel)
+
+
+def _grid_kw(unit: Unit, p_w: float) -> float:
     """Power at the grid side of the converter [kW] from the power of one cell [W]."""
-    return p_w * ((p_w > 0) * of.eta_discharge + (p_w <= 0) / of.eta_charge) * of.n_series * of.n_parallel / W_PER_KW
+    efficiency = unit.eta_discharge if p_w > 0 else 1.0 / unit.eta_charge
+    return p_w * efficiency * unit.n_series * unit.n_parallel / W_PER_KW

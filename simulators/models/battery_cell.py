@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
-from math import exp, floor, inf, isinf, log
+from math import expm1, floor, inf, log
 
 from . import tremblay
 from .units import S_PER_H
@@ -26,15 +26,15 @@ CC_RESOLUTION = 0.02
 """Relative change of the voltage, so of the power, over one piece in the constant-current phase."""
 
 _SOC_TOLERANCE = 1e-10  # closer than this to the end of its window, a battery is at the end
-_STEP_TOLERANCE = 1e-6  # a time this close to a multiple of the step, in steps, is one
 _ERROR_SOC = 1e-6  # of one integration step, of the second order; it is of the fourth
 _LONGEST_SOC = 0.1  # of one integration step
 _FAST_SOC = 1e-6  # charge of a transient above which it is followed in short steps
 _FAST_STEP = 1.5  # of them, in time constants
 _MARGIN_SOC = 2e-6  # a promise ends this much before the end of the window: more than integration errors add up to
-LOWEST_SOC = 1e-3  # the voltage has a pole at SoC 0; it is evaluated between this and SoC 1
+_LOWEST_SOC = 1e-3  # the voltage has a pole at SoC 0; it is evaluated between this and SoC 1
+_NOTHING_W = 1e-9  # less is what sums of set points leave behind by rounding
 _ESTIMATE_ERROR = 1e-2  # of `time_to`, relative; tests find 2.3e-3 at most
-_ROOT_TOLERANCE = 1e-9  # relative
+_ROOT_TOLERANCE = 1e-8  # relative
 
 
 class Phase(IntEnum):
@@ -154,7 +154,7 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
             slow1 = tremblay.current_a(emf_v(unit, it_ah, lagging_a), r_ohm, p_w)
             fast = now_a - slow1
             slope = (slow1 - lagging_a) / tau
-        step_s = min(step_s, left_s, _LONGEST_SOC * unit.q_ah * S_PER_H / abs(now_a))
+        step_s = min(step_s, left_s, _LONGEST_SOC * unit.q_ah * S_PER_H / max(abs(now_a), 1e-12))
         if abs(fast) * min(tau, step_s) > _FAST_SOC * unit.q_ah * S_PER_H:
             step_s = min(step_s, _FAST_STEP * tau)
         while True:
@@ -189,11 +189,11 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
 def _filter(time_s: float, tau: float) -> tuple[float, float, float, float]:
     """Time over `tau`, and what is left of a start value, what came through of a ramp and of a parabola to 1."""
     x = time_s / tau
-    if x == 0.0:
-        return 0.0, 1.0, 0.0, 0.0
-    decay = exp(-x)
-    ramp = 1.0 - (1.0 - decay) / x
-    return x, decay, ramp, 1.0 - 2.0 * ramp / x
+    if x < 1e-9:
+        return x, 1.0, 0.0, 0.0
+    gone = -expm1(-x)
+    ramp = 1.0 - gone / x
+    return x, 1.0 - gone, ramp, 1.0 - 2.0 * ramp / x
 
 
 # -------------------------------------------------------------------------------------------- the ends of the window
@@ -207,10 +207,10 @@ def with_ends(unit: Unit) -> Unit:
     ValueError
         If a voltage limit lies outside what the cell shows between full and empty.
     """
-    lowest_ah = (1.0 - LOWEST_SOC) * unit.q_ah
+    lowest_ah = (1.0 - _LOWEST_SOC) * unit.q_ah
 
     def above(limit_v: float, i_a: float) -> Callable[[float], float]:
-        filtered_a = 0.0 if isinf(unit.tau_s) else i_a
+        filtered_a = i_a if unit.tau_s < inf else 0.0
         return lambda it_ah: tremblay.voltage_v(unit, it_ah, i_a, filtered_a) - limit_v
 
     over, under = above(unit.v_max_v, -unit.i_end_a), above(unit.v_min_v, unit.i_end_a)
@@ -334,7 +334,7 @@ def _clear_until_ah(unit: Unit, p_w: float) -> float:
     most_a, limit_v = _limits(unit, sign)
     if p_w > 0:
         limit_v = max(limit_v, p_w / most_a)  # as the voltage falls, the current rises to its own limit
-    return _within(unit, sign, _where(unit, p_w / limit_v, limit_v))
+    return _where(unit, p_w / limit_v, limit_v, unit.it_full_ah, unit.it_empty_ah)
 
 
 @lru_cache(maxsize=4096)
@@ -342,19 +342,23 @@ def _stair(unit: Unit, sign: float, phase: Phase, upper_w: float, resolution: fl
     """Mean power [W], >= 0, between a level and the next lower one, and the extracted charge at which it ends."""
     most_a, limit_v = _limits(unit, sign)
     lower_w = (1.0 - resolution) * upper_w
+
+    def where(i_a: float, voltage_v: float) -> float:
+        return _where(unit, sign * i_a, voltage_v, 0.0, unit.it_lowest_ah)
+
     if phase is Phase.CURRENT:  # the power follows the voltage, which rises during charge, falls during discharge
         last_w = max(lower_w, most_a * limit_v) if sign > 0 else upper_w
-        until_ah = _within(unit, sign, _where(unit, sign * most_a, last_w / most_a))
+        until_ah = _within(unit, sign, where(most_a, last_w / most_a))
         return 0.5 * (upper_w + lower_w), until_ah
-    from_ah = _where(unit, sign * upper_w / limit_v, limit_v)
-    until_ah = _within(unit, sign, _where(unit, sign * lower_w / limit_v, limit_v))
+    from_ah = where(upper_w / limit_v, limit_v)
+    until_ah = _within(unit, sign, where(lower_w / limit_v, limit_v))
     lower_w = max(lower_w, limit(unit, until_ah, sign)[0])
-    # The filtered current lags behind a falling one; what it has too much of, the current has too little.
+    # The filtered current lags behind the falling current: what the one has too much of, the other has too little.
     _, resistance = settled_source(unit, until_ah, sign)
-    lag = 0.0 if isinf(unit.tau_s) else unit.tau_s * (1.0 - unit.r_ohm / resistance)
+    lag_s = unit.tau_s * (1.0 - unit.r_ohm / resistance) if unit.tau_s < inf else 0.0
     fall_per_s = (upper_w - lower_w) / limit_v / max(abs(until_ah - from_ah), 1e-12) / S_PER_H
     mean_w = (upper_w - lower_w) / log(upper_w / lower_w) if lower_w < upper_w else upper_w
-    return mean_w / (1.0 + lag * fall_per_s), until_ah
+    return mean_w / (1.0 + lag_s * fall_per_s), until_ah
 
 
 def _limits(unit: Unit, sign: float) -> tuple[float, float]:
@@ -367,17 +371,17 @@ def _within(unit: Unit, sign: float, it_ah: float) -> float:
     return min(it_ah, unit.it_empty_ah) if sign > 0 else max(it_ah, unit.it_full_ah)
 
 
-def _where(unit: Unit, i_a: float, voltage_v: float) -> float:
-    """Extracted charge at which the settled voltage has a value, as near as it comes."""
+def _where(unit: Unit, i_a: float, voltage_v: float, least_ah: float, most_ah: float) -> float:
+    """Extracted charge at which the settled voltage has a value, or the bound nearest to it."""
 
     def above(it_ah: float) -> float:
         return settled_voltage(unit, it_ah, i_a) - voltage_v
 
-    if above(0.0) <= 0.0:
-        return 0.0
-    if above(unit.it_lowest_ah) >= 0.0:
-        return unit.q_ah
-    return _root(above, 0.0, unit.it_lowest_ah)
+    if above(least_ah) <= 0.0:
+        return least_ah
+    if above(most_ah) >= 0.0:
+        return most_ah
+    return _root(above, least_ah, most_ah)
 
 
 def _root(function: Callable[[float], float], a: float, b: float) -> float:
@@ -426,14 +430,14 @@ def hold(
     phase : Phase
         What decides the power.
     """
-    if p_w == 0.0:
+    if abs(p_w) < _NOTHING_W:
         return 0.0, inf, Phase.IDLE
     if room_ah(unit, it_ah, p_w) == 0.0:
         return 0.0, inf, Phase.DONE
     limit_w, phase = _limit_ahead(unit, it_ah, p_w, step_s)
     given_w, until_ah, phase = piece(unit, p_w, limit_w, phase, cv_resolution)
     steps = max(1, floor(time_to(unit, it_ah, given_w, until_ah) / step_s + 0.5))
-    most_a = abs(given_w) / unit.v_min_v  # no current is greater, since no voltage is lower
+    most_a = (2.0 if p_w > 0 else 1.0) * abs(given_w) / unit.v_min_v  # `current_a` gives no more
     if room_ah(unit, it_ah, p_w) * S_PER_H <= most_a * steps * step_s:
         given_w, steps = _to_end(unit, it_ah, i_filtered_a, given_w, step_s, steps)
     return given_w, steps * step_s, phase

@@ -1,7 +1,7 @@
 """Fit of the Nissan Leaf cell in ``simulators/data/batteries/nissan_leaf_2013.yaml``; run it to see the parameters.
 
-Least squares over the terminal voltage of all measurements at once. The discharges decide; the charge and the rest points
-have a quarter of the weight of the discharges, so that the set is of use in both directions and at low current too.
+Least squares over the terminal voltage of all measurements at once. The discharges decide; the charge and the rest
+points have a quarter of the weight of one of them, so that the set is of use in both directions and at low current too.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import least_squares
-
 from evhub.simulators.models import tremblay
-from evhub.simulators.models.units import S_PER_H
+from scipy.optimize import least_squares
 
 HERE = Path(__file__).parent
 TAU_S = 30.0
