@@ -1,22 +1,23 @@
 """What mosaik alone costs: a world of empty simulators that take the steps of a real run and send what it sent.
 
-The simulators have the ids, ports and connections of the plant. Each replays its trace: it steps at the same times, asks
-for the same next steps and sends a number on the same ports, and computes nothing.
+The simulators have the ids, ports and connections of the plant. Each replays its trace: it steps at the same times,
+asks for the same next steps and sends a number on the same ports, and computes nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mosaik_api_v3
 
-from evhub.scenarios.build import build
 from evhub.scenarios.engine import run_mosaik
+from evhub.scenarios.inprocess import run_inprocess
 from evhub.scenarios.loader import LoadedScenario
 from evhub.scenarios.wiring import Wiring
 
-from .observed import Run, Seconds, Trace, best, observed, run, world_runs
+from .observed import Run, Seconds, Slices, Stopwatch, Trace, best, between, marks, run
 
 
 class Replay(mosaik_api_v3.Simulator):
@@ -25,7 +26,7 @@ class Replay(mosaik_api_v3.Simulator):
     def __init__(self):
         super().__init__({"api_version": "3.0", "type": "hybrid", "models": {}})
 
-    def init(self, sid: str, time_resolution: float = 1.0, *, trace: Trace, taken: dict, **_: Any) -> dict:
+    def init(self, sid: str, time_resolution: float = 1.0, *, trace: Trace, taken: dict[str, int], **_: Any) -> dict:
         self._sid, self._taken = sid, taken
         self._steps = trace.steps
         self._count = 0
@@ -49,8 +50,14 @@ class Replay(mosaik_api_v3.Simulator):
         self._taken[self._sid] = self._count
 
 
-def empty(wiring: Wiring, traces: dict[str, Trace]) -> tuple[Wiring, dict[str, int]]:
-    """A plant of empty simulators, and where the number of steps of each will be."""
+def run_empty(wiring: Wiring, traces: dict[str, Trace], engine: Callable[[Wiring], None] = run_mosaik) -> None:
+    """Run the plant with empty simulators in the place of its own.
+
+    Raises
+    ------
+    RuntimeError
+        When a simulator has not taken the very steps of the real run.
+    """
     taken: dict[str, int] = {}
     simulators = tuple(
         replace(
@@ -61,50 +68,59 @@ def empty(wiring: Wiring, traces: dict[str, Trace]) -> tuple[Wiring, dict[str, i
         for spec in wiring.simulators
     )
     entities = tuple(replace(entity, parameters={}) for entity in wiring.entities)
-    return replace(wiring, simulators=simulators, entities=entities), taken
-
-
-def run_empty(wiring: Wiring, traces: dict[str, Trace]) -> Seconds:
-    """Run the empty plant.
-
-    Raises
-    ------
-    RuntimeError
-        When a simulator has not taken the very steps of the real run.
-    """
-    plant, taken = empty(wiring, traces)
-    with world_runs() as times:
-        run_mosaik(plant)
+    engine(replace(wiring, simulators=simulators, entities=entities))
     expected = {sid: len(trace.steps) for sid, trace in traces.items()}
     if taken != expected:
         raise RuntimeError(f"steps of the empty world {taken} differ from those of the run {expected}")
-    return times[0]
 
 
-@dataclass(frozen=True)
+def time_empty(wiring: Wiring, traces: dict[str, Trace]) -> Slices:
+    """How long mosaik's ``run`` takes with empty simulators."""
+    with marks() as found:
+        run_empty(wiring, traces)
+    return between([time for time, _ in found])
+
+
+@dataclass
 class Comparison:
-    """Runs and empty worlds that took turns, so that both saw the same machine."""
+    """Runs and empty worlds that take turns, so that both see the same machine."""
 
-    runs: list[Run]
-    empty: list[Seconds]
+    loaded: LoadedScenario
+    wiring: Wiring
+    traces: dict[str, Trace]
+    runs: list[Run] = field(default_factory=list)
+    empty: list[Slices] = field(default_factory=list)
+    inprocess: Stopwatch = field(default_factory=Stopwatch)
+
+    def take_turns(self) -> None:
+        """One more run, one more empty world, and the empty plant once on the engine without an event loop."""
+        self.runs.append(run(self.loaded))
+        self.empty.append(time_empty(self.wiring, self.traces))
+        self.inprocess.around(run_empty)(self.wiring, self.traces, run_inprocess)
+
+    @property
+    def own_time(self) -> Seconds:
+        """Of a run without its power flow."""
+        return best([each.own for each in self.runs])
+
+    @property
+    def whole_time(self) -> Seconds:
+        return best([each.total for each in self.runs])
+
+    @property
+    def empty_time(self) -> Seconds:
+        return best(self.empty)
 
     @property
     def overhead(self) -> Seconds:
         """What our own code adds to an empty world, without the power flow; 0.3 is 30 %."""
-        return _ratio(best([each.own for each in self.runs]), best(self.empty))
+        return _added(self.own_time, self.empty_time)
 
     @property
-    def whole(self) -> Seconds:
+    def whole_overhead(self) -> Seconds:
         """The same with the power flow."""
-        return _ratio(best([each.total for each in self.runs]), best(self.empty))
+        return _added(self.whole_time, self.empty_time)
 
 
-def _ratio(time: Seconds, of: Seconds) -> Seconds:
-    return Seconds(time.wall / of.wall - 1.0, time.cpu / of.cpu - 1.0)
-
-
-def trace(loaded: LoadedScenario) -> tuple[Wiring, dict[str, Trace]]:
-    """Run a scenario once and keep what every simulator did."""
-    wiring, traces = observed(build(loaded))
-    run(loaded, wiring)
-    return wiring, traces
+def _added(time: Seconds, to: Seconds) -> Seconds:
+    return Seconds(time.wall / to.wall - 1.0, time.cpu / to.cpu - 1.0)

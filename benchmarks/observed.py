@@ -1,11 +1,12 @@
-"""Watches a run on mosaik: when each simulator stepped, what it sent, and where the time went."""
+"""Watches a run on mosaik: how fast it goes, when each simulator steps and what it sends, and where the time goes."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+import gc
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import mosaik_api_v3
+from mosaik import scheduler
 from mosaik.async_scenario import AsyncWorld
 
 from evhub.scenarios.build import build
@@ -25,7 +27,7 @@ from evhub.scenarios.wiring import Wiring
 
 
 class Seconds(NamedTuple):
-    """A time by the wall clock and by the processor, which does not know how busy the machine is with other things."""
+    """A time by the wall clock and by the processor's clock, which stands still while the machine does other things."""
 
     wall: float = 0.0
     cpu: float = 0.0
@@ -41,72 +43,101 @@ def now() -> Seconds:
     return Seconds(perf_counter(), process_time())
 
 
-def best(times: list[Seconds]) -> Seconds:
-    """The shortest by each clock: everything else is the machine doing something else."""
-    return Seconds(min(time.wall for time in times), min(time.cpu for time in times))
-
-
 class Stopwatch:
-    """Adds up the time that calls of a function take."""
+    """Adds up the time that functions take."""
 
-    def __init__(self, function: Callable):
-        self.function = function
+    def __init__(self):
         self.total = Seconds()
         self.calls = 0
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        began = now()
-        try:
-            return self.function(*args, **options)
-        finally:
-            self.total = self.total.plus(now().minus(began))
-            self.calls += 1
+    def around(self, function: Callable) -> Callable:
+        """The function, timed."""
+
+        @wraps(function)
+        def timed(*args: Any, **options: Any) -> Any:
+            began = now()
+            try:
+                return function(*args, **options)
+            finally:
+                self.total = self.total.plus(now().minus(began))
+                self.calls += 1
+
+        return timed
+
+
+Slices = Sequence[Seconds]
+"""Time of a run, by equal parts of simulated time."""
+
+
+def total(slices: Slices) -> Seconds:
+    return Seconds(sum(each.wall for each in slices), sum(each.cpu for each in slices))
+
+
+def best(runs: Sequence[Slices]) -> Seconds:
+    """The shortest time of several equal runs: of every slice the shortest, for what is more is the machine's doing."""
+    same = list(zip(*runs, strict=True))
+    return Seconds(
+        sum(min(s.wall for s in slices) for slices in same), sum(min(s.cpu for s in slices) for slices in same)
+    )
 
 
 @contextmanager
-def world_runs() -> Iterator[list[Seconds]]:
-    """Collects how long mosaik's ``run`` takes: stepping alone, without building the plant and opening files."""
-    taken: list[Seconds] = []
-    run = AsyncWorld.run
+def marks(elsewhere: Stopwatch | None = None) -> Iterator[list[tuple[Seconds, Seconds]]]:
+    """Collects the time, and the time spent ``elsewhere`` so far, at every hundredth of mosaik's ``run``."""
+    found: list[tuple[Seconds, Seconds]] = []
+    run, get_progress = AsyncWorld.run, scheduler.get_progress
+    elsewhere = elsewhere or Stopwatch()
 
     async def timed(self: AsyncWorld, *args: Any, **options: Any) -> None:
-        began = now()
+        found.append((now(), elsewhere.total))
         await run(self, *args, **options)
-        taken.append(now().minus(began))
+        found.append((now(), elsewhere.total))
 
-    with patch.object(AsyncWorld, "run", timed):
-        yield taken
+    def watched(sims: dict, until: int) -> float:
+        percent = get_progress(sims, until)
+        if percent >= len(found):
+            found.append((now(), elsewhere.total))
+        return percent
+
+    gc.collect()
+    with patch.object(AsyncWorld, "run", timed), patch.object(scheduler, "get_progress", watched):
+        yield found
+
+
+def between(times: Sequence[Seconds]) -> Slices:
+    return [after.minus(before) for before, after in zip(times, times[1:], strict=False)]
 
 
 # ----------------------------------------------------------------------------------------------------------------- runs
 
 
 class Run(NamedTuple):
-    """How long a run took, and the power flows in it."""
+    """How long mosaik's ``run`` took (without building the plant and opening files), and the power flows in it."""
 
-    total: Seconds
-    power_flow: Seconds
+    total: Slices
+    power_flow: Slices
     power_flows: int
 
     @property
-    def own(self) -> Seconds:
+    def own(self) -> Slices:
         """The co-simulation without the power flow."""
-        return self.total.minus(self.power_flow)
+        return [all_of_it.minus(part) for all_of_it, part in zip(self.total, self.power_flow, strict=True)]
 
 
 def run(loaded: LoadedScenario, wiring: Wiring | None = None) -> Run:
     """Run a scenario on mosaik, into a file that is thrown away."""
     wiring = wiring or build(loaded)
+    solve = Stopwatch()
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory())
-        taken = stack.enter_context(world_runs())
-        solve = Stopwatch(lambda: None)
-        network = next((spec.settings["network"] for spec in wiring.simulators if spec.sid == "network"), None)
-        if network is not None:
-            solve = Stopwatch(network.solve)
-            stack.enter_context(patch.object(network, "solve", solve))
+        for spec in wiring.simulators:
+            if "network" in spec.settings:
+                network = spec.settings["network"]
+                stack.enter_context(patch.object(network, "solve", solve.around(network.solve)))
+        found = stack.enter_context(marks(solve))
         run_wiring(wiring, loaded, Path(folder) / "run.h5")
-    return Run(taken[0], solve.total, solve.calls)
+    times, solving = zip(*found, strict=True)
+    return Run(between(times), between(solving), solve.calls)
 
 
 # --------------------------------------------------------------------------------------------------------------- traces
@@ -122,7 +153,7 @@ class Trace:
 
     meta: dict[str, Any] = field(default_factory=dict)
     steps: list[tuple[int, int | None, dict]] = field(default_factory=list)
-    seconds: float = 0.0
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
 
 class Observed(mosaik_api_v3.Simulator):
@@ -134,7 +165,8 @@ class Observed(mosaik_api_v3.Simulator):
     def init(self, sid: str, time_resolution: float = 1.0, *, simulator: str, trace: Trace, **settings: Any) -> dict:
         module, _, name = simulator.partition(":")
         self._inner = getattr(import_module(module), name)()
-        self._trace = trace
+        self._step, self._get_data = trace.watch.around(self._inner.step), trace.watch.around(self._inner.get_data)
+        self._steps = trace.steps
         self._patterns: dict[tuple, dict] = {}
         self.meta = trace.meta = self._inner.init(sid, time_resolution, **settings)
         return self.meta
@@ -143,20 +175,16 @@ class Observed(mosaik_api_v3.Simulator):
         return self._inner.create(*args, **parameters)
 
     def step(self, time: int, inputs: dict, max_advance: int) -> int | None:
-        began = perf_counter()
-        following = self._inner.step(time, inputs, max_advance)
-        self._trace.seconds += perf_counter() - began
-        self._trace.steps.append((time, following, {}))
+        following = self._step(time, inputs, max_advance)
+        self._steps.append((time, following, {}))
         return following
 
     def get_data(self, outputs: dict) -> dict:
-        began = perf_counter()
-        data = self._inner.get_data(outputs)
-        self._trace.seconds += perf_counter() - began
+        data = self._get_data(outputs)
         pattern = tuple((eid, tuple(ports)) for eid, ports in data.items())
         sent = self._patterns.setdefault(pattern, {eid: dict.fromkeys(ports, 0.0) for eid, ports in pattern})
-        time, following, _ = self._trace.steps[-1]
-        self._trace.steps[-1] = (time, following, sent)
+        time, following, _ = self._steps[-1]
+        self._steps[-1] = (time, following, sent)
         return data
 
     def finalize(self) -> None:
@@ -165,7 +193,7 @@ class Observed(mosaik_api_v3.Simulator):
 
 def observed(wiring: Wiring) -> tuple[Wiring, dict[str, Trace]]:
     """The same plant with every simulator watched, and where its trace will be."""
-    traces = defaultdict(Trace)
+    traces = {spec.sid: Trace() for spec in wiring.simulators}
     simulators = tuple(
         replace(
             spec,
@@ -174,4 +202,4 @@ def observed(wiring: Wiring) -> tuple[Wiring, dict[str, Trace]]:
         )
         for spec in wiring.simulators
     )
-    return replace(wiring, simulators=simulators), dict(traces)
+    return replace(wiring, simulators=simulators), traces

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import time
+import traceback
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,12 +19,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from ..simulators.models.units import S_PER_DAY, S_PER_H, S_PER_MIN
-from .errors import InputError
+from .errors import InputError, Problem
 
 app = typer.Typer(
     name="evhub",
     help="Co-simulation of e-mobility hubs.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -32,45 +32,59 @@ err = Console(stderr=True, highlight=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON and nothing else.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
-_debug = False
 
 
-@app.callback()
+class _Stopped(Exception):
+    """Ctrl-C, told by what is left of the run."""
+
+
+@app.callback(invoke_without_command=True)
 def _main(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
 ) -> None:
-    global _debug
-    _debug = debug
     if version:
         from importlib.metadata import version as installed
 
         print(f"evhub {installed('evhub')}")
-        raise typer.Exit
-    if not sys.argv[1:]:
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+    else:
+        return
+    raise typer.Exit
 
 
 def main() -> None:
-    """Run the command and turn errors into one clear message and an exit status (2: wrong input; 1: it failed)."""
-    debug = "--debug" in sys.argv
+    """Run the command and turn errors into clear lines and an exit status (2: wrong input; 1: it failed)."""
     try:
-        app()
-    except InputError as error:
-        if debug:
-            raise
-        for problem in error.problems:
-            err.print(str(problem), style="red", markup=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("stopped; what was simulated so far is in the result file, status failed", style="yellow")
-        sys.exit(130)
+        sys.exit(app(standalone_mode=False))
     except Exception as error:
-        if debug:
-            raise
-        err.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
-        err.print("evhub --debug ... shows where", style="dim")
-        sys.exit(1)
+        told, status = _explained(error)
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        for line in told:
+            err.print(line, style="red", markup=False, soft_wrap=True)
+        sys.exit(status)
+
+
+def _explained(error: Exception) -> tuple[list[str], int]:
+    """What to say of an error, and the exit status."""
+    from ..analysis.store import ResultError
+
+    if isinstance(error, InputError):
+        return [str(problem) for problem in error.problems], 2
+    if isinstance(error, ResultError):
+        return [str(error)], 2
+    if isinstance(error, _Stopped):
+        return [f"stopped; {error}"], 130
+    if isinstance(error, typer.Abort):
+        return ["stopped"], 130
+    usage = getattr(error, "format_message", None)
+    if usage is not None:  # from the command line itself
+        command = getattr(error, "ctx", None)
+        return [f"{usage()} ({command.command_path if command else 'evhub'} --help shows what there is)"], 2
+    return [f"{type(error).__name__}: {error}", "evhub --debug ... shows where"], 1
 
 
 def show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
@@ -126,11 +140,14 @@ def run(
     if not silent:
         out.print(f"[bold]{loaded.scenario.name}[/bold]  {escape(loaded.scenario.title)}")
     began = time.perf_counter()
-    with _progress(loaded.scenario.duration, silent) as advance:
-        path = run_scenario(
-            loaded, output, controller=controller, seed=seed, engine=engine, force=force, progress=advance
-        )
-    if quiet:
+    try:
+        with _progress(loaded.scenario.duration, silent) as advance:
+            path = run_scenario(
+                loaded, output, controller=controller, seed=seed, engine=engine, force=force, progress=advance
+            )
+    except KeyboardInterrupt as stop:
+        raise _Stopped(*stop.args or ("nothing was written",)) from None
+    if quiet and not as_json:
         return
     with open_results(path) as results:
         table = summary(results)
@@ -141,8 +158,9 @@ def run(
         _show_summary(table)
         for note in notes:
             out.print(f"note: {escape(note)}", style="yellow")
-        out.print(f"{path}  [dim]({path.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - began:.1f} s)[/dim]")
-        out.print(f"[dim]evhub report {path} -o {path.with_suffix('.html')}[/dim]")
+        size = f"{path.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - began:.1f} s"
+        out.print(f"{escape(str(path))}  [dim]({size})[/dim]", soft_wrap=True)
+        out.print(f"evhub report {path} -o {path.with_suffix('.html')}", style="dim", markup=False, soft_wrap=True)
 
 
 def _show_summary(table) -> None:
@@ -229,19 +247,28 @@ def report(
     from ..analysis.report import write_report
     from .runner import check_output
 
-    for target in filter(None, (output, picture)):
-        check_output(target, force)
+    if picture is not None and picture.suffix.lower() not in _PICTURES:
+        raise InputError(Problem("", "--picture", str(picture), f"must end with {', '.join(_PICTURES)}"))
     with open_results(result) as results:
+        pictures = {}
+        for hub in results.hubs if picture else ():
+            pictures[hub] = picture if len(results.hubs) == 1 else picture.with_stem(f"{picture.stem}-{hub}")
+        for target in (output, *pictures.values()):
+            check_output(target, force, keep=result)
+        for target in (output, *pictures.values()):
+            target.parent.mkdir(parents=True, exist_ok=True)
         write_report(results, output)
         _made(output)
-        for hub in results.hubs if picture else ():
-            name = picture if len(results.hubs) == 1 else picture.with_stem(f"{picture.stem}-{hub}")
-            overview(results, hub).savefig(name, dpi=150)
-            _made(name)
+        for hub, target in pictures.items():
+            overview(results, hub).savefig(target, dpi=150)
+            _made(target)
+
+
+_PICTURES = (".png", ".svg", ".pdf")
 
 
 def _made(path: Path) -> None:
-    out.print(f"{path}  [dim]({path.stat().st_size / 1e6:.1f} MB)[/dim]")
+    out.print(f"{escape(str(path))}  [dim]({path.stat().st_size / 1e6:.1f} MB)[/dim]", soft_wrap=True)
 
 
 @app.command()
@@ -249,14 +276,16 @@ def init(
     directory: Annotated[Path, typer.Argument(help="New folder for the study.")],
 ) -> None:
     """Copy an example study: a scenario and a controller of your own, ready to run."""
-    from .errors import Problem
-
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise InputError([Problem("", "directory", str(directory), "must be new or empty")])
     source = Path(str(files(__package__) / "example_study"))
-    shutil.copytree(source, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    out.print(f"{directory}: a study of your own. Try it:")
-    out.print(f"  cd {directory}\n  evhub run study.yaml\n  evhub report my-study.h5 -o my-study.html")
+    try:
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise InputError(Problem("", "directory", str(directory), "must be new or empty"))
+        shutil.copytree(source, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    except OSError as error:
+        allowed = f"must be a folder that can be made ({error.strerror})"
+        raise InputError(Problem("", "directory", str(directory), allowed)) from None
+    out.print(f"{directory}: a study of your own. Try it:", markup=False, soft_wrap=True)
+    out.print(f"  cd {directory}\n  evhub run study.yaml\n  evhub report my-study.h5 -o my-study.html", markup=False, soft_wrap=True)
 
 
 @app.command()

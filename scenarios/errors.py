@@ -42,7 +42,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = ": ".join(part for part in (self.where, self.key, self.allowed) if part)
-        return place if self.given is NOTHING else f"{place}, got {_shown(self.given)}"
+        text = place if self.given is NOTHING else f"{place}, got {_shown(self.given)}"
+        return " ".join(text.splitlines())
 
 
 def _shown(value: object) -> str:

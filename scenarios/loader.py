@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -75,16 +76,22 @@ class LoadedScenario:
         path = Path(name)
         full = path if path.is_absolute() else self.folder / path
         try:
-            inside = path.is_absolute() or full.resolve().is_relative_to(self.folder.resolve())
+            inside = path.is_absolute() or _plain_path(full).is_relative_to(_plain_path(self.folder))
             there = full.is_file()
         except (OSError, ValueError) as error:
-            raise InputError(Problem(str(self.path), key, name, f"must be the path of a file: {error}")) from None
+            told = getattr(error, "strerror", None) or error
+            raise InputError(Problem(str(self.path), key, name, f"must be the path of a file ({told})")) from None
         if not inside:
             allowed = f"must stay inside the scenario's folder {self.folder} (or be an absolute path)"
             raise InputError([Problem(str(self.path), key, name, allowed)])
         if not there:
             raise InputError([Problem(str(self.path), key, name, f"must be an existing file; looked for {full}")])
         return full
+
+
+def _plain_path(path: Path) -> Path:
+    """Without ``..``, and without following links: a folder of links is a folder all the same."""
+    return Path(os.path.abspath(path))
 
 
 def shipped() -> dict[str, Path]:
@@ -160,6 +167,8 @@ def _keys_in_file(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
     """The location without what pydantic adds: names of union members, ``[key]`` marks."""
     keys: list[int | str] = []
     for part in loc:
+        if isinstance(data, str):
+            break
         try:
             data = data[part]
         except (TypeError, KeyError, IndexError):

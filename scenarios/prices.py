@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from ..simulators.models.series import Series
 from ..simulators.models.tariffs import TimeOfUse
 from . import schema
 from .errors import InputError, Problem
-from .loader import LoadedScenario
+from .loader import LoadedScenario, problems_of
+from .quantities import Count, NonNegative, Number, Section
 from .yaml_loader import read_yaml
 
 TARIFFS = Path(str(files("evhub.simulators") / "data" / "tariffs"))
@@ -57,11 +60,30 @@ def price_series(
     path = _tariff_file(loaded, given.tariff, f"{key}.tariff")
     data = read_yaml(path)
     try:
-        # the YAML reader leaves dates as text
-        data["holidays"] = [date.fromisoformat(day) for day in data.get("holidays") or ()]
+        _TariffFile.model_validate(data)
         return TimeOfUse.from_mapping(data).series(start, loaded.scenario.duration)
-    except (ValueError, TypeError) as error:
-        raise InputError([Problem(str(path), "tariff", ..., str(error))]) from None
+    except ValidationError as error:
+        raise InputError(problems_of(error, data, str(path), _TariffFile)) from None
+    except ValueError as error:
+        raise InputError(Problem(str(path), "", ..., str(error))) from None
+
+
+class _Season(Section):
+    months: list[Count]
+    weekday: list[tuple[NonNegative, Number]]
+    """Pairs [hour, price]."""
+    weekend: list[tuple[NonNegative, Number]]
+    holiday: list[tuple[NonNegative, Number]] = []
+
+
+class _TariffFile(Section):
+    name: str = ""
+    title: str = ""
+    source: str = ""
+    currency: str = ""
+    demand_per_kw: NonNegative = 0.0
+    seasons: list[_Season]
+    holidays: list[str] = []
 
 
 def _tariff_file(loaded: LoadedScenario, name: str, key: str) -> Path:

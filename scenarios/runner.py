@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,7 +62,7 @@ def run(
     loaded = target if isinstance(target, LoadedScenario) else load_scenario(target)
     loaded = loaded.with_changes(controller=controller, seed=seed)
     path = Path(output) if output is not None else Path(f"{loaded.scenario.name}.h5")
-    check_output(path, force)
+    check_output(path, force, keep=loaded.path)
     return run_wiring(build(loaded), loaded, path, progress, engine)
 
 
@@ -88,11 +89,15 @@ def run_wiring(
     try:
         writer = ResultWriter(path, attributes(loaded), specs, wiring.sessions)
     except ResultError as error:
-        raise InputError([Problem(str(path), "output", str(error), "must be a file that can be written")]) from error
+        raise InputError(Problem("", "output", ..., str(error))) from error
     with writer:
         for source, text in wiring.notes:
             writer.event(0.0, source, "note", text)
-        step_through(wiring, writer=writer, progress=progress, diagnose=writer.diagnostic)
+        try:
+            step_through(wiring, writer=writer, progress=progress, diagnose=writer.diagnostic)
+        except KeyboardInterrupt as stop:
+            stop.args = (f"{path} holds what was simulated so far, with the status failed",)
+            raise
     return path
 
 
@@ -109,29 +114,35 @@ def _engine(name: str) -> Callable[..., None]:
     raise InputError([Problem("", "engine", name, "must be mosaik or inprocess")])
 
 
-def check_output(path: Path, force: bool) -> None:
-    """Refuse a target that exists or cannot be written, before anything is computed.
+def check_output(path: Path, force: bool, keep: Path) -> None:
+    """Refuse a target that exists, would replace what it is made of, or cannot be written, before anything is computed.
 
     Raises
     ------
     InputError
         Naming the target.
     """
+    try:
+        allowed = _refusal(path, force, keep)
+    except OSError as error:
+        allowed = f"must be the path of a file ({error.strerror})"
+    if allowed:
+        raise InputError(Problem("", "output", str(path), allowed))
+
+
+def _refusal(path: Path, force: bool, keep: Path) -> str:
     if path.is_dir():
-        raise InputError([Problem("", "output", str(path), "must be a file, not a folder")])
+        return "must be a file, not a folder"
+    if path.exists() and path.samefile(keep):
+        return "must be another file than the input"
     if path.exists() and not force:
-        raise InputError([Problem("", "output", str(path), "must not exist yet; --force replaces it")])
+        return "must not exist yet; --force replaces it"
     folder = path.parent
     while not folder.exists():
         folder = folder.parent
-    if not folder.is_dir() or not _writable(folder):
-        raise InputError([Problem("", "output", str(path), f"must be in a folder that can be written; {folder} is not")])
-
-
-def _writable(folder: Path) -> bool:
-    import os
-
-    return os.access(folder, os.W_OK)
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return f"must be in a folder that can be written; {folder} is not"
+    return ""
 
 
 def attributes(loaded: LoadedScenario) -> dict:

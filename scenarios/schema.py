@@ -17,6 +17,7 @@ from .quantities import (
     Name,
     NonNegative,
     Number,
+    Phases,
     Positive,
     PositiveDuration,
     Ratio,
@@ -274,7 +275,7 @@ class Connectors(Section):
     """Of each connector [kW]."""
     current: Literal["ac", "dc"] = "dc"
     """AC connectors obey the 6 A minimum of IEC 61851; DC connectors do not."""
-    phases: Literal[1, 3] = 3
+    phases: Phases = 3
     """Of an AC connector. Single-phase connectors are spread over the phases in turn."""
     efficiency: Annotated[Number, Field(gt=0, le=1)] = 1.0
     """From the hub bus into the EV's battery."""
@@ -322,7 +323,7 @@ class ListedSession(Section):
     @model_validator(mode="after")
     def _leaves(self):
         if (self.until is None) == (self.stay is None):
-            raise ValueError("needs either until or stay")
+            raise ValueError(f"needs either until or stay, got {'none' if self.until is None else 'both'}")
         if self.until is not None and self.until <= self.at:
             raise ValueError(f"until must be after at: departs at {self.until:g}s, arrives at {self.at:g}s")
         return self
@@ -356,8 +357,8 @@ class StochasticSessions(Section):
 
     type: Literal["stochastic"]
     profile: str = "public"
-    """Which published or documented profile; `evhub list` names them."""
-    scale: Positive = 1.0
+    """A published or documented profile (`evhub list` names them), or a YAML file relative to the scenario file."""
+    scale: Annotated[Positive, Field(le=1000)] = 1.0
     """Factor on the arrival rate."""
 
 
@@ -570,7 +571,7 @@ class ControllerSpec(Section):
     """A registered controller (`evhub list`), or a class of your own as module:Class."""
     period: PositiveDuration = 60.0
     """Time between decisions; a change of the grid's or a connector's status makes one in between."""
-    hubs: list[Name] | None = None
+    hubs: Annotated[list[Name], Field(min_length=1)] | None = None
     """The hubs it runs; all of them when left out."""
 
     @property
@@ -605,7 +606,9 @@ class Scenario(Section):
     network: Network | None = None
     hubs: dict[Name, Hub] = Field(min_length=1)
     events: list[Event] = []
-    controller: Annotated[list[ControllerSpec], BeforeValidator(_as_list)] = [ControllerSpec(type="uncontrolled")]
+    controller: Annotated[
+        list[ControllerSpec], BeforeValidator(_as_list, json_schema_input_type=ControllerSpec | list[ControllerSpec])
+    ] = [ControllerSpec(type="uncontrolled")]
     """Who decides; a list when several controllers share the hubs."""
 
     def problems(self) -> list[tuple[str, object, str]]:
@@ -633,6 +636,11 @@ class Scenario(Section):
             for hub in self.hubs:
                 if hub not in self.network.hub_bus:
                     found.append(("network.hub_bus", f"no bus for {hub}", f"a bus for each of {hubs}"))
+        for name, hub in self.hubs.items():
+            for n, item in enumerate(hub.sessions.items if isinstance(hub.sessions, SessionList) else ()):
+                if item.at >= self.duration:
+                    allowed = f"a time before the end of the run at {self.duration:g}s"
+                    found.append((f"hubs.{name}.sessions.items[{n}].at", f"{item.at:g}s", allowed))
         for n, event in enumerate(self.events):
             found += [(f"events[{n}].{key}", given, allowed) for key, given, allowed in event.problems(self)]
         return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from . import schema
 from .errors import NOTHING, InputError, Problem
 from .loader import LoadedScenario
 from .packs import ev_pack
-from .readers.arrivals import read_arrivals
+from .readers.arrivals import arrival_profiles, read_arrivals
 from .readers.sessions import read_sessions
 
 
@@ -102,7 +104,7 @@ def visits(
     elif isinstance(given, schema.SessionFile):
         found, notes = _from_file(loaded, given, key, plugs.count, start)
     else:
-        profile = read_arrivals(given.profile, plugs.current).scaled(given.scale)
+        profile = read_arrivals(_profile(loaded, given.profile, key), plugs.current).scaled(given.scale)
         found = generate(profile, start, loaded.scenario.duration, drawn)
     found = [_completed(session, hub) for session in found]
     _check_connectors(found, plugs.efficiency, key, str(loaded.path))
@@ -147,6 +149,18 @@ def visits(
         empty=make(hub.ev.capacity_kwh, plugs.rated_kw, 0.0),
         notes=notes,
     )
+
+
+def _profile(loaded: LoadedScenario, name: str, key: str) -> Path:
+    known = arrival_profiles()
+    if name in known:
+        return known[name]
+    if Path(name).suffix in (".yaml", ".yml"):
+        return loaded.resolve(name, f"{key}.profile")
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    allowed = f"must be one of {', '.join(known)}, or a YAML file{hint}"
+    raise InputError(Problem(str(loaded.path), f"{key}.profile", name, allowed))
 
 
 def _pack(hub: schema.Hub, capacity_kwh: float, p_max_kw: float, soc_min: float) -> battery.Parameters:

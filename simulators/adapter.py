@@ -13,6 +13,7 @@ changed. Rules that every port keeps:
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -86,7 +87,8 @@ class Schedule:
 
     def next_change(self, t_s: float) -> float:
         """The first time after ``t_s`` at which an event starts or ends, infinite when there is none."""
-        return next((edge for edge in self.edges if edge > t_s), math.inf)
+        place = bisect_right(self.edges, t_s)
+        return self.edges[place] if place < len(self.edges) else math.inf
 
 
 class Device:

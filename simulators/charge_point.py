@@ -64,7 +64,7 @@ class ChargePoint(Device):
         self._p_kw = np.zeros(n)
         self._q_kvar = 0.0
         self._t_s = 0.0
-        self._event_s = math.inf
+        self._event_s = 0.0
         self.inputs = {"bus": 1, "session": self._session, "faulted": np.zeros(n, dtype=bool), "limit_kw": np.zeros(n)}
         self.inputs["q_set_kvar"] = np.zeros(n)
 
@@ -76,11 +76,12 @@ class ChargePoint(Device):
             self._come_and_go(t_s, self.inputs["session"], ended)
         if t_s >= self.clock.end_s:
             ended += [self._account(i, t_s, "unfinished") for i in np.flatnonzero(self._session >= 0)]
-            self._send(ended)
+            self._send_state(ended)
             return math.inf
         if arrived or t_s >= self._event_s:
             self._decide(t_s)
-        self._send(ended)
+            self._send_power()
+        self._send_state(ended)
         wake_s = self._event_s
         if self._p_kw.any():
             # the controller and the recorder are told how far charging has come
@@ -138,12 +139,14 @@ class ChargePoint(Device):
             model.reactive_kvar(self._connectors, self._p_kw, self.inputs["q_set_kvar"], powered & self._v2g).sum()
         )
 
-    def _send(self, ended: list[dict]) -> None:
+    def _send_power(self) -> None:
         p_kw = self._p_kw
         self.emit("p_kw", float(p_kw.sum()))
         self.emit("q_kvar", self._q_kvar)
         self.emit("phase_kw", model.phase_kw(self._connectors, p_kw))
         self.emit("connector_p_kw", p_kw.copy())
+
+    def _send_state(self, ended: list[dict]) -> None:
         self.emit("energy_kwh", self._got_kwh.copy())
         self.emit("soc", np.where(self._session >= 0, self._state.soc, np.nan))
         if ended:

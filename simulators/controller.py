@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any
@@ -22,6 +22,7 @@ from .adapter import EVENTS, NEVER, Adapter, Clock, Device, Port
 _MEASURED = Port("", "a measurement, held until the next one", trigger=False)
 _STATUS = Port("", "a status, whose change calls for a decision")
 _STATUS_PORTS = ("ats.bus", "arrivals.session", "arrivals.faulted")
+_NUMBERS = ("bess_kw", "pv_limit_kw", "dg_kw", "bess_q_kvar", "pv_q_kvar")
 _MEASUREMENT_PORTS = (
     "grid.meter_kw",
     "grid.meter_a",
@@ -93,7 +94,7 @@ class ControlledHub(Device):
             "network.v_pu": math.nan,
             "link.sampled_s": {},
         }
-        self._connectors: base.Connectors | None = None
+        self._told: dict[str, Any] = {}
         self._seen: np.ndarray | None = None
 
     def note(self, t_s: float) -> None:
@@ -132,41 +133,41 @@ class ControlledHub(Device):
         )
 
     def _seen_connectors(self) -> base.Connectors:
-        held, sessions = self.inputs, self.sessions
-        index = self._session
-        before = self._connectors
-        measured = {
-            "faulted": held["arrivals.faulted"],
-            "p_kw": held["cp.connector_p_kw"],
-            "energy_kwh": held["cp.energy_kwh"],
-            "soc": held["cp.soc"],
-        }
-        if before is not None and self._seen is index:
-            self._connectors = replace(before, **measured)
-            return self._connectors
-        # what depends only on who is plugged in is worked out when that changes
-        self._seen = index
+        held = self.inputs
+        if self._seen is not self._session:
+            # what depends only on who is plugged in is worked out when that changes
+            self._seen = self._session
+            self._told = self._of_sessions(self._session)
+        return base.Connectors(
+            **self._told,
+            faulted=held["arrivals.faulted"],
+            p_kw=held["cp.connector_p_kw"],
+            energy_kwh=held["cp.energy_kwh"],
+            soc=held["cp.soc"],
+        )
+
+    def _of_sessions(self, index: np.ndarray) -> dict[str, Any]:
+        sessions = self.sessions
         occupied = index >= 0
 
         def of_session(values: np.ndarray, free: Any) -> np.ndarray:
             return np.where(occupied, values[index], free) if len(values) else np.full(index.shape, free)
 
-        self._connectors = base.Connectors(
-            occupied=occupied,
-            session_id=tuple(sessions.id[i] if i >= 0 else None for i in index.tolist()),
-            requested_kwh=of_session(sessions.energy_kwh, 0.0),
-            p_max_kw=of_session(sessions.p_max_kw, 0.0),
-            plugged_s=self._plugged_s,
-            departure_s=of_session(sessions.departure_s, np.nan),
-            v2g=of_session(sessions.v2g, False),
-            **measured,
-        )
-        return self._connectors
+        return {
+            "occupied": occupied,
+            "session_id": tuple(sessions.id[i] if i >= 0 else None for i in index.tolist()),
+            "requested_kwh": of_session(sessions.energy_kwh, 0.0),
+            "p_max_kw": of_session(sessions.p_max_kw, 0.0),
+            "plugged_s": self._plugged_s,
+            "departure_s": of_session(sessions.departure_s, np.nan),
+            "v2g": of_session(sessions.v2g, False),
+        }
 
     def send(self, setpoints: base.Setpoints) -> None:
         """Hand set points to the plant, clipped to the plates of the devices."""
         site = self.site
-        self.emit("connector_limit_kw", np.clip(setpoints.connector_kw, -site.connector_kw, site.connector_kw))
+        limit_kw = np.minimum(np.maximum(setpoints.connector_kw, -site.connector_kw), site.connector_kw)
+        self.emit("connector_limit_kw", limit_kw)
         q_kvar = setpoints.connector_q_kvar
         self.emit("connector_q_kvar", np.zeros_like(site.connector_kw) if q_kvar is None else np.array(q_kvar))
         self.emit("bess_kw", min(max(float(setpoints.bess_kw), -site.bess_kw), site.bess_kw))
@@ -184,7 +185,6 @@ class _Run:
         self.name = name
         self.controller = controller
         self.period_steps = period_steps
-        self.decided = -1
 
 
 def check(setpoints: base.Setpoints, site: base.Site, who: str) -> None:
@@ -204,27 +204,24 @@ def check(setpoints: base.Setpoints, site: base.Site, who: str) -> None:
     ControllerError
         Naming the field: a wrong shape, NaN, or a power that is not a number.
     """
-    limits = np.asarray(setpoints.connector_kw)
-    if limits.shape != site.connector_kw.shape:
-        raise ControllerError(f"{who}: connector_kw must have the shape {site.connector_kw.shape}, got {limits.shape}")
-    fields = {
-        "connector_kw": limits,
-        "load_limit_kw": np.asarray(setpoints.load_limit_kw, dtype=float),
-        "connector_q_kvar": limits if setpoints.connector_q_kvar is None else np.asarray(setpoints.connector_q_kvar),
-        **{
-            field: np.asarray(getattr(setpoints, field), dtype=float)
-            for field in ("bess_kw", "pv_limit_kw", "dg_kw", "bess_q_kvar", "pv_q_kvar")
-        },
-    }
-    for field, values in fields.items():
-        if np.isnan(values).any():
-            raise ControllerError(f"{who}: {field} must be a number, got {getattr(setpoints, field)}")
-    if fields["connector_q_kvar"].shape != limits.shape:
-        raise ControllerError(
-            f"{who}: connector_q_kvar must have the shape {limits.shape}, got {fields['connector_q_kvar'].shape}"
-        )
-    if fields["load_limit_kw"].shape != (4,):
+    if len(setpoints.load_limit_kw) != 4:
         raise ControllerError(f"{who}: load_limit_kw must have 4 elements, got {setpoints.load_limit_kw}")
+    numbers = [(field, getattr(setpoints, field)) for field in _NUMBERS]
+    numbers += [("load_limit_kw", value) for value in setpoints.load_limit_kw]
+    for field, value in numbers:
+        if not isinstance(value, float | int | np.number) or math.isnan(value):
+            raise ControllerError(f"{who}: {field} must be a number, got {value!r}")
+    for field in ("connector_kw", "connector_q_kvar"):
+        values = getattr(setpoints, field)
+        if values is None and field == "connector_q_kvar":
+            continue
+        values = np.asarray(values)
+        if values.dtype.kind not in "fiub":
+            raise ControllerError(f"{who}: {field} must be an array of numbers, got {values!r}")
+        if values.shape != site.connector_kw.shape:
+            raise ControllerError(f"{who}: {field} must have the shape {site.connector_kw.shape}, got {values.shape}")
+        if np.isnan(values).any():
+            raise ControllerError(f"{who}: {field} must be a number, got {values}")
 
 
 class Simulator(Adapter):
@@ -292,14 +289,31 @@ class Simulator(Adapter):
             hubs={name: self.devices[name].observation(t_s) for name in sites},  # pyright: ignore
         )
         began = perf_counter()
-        decision = run.controller.decide(observation)
+        try:
+            decision = run.controller.decide(observation)
+        except (Exception, SystemExit) as error:  # a user's own code may fail in any way
+            who = _who(run.name, ", ".join(sites), t_s)
+            raise ControllerError(f"{who}: {type(error).__name__}: {error}") from error
         if self._diagnose is not None:
             self._diagnose(f"{run.name}/decision_s", t_s, perf_counter() - began)
         for name, site in sites.items():
-            who = f"controller {run.name}, hub {name}"
-            if name not in decision.setpoints:
-                raise ControllerError(f"{who}: no set points")
-            check(decision.setpoints[name], site, who)
-            self.devices[name].send(decision.setpoints[name])  # pyright: ignore[reportAttributeAccessIssue]
+            try:
+                setpoints = decision.setpoints[name]
+                check(setpoints, site, _who(run.name, name, t_s))
+                self.devices[name].send(setpoints)  # pyright: ignore[reportAttributeAccessIssue]
+            except (TypeError, AttributeError, KeyError, ValueError) as error:
+                raise ControllerError(
+                    f"{_who(run.name, name, t_s)}: must answer with a Decision that has Setpoints for every hub "
+                    f"({type(error).__name__}: {error})"
+                ) from error
         first = next(iter(sites))
-        self.devices[first].emit_events(decision.events)
+        try:
+            events = [(str(kind), str(text)) for kind, text in decision.events]
+        except (TypeError, ValueError):
+            who = _who(run.name, first, t_s)
+            raise ControllerError(f"{who}: events must be pairs (kind, text), got {decision.events!r}") from None
+        self.devices[first].emit_events(events)
+
+
+def _who(controller: str, hub: str, t_s: float) -> str:
+    return f"controller {controller}, hub {hub}, at {t_s:g} s"

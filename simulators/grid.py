@@ -13,6 +13,8 @@ from .models.ats import Bus
 
 _METERS = ("grid", "secondary", "load")
 _DEVICES = grid.Flows._fields
+_P_KW = tuple(f"{device}_p_kw" for device in _DEVICES)
+_Q_KVAR = tuple(f"{device}_q_kvar" for device in _DEVICES)
 
 
 class Connection(Device):
@@ -24,18 +26,16 @@ class Connection(Device):
         self._faults = meter_faults
         self._failed = grid.ALL_WELL
         self._over = False
-        self.inputs = {"bus": 1, "cp_phase_kw": (0.0, 0.0, 0.0)}
-        for device in _DEVICES:
-            self.inputs[f"{device}_p_kw"] = self.inputs[f"{device}_q_kvar"] = 0.0
+        self.inputs = {"bus": 1, "cp_phase_kw": np.zeros(3), **dict.fromkeys(_P_KW + _Q_KVAR, 0.0)}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Balance the hub bus and read the meters."""
         held = self.inputs
         bus = Bus(held["bus"])
-        p_kw = grid.Flows(*[held[f"{device}_p_kw"] for device in _DEVICES])
-        q_kvar = grid.Flows(*[held[f"{device}_q_kvar"] for device in _DEVICES])
+        p_kw = grid.Flows(*[held[port] for port in _P_KW])
+        q_kvar = grid.Flows(*[held[port] for port in _Q_KVAR])
         failed = grid.FailedMeters(*[bool(self._faults[meter].at(t_s)) for meter in _METERS])
-        flows = grid.balance(self._parameters, bus, p_kw, q_kvar, tuple(held["cp_phase_kw"]))
+        flows = grid.balance(self._parameters, bus, p_kw, q_kvar, tuple(held["cp_phase_kw"].tolist()))
         shown = grid.read(bus, flows, p_kw.load, failed)
         self.emit("p_kw", flows.p_grid_kw)
         self.emit("q_kvar", flows.q_grid_kvar)
@@ -71,8 +71,8 @@ class Simulator(Adapter):
     device = Connection
     inputs = {
         "bus": BUS_PORT,
-        **{f"{device}_p_kw": Port("kW", f"power of {device}") for device in _DEVICES},
-        **{f"{device}_q_kvar": Port("kvar", f"reactive power of {device}") for device in _DEVICES},
+        **{port: Port("kW", f"power of {device}") for port, device in zip(_P_KW, _DEVICES, strict=True)},
+        **{port: Port("kvar", f"reactive power of {device}") for port, device in zip(_Q_KVAR, _DEVICES, strict=True)},
         "cp_phase_kw": Port("kW", "power of single-phase connectors on each phase", "phase"),
     }
     outputs = {

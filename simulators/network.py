@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from .adapter import EVENTS, NEVER, Adapter, Device, Port, Schedule
 from .models.network import Network
 from .models.series import Series
@@ -80,15 +78,15 @@ class Simulator(Adapter):
     def _solve(self, load_scale: float, lines_out: frozenset[int]) -> None:
         network = self._network
         held = [self.devices[hub].inputs for hub in network.hubs]
-        p_kw = np.array([hub["p_kw"] for hub in held])
-        q_kvar = np.array([hub["q_kvar"] for hub in held])
+        p_kw = [hub["p_kw"] for hub in held]
+        q_kvar = [hub["q_kvar"] for hub in held]
         bus = [hub["bus"] for hub in held]
-        fixed = (bus, load_scale, lines_out)
-        if self._solved is not None and self._solved[2] == fixed:
-            moved_kw = max(np.abs(p_kw - self._solved[0]).max(), np.abs(q_kvar - self._solved[1]).max())
+        flows, fixed = p_kw + q_kvar, (bus, load_scale, lines_out)
+        if self._solved is not None and self._solved[1] == fixed:
+            moved_kw = max(abs(now - before) for now, before in zip(flows, self._solved[0], strict=True))
             if moved_kw <= self._tolerance_kw:
                 return
-        self._solved = (p_kw, q_kvar, fixed)
+        self._solved = (flows, fixed)
         result = network.solve(p_kw, q_kvar, bus, load_scale, lines_out)
         for n, hub in enumerate(network.hubs):
             self.devices[hub].emit("v_pu", float(result.hub_v_pu[n]))

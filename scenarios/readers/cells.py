@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
-from math import isfinite
+from math import inf
 from typing import Any, Literal
 
 from ..errors import NOTHING, InputError, Problem
 
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_LARGEST = 1e12
 _ZONE_HELP = (
     "must have a UTC offset, such as 2019-06-01T08:00:00-07:00; or name the zone of the file with time_zone, "
     "such as America/Los_Angeles"
@@ -127,21 +128,21 @@ class Clock:
 
 def number(text: str) -> float:
     """A finite number."""
-    if not _NUMBER.fullmatch(text) or not isfinite(float(text)):
+    if not _NUMBER.fullmatch(text):
         raise ValueError("must be a finite number")
-    return float(text)
+    return _sized(float(text))
 
 
 def whole(text: str) -> int:
     """A whole number."""
-    if not re.fullmatch(r"[-+]?\d{1,18}", text):
+    if not re.fullmatch(r"[-+]?[0-9]{1,18}", text):
         raise ValueError("must be a whole number")
     return int(text)
 
 
 def counted_from_1(text: str) -> int:
     """A position counted from 1; counted from 0 in the program."""
-    if not re.fullmatch(r"0*[1-9]\d{0,17}", text):
+    if not re.fullmatch(r"0*[1-9][0-9]{0,17}", text):
         raise ValueError("must be a whole number >= 1")
     return int(text) - 1
 
@@ -155,9 +156,17 @@ def boolean(text: str) -> bool:
 
 def json_number(value: Any) -> float:
     """A finite number in JSON."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a finite number")
-    return float(value)
+    return float(_sized(value))
+
+
+def _sized(value: float) -> float:
+    if value != value or abs(value) == inf:
+        raise ValueError("must be a finite number")
+    if abs(value) > _LARGEST:
+        raise ValueError(f"must be at most {_LARGEST:g} in size")
+    return value
 
 
 def json_text(value: Any) -> str:

@@ -20,6 +20,7 @@ from ...simulators.models.irradiance import HOURS_PER_YEAR, TypicalYear
 from ...simulators.models.series import Series, by_clock
 from ...simulators.models.units import S_PER_DAY, S_PER_H
 from ..errors import NOTHING, InputError, Problem
+from .cells import number
 
 SECONDS, STAMPS = "t_s", "time"
 """Names of the time column: seconds since the start of the run, or ISO 8601 time stamps."""
@@ -131,9 +132,11 @@ def _table(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     if len(kept) < 3:
         raise InputError([Problem(where, "file", NOTHING, "needs a header and at least two lines of values")])
     try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader([line for _, line in kept])]
+        rows = [[cell.strip() for cell in row] for row in csv.reader([line for _, line in kept], strict=True)]
     except csv.Error as error:
         raise InputError([Problem(where, "file", str(error), "must be comma-separated values")]) from None
+    if len(rows) != len(kept):
+        raise InputError([Problem(where, "file", NOTHING, "must have one row on each line; a quote spans several")])
     header = rows[0]
     problems = [
         Problem(where, "header", name, "must name every column once")
@@ -159,7 +162,7 @@ def _numbers(where: str, name: str, lines, cells, problems: list[Problem]) -> np
 
 def _number(cell: str) -> float:
     try:
-        return float(cell)
+        return number(cell)
     except ValueError:
         return math.nan
 

@@ -473,8 +473,9 @@ def hold(
 ) -> Hold:
     """Constant power delivered on request from now on, and for how long it stays within all limits.
 
-    A current or voltage limit is followed in pieces of constant power, each the mean over its time, to second order; a
-    SoC bound is met exactly at the end of a step, with less power in the last one.
+    A current or voltage limit is followed in pieces of constant power, each the mean over its time, to second order:
+    within a piece, or a step that is longer, the voltage passes its limit a little. A SoC bound is met exactly at the
+    end of a step, with less power in the last one.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ CC_RESOLUTION = 0.02
 """Relative change of the voltage, so of the power, over one piece in the constant-current phase."""
 
 _SOC_TOLERANCE = 1e-10  # closer than this to the end of its window, a battery is at the end
-_ERROR_SOC = 1e-6  # of one integration step, of the second order; it is of the fourth
+_ERROR_SOC = 3e-7  # of one integration step, of the second order; it is of the fourth
 _LONGEST_SOC = 0.1  # of one integration step
 _FAST_SOC = 1e-6  # charge of a transient above which it is followed in short steps
 _FAST_STEP = 1.5  # of them, in time constants
@@ -34,7 +34,6 @@ _MARGIN_SOC = 2e-6  # a promise ends this much before the end of the window: mor
 _LOWEST_SOC = 1e-3  # the voltage has a pole at SoC 0; it is evaluated between this and SoC 1
 _NOTHING_W = 1e-9  # less is what sums of set points leave behind by rounding
 _ESTIMATE_ERROR = 1e-2  # of `time_to`, relative; tests find 2.3e-3 at most
-_ROOT_TOLERANCE = 1e-8  # relative
 
 
 class Phase(IntEnum):
@@ -264,14 +263,11 @@ def time_to_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float) -> fl
 def land(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: float) -> float:
     """Greatest part of a power [W] that does not pass the end of the window within a time; it ends there exactly."""
     end_ah = unit.it_empty_ah if p_w > 0 else unit.it_full_ah
-    asked_w = p_w
-    for _ in range(30):
-        reached_ah, _ = integrate(unit, it_ah, i_filtered_a, p_w, dt_s)
-        beyond_soc = (reached_ah - end_ah) / unit.q_ah * (1.0 if p_w > 0 else -1.0)
-        if abs(beyond_soc) < 0.1 * _SOC_TOLERANCE or (beyond_soc < 0.0 and p_w == asked_w):
-            break
-        p_w *= (end_ah - it_ah) / (reached_ah - it_ah)
-    return p_w
+
+    def beyond(given_w: float) -> float:
+        return (integrate(unit, it_ah, i_filtered_a, given_w, dt_s)[0] - end_ah) * (1.0 if p_w > 0 else -1.0)
+
+    return p_w if beyond(p_w) <= 0.0 else _root(beyond, 0.0, p_w, tolerance=1e-13)
 
 
 # ---------------------------------------------------------------------------------------------------------- the limits
@@ -384,13 +380,13 @@ def _where(unit: Unit, i_a: float, voltage_v: float, least_ah: float, most_ah: f
     return _root(above, least_ah, most_ah)
 
 
-def _root(function: Callable[[float], float], a: float, b: float) -> float:
-    """Root of a function with a change of sign between a and b (regula falsi, Illinois variant)."""
+def _root(function: Callable[[float], float], a: float, b: float, tolerance: float = 1e-8) -> float:
+    """Root of a function that changes sign between a and b (regula falsi, Illinois variant), relative tolerance."""
     at_a, at_b = function(a), function(b)
     for _ in range(60):
         x = b - at_b * (b - a) / (at_b - at_a)
         at_x = function(x)
-        if at_x == 0.0 or abs(x - b) <= _ROOT_TOLERANCE * abs(b):
+        if at_x == 0.0 or abs(x - b) <= tolerance * abs(b):
             return x
         if at_x * at_b < 0.0:
             a, at_a = b, at_b

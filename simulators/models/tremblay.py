@@ -60,7 +60,7 @@ def open_circuit_v(cell: Cell, it_ah):
 
 
 def open_circuit_wh(cell: Cell, it_ah: float) -> float:
-    """Energy that leaves the cell at rest, so to speak: the integral of `open_circuit_v` from full.
+    """Energy that a discharge without losses takes out: the integral of `open_circuit_v` from full.
 
     Parameters
     ----------

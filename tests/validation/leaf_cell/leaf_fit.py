@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from evhub.simulators.models import tremblay
 from scipy.optimize import least_squares
+
+from evhub.simulators.models import tremblay
 
 HERE = Path(__file__).parent
 TAU_S = 30.0
