@@ -231,6 +231,9 @@ def _unserved(results: Results, hub: str) -> dict[str, float]:
         return {}
     t_s, unserved_kw = results.arrays(f"{hub}/load/unserved_kw")
     kwh = np.atleast_1d(energy_kwh(steps.integral(t_s, unserved_kw, results.end_s), 1.0))
+    if results.has(f"{hub}/load/eens_kwh"):
+        # the account of the load itself, which also has what was put off and never made good
+        kwh = results.arrays(f"{hub}/load/eens_kwh")[1][-1]
     each = {f"unserved_{name}_kwh": float(part) for name, part in zip(kpis.LOAD_CLASSES, kwh, strict=True)}
     return {**each, "unserved_kwh": sum(each.values())}
 

@@ -16,7 +16,7 @@ def workplace(duration: str | None = None) -> LoadedScenario:
 
 
 def workplace_year() -> LoadedScenario:
-    """A year at 5 min: the recorded sessions end after four months, so these are drawn from the profile fitted to them."""
+    """A year at 5 min; recorded sessions end after four months, so these are drawn from the profile fitted to them."""
     return _workplace(
         {"duration": "365d", "time_step": "5min"},
         {"sessions": {"type": "stochastic", "profile": "workplace"}},

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
@@ -105,7 +106,7 @@ def marks(elsewhere: Stopwatch | None = None) -> Iterator[list[tuple[Seconds, Se
 
 
 def between(times: Sequence[Seconds]) -> Slices:
-    return [after.minus(before) for before, after in zip(times, times[1:], strict=False)]
+    return [after.minus(before) for before, after in pairwise(times)]
 
 
 # ----------------------------------------------------------------------------------------------------------------- runs

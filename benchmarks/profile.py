@@ -1,4 +1,4 @@
-"""Where the time of a run goes: the steps and the time of each simulator, with the power flow and the result file apart."""
+"""Where the time of a run goes: steps and time of each simulator, with the power flow and the result file apart."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Connectors:
 
     @property
     def remaining_kwh(self) -> np.ndarray:
-        """Asked for and not delivered yet [kWh]."""
+        """Asked for and not delivered yet [kWh]; what a V2G session gave back is missing again, the losses are not."""
         return np.maximum(self.requested_kwh - self.energy_kwh, 0.0)
 
 
@@ -227,12 +227,12 @@ class Decision:
     ----------
     setpoints : mapping of str to Setpoints
         One for each hub of the observation.
-    events : list of (kind, text)
-        Reasons, alarms, fall-backs.
+    events : list of (hub, kind, text)
+        Reasons, alarms, fall-backs, each of one hub.
     """
 
     setpoints: Mapping[str, Setpoints]
-    events: list[tuple[str, str]] = field(default_factory=list)
+    events: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 class Controller(ABC):

@@ -45,9 +45,11 @@ class EqualShare(base.Controller):
             np.minimum(site.connector_kw, connectors.p_max_kw),
             0.0,
         )
-        shares_kw = share_equally(room_kw, most_kw, site.connector_minimum_kw)
+        # an EV may accept less than the least that its connector can offer
+        shares_kw = share_equally(room_kw, most_kw, np.minimum(site.connector_minimum_kw, most_kw))
+        limits_kw = np.where(shares_kw > 0.0, np.maximum(shares_kw, site.connector_minimum_kw), 0.0)
         pv_limit_kw = math.inf
         if hub.islanded:
             pv_limit_kw = load_kw + min(hub.p_cp_kw, float(shares_kw.sum())) if math.isfinite(load_kw) else 0.0
         bess_kw = self_consumption_kw(site, hub) if self.parameters.bess == "self_consumption" else 0.0
-        return base.Setpoints(connector_kw=shares_kw, bess_kw=bess_kw, pv_limit_kw=pv_limit_kw)
+        return base.Setpoints(connector_kw=limits_kw, bess_kw=bess_kw, pv_limit_kw=pv_limit_kw)

@@ -48,7 +48,7 @@ def share_equally(available_kw: float, most_kw: np.ndarray, least_kw: np.ndarray
         Shares [kW]; their sum is ``min(available_kw, sum(most_kw))``, less what minimum powers leave unused.
     """
     shares = np.zeros_like(most_kw)
-    members = np.flatnonzero(most_kw > 0.0)
+    members = np.flatnonzero((most_kw > 0.0) & (most_kw >= least_kw - 1e-12))
     available_kw = max(0.0, available_kw)
     while members.size:
         level = _water_level(available_kw, most_kw[members])

@@ -21,9 +21,10 @@ from pydantic import ValidationError
 from ..controllers import base
 from ..simulators.adapter import Adapter, Port, Schedule
 from ..simulators.controller import Sessions as KnownSessions
-from ..simulators.models import ats, generator, grid, irradiance, link, load, pv
+from ..simulators.models import generator, grid, irradiance, link, load, pv
 from ..simulators.models.series import Series
 from ..simulators.models.tariffs import NAMES, Tariffs
+from ..simulators.models.units import S_PER_MIN
 from . import schema
 from .errors import InputError, Problem
 from .loader import LoadedScenario, problems_of
@@ -62,6 +63,10 @@ PLACE_IN_RESULTS = {
     ("grid", "secondary_kvar"): ("secondary", "q_kvar"),
 }
 """Outputs that stand in the result file under another device than the simulator that computes them."""
+
+
+LONGEST_TELEMETRY_S = 15 * S_PER_MIN
+"""Slow quantities of an active device are told at least this often, whoever controls it [s]."""
 
 
 def build(loaded: LoadedScenario) -> Wiring:
@@ -250,7 +255,7 @@ class _Builder:
         periods = [spec.period for spec in self.scenario.controller if name in (spec.hubs or self.scenario.hubs)]
         if hub.link is not None:
             periods.append(hub.link.poll)
-        return min(periods, default=self.scenario.time_step)
+        return min([*periods, LONGEST_TELEMETRY_S])
 
     def _ats(self, name: str, hub: schema.Hub, key: str) -> None:
         with self._at(f"{key}.grid"):
@@ -266,6 +271,7 @@ class _Builder:
                 outages=self._schedule("outage", name, False, more=self._feeder_outages(name)),
                 islands=self._schedule("planned_island", name, False),
                 secondary_faults=self._schedule("device_fault", name, False, device="secondary"),
+                switch_faults=self._schedule("device_fault", name, False, device="ats"),
             )
 
     def _tariffs(self, name: str, hub: schema.Hub, key: str) -> None:
@@ -278,7 +284,7 @@ class _Builder:
                 )
         with self._at(f"{key}.tariffs"):
             tariffs = Tariffs.of(prices, self.until_s, hub.tariffs.demand_per_kw, hub.tariffs.currency)
-            for event in self.scenario.events:
+            for event in sorted(self.scenario.events, key=lambda event: event.at):
                 if event.kind == "price" and event.what.hub == name:
                     until_s = math.inf if event.what.until is None else event.what.until
                     tariffs = tariffs.changed(event.what.price, event.what.value, event.at, until_s)
@@ -378,7 +384,7 @@ class _Builder:
         for sid, direction in (("measurements", "measurement"), ("commands", "command")):
             with self._at(f"hubs.{name}.link"):
                 channels = {}
-                for device in OVER_LINK:
+                for device in (device for device in OVER_LINK if device in self.devices[name]):
                     own = given.devices.get(device, given)
                     delay = getattr(own, direction)
                     outages = tuple(
@@ -482,7 +488,8 @@ class _Builder:
         for hub in self.scenario.hubs:
             if hub in self.sites:
                 known = self.visits[hub].known if hub in self.visits else _no_sessions()
-                self._add("controller", hub, site=self.sites[hub], sessions=known)
+                linked = self.scenario.hubs[hub].link is not None
+                self._add("controller", hub, site=self.sites[hub], sessions=known, linked=linked)
         return built
 
     def _session_rows(self, hub: str) -> list[dict]:
@@ -589,19 +596,26 @@ def _site(hub: schema.Hub, seen: Visits | None) -> base.Site:
     none = np.empty(0)
     connectors = seen.connectors if seen else None
     bess = hub.bess
+
+    def plate(values: np.ndarray) -> np.ndarray:
+        # a copy that cannot be written: a controller must not get hold of the plant
+        values = values.copy()
+        values.flags.writeable = False
+        return values
+
     return base.Site(
         contracted_kw=hub.grid.contracted_kw,
         installed_kw=hub.grid.installed_kw or hub.grid.contracted_kw,
         secondary_kw=hub.grid.secondary.rated_kw if hub.grid.secondary else 0.0,
         pv_kw=hub.pv.rated_kw if hub.pv else 0.0,
-        bess_kw=bess.rated_kw if bess else 0.0,
+        bess_kw=min(bess.rated_kw, bess.inverter_kva or bess.rated_kw) if bess else 0.0,
         dg_kw=hub.dg.rated_kw if hub.dg else 0.0,
         bess_kwh=bess.capacity_kwh if bess else 0.0,
         bess_soc_min=bess.soc_min if bess else 0.0,
         bess_soc_max=bess.soc_max if bess else 0.0,
-        connector_kw=connectors.rated_kw if connectors else none,
-        connector_minimum_kw=connectors.minimum_kw if connectors else none,
-        connector_phases=np.where(connectors.phase >= 0, 1, 3) if connectors else none,
+        connector_kw=plate(connectors.rated_kw) if connectors else none,
+        connector_minimum_kw=plate(connectors.minimum_kw) if connectors else none,
+        connector_phases=plate(np.where(connectors.phase >= 0, 1, 3)) if connectors else none,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mosaik.async_scenario import AsyncWorld
 
-from .wiring import Wiring
+from .wiring import Wiring, filled
 
 
 def run_mosaik(wiring: Wiring, **objects: Any) -> None:
@@ -64,11 +64,11 @@ async def _run(wiring: Wiring, objects: dict[str, Any]) -> None:
         entities = {}
         grid = {"time_step_s": wiring.time_step_s, "steps": wiring.steps}
         for spec in wiring.simulators:
-            settings = {key: _filled(value, objects) for key, value in spec.settings.items()}
+            settings = filled(spec.settings, objects)
             factory = await world.start(spec.sid, sim_id=spec.sid, **grid, **settings)
             for entity in wiring.entities:
                 if entity.sid == spec.sid:
-                    parameters = {key: _filled(value, objects) for key, value in entity.parameters.items()}
+                    parameters = filled(entity.parameters, objects)
                     model = getattr(factory, entity.model)
                     entities[entity.sid, entity.hub] = await model(hub=entity.hub, parameters=parameters)
         with warnings.catch_warnings():
@@ -86,10 +86,6 @@ async def _run(wiring: Wiring, objects: dict[str, Any]) -> None:
     finally:
         await _cancel_others()
         await world.shutdown()
-
-
-def _filled(value: Any, objects: dict[str, Any]) -> Any:
-    return objects[value.name] if type(value).__name__ == "Given" else value
 
 
 async def _cancel_others() -> None:

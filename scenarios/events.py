@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
@@ -37,8 +38,8 @@ class ConnectorFault(_HubEvent):
 class DeviceFault(_HubEvent):
     """A device gives no power."""
 
-    device: Literal["pv", "bess", "dg", "secondary"]
-    """Which device; secondary does not start."""
+    device: Literal["pv", "bess", "dg", "secondary", "ats"]
+    """Which device; secondary does not start, ats does not switch."""
 
 
 class MeterFault(_HubEvent):
@@ -49,7 +50,7 @@ class MeterFault(_HubEvent):
 
 
 class LinkOutage(_HubEvent):
-    """No messages pass between a device and the controller."""
+    """No messages pass between a device and the controller; all three meters are read through `grid`."""
 
     device: Literal["grid", "load", "pv", "bess", "dg", "cp"]
     """Which device."""
@@ -136,6 +137,10 @@ class Event(Section):
         kind, what = self.kind, self.what
         if self.at >= scenario.duration:
             found.append(("at", f"{self.at:g}s", f"a time before the end of the run at {scenario.duration:g}s"))
+        first_step = math.ceil(self.at / scenario.time_step - 1e-9) * scenario.time_step
+        if what.until is not None and first_step >= what.until - 1e-9:
+            allowed = f"long enough to hold at a step: time_step is {scenario.time_step:g}s"
+            found.append((f"{kind}.until", f"{what.until:g}s after at {self.at:g}s", allowed))
         if isinstance(what, LineOut):
             if scenario.network is None:
                 found.append((kind, what.line, "an event of a scenario with a network"))
@@ -149,7 +154,7 @@ class Event(Section):
         device = {DeviceFault: "device", LinkOutage: "device", MeterFault: "meter"}.get(type(what))
         if device:
             name = getattr(what, device)
-            section = {"cp": hub.connectors, "secondary": hub.grid.secondary, "grid": hub.grid}.get(
+            section = {"cp": hub.connectors, "secondary": hub.grid.secondary, "grid": hub.grid, "ats": hub.grid.ats}.get(
                 name, getattr(hub, name, None)
             )
             if section is None:

@@ -19,7 +19,7 @@ from importlib import import_module
 from itertools import count
 from typing import Any
 
-from .wiring import Connection, Given, SimulatorSpec, Wiring
+from .wiring import Connection, SimulatorSpec, Wiring, filled
 
 
 class EngineError(RuntimeError):
@@ -87,11 +87,11 @@ def run_inprocess(wiring: Wiring, **objects: Any) -> None:
     for spec in wiring.simulators:
         module, _, name = spec.python.partition(":")
         simulator = getattr(import_module(module), name)()
-        settings = {key: _filled(value, objects) for key, value in spec.settings.items()}
+        settings = filled(spec.settings, objects)
         simulator.init(spec.sid, time_resolution=wiring.time_step_s, **grid, **settings)
         for entity in wiring.entities:
             if entity.sid == spec.sid:
-                parameters = {key: _filled(value, objects) for key, value in entity.parameters.items()}
+                parameters = filled(entity.parameters, objects)
                 simulator.create(1, entity.model, hub=entity.hub, parameters=parameters)
         simulator.setup_done()
         runners[spec.sid] = _Runner(spec.sid, simulator, order[spec.sid])
@@ -209,7 +209,3 @@ def _data_order(simulators: Iterable[SimulatorSpec], connections: Iterable[Conne
             raise EngineError(f"these simulators form a loop without delay: {', '.join(s for s in sids if s not in order)}")
         order[ready] = len(order)
     return order
-
-
-def _filled(value: Any, objects: dict[str, Any]) -> Any:
-    return objects[value.name] if isinstance(value, Given) else value

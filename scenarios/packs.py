@@ -49,9 +49,10 @@ def stationary(given: schema.TremblayBattery | schema.IdealBattery) -> battery.P
     ValueError
         When there are no cell parameters of that name.
     """
+    rated_kw = min(given.rated_kw, given.inverter_kva or given.rated_kw)
     ratings = {
-        "p_charge_max_kw": given.rated_kw,
-        "p_discharge_max_kw": given.rated_kw,
+        "p_charge_max_kw": rated_kw,
+        "p_discharge_max_kw": rated_kw,
         "eta_charge": given.efficiency,
         "eta_discharge": given.efficiency,
         "soc_min": given.soc_min,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic import BaseModel as _BaseModel
 
 from ..simulators.models.units import S_PER_DAY, S_PER_H, S_PER_MIN
@@ -93,6 +93,8 @@ def _start(value: Any) -> Any:
         start = None
     if not isinstance(start, datetime):
         raise ValueError("must be a date and time with a UTC offset, such as 2024-03-01T12:00:00-03:00")
+    if start.tzinfo is None:
+        raise ValueError("must have a UTC offset, such as 2024-03-01T12:00:00-03:00")
     if not _YEARS[0] <= start.year < _YEARS[1]:
         raise ValueError(f"must be in the years {_YEARS[0]} to {_YEARS[1] - 1}")
     return start
@@ -100,9 +102,11 @@ def _start(value: Any) -> Any:
 
 _DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["90s", "15min"]})
 
-Duration = Annotated[float, BeforeValidator(_duration), _DURATION_SCHEMA]
+_AS_TEXT = PlainSerializer(lambda seconds: f"{seconds:.12g}s", when_used="json")
+
+Duration = Annotated[float, BeforeValidator(_duration), _AS_TEXT, _DURATION_SCHEMA]
 """A duration in the file (``90s``, ``1h30min``), seconds in the program."""
-PositiveDuration = Annotated[float, BeforeValidator(_duration), AfterValidator(_positive), _DURATION_SCHEMA]
+PositiveDuration = Annotated[float, BeforeValidator(_duration), AfterValidator(_positive), _AS_TEXT, _DURATION_SCHEMA]
 Spacing = Annotated[float, BeforeValidator(_duration), AfterValidator(_spaced), _DURATION_SCHEMA]
 """Between the points of a series; at least a second, so that a slip of the pen does not fill the memory."""
 Switch = Annotated[bool, Field(strict=True)]

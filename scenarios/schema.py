@@ -318,7 +318,9 @@ class ListedSession(Section):
     soc: Ratio | None = None
     """State of charge at arrival."""
     v2g: Switch = False
-    """The owner agrees to discharge."""
+    """The owner agrees to discharge ..."""
+    soc_v2g_min: Ratio = 0.2
+    """... but not below this state of charge (or the one at arrival, if that is lower)."""
 
     @model_validator(mode="after")
     def _leaves(self):
@@ -641,6 +643,11 @@ class Scenario(Section):
                 if item.at >= self.duration:
                     allowed = f"a time before the end of the run at {self.duration:g}s"
                     found.append((f"hubs.{name}.sessions.items[{n}].at", f"{item.at:g}s", allowed))
+        for name, hub in self.hubs.items():
+            polls = hub.link.poll / self.time_step if hub.link is not None else 0.0
+            if hub.link is not None and abs(polls - round(polls)) > 1e-9:
+                given, allowed = f"{hub.link.poll:g}s", f"a multiple of time_step {self.time_step:g}s"
+                found.append((f"hubs.{name}.link.poll", given, allowed))
         for n, event in enumerate(self.events):
             found += [(f"events[{n}].{key}", given, allowed) for key, given, allowed in event.problems(self)]
         return found

@@ -190,6 +190,7 @@ def _listed(given: schema.SessionList, key: str, where: str) -> list[Session]:
                 capacity_kwh=item.capacity_kwh,
                 soc_arrival=item.soc,
                 v2g=item.v2g,
+                soc_v2g_min=item.soc_v2g_min,
                 departure_estimate_s=item.at + item.stay if item.stay is not None else item.until,
             )
         )

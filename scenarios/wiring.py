@@ -103,6 +103,11 @@ class Given:
     name: str
 
 
+def filled(values: Mapping[str, Any], objects: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings or parameters with the run's objects in their places."""
+    return {key: objects[value.name] if isinstance(value, Given) else value for key, value in values.items()}
+
+
 @dataclass(frozen=True)
 class SimulatorSpec:
     """One mosaik simulator: its id, its class and its settings."""

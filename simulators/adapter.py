@@ -138,7 +138,7 @@ class Clock:
 
     def seconds(self, step: int) -> float:
         """Time of a step [s]."""
-        return step * self.time_step_s
+        return round(step * self.time_step_s, 9)  # 3 * 0.3 is not 0.9
 
     def step_at_or_after(self, t_s: float) -> int:
         """The first step at or after a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,16 +24,20 @@ class Switch(Device):
         outages: Schedule,
         islands: Schedule,
         secondary_faults: Schedule,
+        switch_faults: Schedule,
     ):
         super().__init__(clock)
         self._parameters = parameters
         self._outages = outages
         self._islands = islands
         self._secondary_faults = secondary_faults
+        self._switch_faults = switch_faults
         self._state = ats.initial(parameters)
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Move the switch."""
+        if t_s >= self.clock.end_s:
+            return math.inf  # at the end accounts are closed, and nothing moves any more
         available = not self._outages.at(t_s)
         self._state, outputs, next_s = ats.step(
             self._parameters,
@@ -40,15 +45,15 @@ class Switch(Device):
             t_s,
             available,
             self.inputs.get("secondary_kw", 0.0),
-            ats.Faults(secondary_failed=self._secondary_faults.at(t_s)),
+            ats.Faults(self._switch_faults.at(t_s), self._secondary_faults.at(t_s)),
             self._islands.at(t_s),
         )
         self.emit("bus", int(outputs.bus))
         self.emit("mode", int(outputs.mode))
         self.emit("available", int(available))
         self.emit_events(outputs.events)
-        changes = (schedule.next_change(t_s) for schedule in (self._outages, self._islands, self._secondary_faults))
-        return min(next_s, *changes)
+        schedules = (self._outages, self._islands, self._secondary_faults, self._switch_faults)
+        return min(next_s, *(schedule.next_change(t_s) for schedule in schedules))
 
 
 class Simulator(Adapter):

@@ -131,7 +131,7 @@ class ChargePoint(Device):
         )
         if request_kw.any():
             held = battery.hold(self._packs, self._state, -request_kw, step_s)
-            self._p_kw, hold_s = model.until_energy(-held.p_kw, held.hold_s, self._asked_kwh - self._got_kwh, step_s)
+            self._p_kw, hold_s = model.until_energy(0.0 - held.p_kw, held.hold_s, self._asked_kwh - self._got_kwh, step_s)
             self._event_s = t_s + float(hold_s.min())
         else:
             self._p_kw, self._event_s = request_kw, math.inf

@@ -75,10 +75,12 @@ class Sessions:
 class ControlledHub(Device):
     """The measurements of a hub as they have arrived, and the set points last sent to it."""
 
-    def __init__(self, clock: Clock, *, site: base.Site, sessions: Sessions):
+    def __init__(self, clock: Clock, *, site: base.Site, sessions: Sessions, linked: bool):
         super().__init__(clock)
         self.site = site
         self.sessions = sessions
+        # over a link nothing is known before the first message
+        self._unknown = math.nan if linked else 0.0
         n = site.connector_kw.size
         self._plugged_s = np.full(n, np.nan)
         self._session = np.full(n, -1)
@@ -107,17 +109,17 @@ class ControlledHub(Device):
     def observation(self, t_s: float) -> base.Hub:
         """What the controller sees of this hub now."""
         held = self.inputs
-        get = held.get
+        get, unknown = held.get, self._unknown
         return base.Hub(
             bus=held["ats.bus"],
-            p_grid_kw=get("grid.meter_kw", 0.0),
-            p_secondary_kw=get("grid.secondary_meter_kw", 0.0),
-            p_load_kw=get("grid.load_meter_kw", 0.0),
+            p_grid_kw=get("grid.meter_kw", unknown),
+            p_secondary_kw=get("grid.secondary_meter_kw", unknown),
+            p_load_kw=get("grid.load_meter_kw", unknown),
             i_grid_a=held["grid.meter_a"],
-            p_pv_kw=get("pv.p_kw", 0.0),
-            p_bess_kw=get("bess.p_kw", 0.0),
-            p_dg_kw=get("dg.p_kw", 0.0),
-            p_cp_kw=get("cp.p_kw", 0.0),
+            p_pv_kw=get("pv.p_kw", unknown),
+            p_bess_kw=get("bess.p_kw", unknown),
+            p_dg_kw=get("dg.p_kw", unknown),
+            p_cp_kw=get("cp.p_kw", unknown),
             soc=get("bess.soc", math.nan),
             fuel_l=get("dg.fuel_l", math.nan),
             v_pu=held["network.v_pu"],
@@ -138,12 +140,15 @@ class ControlledHub(Device):
             # what depends only on who is plugged in is worked out when that changes
             self._seen = self._session
             self._told = self._of_sessions(self._session)
+        p_kw, energy_kwh, soc = held["cp.connector_p_kw"], held["cp.energy_kwh"], held["cp.soc"]
+        sampled_s = held["link.sampled_s"].get("cp")
+        if sampled_s is not None and (self._plugged_s > sampled_s).any():
+            # the last message is older than the session: it speaks of the EV before
+            newer = self._plugged_s > sampled_s
+            p_kw, energy_kwh = np.where(newer, 0.0, p_kw), np.where(newer, 0.0, energy_kwh)
+            soc = np.where(newer, np.nan, soc)
         return base.Connectors(
-            **self._told,
-            faulted=held["arrivals.faulted"],
-            p_kw=held["cp.connector_p_kw"],
-            energy_kwh=held["cp.energy_kwh"],
-            soc=held["cp.soc"],
+            **self._told, faulted=held["arrivals.faulted"], p_kw=p_kw, energy_kwh=energy_kwh, soc=soc
         )
 
     def _of_sessions(self, index: np.ndarray) -> dict[str, Any]:
@@ -153,7 +158,7 @@ class ControlledHub(Device):
         def of_session(values: np.ndarray, free: Any) -> np.ndarray:
             return np.where(occupied, values[index], free) if len(values) else np.full(index.shape, free)
 
-        return {
+        told = {
             "occupied": occupied,
             "session_id": tuple(sessions.id[i] if i >= 0 else None for i in index.tolist()),
             "requested_kwh": of_session(sessions.energy_kwh, 0.0),
@@ -162,6 +167,10 @@ class ControlledHub(Device):
             "departure_s": of_session(sessions.departure_s, np.nan),
             "v2g": of_session(sessions.v2g, False),
         }
+        for values in told.values():
+            if isinstance(values, np.ndarray):
+                values.flags.writeable = False
+        return told
 
     def send(self, setpoints: base.Setpoints) -> None:
         """Hand set points to the plant, clipped to the plates of the devices."""
@@ -306,13 +315,13 @@ class Simulator(Adapter):
                     f"{_who(run.name, name, t_s)}: must answer with a Decision that has Setpoints for every hub "
                     f"({type(error).__name__}: {error})"
                 ) from error
-        first = next(iter(sites))
         try:
-            events = [(str(kind), str(text)) for kind, text in decision.events]
-        except (TypeError, ValueError):
-            who = _who(run.name, first, t_s)
-            raise ControllerError(f"{who}: events must be pairs (kind, text), got {decision.events!r}") from None
-        self.devices[first].emit_events(events)
+            events = [(sites[hub] and hub, str(kind), str(text)) for hub, kind, text in decision.events]
+        except (TypeError, ValueError, KeyError):
+            who = _who(run.name, ", ".join(sites), t_s)
+            raise ControllerError(f"{who}: events must be (hub, kind, text), got {decision.events!r}") from None
+        for name in sites:
+            self.devices[name].emit_events([(kind, text) for hub, kind, text in events if hub == name])
 
 
 def _who(controller: str, hub: str, t_s: float) -> str:

@@ -29,10 +29,13 @@ class Station(Device):
         """Let everything happen that is due."""
         told: list[tuple[str, str]] = []
         ended: list[dict] = []
+        authenticated: set[int] = set()
         seen = self._sent.get("session", np.empty(0))
         for event in self._station.advance(t_s):
             name = self._names[event.session] if event.session >= 0 else ""
-            if event.kind == "arrived":
+            if event.kind == "authenticated":
+                authenticated.add(event.session)
+            elif event.kind == "arrived":
                 self._present.add(event.session)
             elif event.kind in _OUTCOMES:
                 self._present.discard(event.session)
@@ -44,8 +47,9 @@ class Station(Device):
                 self._present.discard(event.session)
                 if event.session in seen:
                     continue  # the connectors know what it got
-                # it left before it was authenticated, or came and went between two steps
-                ended.append(_account(event.session, event.t_s, "served"))
+                # it came and went between two steps, or left before it was authenticated
+                outcome = "served" if event.session in authenticated else "reneged"
+                ended.append(_account(event.session, event.t_s, outcome))
         station = self._station
         self.emit("session", station.session.copy())
         self.emit("status", station.status.copy())

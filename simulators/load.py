@@ -27,11 +27,11 @@ class LocalLoad(Device):
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Account for the time that has passed, and serve what can be served."""
         last = t_s >= self.clock.end_s
-        profile_kw = self._demand_kw.at(t_s) if not last else np.zeros(4)
+        demand_kw = self._demand_kw.at(t_s)[None, :] * self._switch.at(t_s) if not last else np.zeros((1, 4))
         self._state, outputs = load.step(
             self._parameters,
             self._state,
-            profile_kw[None, :] * self._switch.at(t_s),
+            demand_kw,
             self.inputs["limit_kw"][None, :],
             self.inputs["bus"] != 0,
             t_s - self._state.t_s,
@@ -41,6 +41,7 @@ class LocalLoad(Device):
         self.emit("backlog_kwh", float(outputs.backlog_kwh[0]))
         if last:
             return math.inf
+        self.emit("demand_kw", float(demand_kw.sum()))
         self.emit("p_kw", float(outputs.p_kw[0]))
         self.emit("q_kvar", float(outputs.q_kvar[0]))
         self.emit("served_kw", outputs.served_kw[0].copy())
@@ -57,6 +58,7 @@ class Simulator(Adapter):
     inputs = {"bus": BUS_PORT, "limit_kw": Port("kW", "limit of each class, infinite for none", "class")}
     outputs = {
         "p_kw": Port("kW", "power of the local load"),
+        "demand_kw": Port("kW", "what is wanted of all classes together"),
         "q_kvar": Port("kvar", "reactive power of the local load"),
         "served_kw": Port("kW", "served of critical, controllable, shiftable and general load", "class"),
         "unserved_kw": Port("kW", "demanded, not served and not made good later, by class", "class"),

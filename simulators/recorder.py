@@ -23,15 +23,20 @@ class RecordedHub(Device):
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Append what arrived."""
         writer, series = self._writer, self._series
+        tables = []
         for port, value in arrived.items():
             if port in series:
                 writer.append(series[port], t_s, value)
-            elif port.endswith(".events"):
+            else:
+                tables.append(port)
+        # rows of one instant stand in the order of the ports, whatever the order of delivery
+        for port in sorted(tables):
+            if port.endswith(".events"):
                 source = f"{self._name}.{port.removesuffix('.events')}"
-                for kind, text in value:
+                for kind, text in arrived[port]:
                     writer.event(t_s, source, kind, text)
             else:
-                for row in value:
+                for row in arrived[port]:
                     writer.session_end(self._name, **row)
         if self._progress is not None:
             self._progress(t_s)

@@ -7,11 +7,34 @@ from pathlib import Path
 import h5py
 from hypothesis import strategies as st
 
+from evhub.controllers import base
 from evhub.scenarios.build import build
 from evhub.scenarios.loader import LoadedScenario, parse
 from evhub.scenarios.runner import run_wiring
 
 STEPS_S = (1, 10, 60)
+
+
+class AnySetpoints(base.Controller):
+    """Answers with any set points at all, also such as no sensible controller would give."""
+
+    def decide(self, observation):
+        """Draw every set point."""
+        draw = self.rng.uniform
+        setpoints = {}
+        for name, site in self.sites.items():
+            n = site.connector_kw.size
+            setpoints[name] = base.Setpoints(
+                connector_kw=draw(-1.5, 1.5, n) * site.connector_kw,
+                bess_kw=draw(-1.5, 1.5) * site.bess_kw,
+                pv_limit_kw=draw(0.0, 1.5) * site.pv_kw,
+                dg_kw=draw(-0.5, 1.5) * site.dg_kw,
+                pv_q_kvar=draw(-30.0, 30.0),
+                bess_q_kvar=draw(-30.0, 30.0),
+                connector_q_kvar=draw(-30.0, 30.0, n),
+                load_limit_kw=tuple(draw(0.0, 20.0, 4)),
+            )
+        return base.Decision(setpoints)
 
 
 def loaded(data: dict, folder: Path | None = None) -> LoadedScenario:
@@ -116,7 +139,13 @@ def hubs(draw) -> dict:
     current = draw(st.sampled_from(["ac", "dc"]))
     hub: dict = {
         "grid": {"contracted_kw": draw(st.sampled_from([20, 50, 120])), "ats": {"transfer_s": 20, "retransfer_s": 60}},
-        "load": {"demand": draw(profile(0, 15)), "power_factor": 0.95},
+        "load": {
+            "critical": {"demand": draw(profile(0, 5))},
+            "controllable": {"demand": draw(profile(0, 5)), "band": [0.4, 1.0]},
+            "shiftable": {"demand": draw(profile(0, 5))},
+            "general": {"demand": draw(profile(0, 5))},
+            "power_factor": 0.95,
+        },
         "connectors": {
             "count": connectors,
             "rated_kw": draw(st.sampled_from([7.36, 22, 50])),
@@ -141,6 +170,8 @@ def hubs(draw) -> dict:
             "efficiency": draw(st.sampled_from([1.0, 0.95])),
         }
     if draw(st.booleans()):
+        hub["dg"] = {"rated_kw": 15, "minimum_kw": 4, "fuel_capacity_l": 3, "start": "25s", "stop": "1min"}
+    if draw(st.booleans()):
         hub["grid"]["secondary"] = {"rated_kw": draw(st.sampled_from([10, 60])), "restart": "2min"}
     if draw(st.booleans()):
         hub["link"] = {
@@ -158,11 +189,13 @@ def scenarios(draw) -> dict:
     names = ["north", "south"][: draw(st.integers(1, 2))]
     events = []
     for _ in range(draw(st.integers(0, 4))):
-        at, hub = draw(st.integers(0, 50)), draw(st.sampled_from(names))
+        at, hub = draw(st.integers(0, 3500)), draw(st.sampled_from(names))
         what = draw(
             st.sampled_from(
                 [
                     {"outage": {}},
+                    {"planned_island": {}},
+                    {"device_fault": {"device": "ats"}},
                     {"connector_fault": {"connector": 1}},
                     {"meter_fault": {"meter": "load"}},
                     {"load": {"scale": 3.0}},
@@ -171,8 +204,8 @@ def scenarios(draw) -> dict:
             )
         )
         ((kind, fields),) = what.items()
-        until = {"until": f"{at + draw(st.integers(1, 20))}min"} if draw(st.booleans()) else {}
-        events.append({"at": f"{at}min", kind: {"hub": hub, **fields, **until}})
+        until = {"until": f"{at + draw(st.integers(61, 1200))}s"} if draw(st.booleans()) else {}
+        events.append({"at": f"{at}s", kind: {"hub": hub, **fields, **until}})
     return {
         "name": "test",
         "start": "2024-07-01T09:30:00+02:00",
@@ -182,5 +215,8 @@ def scenarios(draw) -> dict:
         "seed": draw(st.integers(0, 1000)),
         "hubs": {name: draw(hubs()) for name in names},
         "events": events,
-        "controller": {"type": draw(st.sampled_from(["uncontrolled", "equal_share"])), "period": "5min"},
+        "controller": {
+            "type": draw(st.sampled_from(["uncontrolled", "equal_share", "tests.plants:AnySetpoints"])),
+            "period": "5min",
+        },
     }

@@ -15,6 +15,7 @@ from evhub.analysis.steps import hold, union
 
 from . import plants
 
+REACTIVE = {"grid": 1, "secondary": 1, "pv": 1, "bess": 1, "dg": 1, "load": -1, "cp": 1}
 FLOWS = {"grid": 1, "secondary": 1, "pv": 1, "bess": 1, "dg": 1, "load": -1, "cp": -1}
 # a run takes a second, so a failing example is shown as it was found
 RUNS = settings(
@@ -37,9 +38,13 @@ def ran(data: dict, folder: Path):
             yield results
 
 
-def powers(results, hub: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def powers(results, hub: str, quantity: str = "p_kw") -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Every flow of a hub at every instant at which any of them changed."""
-    found = {device: results.arrays(f"{hub}/{device}/p_kw") for device in FLOWS if results.has(f"{hub}/{device}/p_kw")}
+    found = {
+        device: results.arrays(f"{hub}/{device}/{quantity}")
+        for device in FLOWS
+        if results.has(f"{hub}/{device}/{quantity}")
+    }
     times = union([t_s for t_s, _ in found.values()])
     return times, {device: hold(t_s, p_kw, times) for device, (t_s, p_kw) in found.items()}
 
@@ -51,15 +56,27 @@ def test_laws(data, folder):
         assert results.status == "complete"
         for hub, section in data["hubs"].items():
             times, flows = powers(results, hub)
-            check_balance(flows)
+            check_balance(flows, FLOWS)
+            check_balance(powers(results, hub, "q_kvar")[1], REACTIVE)
+            check_load(results, hub)
             check_dead_bus(results, hub, times, flows)
             check_bounds(results, hub, section, flows)
             check_delivered(results, hub, data)
 
 
-def check_balance(flows):
-    balance = sum(FLOWS[device] * np.nan_to_num(p_kw) for device, p_kw in flows.items())
+def check_balance(flows, signs):
+    balance = sum(signs[device] * np.nan_to_num(p_kw) for device, p_kw in flows.items())
     assert np.abs(balance).max() <= 1e-6
+
+
+def check_load(results, hub):
+    """Demand = served + not supplied + still due, in every class together."""
+    end_s = results.end_s
+    served = energy(*results.arrays(f"{hub}/load/p_kw"), end_s)
+    lost = results.arrays(f"{hub}/load/eens_kwh")[1][-1].sum()
+    due = results.arrays(f"{hub}/load/backlog_kwh")[1][-1]
+    demanded = energy(*results.arrays(f"{hub}/load/demand_kw"), end_s)
+    assert served + lost + due == pytest.approx(demanded, abs=1e-6)
 
 
 def check_dead_bus(results, hub, times, flows):
@@ -78,6 +95,10 @@ def check_bounds(results, hub, section, flows):
         assert flows["pv"].min() >= 0.0 and flows["pv"].max() <= section["pv"]["rated_kw"] + 1e-9
     _, connector_kw = results.arrays(f"{hub}/cp/connector_p_kw")
     assert np.abs(connector_kw).max() <= section["connectors"]["rated_kw"] + 1e-9
+    if "dg" in section:
+        assert flows["dg"].min() >= 0.0 and flows["dg"].max() <= section["dg"]["rated_kw"] + 1e-9
+        _, fuel_l = results.arrays(f"{hub}/dg/fuel_l")
+        assert fuel_l.min() >= 0.0 and (np.diff(fuel_l) <= 1e-9).all()
     _, soc = results.arrays(f"{hub}/cp/soc")
     assert not (soc < -1e-9).any() and not (soc > 1.0 + 1e-9).any()
 

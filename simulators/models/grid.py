@@ -51,6 +51,7 @@ class Flows(NamedTuple):
     """Powers of the devices of a hub, active [kW] or reactive [kvar].
 
     Sources are positive when they feed the bus (pv, bess, dg), loads when they consume (load, cp).
+    Reactive power of connectors is that of their V2G inverters, so it counts as a source.
     """
 
     pv: float = 0.0
@@ -155,7 +156,7 @@ def balance(
     if not v_pu > 0:
         raise ValueError(f"v_pu must be > 0 on a live bus, got {v_pu}")
     p = p_kw.load + p_kw.cp + losses_kw - p_kw.pv - p_kw.bess - p_kw.dg
-    q = q_kvar.load + q_kvar.cp - q_kvar.pv - q_kvar.bess - q_kvar.dg
+    q = q_kvar.load - q_kvar.cp - q_kvar.pv - q_kvar.bess - q_kvar.dg
     a, b, c = p_phase_kw
     even = (p - (a + b + c)) / 3
     q_phase = q / 3

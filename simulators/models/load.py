@@ -213,7 +213,7 @@ def step(
 
 def _advance(parameters: Parameters, state: State, dt_s: float):
     """Backlog and energy not supplied after dt_s at the powers held; what is still due at a deadline is lost."""
-    if not 0 <= dt_s <= state.valid_s:
+    if not 0 <= dt_s <= state.valid_s * (1 + 1e-9):
         raise ValueError(f"dt_s must be within 0..{state.valid_s}, got {dt_s}")
     t_s = state.t_s + dt_s
     backlog_kwh = np.maximum(state.backlog_kwh + energy_kwh(state.deferred_kw, dt_s), 0.0)

@@ -1,0 +1,84 @@
+"""How much memory a run takes: each is measured in a process of its own.
+
+``python -m benchmarks.memory DURATION`` runs the shipped scenario for that long, ``year`` runs a year at 5 min; both
+print one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import numpy as np
+
+from evhub.scenarios.build import build
+from evhub.scenarios.runner import run_wiring
+
+from .cases import workplace, workplace_year
+
+YEAR = "year"
+_KB_PER_MB = 1024.0
+_BYTES_PER_MB = 1024.0**2
+DAYS_PER_WEEK = 7.0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Resident memory of a process [MB]: when the plant was built, and the most there was; and what the run left."""
+
+    days: float
+    built_mb: float
+    peak_mb: float
+    file_mb: float
+    run_s: float
+
+
+def measure(case: str) -> Memory:
+    """Run a case in a new process.
+
+    Raises
+    ------
+    RuntimeError
+        With what the process said when it failed.
+    """
+    done = subprocess.run([sys.executable, "-m", __name__, case], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"benchmark of memory, {case}: {done.stderr.strip()}")
+    return Memory(**json.loads(done.stdout))
+
+
+def slope_mb_per_week(found: Sequence[Memory]) -> float:
+    """Growth of the peak with the length of the run, by least squares [MB per week]."""
+    weeks = [each.days / DAYS_PER_WEEK for each in found]
+    return float(np.polyfit(weeks, [each.peak_mb for each in found], 1)[0])
+
+
+def _status_mb(key: str) -> float:
+    """A line of this process's status; unlike ``getrusage``, it does not know the parent's memory."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            return float(line.split()[1]) / _KB_PER_MB
+    raise RuntimeError(f"/proc/self/status has no {key}")
+
+
+def _run(case: str) -> Memory:
+    loaded = workplace_year() if case == YEAR else workplace(case)
+    wiring = build(loaded)
+    built_mb = _status_mb("VmRSS")
+    with TemporaryDirectory() as folder:
+        began = perf_counter()
+        path = run_wiring(wiring, loaded, Path(folder) / "run.h5")
+        run_s = perf_counter() - began
+        file_mb = path.stat().st_size / _BYTES_PER_MB
+    days = loaded.scenario.duration / 86_400.0
+    return Memory(days, built_mb, _status_mb("VmHWM"), file_mb, run_s)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(_run(sys.argv[1]))))

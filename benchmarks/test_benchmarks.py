@@ -1,0 +1,100 @@
+"""Every benchmark once on a short run, so that none rots: `pytest benchmarks --benchmark-disable`.
+
+With the plugin switched on, pytest-benchmark times the same functions. Nothing here depends on how fast they are.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from . import __main__ as command
+from . import memory
+from .cases import NAME, workplace, workplace_year
+from .empty_world import Comparison, run_empty
+from .observed import Seconds, Trace, best, run
+from .profile import profile
+
+SHORT = "12h"
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return workplace(SHORT)
+
+
+@pytest.fixture(scope="module")
+def taken_apart(loaded):
+    return profile(loaded)
+
+
+def test_run(benchmark, loaded):
+    found = benchmark.pedantic(run, (loaded,), rounds=1)
+    assert found.power_flows > 0
+
+
+def test_empty_world_takes_the_steps_of_the_run(benchmark, taken_apart):
+    # raises when the number of steps of any simulator differs
+    benchmark.pedantic(run_empty, (taken_apart.wiring, taken_apart.traces), rounds=1)
+
+
+def test_empty_world_refuses_other_steps(taken_apart):
+    wrong = dict(taken_apart.traces)
+    wrong["grid"] = Trace(
+        wrong["grid"].meta, [(time + 1, following, sent) for time, following, sent in wrong["grid"].steps]
+    )
+    with pytest.raises(RuntimeError, match="grid: step 0 was at 1, now it is at 0"):
+        run_empty(taken_apart.wiring, wrong)
+
+
+def test_comparison_tells_how_much_is_added(benchmark, loaded, taken_apart):
+    comparison = Comparison(loaded, taken_apart.wiring, taken_apart.traces)
+    benchmark.pedantic(comparison.take_turns, rounds=1)
+    own, empty = comparison.own_time, comparison.empty_time
+    assert comparison.overhead.wall == pytest.approx((own.wall - empty.wall) / empty.wall)
+    assert comparison.whole_overhead.cpu > comparison.overhead.cpu  # the power flow is in one and not in the other
+    assert comparison.inprocess_time.cpu > 0.0
+
+
+def test_best_takes_the_shortest_of_every_slice_by_each_clock():
+    runs = [[Seconds(3.0, 1.0), Seconds(1.0, 1.0)], [Seconds(2.0, 2.0), Seconds(5.0, 0.5)]]
+    assert best(runs) == Seconds(3.0, 1.5)
+
+
+def test_profile_accounts_for_the_whole_run(taken_apart):
+    names = {part.name for part in taken_apart.parts}
+    assert {"cp", "network", "power flow", "recorder", "result file", "mosaik"} <= names
+    assert sum(part.time.wall for part in taken_apart.parts) == pytest.approx(taken_apart.total.wall)
+    assert taken_apart.days == 0.5
+
+
+def test_memory_is_that_of_another_process(benchmark):
+    found = benchmark.pedantic(memory.measure, ("2h",), rounds=1)
+    assert 0.0 < found.built_mb <= found.peak_mb
+    assert found.file_mb > 0.0
+
+
+def test_memory_slope_is_per_week():
+    found = [memory.Memory(7.0 * weeks, 100.0, 200.0 + 3.0 * weeks, 1.0, 1.0) for weeks in (1, 2, 4)]
+    assert memory.slope_mb_per_week(found) == pytest.approx(3.0)
+
+
+def test_memory_names_the_case_that_failed():
+    with pytest.raises(RuntimeError, match="never"):
+        memory.measure("never")
+
+
+def test_the_year_is_one(loaded):
+    scenario = workplace_year().scenario
+    assert (scenario.duration, scenario.time_step) == (365 * 86_400, 300)
+    assert loaded.scenario.name == scenario.name == NAME
+
+
+def test_command_writes_what_it_prints(tmp_path, capsys):
+    path = tmp_path / "results.json"
+    command.main([str(path), "--duration", SHORT, "--rounds", "1", "--no-memory"])
+    found = json.loads(path.read_text())
+    assert found["duration"] == SHORT
+    assert {row["name"] for row in found["simulators"]} >= {"grid", "power flow", "mosaik"}
+    assert f"{found['overhead']['wall']:.1%}" in capsys.readouterr().out
