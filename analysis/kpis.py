@@ -207,10 +207,11 @@ def ev_service(sessions: pd.DataFrame, end_s: float) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        ``sessions`` that arrived; of these ``served``, ``balked``, ``reneged``, ``unfinished``. ``requested_kwh`` and
-        ``missed_kwh`` leave unfinished sessions out, which may still get theirs; ``delivered_kwh`` counts all.
+        ``sessions`` that arrived; of these ``served``, ``balked``, ``reneged``, ``unfinished``. ``requested_kwh``,
+        ``delivered_kwh`` and ``missed_kwh`` leave unfinished sessions out, which may still get theirs.
         ``met`` of the ``ended`` sessions (all but unfinished) got at least 99 % of their request in time.
-        ``waited_min`` is the sum over those ``plugged`` in, ``waiting_max_min`` the longest.
+        ``waited_min`` is the time from arrival until charging may start, summed over those ``plugged`` in,
+        ``waiting_max_min`` the longest.
     """
     arrived = sessions["arrival_s"].to_numpy(float) <= end_s
     outcome = sessions["outcome"].to_numpy(object)[arrived]
@@ -225,7 +226,7 @@ def ev_service(sessions: pd.DataFrame, end_s: float) -> dict[str, float]:
         **count,
         "unfinished": len(outcome) - int(ended.sum()),
         "requested_kwh": float(requested[ended].sum()),
-        "delivered_kwh": float(np.nansum(delivered)),
+        "delivered_kwh": float(np.nansum(delivered[ended])),
         "missed_kwh": float(missed[ended].sum()),
         "met": int((delivered[ended] >= _SATISFIED * requested[ended]).sum()),
         "ended": int(ended.sum()),

@@ -7,6 +7,7 @@ import fnmatch
 import os
 import warnings
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, Literal
 
@@ -223,6 +224,8 @@ class Results:
         if every is None:
             axis = edges = steps.union([t_s for t_s, _ in signals.values()])
         else:
+            if not isinstance(every, str | pd.Timedelta | timedelta):
+                raise ValueError(f"every must be a length of time with its unit, such as '15min', got {every!r}")
             step_s = pd.Timedelta(every).total_seconds()
             if not step_s > 0:
                 raise ValueError(f"every must be > 0, got {every!r}")

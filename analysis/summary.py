@@ -74,8 +74,10 @@ _ROWS = (
     _Row("delivered_kwh", "EV service", "energy delivered"),
     _Row("missed_kwh", "EV service", "energy missed"),
     _Row("on_time_percent", "EV service", "requests met", "%", of=("met", "ended", 100.0)),
-    _Row("waiting_mean_min", "EV service", "mean waiting time", "min", of=("waited_min", "plugged", 1.0)),
-    _Row("waiting_max_min", "EV service", "longest waiting time", "min", total=max),
+    _Row(
+        "waiting_mean_min", "EV service", "mean time from arrival to charging", "min", of=("waited_min", "plugged", 1.0)
+    ),
+    _Row("waiting_max_min", "EV service", "longest time from arrival to charging", "min", total=max),
     _Row("outages", "resilience", "grid outages", "1"),
     _Row("outage_h", "resilience", "grid not available", "h"),
     _Row("islanded_h", "resilience", "time islanded", "h"),

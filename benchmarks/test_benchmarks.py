@@ -16,7 +16,7 @@ from .empty_world import Comparison, run_empty
 from .observed import Seconds, Trace, best, run
 from .profile import profile
 
-SHORT = "12h"
+SHORT = "6h"
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_profile_accounts_for_the_whole_run(taken_apart):
     names = {part.name for part in taken_apart.parts}
     assert {"cp", "network", "power flow", "recorder", "result file", "mosaik"} <= names
     assert sum(part.time.wall for part in taken_apart.parts) == pytest.approx(taken_apart.total.wall)
-    assert taken_apart.days == 0.5
+    assert taken_apart.days == 0.25
 
 
 def test_memory_is_that_of_another_process(benchmark):

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from typing import ClassVar
 
 import numpy as np
@@ -211,12 +212,12 @@ class Setpoints:
 
     connector_kw: np.ndarray
     bess_kw: float = 0.0
-    pv_limit_kw: float = float("inf")
+    pv_limit_kw: float = inf
     dg_kw: float = 0.0
     pv_q_kvar: float = 0.0
     bess_q_kvar: float = 0.0
     connector_q_kvar: np.ndarray | None = None
-    load_limit_kw: tuple[float, float, float, float] = (float("inf"),) * 4
+    load_limit_kw: tuple[float, float, float, float] = (inf, inf, inf, inf)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From a checked scenario to its wiring: files are read, sessions drawn, the sun computed, devices given their parameters.
+"""From a checked scenario to its wiring: files are read, sessions drawn, the sun computed, devices parametrised.
 
 Everything that can be wrong with a file or a value in it is found here, before anything runs, and told at once.
 """
@@ -29,10 +29,10 @@ from . import schema
 from .errors import InputError, Problem
 from .loader import LoadedScenario, problems_of
 from .packs import stationary
-from .switches import ats_parameters
 from .prices import price_series
 from .readers.series import read_series, read_weather
 from .registry import controller_class
+from .switches import ats_parameters
 from .visits import Visits, visits
 from .wiring import (
     COMMANDS,
@@ -164,9 +164,7 @@ class _Builder:
 
     # --- series and events --------------------------------------------------------------------------------------------
 
-    def _series(
-        self, source: schema.Source, key: str, low: float = -math.inf, high: float = math.inf
-    ) -> Series:
+    def _series(self, source: schema.Source, key: str, low: float = -math.inf, high: float = math.inf) -> Series:
         """A series over the run; what is wrong with it is told under its own key."""
         try:
             return self._read_series(source, key, low, high)
@@ -178,9 +176,7 @@ class _Builder:
             series = Series.constant(source.value)
         elif isinstance(source, schema.Profile):
             end_s = None if source.every else max(self.until_s, source.points[-1][0] + 1.0)
-            series = Series.from_points(
-                source.points, end_s, period_s=source.every, resolution_s=source.interpolate
-            )
+            series = Series.from_points(source.points, end_s, period_s=source.every, resolution_s=source.interpolate)
         else:
             path = self.loaded.resolve(source.file, f"{key}.file")
             read = read_series(
@@ -279,9 +275,7 @@ class _Builder:
         for price in NAMES:
             place = f"{key}.tariffs.{price}"
             with self._at(place):
-                prices[price] = price_series(
-                    self.loaded, getattr(hub.tariffs, price), place, self.start, self._series
-                )
+                prices[price] = price_series(self.loaded, getattr(hub.tariffs, price), place, self.start, self._series)
         with self._at(f"{key}.tariffs"):
             tariffs = Tariffs.of(prices, self.until_s, hub.tariffs.demand_per_kw, hub.tariffs.currency)
             for event in sorted(self.scenario.events, key=lambda event: event.at):
@@ -342,7 +336,9 @@ class _Builder:
             deadlines_s=tuple(_midnights_s(self.start, self.until_s)),
             power_factor=given.power_factor,
         )
-        switch = self._schedule("load", name, float(given.on), lambda what: what.scale if what.on else 0.0)
+        switch = self._schedule(
+            "load", name, float(given.connected), lambda what: what.scale if what.connected else 0.0
+        )
         self._add("load", name, parameters=parameters, demand_kw=demand_kw, switch=switch)
 
     def _bess(self, name: str, given: schema.TremblayBattery | schema.IdealBattery, telemetry_s: float) -> None:
@@ -374,7 +370,8 @@ class _Builder:
             name,
             parameters=grid.Parameters(hub.grid.contracted_kw, installed_kw, hub.grid.nominal_v),
             meter_faults={
-                meter: self._schedule("meter_fault", name, False, meter=meter) for meter in ("grid", "secondary", "load")
+                meter: self._schedule("meter_fault", name, False, meter=meter)
+                for meter in ("grid", "secondary", "load")
             },
         )
         if hub.link is not None:
@@ -385,7 +382,7 @@ class _Builder:
             with self._at(f"hubs.{name}.link"):
                 channels = {}
                 for device in (device for device in OVER_LINK if device in self.devices[name]):
-                    own = given.devices.get(device, given)
+                    own: schema.Channel = next((c for name_, c in given.devices.items() if name_ == device), given)
                     delay = getattr(own, direction)
                     outages = tuple(
                         (event.at, math.inf if event.what.until is None else event.what.until)
@@ -617,5 +614,3 @@ def _site(hub: schema.Hub, seen: Visits | None) -> base.Site:
         connector_minimum_kw=plate(connectors.minimum_kw) if connectors else none,
         connector_phases=plate(np.where(connectors.phase >= 0, 1, 3)) if connectors else none,
     )
-
-

@@ -7,6 +7,8 @@ import shutil
 import sys
 import time
 import traceback
+import warnings
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,7 +36,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON and 
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """Ctrl-C, told by what is left of the run."""
 
 
@@ -76,7 +78,7 @@ def _explained(error: Exception) -> tuple[list[str], int]:
         return [str(problem) for problem in error.problems], 2
     if isinstance(error, ResultError):
         return [str(error)], 2
-    if isinstance(error, _Stopped):
+    if isinstance(error, _StoppedError):
         return [f"stopped; {error}"], 130
     if isinstance(error, typer.Abort):
         return ["stopped"], 130
@@ -141,12 +143,12 @@ def run(
         out.print(f"[bold]{loaded.scenario.name}[/bold]  {escape(loaded.scenario.title)}")
     began = time.perf_counter()
     try:
-        with _progress(loaded.scenario.duration, silent) as advance:
+        with _Progress(loaded.scenario.duration, silent) as advance:
             path = run_scenario(
                 loaded, output, controller=controller, seed=seed, engine=engine, force=force, progress=advance
             )
     except KeyboardInterrupt as stop:
-        raise _Stopped(*stop.args or ("nothing was written",)) from None
+        raise _StoppedError(*stop.args or ("nothing was written",)) from None
     if quiet and not as_json:
         return
     with open_results(path) as results:
@@ -194,12 +196,12 @@ def _summary_rows(table) -> list[dict[str, Any]]:
     ]
 
 
-class _progress:
+class _Progress:
     """A progress bar over simulated time, redrawn a few times a second; nothing when silent."""
 
     def __init__(self, duration_s: float, silent: bool):
         self._duration_s = duration_s
-        self._silent = silent
+        self._silent = silent or not err.is_terminal
         self._next = 0.0
 
     def __enter__(self):
@@ -247,12 +249,14 @@ def report(
     from ..analysis.report import write_report
     from .runner import check_output
 
+    # a killed or failed run is told as a line of ours, not as a warning with its source
+    warnings.simplefilter("ignore", UserWarning)
     if picture is not None and picture.suffix.lower() not in _PICTURES:
         raise InputError(Problem("", "--picture", str(picture), f"must end with {', '.join(_PICTURES)}"))
     with open_results(result) as results:
-        pictures = {}
-        for hub in results.hubs if picture else ():
-            pictures[hub] = picture if len(results.hubs) == 1 else picture.with_stem(f"{picture.stem}-{hub}")
+        if results.note:
+            out.print(f"note: {results.note}", style="yellow", markup=False, soft_wrap=True)
+        pictures = {} if picture is None else {hub: _picture_of(hub, picture, results.hubs) for hub in results.hubs}
         for target in (output, *pictures.values()):
             check_output(target, force, keep=result)
         for target in (output, *pictures.values()):
@@ -262,6 +266,10 @@ def report(
         for hub, target in pictures.items():
             overview(results, hub).savefig(target, dpi=150)
             _made(target)
+
+
+def _picture_of(hub: str, picture: Path, hubs: Sequence[str]) -> Path:
+    return picture if len(hubs) == 1 else picture.with_stem(f"{picture.stem}-{hub}")
 
 
 _PICTURES = (".png", ".svg", ".pdf")
@@ -276,7 +284,7 @@ def init(
     directory: Annotated[Path, typer.Argument(help="New folder for the study.")],
 ) -> None:
     """Copy an example study: a scenario and a controller of your own, ready to run."""
-    source = Path(str(files(__package__) / "example_study"))
+    source = Path(str(files("evhub.scenarios") / "example_study"))
     try:
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise InputError(Problem("", "directory", str(directory), "must be new or empty"))
@@ -285,7 +293,11 @@ def init(
         allowed = f"must be a folder that can be made ({error.strerror})"
         raise InputError(Problem("", "directory", str(directory), allowed)) from None
     out.print(f"{directory}: a study of your own. Try it:", markup=False, soft_wrap=True)
-    out.print(f"  cd {directory}\n  evhub run study.yaml\n  evhub report my-study.h5 -o my-study.html", markup=False, soft_wrap=True)
+    out.print(
+        f"  cd {directory}\n  evhub run study.yaml\n  evhub report my-study.h5 -o my-study.html",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Runs a wiring on mosaik: starts the simulators, connects them, steps them to the end, and always closes the recorder."""
+"""Runs a wiring on mosaik: starts the simulators, connects them, steps them to the end, and always stops them."""
 
 from __future__ import annotations
 

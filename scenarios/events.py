@@ -59,8 +59,8 @@ class LinkOutage(_HubEvent):
 class SwitchedLoad(_HubEvent):
     """The local load is switched on or off, or scaled."""
 
-    on: Switch = True
-    """On or off."""
+    connected: Switch = True
+    """Switched on."""
     scale: NonNegative = 1.0
     """Factor on its demand."""
 
@@ -154,9 +154,12 @@ class Event(Section):
         device = {DeviceFault: "device", LinkOutage: "device", MeterFault: "meter"}.get(type(what))
         if device:
             name = getattr(what, device)
-            section = {"cp": hub.connectors, "secondary": hub.grid.secondary, "grid": hub.grid, "ats": hub.grid.ats}.get(
-                name, getattr(hub, name, None)
-            )
+            section = {
+                "cp": hub.connectors,
+                "secondary": hub.grid.secondary,
+                "grid": hub.grid,
+                "ats": hub.grid.ats,
+            }.get(name, getattr(hub, name, None))
             if section is None:
                 found.append((f"{kind}.{device}", name, f"something that {what.hub} has"))
         if isinstance(what, LinkOutage) and hub.link is None:

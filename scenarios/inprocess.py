@@ -1,8 +1,8 @@
 """Runs a wiring in one process without mosaik's event loop: the same simulators, the same steps, the same bytes.
 
-mosaik lets simulators run at their own pace and works out, with a coroutine for each, who may step next. For simulators
-of one process that is not needed: going through time in order, and at one instant through the simulators in the order in
-which their data flow, gives every simulator the same steps with the same inputs. What is copied from mosaik:
+mosaik lets simulators run at their own pace and works out, with a coroutine for each, who may step next. For
+simulators of one process that is not needed: going through time in order, and at one instant through the simulators in
+the order in which their data flow, gives every simulator the same steps with the same inputs. Copied from mosaik:
 
 - time-based and hybrid simulators step at 0, event-based ones only when triggered;
 - a step that is asked for twice is taken once, a step at or after the end is dropped;
@@ -196,7 +196,7 @@ def _find_ancestors(runners: Iterable[_Runner]) -> None:
 
 
 def _data_order(simulators: Iterable[SimulatorSpec], connections: Iterable[Connection]) -> dict[str, int]:
-    """Place of every simulator in the order in which data flow at one instant; equals stay in the order of the wiring."""
+    """Place of every simulator in the order of data at one instant; equals stay in the order of the wiring."""
     sids = [spec.sid for spec in simulators]
     sources: dict[str, set[str]] = {sid: set() for sid in sids}
     for link in connections:
@@ -206,6 +206,8 @@ def _data_order(simulators: Iterable[SimulatorSpec], connections: Iterable[Conne
     while len(order) < len(sids):
         ready = next((sid for sid in sids if sid not in order and sources[sid] <= order.keys()), None)
         if ready is None:
-            raise EngineError(f"these simulators form a loop without delay: {', '.join(s for s in sids if s not in order)}")
+            raise EngineError(
+                f"these simulators form a loop without delay: {', '.join(s for s in sids if s not in order)}"
+            )
         order[ready] = len(order)
     return order

@@ -19,7 +19,7 @@ from .registry import controller_class
 from .schema import LARGEST_SEED, Scenario
 from .yaml_loader import read_yaml
 
-LIBRARY = Path(str(files(__package__) / "library"))
+LIBRARY = Path(str(files("evhub.scenarios") / "library"))
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class LoadedScenario:
         if controller is not None:
             controller_class(controller, self.folder, "", "--controller")
             changes["controller"] = [
-                spec if spec.type == controller else type(spec)(type=controller, period=f"{spec.period}s", hubs=spec.hubs)  # pyright: ignore[reportArgumentType]
+                spec
+                if spec.type == controller
+                else type(spec)(type=controller, period=f"{spec.period}s", hubs=spec.hubs)  # pyright: ignore[reportArgumentType]
                 for spec in self.scenario.controller
             ]
         return LoadedScenario(self.scenario.model_copy(update=changes), self.path)

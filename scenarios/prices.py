@@ -27,9 +27,7 @@ def shipped_tariffs() -> dict[str, Path]:
     return {path.stem: path for path in sorted(TARIFFS.glob("*.yaml"))}
 
 
-def price_series(
-    loaded: LoadedScenario, given, key: str, start: datetime, series: Callable[..., Series]
-) -> Series:
+def price_series(loaded: LoadedScenario, given, key: str, start: datetime, series: Callable[..., Series]) -> Series:
     """One price over the run.
 
     Parameters

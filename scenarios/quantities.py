@@ -112,12 +112,12 @@ Spacing = Annotated[float, BeforeValidator(_duration), AfterValidator(_spaced), 
 Switch = Annotated[bool, Field(strict=True)]
 """true or false, and not yes, 1 or "true"."""
 Number = Annotated[float, BeforeValidator(_number)]
-Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
-NonNegative = Annotated[float, BeforeValidator(_number), Field(ge=0)]
-Ratio = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0), BeforeValidator(_number)]
+NonNegative = Annotated[float, Field(ge=0), BeforeValidator(_number)]
+Ratio = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Phases = Annotated[Literal[1, 3], BeforeValidator(_whole)]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=10_000)]
+Count = Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_whole)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=40)]
 """A name that is also a path in the result file: small letters, digits, ``-`` and ``_``."""
 ZoneName = Annotated[str, AfterValidator(_zone)]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -63,22 +66,22 @@ def controller_class(name: str, folder: Path, where: str, key: str) -> type[Cont
 def _own(name: str, folder: Path, where: str, key: str) -> object:
     module, _, attribute = name.partition(":")
     place = str(folder.resolve())
-    # the scenario's folder is on the import path for a user's own study, behind everything that is installed
-    if place not in sys.path:
-        while _studies:
-            _forget(_studies.pop())
-        _studies.append(place)
-        sys.path.append(place)
     try:
-        found = import_module(module)
+        with _study(place):
+            found = import_module(module)
     except ModuleNotFoundError as error:
         allowed = f"must be importable from {folder} or the import path ({error})"
     except (Exception, SystemExit) as error:  # a user's module may fail in any way; all of them are wrong input
         allowed = f"must be importable; {type(error).__name__}: {error}"
     else:
-        if hasattr(found, attribute):
+        top = module.partition(".")[0]
+        file = getattr(found, "__file__", None)
+        if (folder / f"{top}.py").exists() and not _belongs(top, place):
+            allowed = f"must have another name than what is imported already: {top} is {file}"
+        elif hasattr(found, attribute):
             return getattr(found, attribute)
-        allowed = f"must name a class of {module} ({getattr(found, '__file__', None)}); it has no {attribute!r}"
+        else:
+            allowed = f"must name a class of {module} ({file}); it has no {attribute!r}"
     raise InputError([Problem(where, key, name, allowed)])
 
 
@@ -86,12 +89,31 @@ _studies: list[str] = []
 """The study whose folder is on the import path because of its scenario: at most one."""
 
 
+@contextmanager
+def _study(folder: str) -> Iterator[None]:
+    """Look for modules in a study's folder first; afterwards behind all others, for what its modules import later."""
+    if _studies and _studies != [folder]:
+        _forget(_studies.pop())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)
+            _studies[:] = [folder]
+
+
 def _forget(folder: str) -> None:
     """Take a former study off the import path, so that its modules do not stand in for another's of the same name."""
     if folder in sys.path:
         sys.path.remove(folder)
-    for name, module in list(sys.modules.items()):
-        top = Path(folder, name.partition(".")[0])
-        file = getattr(module, "__file__", None)
-        if file and (file == f"{top}.py" or Path(file).is_relative_to(top)):
-            del sys.modules[name]
+    for name in [name for name in sys.modules if _belongs(name, folder)]:
+        del sys.modules[name]
+
+
+def _belongs(name: str, folder: str) -> bool:
+    """Whether an imported module is a study's own, and not of an environment that happens to be in its folder."""
+    top = f"{folder}{os.sep}{name.partition('.')[0]}"
+    file = getattr(sys.modules[name], "__dict__", {}).get("__file__") or ""
+    return file == f"{top}.py" or file.startswith(f"{top}{os.sep}")

@@ -1,11 +1,12 @@
 """The scenario file as pydantic models: what may stand in it, with units and limits.
 
-Field names here are the keys of the file. Unknown keys are errors, values are frozen after reading. What needs more than
-one section to judge (a bus, a hub named by an event) is checked in ``Scenario``; what needs files is checked on loading.
+Field names here are the keys of the file. Unknown keys are errors, values are frozen after reading. What needs more
+than one section to judge (a hub named by an event) is checked in ``Scenario``; what needs files, in ``build``.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -59,7 +60,7 @@ class Profile(Section):
     def _rising(cls, points):
         if points[0][0] != 0:
             raise ValueError(f"the first point must be at 0s, got {points[0][0]:g}s")
-        for (before, _), (after, _) in zip(points, points[1:], strict=False):
+        for (before, _), (after, _) in pairwise(points):
             if after <= before:
                 raise ValueError(f"times must rise, got {after:g}s after {before:g}s")
         return points
@@ -248,7 +249,7 @@ class Load(Section):
     """May be cut at its cost."""
     power_factor: Annotated[Number, Field(gt=0, le=1)] = 1.0
     """Lagging."""
-    on: Switch = True
+    connected: Switch = True
     """Switched on at the start; `load` events switch it."""
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from ..simulators.models import ats
 from . import schema
@@ -38,7 +39,7 @@ def ats_parameters(grid: schema.Grid) -> ats.Parameters:
     """
     given, secondary = grid.ats, grid.secondary
     published = _published(given.settings)
-    switch = {
+    switch: dict[str, Any] = {
         "detection_s": given.detection,
         "transfer_s": given.transfer_s,
         "stabilise_s": given.stabilise_s,
@@ -48,7 +49,7 @@ def ats_parameters(grid: schema.Grid) -> ats.Parameters:
     switch |= _unless_given(published["ats"], {"detection_s": "detection"}, given)
     if secondary is None:
         return ats.Parameters(**switch)
-    source = {
+    source: dict[str, Any] = {
         "start_s": secondary.start,
         "overload_factor": secondary.overload_factor,
         "overload_trip_s": secondary.overload_trip,

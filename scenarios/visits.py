@@ -132,7 +132,9 @@ def visits(
         v2g=plugs.v2g,
     )
     make = lru_cache(maxsize=None)(lambda capacity_kwh, p_max_kw, soc_min: _pack(hub, capacity_kwh, p_max_kw, soc_min))
-    packs = [make(s.capacity_kwh, min(s.p_max_kw, plugs.rated_kw), min(s.soc_v2g_min, s.soc_arrival)) for s in found]
+    packs = [
+        make(s.capacity_kwh, min(s.p_max_kw, plugs.rated_kw), min(s.soc_v2g_min, s.soc_arrival or 0.0)) for s in found
+    ]
     accepted_kw = np.array([session.p_max_kw for session in found])
     energy_kwh = np.array([session.energy_kwh for session in found])
     agreed = np.array([session.v2g for session in found], dtype=bool)

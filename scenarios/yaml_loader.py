@@ -1,8 +1,8 @@
 """Reads YAML without its silent traps.
 
-PyYAML follows YAML 1.1, in which ``12:30`` is the number 750, ``off`` is false, ``010`` is 8 and the second of two equal
-keys wins without a word. A scenario with any of these is refused, with the line and what to write instead. Time stamps
-stay text, because YAML would drop their UTC offset.
+PyYAML follows YAML 1.1, in which ``12:30`` is the number 750, ``off`` is false, ``010`` is 8 and the second of two
+equal keys wins without a word. A scenario with any of these is refused, with the line and what to write instead. Time
+stamps stay text, because YAML would drop their UTC offset.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _trap(text: str) -> str | None:
     if _UNDERSCORED.match(text):
         return "must be a number without underscores"
     if text in ("=", "<<"):
-        return f'must be text in quotes: YAML has a meaning of its own for {text}'
+        return f"must be text in quotes: YAML has a meaning of its own for {text}"
     if text.lower() in _BOOLEAN_WORDS:
         return f'must be true or false, or "{text}" in quotes: YAML reads {text} as a truth value'
     return None

@@ -1,8 +1,8 @@
 """The shape every simulator of the plant shares, so that each adapter says only what is its own.
 
-An adapter is a table of ports and a ``Device``: what one hub has of its kind. The base class turns the table into mosaik's
-META, holds inputs until they change, wakes a device when it asked to be woken or when an input arrives, and hands on what
-changed. Rules that every port keeps:
+An adapter is a table of ports and a ``Device``: what one hub has of its kind. The base class turns the table into
+mosaik's META, holds inputs until they change, wakes a device when it asked to be woken or an input arrives, and hands
+on what changed. Rules that every port keeps:
 
 - outputs are events: a value is sent when it differs from the last one, and the receiver holds it;
 - arrays that leave a device are read-only, because mosaik hands on references;
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -72,8 +72,8 @@ class Schedule:
         The value while no event is active.
     """
 
-    def __init__(self, intervals, default):
-        self._intervals = sorted(intervals, key=lambda interval: interval[0])
+    def __init__(self, intervals: Iterable[tuple[float, float, Any]], default: Any):
+        self._intervals: list[tuple[float, float, Any]] = sorted(intervals, key=lambda interval: interval[0])
         self.edges = sorted({t for start, end, _ in self._intervals for t in (start, end) if math.isfinite(t)})
         self._default = default
 
@@ -126,7 +126,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Clock:
-    """The step grid of a run: ``time_step_s`` is the length of one integer step [s], ``steps`` the length of the run."""
+    """The step grid of a run: ``time_step_s`` is the length of a step [s], ``steps`` the length of the run."""
 
     time_step_s: float
     steps: int
@@ -151,8 +151,8 @@ NEVER = 2**62
 class Adapter(mosaik_api_v3.Simulator):
     """A mosaik simulator made of devices, one for each hub.
 
-    Subclasses set ``model`` (mosaik's model name), ``device`` and the port tables. A simulator whose ports depend on the
-    scenario passes its own tables to ``__init__``.
+    Subclasses set ``model`` (mosaik's model name), ``device`` and the port tables. A simulator whose ports depend on
+    the scenario sets them in ``configure``.
     """
 
     model: ClassVar[str]

@@ -61,7 +61,8 @@ class Storage(Device):
         wanted_kw = np.array([self.inputs["p_set_kw"] if on else 0.0])
         held = battery.hold(self._parameters, self._state, wanted_kw, self.clock.time_step_s)
         self._p_kw = held.p_kw
-        self._q_kvar = float(inverter.clip_q(held.p_kw[0], self.inputs["q_set_kvar"], self._inverter_kva)) if on else 0.0
+        q_set_kvar = self.inputs["q_set_kvar"] if on else 0.0
+        self._q_kvar = float(inverter.clip_q(held.p_kw[0], q_set_kvar, self._inverter_kva)) if q_set_kvar else 0.0
         self._event_s = min(t_s + float(held.hold_s[0]), self._faults.next_change(t_s))
 
 

@@ -75,7 +75,7 @@ class ChargePoint(Device):
         if self.inputs["session"] is not self._session:
             self._come_and_go(t_s, self.inputs["session"], ended)
         if t_s >= self.clock.end_s:
-            ended += [self._account(i, t_s, "unfinished") for i in np.flatnonzero(self._session >= 0)]
+            ended += [self._account(i, t_s, "unfinished") for i in np.flatnonzero(self._session >= 0).tolist()]
             self._send_state(ended)
             return math.inf
         if arrived or t_s >= self._event_s:
@@ -126,12 +126,12 @@ class ChargePoint(Device):
         """The power of every connector from now on, and until when it can stay like that."""
         step_s = self.clock.time_step_s
         powered = (self._session >= 0) & ~self.inputs["faulted"] & (self.inputs["bus"] != 0)
-        request_kw = model.request_kw(
-            self._connectors, self.inputs["limit_kw"], self._accepted_kw, self._v2g, powered
-        )
+        request_kw = model.request_kw(self._connectors, self.inputs["limit_kw"], self._accepted_kw, self._v2g, powered)
         if request_kw.any():
             held = battery.hold(self._packs, self._state, -request_kw, step_s)
-            self._p_kw, hold_s = model.until_energy(0.0 - held.p_kw, held.hold_s, self._asked_kwh - self._got_kwh, step_s)
+            self._p_kw, hold_s = model.until_energy(
+                0.0 - held.p_kw, held.hold_s, self._asked_kwh - self._got_kwh, step_s
+            )
             self._event_s = t_s + float(hold_s.min())
         else:
             self._p_kw, self._event_s = request_kw, math.inf

@@ -1,4 +1,4 @@
-"""The one adapter for all controllers: builds what they see, checks and clips what they answer, measures how long it took.
+"""The one adapter for all controllers: builds what they see, checks and clips what they answer, times their decisions.
 
 The simulator has one device for each hub. A controller may run several of them; it decides at its period, and at once
 when the bus or a connector changes its status. Set points reach the plant one step later (or later still, through a

@@ -16,7 +16,13 @@ class Genset(Device):
     """The generator of one hub."""
 
     def __init__(
-        self, clock: Clock, *, parameters: generator.Parameters, fuel_l: float | None, faults: Schedule, telemetry_s: float
+        self,
+        clock: Clock,
+        *,
+        parameters: generator.Parameters,
+        fuel_l: float | None,
+        faults: Schedule,
+        telemetry_s: float,
     ):
         super().__init__(clock)
         self._parameters = parameters

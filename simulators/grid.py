@@ -87,5 +87,3 @@ class Simulator(Adapter):
         "load_meter_kw": Port("kW", "meter of the local load", recorded=False),
         "events": EVENTS,
     }
-
-

@@ -18,7 +18,9 @@ from .models import link
 class Wire(Device):
     """One direction of one hub's communication."""
 
-    def __init__(self, clock: Clock, *, channels: Mapping[str, link.Channel], seed: np.random.SeedSequence, poll_s: float):
+    def __init__(
+        self, clock: Clock, *, channels: Mapping[str, link.Channel], seed: np.random.SeedSequence, poll_s: float
+    ):
         super().__init__(clock)
         self._link = link.Link(channels, seed)
         self._poll_s = poll_s

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from .adapter import BUS_PORT, Adapter, Clock, Device, Port, Schedule
 from .models import pv
 from .models.series import Series
@@ -17,6 +19,7 @@ class Plant(Device):
     def __init__(self, clock: Clock, *, parameters: pv.Parameters, available_kw: Series, faults: Schedule):
         super().__init__(clock)
         self._parameters = parameters
+        self._rated_kw = float(np.asarray(parameters.rated_kw)[0])
         self._available_kw = available_kw
         self._faults = faults
         self.inputs = {"bus": 1, "p_limit_kw": math.inf, "q_set_kvar": 0.0}
@@ -32,7 +35,7 @@ class Plant(Device):
         self.emit("p_kw", float(p_kw[0]))
         self.emit("q_kvar", float(q_kvar[0]))
         self.emit("p_available_kw", float(available_kw[0]))
-        self.emit("limit_kw", min(limit_kw, float(self._parameters.rated_kw[0])))
+        self.emit("limit_kw", min(limit_kw, self._rated_kw))
         return min(self._available_kw.next_change(t_s), self._faults.next_change(t_s))
 
 

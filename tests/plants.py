@@ -89,7 +89,10 @@ def hub_with_everything() -> dict:
             "ats": {"detection": "10s", "transfer_s": 20, "retransfer_s": 30},
             "secondary": {"rated_kw": 30, "start": "10s"},
         },
-        "pv": {"rated_kw": 20, "irradiance": {"type": "profile", "points": [["0s", 900], ["20min", 300], ["40min", 700]]}},
+        "pv": {
+            "rated_kw": 20,
+            "irradiance": {"type": "profile", "points": [["0s", 900], ["20min", 300], ["40min", 700]]},
+        },
         "bess": {"type": "tremblay", "rated_kw": 20, "capacity_kwh": 10, "soc": 0.5},
         "dg": {"rated_kw": 30},
         "load": {"demand": {"type": "constant", "value": 5}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
 from evhub.analysis.store import ResultWriter, SeriesSpec
 
 DAY_S = 86400.0

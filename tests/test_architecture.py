@@ -63,7 +63,11 @@ def test_models_read_no_files_and_use_no_global_random_state():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id != "open", path
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
-                is_random = node.value.attr == "random" and node.attr not in ("Generator", "SeedSequence", "default_rng")
+                is_random = node.value.attr == "random" and node.attr not in (
+                    "Generator",
+                    "SeedSequence",
+                    "default_rng",
+                )
                 assert not is_random, f"{path}: numpy.random.{node.attr}"
 
 
@@ -78,11 +82,7 @@ def test_conversion_factors_stand_in_one_place():
 
 def test_every_folder_with_code_is_packaged():
     listed = set((ROOT / "setup.cfg").read_text().split("packages =")[1].split("package_dir")[0].split())
-    found = {
-        "evhub." + ".".join(path.parent.relative_to(ROOT).parts)
-        for path in FILES
-        if path.name == "__init__.py"
-    }
+    found = {"evhub." + ".".join(path.parent.relative_to(ROOT).parts) for path in FILES if path.name == "__init__.py"}
     assert found == listed
 
 

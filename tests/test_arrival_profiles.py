@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 import yaml
+from scipy import stats
+
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.loader import LIBRARY
 from evhub.scenarios.readers.arrivals import arrival_profiles, read_arrivals
 from evhub.scenarios.readers.sessions import read_sessions
 from evhub.simulators.models.sessions import generate
 from evhub.simulators.models.units import S_PER_DAY, S_PER_H
-from scipy import stats
 
 CALTECH = LIBRARY / "data" / "caltech_2019-05_2019-08.csv.gz"
 FIRST = datetime(2019, 5, 1, tzinfo=ZoneInfo("America/Los_Angeles"))

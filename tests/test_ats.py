@@ -4,13 +4,14 @@ from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
 
-import evhub.simulators
 import pytest
 import yaml
-from evhub.simulators.models import ats
-from evhub.simulators.models.ats import Bus, Faults, Mode, Parameters, Secondary
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import evhub.simulators
+from evhub.simulators.models import ats
+from evhub.simulators.models.ats import Bus, Faults, Mode, Parameters, Secondary
 
 GENSET = Secondary(rated_kw=60)
 LEAL = Parameters(transfer_s=5, retransfer_s=5, secondary=GENSET)

@@ -887,16 +887,19 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("key", PLACES)
+OUT, NOT_THERE = "must stay inside the scenario's folder", "must be an existing file; looked for "
+SESSION_FILE = "hubs.depot.sessions.file"
+
+
 @pytest.mark.parametrize(
-    ("way", "told"),
+    ("key", "way", "told"),
     [
-        ("../there", "must stay inside the scenario's folder"),
-        ("x/../../there", "must stay inside the scenario's folder"),
-        ("nothing", "must be an existing file; looked for "),
-        ("folder", "must be an existing file; looked for "),
-        ("/nothing", "must be an existing file; looked for /nothing"),
-        ("a" * 300, "must be the path of a file (File name too long)"),
+        *((key, "../there", OUT) for key in PLACES),
+        *((key, "nothing", NOT_THERE) for key in PLACES),
+        (SESSION_FILE, "x/../../there", OUT),
+        (SESSION_FILE, "folder", NOT_THERE),
+        (SESSION_FILE, "/nothing", f"{NOT_THERE}/nothing"),
+        (SESSION_FILE, "a" * 300, "must be the path of a file (File name too long)"),
     ],
 )
 def test_a_path_must_name_a_file_in_the_folder_of_the_scenario(tmp_path, key, way, told):

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from evhub.simulators.models.distributions import Distribution, Mixture
 from evhub.simulators.models.ev_arrivals import STATUS, Event, Station, StationParameters
 from evhub.simulators.models.sessions import ArrivalParameters, Session, Stay, Vehicle, generate
 from evhub.simulators.models.units import S_PER_DAY
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def visit(arrival_s: float, departure_s: float, connector: int | None = None) -> Session:

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from evhub.simulators.models import generator
-from evhub.simulators.models.generator import Parameters, Phase
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from evhub.simulators.models import generator
+from evhub.simulators.models.generator import Parameters, Phase
 
 DG = Parameters(rated_kw=30, fuel_capacity_l=200, minimum_kw=9, start_s=10, cooldown_s=60)
 QUICK = Parameters(rated_kw=30, fuel_capacity_l=200, start_s=0)

@@ -4,11 +4,12 @@ from math import isnan, sqrt
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from evhub.simulators.models import grid
 from evhub.simulators.models.ats import Bus
 from evhub.simulators.models.grid import FailedMeters, Flows, Parameters
-from hypothesis import given
-from hypothesis import strategies as st
 
 HUB = Parameters(contracted_kw=50, installed_kw=60, nominal_v=400)
 """Capacities of Leal et al. 2024, table 1."""

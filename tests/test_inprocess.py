@@ -109,8 +109,8 @@ def test_every_simulator_takes_the_same_steps_with_the_same_inputs(folder, monke
 
 class _Toy(adapter.Adapter):
     model = "Toy"
-    inputs = {"x": adapter.Port("", "in")}  # noqa: RUF012
-    outputs = {"y": adapter.Port("", "out")}  # noqa: RUF012
+    inputs = {"x": adapter.Port("", "in")}
+    outputs = {"y": adapter.Port("", "out")}
 
     class device(adapter.Device):  # noqa: N801
         def update(self, t_s, arrived):
@@ -154,5 +154,5 @@ def test_a_simulator_that_steps_backwards_is_named():
 
 
 def test_a_step_between_two_steps_is_refused():
-    with pytest.raises(EngineError, match="a: the next step must be an int, got float 0.5"):
+    with pytest.raises(EngineError, match=r"a: the next step must be an int, got float 0\.5"):
         run_inprocess(toys(Fractional, 1))

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+
 from evhub.simulators.models.irradiance import HOURS_PER_YEAR, Plane, TypicalYear, clear_sky, typical_year
 from evhub.simulators.models.units import S_PER_DAY, S_PER_H
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from evhub.analysis import ResultWriter, SeriesSpec, kpis, open_results
 from hypothesis import given
 from hypothesis import strategies as st
+
+from evhub.analysis import ResultWriter, SeriesSpec, kpis, open_results
 
 from .sample_results import attributes, write_hubs
 

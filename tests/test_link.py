@@ -4,9 +4,10 @@ from math import exp, inf, pi, sqrt
 
 import numpy as np
 import pytest
-from evhub.simulators.models.link import Channel, Delay, Link
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from evhub.simulators.models.link import Channel, Delay, Link
 
 KINDS = ["constant", "uniform", "normal", "exponential", "lognormal"]
 some = settings(max_examples=60, deadline=None)

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from evhub.simulators.models import load
 from evhub.simulators.models.load import CONTROLLABLE, CRITICAL, GENERAL, SHIFTABLE
 from evhub.simulators.models.units import S_PER_H, energy_kwh
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 PARAMETERS = load.Parameters(band_lower=0.6, band_upper=1.0, recovery_kw=8.0)
 DEMAND = np.array([[10.0, 20.0, 6.0, 4.0]])

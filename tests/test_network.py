@@ -11,11 +11,12 @@ import random
 import numpy as np
 import pandapower as pp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from evhub.simulators.models import network as module
 from evhub.simulators.models import network_build, network_newton, network_topology
 from evhub.simulators.models.network import DEAD, GRID, SECONDARY, Network, Parameters
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 class FromScratch:

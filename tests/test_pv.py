@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evhub.simulators.models import pv
-from evhub.simulators.models.series import Series
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from evhub.simulators.models import pv
+from evhub.simulators.models.series import Series
 
 PLANT = pv.Parameters(rated_kw=20)
 THREE = pv.Parameters(

@@ -11,11 +11,12 @@ from html.parser import HTMLParser
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from matplotlib.image import imread
+
 from evhub.analysis import ResultWriter, SeriesSpec, kpis, open_results, views
 from evhub.analysis.charts import Figure, duration, hub_figure, network_figure
 from evhub.analysis.figures import overview
 from evhub.analysis.report import number, page, write_report
-from matplotlib.image import imread
 
 from .sample_results import attributes, write_hubs
 

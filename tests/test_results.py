@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from evhub.analysis import ResultError, Results, ResultWriter, SeriesSpec, open_results, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+
+from evhub.analysis import ResultError, Results, ResultWriter, SeriesSpec, open_results, steps
 
 from .sample_results import attributes, write_hubs
 

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from evhub.simulators.models.series import Series, by_clock, combine
-from evhub.simulators.models.units import S_PER_DAY, S_PER_H
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from evhub.simulators.models.series import Series, by_clock, combine
+from evhub.simulators.models.units import S_PER_DAY, S_PER_H
 
 STEPS = Series(np.array([0.0, 10.0, 20.0, 30.0]), np.array([1.0, 2.0, 2.0, 5.0]), end_s=40.0)
 

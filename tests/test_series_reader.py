@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.readers.series import read_series, read_weather
 from evhub.simulators.models.irradiance import Plane, typical_year

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.loader import LIBRARY
 from evhub.scenarios.readers.sessions import read_sessions

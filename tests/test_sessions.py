@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from evhub.simulators.models.distributions import Distribution, Mixture, pick
-from evhub.simulators.models.sessions import ArrivalParameters, Session, Stay, Vehicle, arrivals, generate, violations
-from evhub.simulators.models.units import S_PER_DAY, S_PER_H
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+
+from evhub.simulators.models.distributions import Distribution, Mixture, pick
+from evhub.simulators.models.sessions import ArrivalParameters, Session, Stay, Vehicle, arrivals, generate, violations
+from evhub.simulators.models.units import S_PER_DAY, S_PER_H
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MONDAY = datetime(2024, 6, 3, tzinfo=BERLIN)

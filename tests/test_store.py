@@ -14,9 +14,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from evhub.analysis.store import ResultError, ResultReader, ResultWriter, SeriesSpec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from evhub.analysis.store import ResultError, ResultReader, ResultWriter, SeriesSpec
 
 from .sample_results import attributes
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 import yaml
+
 from evhub.simulators.models.series import Series
 from evhub.simulators.models.tariffs import NAMES, Break, Season, Tariffs, TimeOfUse
 from evhub.simulators.models.units import S_PER_DAY, S_PER_H

@@ -32,7 +32,9 @@ def ports(wiring):
     for spec in wiring.simulators:
         module, _, name = spec.python.partition(":")
         simulator = getattr(import_module(module), name)()
-        settings = {key: (lambda *_: None) if isinstance(value, Given) else value for key, value in spec.settings.items()}
+        settings = {
+            key: (lambda *_: None) if isinstance(value, Given) else value for key, value in spec.settings.items()
+        }
         simulator.init(spec.sid, time_step_s=wiring.time_step_s, steps=wiring.steps, **settings)
         found[spec.sid] = (simulator.inputs, simulator.outputs)
     return found
@@ -66,9 +68,7 @@ def test_only_what_closes_a_loop_comes_later(wiring):
 def test_every_series_has_its_own_place_and_feeder(wiring):
     paths = [signal.path for signal in wiring.signals]
     assert len(paths) == len(set(paths))
-    recorded = {
-        (link.target_hub, link.input) for link in wiring.connections if link.target == "recorder"
-    }
+    recorded = {(link.target_hub, link.input) for link in wiring.connections if link.target == "recorder"}
     assert all((signal.hub, f"{signal.device}.{signal.attribute}") in recorded for signal in wiring.signals)
 
 

@@ -1,6 +1,7 @@
 """A controller of your own: whoever leaves first is served first."""
 
 import numpy as np
+
 from evhub.controllers import base
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from evhub.simulators.models.network import DEAD, GRID, SECONDARY, Network, Parameters
 
 EXPECTED = json.loads((Path(__file__).parent / "expected.json").read_text())

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from evhub.simulators.models.distributions import Distribution, Mixture
 from evhub.simulators.models.ev_arrivals import Station, StationParameters
 from evhub.simulators.models.sessions import ArrivalParameters, Stay, Vehicle, generate
 from evhub.simulators.models.units import S_PER_H
-from scipy import stats
 
 CASES = json.loads(Path(__file__).with_name("cases.json").read_text(encoding="utf-8"))
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
 from evhub.simulators.models import pv
 
 PLANT = pv.Parameters(rated_kw=86 * 0.550, inverter_kva=30, gamma_per_k=-0.0029, noct_c=41.5)
