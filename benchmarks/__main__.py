@@ -28,6 +28,8 @@ from .profile import Profile, profile
 WEEKS = (1, 2, 4)
 ALLOWED = 0.3
 """What our own code may add to an empty world."""
+QUIET = 0.95
+"""A run that gets less of a core than this is not alone."""
 YEAR_MB = 1024.0
 """What a year may take."""
 
@@ -72,7 +74,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def results(apart: Profile, comparison: Comparison, memories: list[memory.Memory], duration: str) -> dict[str, Any]:
     """Everything that was measured, as plain data."""
-    whole = comparison.whole_time
     found: dict[str, Any] = {
         "scenario": NAME,
         "duration": duration,
@@ -81,14 +82,13 @@ def results(apart: Profile, comparison: Comparison, memories: list[memory.Memory
             "system": platform.system(),
             "python": platform.python_version(),
             "mosaik": version("mosaik"),
-            # a core that is shared gives a process less than one second a second
-            "share_of_a_core": whole.cpu / whole.wall,
+            "share_of_a_core": comparison.share_of_a_core,
             "load_average": os.getloadavg()[0],
         },
         "rounds": len(comparison.runs),
         "overhead": _both(comparison.overhead),
         "overhead_with_power_flow": _both(comparison.whole_overhead),
-        "run_s": _both(whole),
+        "run_s": _both(comparison.whole_time),
         "run_without_power_flow_s": _both(comparison.own_time),
         "empty_world_s": _both(comparison.empty_time),
         "empty_inprocess_s": _both(comparison.inprocess_time),
@@ -114,8 +114,13 @@ def show(found: dict[str, Any], console: Console) -> None:
     machine = found["machine"]
     console.print(
         f"{found['scenario']}, {found['duration']}; best of {found['rounds']}; {machine['cores']} cores, "
-        f"Python {machine['python']}, mosaik {machine['mosaik']}, load {machine['load_average']:.1f}"
+        f"Python {machine['python']}, mosaik {machine['mosaik']}"
     )
+    if machine["share_of_a_core"] < QUIET:
+        console.print(
+            f"the machine was busy (load {machine['load_average']:.1f}, {machine['share_of_a_core']:.0%} of a core): "
+            "times are too long, only ratios count"
+        )
     _show_overhead(found, console)
     _show_simulators(found, console)
     if found["memory"]:

@@ -17,7 +17,7 @@ from evhub.scenarios.inprocess import run_inprocess
 from evhub.scenarios.loader import LoadedScenario
 from evhub.scenarios.wiring import Wiring
 
-from .observed import Run, Seconds, Slices, Stopwatch, Trace, best, between, marks, run
+from .observed import Run, Seconds, Slices, Stopwatch, Trace, best, between, marks, run, total
 
 
 class Replay(mosaik_api_v3.Simulator):
@@ -117,6 +117,12 @@ class Comparison:
     def inprocess_time(self) -> Seconds:
         """Of the empty plant on the engine without an event loop."""
         return best([[time] for time in self.inprocess])
+
+    @property
+    def share_of_a_core(self) -> float:
+        """Seconds of a processor that the runs got in a second; less than 1 where the machine had other work."""
+        taken = total([part for each in self.runs for part in each.total])
+        return taken.cpu / taken.wall
 
     @property
     def overhead(self) -> Seconds:
