@@ -23,7 +23,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 
 types: $(READY)
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: $(READY)           ## benchmarks with ratios measured in one run
 	$(BIN)/python -m benchmarks
