@@ -37,7 +37,7 @@ YEAR_MB = 1024.0
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print tables, write JSON."""
     options = _options(arguments)
-    console = Console()
+    console = Console(markup=False)
     loaded = workplace(options.duration)
     cases = [] if options.no_memory else [*(f"{7 * weeks}d" for weeks in WEEKS), memory.YEAR]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

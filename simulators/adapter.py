@@ -111,7 +111,8 @@ class Device:
 
     def emit(self, port: str, value: Any) -> None:
         """Send a value, unless it is exactly what was sent last."""
-        if port in self._sent and same(value, self._sent[port]):
+        sent = self._sent.get(port)
+        if sent is not None and same(value, sent):
             return
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
