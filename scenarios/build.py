@@ -8,9 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 from zoneinfo import ZoneInfo
@@ -19,7 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from ..controllers import base
-from ..simulators.adapter import Adapter, Port, Schedule
+from ..simulators.adapter import Schedule
 from ..simulators.controller import Sessions as KnownSessions
 from ..simulators.models import generator, grid, irradiance, link, load, pv
 from ..simulators.models.series import Series
@@ -31,6 +29,7 @@ from .loader import LoadedScenario, problems_of
 from .packs import stationary
 from .prices import price_series
 from .readers.series import read_series, read_weather
+from .records import adapter_of, records
 from .registry import controller_class
 from .switches import ats_parameters
 from .visits import Visits, visits
@@ -40,10 +39,8 @@ from .wiring import (
     OVER_LINK,
     SIMULATORS,
     WHOLE,
-    Connection,
     EntitySpec,
     Given,
-    Signal,
     SimulatorSpec,
     Wiring,
     connect,
@@ -51,19 +48,6 @@ from .wiring import (
 
 if TYPE_CHECKING:
     from ..simulators.models.network import Network
-
-PLACE_IN_RESULTS = {
-    ("ats", "available"): ("grid", "available"),
-    ("arrivals", "session"): ("cp", "session"),
-    ("arrivals", "status"): ("cp", "connector_status"),
-    ("arrivals", "queue"): ("cp", "queue"),
-    ("controller", "connector_limit_kw"): ("cp", "connector_limit_kw"),
-    ("pv", "limit_kw"): ("pv", "p_limit_kw"),
-    ("grid", "secondary_kw"): ("secondary", "p_kw"),
-    ("grid", "secondary_kvar"): ("secondary", "q_kvar"),
-}
-"""Outputs that stand in the result file under another device than the simulator that computes them."""
-
 
 LONGEST_TELEMETRY_S = 15 * S_PER_MIN
 """Slow quantities of an active device are told at least this often, whoever controls it [s]."""
@@ -123,7 +107,8 @@ class _Builder:
         steps = round(self.until_s / self.scenario.time_step)
         linked = [name for name, hub in self.scenario.hubs.items() if hub.link is not None]
         connections = list(connect(self.devices, linked))
-        signals, recorded = self._recorded()
+        signals, recorded, recorders = records(self.scenario, self.entities, self.devices, self.network)
+        self.entities += recorders
         used = [sid for sid in SIMULATORS if any(entity.sid == sid for entity in self.entities)]
         settings: dict[str, dict[str, Any]] = {
             "network": network,
@@ -145,7 +130,7 @@ class _Builder:
         )
 
     def _add(self, sid: str, hub: str, **parameters: Any) -> None:
-        self.entities.append(EntitySpec(sid, _adapter(sid).model, hub, parameters))
+        self.entities.append(EntitySpec(sid, adapter_of(sid).model, hub, parameters))
         self.devices.setdefault(hub, []).append(sid)
 
     @contextmanager
@@ -502,74 +487,6 @@ class _Builder:
             }
             for session in self.visits[hub].sessions
         ]
-
-    def _recorded(self) -> tuple[tuple[Signal, ...], list[Connection]]:
-        """The series of the result file, and the connections that feed them."""
-        signals: list[Signal] = []
-        connections: list[Connection] = []
-        places: dict[str, dict[str, int]] = {}
-        for entity in list(self.entities):
-            adapter = _adapter(entity.sid)
-            if entity.sid in ("measurements", "commands"):
-                continue
-            for output, port in adapter.outputs.items():
-                if entity.sid == "network" and (output == "v_pu") != (entity.hub != WHOLE):
-                    continue
-                device, attribute = PLACE_IN_RESULTS.get((entity.sid, output), (entity.sid, output))
-                if entity.hub == WHOLE:
-                    device = "grid"
-                name = f"{device}.{attribute}"
-                if port.recorded:
-                    width = self._width(port, entity.hub)
-                    if width == 0 or not self._exists(entity.sid, output, entity.hub):
-                        continue
-                    if entity.sid == "tariffs":
-                        currency = self.scenario.hubs[entity.hub].tariffs.currency
-                        port = replace(port, unit=port.unit.replace("1/", f"{currency}/"))
-                    places.setdefault(entity.hub, {})[name] = len(signals)
-                    signals.append(Signal(entity.hub, device, attribute, port, width))
-                elif output in ("events", "ended"):
-                    name = f"{entity.sid}.{output}"
-                    places.setdefault(entity.hub, {})
-                else:
-                    continue
-                connections.append(Connection(entity.sid, entity.hub, output, "recorder", entity.hub, name))
-        for hub, series in places.items():
-            parameters = {"writer": Given("writer"), "progress": Given("progress"), "name": hub, "series": series}
-            self.entities.append(EntitySpec("recorder", "Recorder", hub, parameters))
-        return tuple(signals), connections
-
-    def _exists(self, sid: str, output: str, hub: str) -> bool:
-        """Whether a set point has a device that takes it, and the secondary source is there."""
-        has = self.devices.get(hub, [])
-        if sid == "controller":
-            return any(output == setpoint and device in has for setpoint, device, _ in COMMANDS)
-        if output.startswith("secondary"):
-            return self.scenario.hubs[hub].grid.secondary is not None
-        return True
-
-    def _width(self, port: Port, hub: str) -> int | None:
-        if port.width is None:
-            return None
-        if port.width == "connector":
-            connectors = self.scenario.hubs[hub].connectors
-            return connectors.count if connectors else 0
-        network = self.network
-        counts = {"class": 4, "phase": 3}
-        if network is not None:
-            # 99999 kA is pandapower's word for a line without a rating; its loading would say nothing
-            rated = (network.net.line.loc[network.line_index, "max_i_ka"] < 9999.0).any()
-            counts |= {
-                "bus": len(network.bus_index),
-                "line": len(network.line_index) if rated else 0,
-                "transformer": len(network.trafo_index),
-            }
-        return counts[port.width]
-
-
-def _adapter(sid: str) -> type[Adapter]:
-    module, _, name = SIMULATORS[sid].partition(":")
-    return getattr(import_module(module), name)
 
 
 def _midnights_s(start: datetime, until_s: float) -> Iterator[float]:
