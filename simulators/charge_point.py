@@ -61,7 +61,9 @@ class ChargePoint(Device):
         self._got_kwh = np.zeros(n)
         self._v2g = np.zeros(n, dtype=bool)
         self._plugged_s = np.full(n, np.nan)
+        self._request_kw = np.zeros(n)
         self._p_kw = np.zeros(n)
+        self._until_s = np.full(n, np.inf)
         self._q_kvar = 0.0
         self._t_s = 0.0
         self._event_s = 0.0
@@ -109,6 +111,7 @@ class ChargePoint(Device):
             self._v2g[i] = there and self._sessions.v2g[k]
             self._plugged_s[i] = t_s if there else np.nan
             self._got_kwh[i] = 0.0
+            self._until_s[i] = t_s
         self._session = session
 
     def _account(self, i: int, t_s: float, outcome: str) -> dict:
@@ -127,14 +130,15 @@ class ChargePoint(Device):
         step_s = self.clock.time_step_s
         powered = (self._session >= 0) & ~self.inputs["faulted"] & (self.inputs["bus"] != 0)
         request_kw = model.request_kw(self._connectors, self.inputs["limit_kw"], self._accepted_kw, self._v2g, powered)
-        if request_kw.any():
-            held = battery.hold(self._packs, self._state, -request_kw, step_s)
-            self._p_kw, hold_s = model.until_energy(
-                0.0 - held.p_kw, held.hold_s, self._asked_kwh - self._got_kwh, step_s
-            )
-            self._event_s = t_s + float(hold_s.min())
-        else:
-            self._p_kw, self._event_s = request_kw, math.inf
+        # what was found before holds until its time is over or something else is asked for
+        asked = np.flatnonzero((request_kw != self._request_kw) | (self._until_s <= t_s))
+        if asked.size:
+            held = battery.hold(self._packs, self._state, -request_kw, step_s, index=asked.tolist())
+            remaining_kwh = self._asked_kwh[asked] - self._got_kwh[asked]
+            self._p_kw[asked], hold_s = model.until_energy(0.0 - held.p_kw, held.hold_s, remaining_kwh, step_s)
+            self._until_s[asked] = t_s + hold_s
+            self._request_kw = request_kw
+        self._event_s = float(self._until_s.min())
         self._q_kvar = float(
             model.reactive_kvar(self._connectors, self._p_kw, self.inputs["q_set_kvar"], powered & self._v2g).sum()
         )
