@@ -22,7 +22,7 @@ from rich.table import Table
 from . import memory
 from .cases import NAME, workplace
 from .empty_world import Comparison
-from .observed import Seconds
+from .observed import Seconds, best
 from .profile import Profile, profile
 
 WEEKS = (1, 2, 4)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         progress.update(task, description="one run with every simulator watched")
         apart = profile(loaded)
         progress.advance(task)
-        comparison = Comparison(loaded, apart.wiring, apart.traces)
+        comparison = Comparison(loaded, apart.wiring, apart.traces, apart.solved)
         for turn in range(1, options.rounds + 1):
             progress.update(task, description=f"run and empty world in turns, round {turn}")
             comparison.take_turns()
@@ -85,13 +85,13 @@ def results(apart: Profile, comparison: Comparison, memories: list[memory.Memory
             "share_of_a_core": comparison.share_of_a_core,
             "load_average": os.getloadavg()[0],
         },
-        "rounds": len(comparison.runs),
+        "rounds": len(comparison.whole),
         "overhead": _both(comparison.overhead),
         "overhead_with_power_flow": _both(comparison.whole_overhead),
-        "run_s": _both(comparison.whole_time),
-        "run_without_power_flow_s": _both(comparison.own_time),
-        "empty_world_s": _both(comparison.empty_time),
-        "empty_inprocess_s": _both(comparison.inprocess_time),
+        "run_s": _both(best(comparison.whole)),
+        "run_without_power_flow_s": _both(best(comparison.own)),
+        "empty_world_s": _both(best(comparison.empty)),
+        "empty_inprocess_s": _both(best(comparison.inprocess)),
         "steps": apart.steps,
         "steps_per_day": apart.steps / apart.days,
         "simulators": [

@@ -17,7 +17,7 @@ from evhub.scenarios.inprocess import run_inprocess
 from evhub.scenarios.loader import LoadedScenario
 from evhub.scenarios.wiring import Wiring
 
-from .observed import Run, Seconds, Slices, Stopwatch, Trace, best, between, marks, run, total
+from .observed import Seconds, Slices, Stopwatch, Trace, best, between, marks, run, total
 
 
 class Replay(mosaik_api_v3.Simulator):
@@ -78,61 +78,50 @@ def time_empty(wiring: Wiring, traces: dict[str, Trace]) -> Slices:
     """How long mosaik's ``run`` takes with empty simulators."""
     with marks() as found:
         run_empty(wiring, traces)
-    return between([time for time, _ in found])
+    return between(found)
 
 
 @dataclass
 class Comparison:
-    """Runs and empty worlds that take turns, so that both see the same machine."""
+    """Runs and empty worlds that take turns, so that all see the same machine.
+
+    A run without power flow takes the results of another run's power flows. Subtracting their time would not do: what
+    they leave in the processor's caches makes everything else slower.
+    """
 
     loaded: LoadedScenario
     wiring: Wiring
     traces: dict[str, Trace]
-    runs: list[Run] = field(default_factory=list)
+    solved: list
+    whole: list[Slices] = field(default_factory=list)
+    own: list[Slices] = field(default_factory=list)
     empty: list[Slices] = field(default_factory=list)
-    inprocess: list[Seconds] = field(default_factory=list)
+    inprocess: list[Slices] = field(default_factory=list)
 
     def take_turns(self) -> None:
-        """One more run, one more empty world, and the empty plant once on the engine without an event loop."""
-        self.runs.append(run(self.loaded))
+        """One run, one without power flow, one empty world, and that once on the engine without an event loop."""
+        self.whole.append(run(self.loaded).total)
+        self.own.append(run(self.loaded, solved=self.solved).total)
         self.empty.append(time_empty(self.wiring, self.traces))
         watch = Stopwatch()
         watch.around(run_empty)(self.wiring, self.traces, run_inprocess)
-        self.inprocess.append(watch.total)
-
-    @property
-    def own_time(self) -> Seconds:
-        """Of a run without its power flow."""
-        return best([each.own for each in self.runs])
-
-    @property
-    def whole_time(self) -> Seconds:
-        return best([each.total for each in self.runs])
-
-    @property
-    def empty_time(self) -> Seconds:
-        return best(self.empty)
-
-    @property
-    def inprocess_time(self) -> Seconds:
-        """Of the empty plant on the engine without an event loop."""
-        return best([[time] for time in self.inprocess])
+        self.inprocess.append([watch.total])
 
     @property
     def share_of_a_core(self) -> float:
         """Seconds of a processor that the runs got in a second; less than 1 where the machine had other work."""
-        taken = total([part for each in self.runs for part in each.total])
+        taken = total([part for each in self.whole for part in each])
         return taken.cpu / taken.wall
 
     @property
     def overhead(self) -> Seconds:
         """What our own code adds to an empty world, without the power flow; 0.3 is 30 %."""
-        return _added(self.own_time, self.empty_time)
+        return _added(best(self.own), best(self.empty))
 
     @property
     def whole_overhead(self) -> Seconds:
         """The same with the power flow."""
-        return _added(self.whole_time, self.empty_time)
+        return _added(best(self.whole), best(self.empty))
 
 
 def _added(time: Seconds, to: Seconds) -> Seconds:

@@ -83,21 +83,20 @@ def best(runs: Sequence[Slices]) -> Seconds:
 
 
 @contextmanager
-def marks(elsewhere: Stopwatch | None = None) -> Iterator[list[tuple[Seconds, Seconds]]]:
-    """Collects the time, and the time spent ``elsewhere`` so far, at every hundredth of mosaik's ``run``."""
-    found: list[tuple[Seconds, Seconds]] = []
+def marks() -> Iterator[list[Seconds]]:
+    """Collects the time at every hundredth of mosaik's ``run``."""
+    found: list[Seconds] = []
     run, get_progress = AsyncWorld.run, scheduler.get_progress
-    elsewhere = elsewhere or Stopwatch()
 
     async def timed(self: AsyncWorld, *args: Any, **options: Any) -> None:
-        found.append((now(), elsewhere.total))
+        found.append(now())
         await run(self, *args, **options)
-        found.append((now(), elsewhere.total))
+        found.append(now())
 
     def watched(sims: dict, until: int) -> float:
         percent = get_progress(sims, until)
         if percent >= len(found):
-            found.append((now(), elsewhere.total))
+            found.append(now())
         return percent
 
     gc.collect()
@@ -116,29 +115,44 @@ class Run(NamedTuple):
     """How long mosaik's ``run`` took (without building the plant and opening files), and the power flows in it."""
 
     total: Slices
-    power_flow: Slices
-    power_flows: int
-
-    @property
-    def own(self) -> Slices:
-        """The co-simulation without the power flow."""
-        return [all_of_it.minus(part) for all_of_it, part in zip(self.total, self.power_flow, strict=True)]
+    power_flow: Seconds
+    solved: list
+    """Results of the power flows."""
 
 
-def run(loaded: LoadedScenario, wiring: Wiring | None = None) -> Run:
-    """Run a scenario on mosaik, into a file that is thrown away."""
+def run(loaded: LoadedScenario, wiring: Wiring | None = None, solved: list | None = None) -> Run:
+    """Run a scenario on mosaik, into a file that is thrown away.
+
+    Parameters
+    ----------
+    loaded : LoadedScenario
+        The scenario.
+    wiring : Wiring, optional
+        Its plant, when it is built already.
+    solved : list, optional
+        Results of the power flows of an equal run, which are used in the place of new ones.
+    """
     wiring = wiring or build(loaded)
-    solve = Stopwatch()
+    solve, found = Stopwatch(), []
+    known = iter(solved or ())
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory())
         for spec in wiring.simulators:
             if "network" in spec.settings:
                 network = spec.settings["network"]
-                stack.enter_context(patch.object(network, "solve", solve.around(network.solve)))
-        found = stack.enter_context(marks(solve))
+                first = solve.around(network.solve) if solved is None else lambda *_: next(known)
+                stack.enter_context(patch.object(network, "solve", _kept(first, found)))
+        times = stack.enter_context(marks())
         run_wiring(wiring, loaded, Path(folder) / "run.h5")
-    times, solving = zip(*found, strict=True)
-    return Run(between(times), between(solving), solve.calls)
+    return Run(between(times), solve.total, found)
+
+
+def _kept(solve: Callable, found: list) -> Callable:
+    def kept(*args: Any) -> Any:
+        found.append(solve(*args))
+        return found[-1]
+
+    return kept
 
 
 # --------------------------------------------------------------------------------------------------------------- traces

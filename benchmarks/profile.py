@@ -37,6 +37,8 @@ class Profile:
     traces: dict[str, Trace]
     parts: list[Part]
     total: Seconds
+    solved: list
+    """Results of the power flows."""
 
     @property
     def days(self) -> float:
@@ -57,7 +59,7 @@ def profile(loaded: LoadedScenario) -> Profile:
             stack.enter_context(patch.object(ResultWriter, method, writes.around(getattr(ResultWriter, method))))
         taken = run(loaded, wiring)
     apart = {
-        "network": Part("power flow", taken.power_flows, total(taken.power_flow)),
+        "network": Part("power flow", len(taken.solved), taken.power_flow),
         "recorder": Part("result file", writes.calls, writes.total),
     }
     parts, rest = [], total(taken.total)
@@ -68,4 +70,5 @@ def profile(loaded: LoadedScenario) -> Profile:
             time = time.minus(apart[sid].time)
         parts.append(Part(sid, len(trace.steps), time))
     steps = sum(len(trace.steps) for trace in traces.values())
-    return Profile(wiring, traces, [*parts, *apart.values(), Part("mosaik", steps, rest)], total(taken.total))
+    parts += [*apart.values(), Part("mosaik", steps, rest)]
+    return Profile(wiring, traces, parts, total(taken.total), taken.solved)

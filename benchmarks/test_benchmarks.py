@@ -31,7 +31,7 @@ def taken_apart(loaded):
 
 def test_run(benchmark, loaded):
     found = benchmark.pedantic(run, (loaded,), rounds=1)
-    assert found.power_flows > 0
+    assert len(found.solved) > 0
 
 
 def test_empty_world_takes_the_steps_of_the_run(benchmark, taken_apart):
@@ -48,13 +48,24 @@ def test_empty_world_refuses_other_steps(taken_apart):
         run_empty(taken_apart.wiring, wrong)
 
 
+def test_run_without_power_flow_takes_the_results_of_another(loaded, taken_apart):
+    found = run(loaded, solved=taken_apart.solved)
+    assert found.power_flow == Seconds()
+    assert all(mine is known for mine, known in zip(found.solved, taken_apart.solved, strict=True))
+
+
 def test_comparison_tells_how_much_is_added(benchmark, loaded, taken_apart):
-    comparison = Comparison(loaded, taken_apart.wiring, taken_apart.traces)
+    comparison = Comparison(loaded, taken_apart.wiring, taken_apart.traces, taken_apart.solved)
     benchmark.pedantic(comparison.take_turns, rounds=1)
-    own, empty = comparison.own_time, comparison.empty_time
-    assert comparison.overhead.wall == pytest.approx((own.wall - empty.wall) / empty.wall)
-    assert comparison.whole_overhead.cpu > comparison.overhead.cpu  # the power flow is in one and not in the other
-    assert comparison.inprocess_time.cpu > 0.0
+    assert len(comparison.inprocess) == 1
+    comparison.own, comparison.empty = (
+        [[Seconds(2.0, 1.0), Seconds(4.0, 2.0)]],
+        [[Seconds(3.0, 2.0), Seconds(2.0, 0.5)]],
+    )
+    comparison.whole = [[Seconds(4.0, 2.0), Seconds(6.0, 3.0)]]
+    assert comparison.overhead == pytest.approx((0.2, 0.2))
+    assert comparison.whole_overhead == pytest.approx((1.0, 1.0))
+    assert comparison.share_of_a_core == 0.5
 
 
 def test_best_takes_the_shortest_of_every_slice_by_each_clock():
