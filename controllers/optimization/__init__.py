@@ -1,0 +1,1 @@
+"""The shared core of the optimising controllers: models in Pyomo, solved by GLPK in process."""

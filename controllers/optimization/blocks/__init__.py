@@ -1,0 +1,1 @@
+"""Linear building blocks of a hub, one file each."""
