@@ -117,6 +117,63 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedSessions:
+    """Sessions as they are expected; every array has the shape (n_sessions,), in the order of arrival.
+
+    Parameters
+    ----------
+    id : tuple of str
+        Names; a session keeps its name from forecast to forecast, and when it has plugged in.
+    arrival_s, departure_s : ndarray
+        When it plugs in and leaves [s since the start].
+    energy_kwh : ndarray
+        What it asks for at its arrival [kWh].
+    p_max_kw : ndarray
+        What the EV accepts [kW].
+    capacity_kwh, soc : ndarray
+        Battery of the EV [kWh], and its state of charge at its arrival.
+    soc_v2g_min : ndarray
+        State of charge below which it must not be discharged.
+    v2g : ndarray of bool
+        The owner agreed to discharge.
+    """
+
+    id: tuple[str, ...]
+    arrival_s: np.ndarray
+    departure_s: np.ndarray
+    energy_kwh: np.ndarray
+    p_max_kw: np.ndarray
+    capacity_kwh: np.ndarray
+    soc: np.ndarray
+    soc_v2g_min: np.ndarray
+    v2g: np.ndarray
+
+
+class Forecast(ABC):
+    """What is expected of one hub, as told at the time of the observation.
+
+    Times are edges of n intervals [s since the start], shape (n + 1,), increasing, up to the end of the run; every
+    answer has one mean an interval.
+    """
+
+    @abstractmethod
+    def pv_kw(self, edges_s: np.ndarray) -> np.ndarray:
+        """Available PV power [kW], shape (n,)."""
+
+    @abstractmethod
+    def load_kw(self, edges_s: np.ndarray) -> np.ndarray:
+        """Demand of the local load by class: critical, controllable, shiftable, general [kW], shape (n, 4)."""
+
+    @abstractmethod
+    def price(self, name: str, edges_s: np.ndarray) -> np.ndarray:
+        """A price by the name it has in `Prices` [1/kWh], shape (n,)."""
+
+    @abstractmethod
+    def sessions(self, until_s: float) -> ExpectedSessions:
+        """Sessions that are not over yet, plugged in or still to come before a time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """One hub as its controller sees it: measurements, possibly late, and what is plugged in.
 
@@ -140,6 +197,11 @@ class Hub:
         Age of the last measurement of each device [s].
     connectors : Connectors
     prices : Prices
+    failed : frozenset of str
+        Devices that report an error: ``pv``, ``bess``, ``dg``.
+    parameters : Parameters
+        The controller's own, as they are in force now: an event of the scenario can change them during the run.
+    forecast : Forecast
     """
 
     bus: int
@@ -157,6 +219,9 @@ class Hub:
     age_s: Mapping[str, float]
     connectors: Connectors
     prices: Prices
+    failed: frozenset[str]
+    parameters: Parameters
+    forecast: Forecast
 
     @property
     def islanded(self) -> bool:
@@ -181,11 +246,14 @@ class Observation:
         The same on the clock of the scenario.
     hubs : mapping of str to Hub
         The hubs it runs.
+    end_s : float
+        End of the run [s]; forecasts reach this far.
     """
 
     t_s: float
     time: datetime
     hubs: Mapping[str, Hub]
+    end_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +298,16 @@ class Decision:
         One for each hub of the observation.
     events : list of (hub, kind, text)
         Reasons, alarms, fall-backs, each of one hub.
+    records : mapping of str to mapping of str to float
+        Of each hub, values of the series that the class names in ``records``.
+    diagnostics : mapping of str to float
+        What may differ from run to run, such as the time a solver took.
     """
 
     setpoints: Mapping[str, Setpoints]
     events: list[tuple[str, str, str]] = field(default_factory=list)
+    records: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Controller(ABC):
@@ -252,6 +326,8 @@ class Controller(ABC):
     """
 
     Parameters: ClassVar[type[Parameters]] = Parameters
+    records: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Series of its own in the results of each hub: name, and unit and description; ``Decision.records`` fills them."""
 
     def __init__(self, sites: Mapping[str, Site], parameters: Parameters, period_s: float, rng: np.random.Generator):
         self.sites = sites

@@ -6,9 +6,10 @@ Everything that can be wrong with a file or a value in it is found here, before 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 from zoneinfo import ZoneInfo
@@ -17,14 +18,16 @@ import numpy as np
 from pydantic import ValidationError
 
 from ..controllers import base
-from ..simulators.adapter import Schedule
+from ..simulators.adapter import Fault, Port, Schedule
 from ..simulators.controller import Sessions as KnownSessions
+from ..simulators.controller import ports
 from ..simulators.models import generator, grid, irradiance, link, load, pv
 from ..simulators.models.series import Series
 from ..simulators.models.tariffs import NAMES, Tariffs
 from ..simulators.models.units import S_PER_MIN
 from . import schema
 from .errors import InputError, Problem
+from .forecasts import NO_LOAD, NO_PV, Perfect, Reality
 from .loader import LoadedScenario, problems_of
 from .packs import stationary
 from .prices import price_series
@@ -89,6 +92,9 @@ class _Builder:
         self.devices: dict[str, list[str]] = {}
         self.visits: dict[str, Visits] = {}
         self.sites: dict[str, base.Site] = {}
+        self.available_kw: dict[str, Series] = {}
+        self.demand_kw: dict[str, Series] = {}
+        self.tariffs: dict[str, Tariffs] = {}
         self.network: Network | None = None
         self.lines_out: dict[int, Schedule] = {}
 
@@ -267,6 +273,7 @@ class _Builder:
                 if event.kind == "price" and event.what.hub == name:
                     until_s = math.inf if event.what.until is None else event.what.until
                     tariffs = tariffs.changed(event.what.price, event.what.value, event.at, until_s)
+            self.tariffs[name] = tariffs
             self._add("tariffs", name, tariffs=tariffs)
 
     def _pv(self, name: str, given: schema.Pv, key: str) -> None:
@@ -281,8 +288,8 @@ class _Builder:
         if given.temperature is not None:
             temperature = self._series(given.temperature, f"{key}.temperature", low=-90.0, high=70.0)
         available_kw = pv.available_series(parameters, sun, temperature, self.until_s)
-        faults = self._schedule("device_fault", name, False, device="pv")
-        self._add("pv", name, parameters=parameters, available_kw=available_kw, faults=faults)
+        self.available_kw[name] = available_kw
+        self._add("pv", name, parameters=parameters, available_kw=available_kw, faults=self._faults(name, "pv"))
 
     def _sun(self, given: Any, key: str) -> tuple[Series, Series]:
         """Irradiance in the plane and ambient temperature."""
@@ -324,7 +331,11 @@ class _Builder:
         switch = self._schedule(
             "load", name, float(given.connected), lambda what: what.scale if what.connected else 0.0
         )
-        self._add("load", name, parameters=parameters, demand_kw=demand_kw, switch=switch)
+        one_phase_kw = [
+            self._schedule("phase_load", name, 0.0, lambda what: what.p_kw, phase=phase) for phase in ("a", "b", "c")
+        ]
+        self.demand_kw[name] = demand_kw
+        self._add("load", name, parameters=parameters, demand_kw=demand_kw, switch=switch, one_phase_kw=one_phase_kw)
 
     def _bess(self, name: str, given: schema.TremblayBattery | schema.IdealBattery, telemetry_s: float) -> None:
         self._add(
@@ -333,7 +344,7 @@ class _Builder:
             parameters=stationary(given),
             soc=given.soc,
             inverter_kva=given.inverter_kva or given.rated_kw,
-            faults=self._schedule("device_fault", name, False, device="bess"),
+            faults=self._faults(name, "bess"),
             telemetry_s=telemetry_s,
         )
 
@@ -345,8 +356,11 @@ class _Builder:
             start_s=given.start,
             cooldown_s=given.stop,
         )
-        faults = self._schedule("device_fault", name, False, device="dg")
+        faults = self._faults(name, "dg")
         self._add("dg", name, parameters=parameters, fuel_l=given.fuel_l, faults=faults, telemetry_s=telemetry_s)
+
+    def _faults(self, name: str, device: str) -> Schedule:
+        return self._schedule("device_fault", name, None, lambda what: Fault(what.trips), device=device)
 
     def _grid(self, name: str, hub: schema.Hub) -> None:
         installed_kw = hub.grid.installed_kw or hub.grid.contracted_kw
@@ -444,6 +458,7 @@ class _Builder:
 
     def _controllers(self) -> list[tuple[str, base.Controller]]:
         built: list[tuple[str, base.Controller]] = []
+        runs: dict[str, tuple[Schedule, dict[str, Port]]] = {}
         many = len(self.scenario.controller) > 1
         for n, spec in enumerate(self.scenario.controller):
             key = f"controller[{n}]" if many else "controller"
@@ -467,12 +482,48 @@ class _Builder:
                     told = f"{spec.type} cannot be made: {type(error).__name__}: {error}"
                     raise InputError(Problem(self.where, key, ..., told)) from error
                 built.append((name, controller))
-        for hub in self.scenario.hubs:
-            if hub in self.sites:
-                known = self.visits[hub].known if hub in self.visits else _no_sessions()
-                linked = self.scenario.hubs[hub].link is not None
-                self._add("controller", hub, site=self.sites[hub], sessions=known, linked=linked)
+                runs |= {hub: (self._parameters(hub, spec, parameters), ports(controller)) for hub in hubs}
+        for hub, (parameters, own) in runs.items():
+            self._add(
+                "controller",
+                hub,
+                site=self.sites[hub],
+                sessions=self.visits[hub].known if hub in self.visits else _no_sessions(),
+                linked=self.scenario.hubs[hub].link is not None,
+                parameters=parameters,
+                forecast=self._forecast(hub),
+                records=own,
+            )
         return built
+
+    def _parameters(self, hub: str, spec: schema.ControllerSpec, given: base.Parameters) -> Schedule:
+        """The parameters of a hub's controller, and what events make of them, each with the others in force."""
+        changes = [
+            (n, event)
+            for n, event in enumerate(self.scenario.events)
+            if event.kind == "parameters" and event.what.hub == hub and event.what.controller == spec.type
+        ]
+        edges = {t for _, event in changes for t in (event.at, event.what.until) if t is not None}
+        intervals = []
+        for edge, until in pairwise([*sorted(edges), math.inf]):
+            values, key = spec.parameters, ""
+            for n, event in sorted(changes, key=lambda change: change[1].at):
+                if event.at <= edge < (math.inf if event.what.until is None else event.what.until):
+                    values, key = _merged(values, event.what.set), f"events[{n}].parameters.set."
+            try:
+                intervals.append((edge, until, type(given).model_validate(values)))
+            except ValidationError as error:
+                raise InputError(problems_of(error, values, self.where, type(given), key)) from None
+        return Schedule(intervals, given)
+
+    def _forecast(self, hub: str) -> Callable[[float], base.Forecast]:
+        reality = Reality(
+            self.available_kw.get(hub, NO_PV),
+            self.demand_kw.get(hub, NO_LOAD),
+            self.tariffs[hub],
+            self.visits[hub].sessions if hub in self.visits else (),
+        )
+        return lambda t_s: Perfect(reality, t_s)
 
     def _session_rows(self, hub: str) -> list[dict]:
         if hub not in self.visits:
@@ -487,6 +538,15 @@ class _Builder:
             }
             for session in self.visits[hub].sessions
         ]
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with changes in them, sections by their keys."""
+    both = {
+        key: _merged(values[key], change) if isinstance(change, dict) and isinstance(values.get(key), dict) else change
+        for key, change in changes.items()
+    }
+    return {**values, **both}
 
 
 def _midnights_s(start: datetime, until_s: float) -> Iterator[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
@@ -36,10 +36,12 @@ class ConnectorFault(_HubEvent):
 
 
 class DeviceFault(_HubEvent):
-    """A device gives no power."""
+    """A device has an error: it reports it, and gives no power."""
 
     device: Literal["pv", "bess", "dg", "secondary", "ats"]
     """Which device; secondary does not start, ats does not switch."""
+    trips: Switch = True
+    """No power; without it pv, bess and dg report an error and still follow their set points."""
 
 
 class MeterFault(_HubEvent):
@@ -63,6 +65,24 @@ class SwitchedLoad(_HubEvent):
     """Switched on."""
     scale: NonNegative = 1.0
     """Factor on its demand."""
+
+
+class PhaseLoad(_HubEvent):
+    """A further local load on one phase, such as a fault that draws an overcurrent."""
+
+    phase: Literal["a", "b", "c"]
+    """Which phase."""
+    p_kw: NonNegative
+    """Its power [kW]."""
+
+
+class ChangedParameters(_HubEvent):
+    """Parameters of a controller have other values for a while."""
+
+    controller: str
+    """Type of the controller they belong to; where another one runs the hub, nothing changes."""
+    set: dict[str, Any]
+    """The new values, by the keys of the controller's section."""
 
 
 class ChangedPrice(_HubEvent):
@@ -91,7 +111,9 @@ _KINDS = (
     "meter_fault",
     "link_outage",
     "load",
+    "phase_load",
     "price",
+    "parameters",
     "line_out",
 )
 
@@ -108,7 +130,9 @@ class Event(Section):
     meter_fault: MeterFault | None = None
     link_outage: LinkOutage | None = None
     load: SwitchedLoad | None = None
+    phase_load: PhaseLoad | None = None
     price: ChangedPrice | None = None
+    parameters: ChangedParameters | None = None
     line_out: LineOut | None = None
 
     @model_validator(mode="after")
@@ -164,6 +188,8 @@ class Event(Section):
                 found.append((f"{kind}.{device}", name, f"something that {what.hub} has"))
         if isinstance(what, LinkOutage) and hub.link is None:
             found.append((kind, what.device, f"a link section in hubs.{what.hub}"))
-        if isinstance(what, SwitchedLoad) and hub.load is None:
+        if isinstance(what, DeviceFault) and not what.trips and what.device in ("secondary", "ats"):
+            found.append((f"{kind}.trips", "false", "true for secondary and ats"))
+        if isinstance(what, SwitchedLoad | PhaseLoad) and hub.load is None:
             found.append((kind, what.hub, "a hub with a load"))
         return found

@@ -65,7 +65,7 @@ def records(
         if entity.sid in ("measurements", "commands"):
             continue
         hub = entity.hub
-        for output, port in adapter_of(entity.sid).outputs.items():
+        for output, port in {**adapter_of(entity.sid).outputs, **entity.parameters.get("records", {})}.items():
             if entity.sid == "network" and (output == "v_pu") != (hub != WHOLE):
                 continue
             if port.recorded:
@@ -100,7 +100,7 @@ def records(
 
 def _exists(sid: str, output: str, hub: str, scenario: Scenario, devices: Mapping[str, Sequence[str]]) -> bool:
     """Whether a set point has a device that takes it, and the secondary source is there."""
-    if sid == "controller":
+    if sid == "controller" and output in adapter_of(sid).outputs:
         return any(output == setpoint and device in devices[hub] for setpoint, device, _ in COMMANDS)
     return not output.startswith("secondary") or scenario.hubs[hub].grid.secondary is not None
 

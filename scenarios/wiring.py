@@ -46,6 +46,7 @@ SAME_TIME = (
         for quantity in ("p_kw", "q_kvar")
     ),
     ("cp", "phase_kw", "grid", "cp_phase_kw"),
+    ("load", "phase_kw", "grid", "load_phase_kw"),
     ("grid", "p_kw", "network", "p_kw"),
     ("grid", "q_kvar", "network", "q_kvar"),
 )
@@ -75,9 +76,12 @@ MEASUREMENTS = (
     ("grid", "secondary_meter_kw"),
     ("grid", "load_meter_kw"),
     ("pv", "p_kw"),
+    ("pv", "failed"),
     ("bess", "p_kw"),
     ("bess", "soc"),
+    ("bess", "failed"),
     ("dg", "p_kw"),
+    ("dg", "failed"),
     ("dg", "fuel_l"),
     ("cp", "p_kw"),
     ("cp", "connector_p_kw"),

@@ -16,7 +16,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import mosaik_api_v3
 import numpy as np
@@ -51,6 +51,7 @@ class Port:
 
 
 EVENTS = Port("", "what happened: a list of [kind, text]", recorded=False)
+FAILED = Port("", "whether the device reports an error", recorded=False)
 BUS_PORT = Port("", "what feeds the hub bus: 0 dead, 1 grid, 2 secondary source")
 
 
@@ -89,6 +90,12 @@ class Schedule:
         """The first time after ``t_s`` at which an event starts or ends, infinite when there is none."""
         place = bisect_right(self.edges, t_s)
         return self.edges[place] if place < len(self.edges) else math.inf
+
+
+class Fault(NamedTuple):
+    """An error of a device: it is reported, and where it ``trips`` the device gives no power."""
+
+    trips: bool = True
 
 
 class Device:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .adapter import BUS_PORT, Adapter, Clock, Device, Port, Schedule
+from .adapter import BUS_PORT, FAILED, Adapter, Clock, Device, Port, Schedule
 from .models import battery, inverter
 
 
@@ -48,6 +48,7 @@ class Storage(Device):
         self.emit("p_kw", float(p_kw[0]))
         self.emit("q_kvar", self._q_kvar)
         self.emit("soc", float(state.soc[0]))
+        self.emit("failed", self._faults.at(t_s) is not None)
         self.emit("v_v", float(battery.terminal_voltage_v(parameters, state, p_kw)[0]))
         self.emit("i_a", float(battery.current_a(parameters, state, p_kw)[0]))
         if t_s >= self.clock.end_s:
@@ -57,7 +58,8 @@ class Storage(Device):
         return min(self._event_s, telemetry_s, self.clock.end_s)
 
     def _decide(self, t_s: float) -> None:
-        on = self.inputs["bus"] != 0 and not self._faults.at(t_s)
+        fault = self._faults.at(t_s)
+        on = self.inputs["bus"] != 0 and not (fault and fault.trips)
         wanted_kw = np.array([self.inputs["p_set_kw"] if on else 0.0])
         held = battery.hold(self._parameters, self._state, wanted_kw, self.clock.time_step_s)
         self._p_kw = held.p_kw
@@ -82,4 +84,5 @@ class Simulator(Adapter):
         "soc": Port("", "state of charge"),
         "v_v": Port("V", "terminal voltage of the pack"),
         "i_a": Port("A", "current of the pack, > 0 discharges"),
+        "failed": FAILED,
     }

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from ..controllers import base
-from .adapter import EVENTS, NEVER, Adapter, Clock, Device, Port
+from .adapter import EVENTS, NEVER, Adapter, Clock, Device, Port, Schedule
 
 _MEASURED = Port("", "a measurement, held until the next one", trigger=False)
 _STATUS = Port("", "a status, whose change calls for a decision")
 _STATUS_PORTS = ("ats.bus", "arrivals.session", "arrivals.faulted")
+_FALLIBLE = ("pv", "bess", "dg")
 _NUMBERS = ("bess_kw", "pv_limit_kw", "dg_kw", "bess_q_kvar", "pv_q_kvar")
 _MEASUREMENT_PORTS = (
     "grid.meter_kw",
@@ -29,9 +30,12 @@ _MEASUREMENT_PORTS = (
     "grid.secondary_meter_kw",
     "grid.load_meter_kw",
     "pv.p_kw",
+    "pv.failed",
     "bess.p_kw",
     "bess.soc",
+    "bess.failed",
     "dg.p_kw",
+    "dg.failed",
     "dg.fuel_l",
     "cp.p_kw",
     "cp.connector_p_kw",
@@ -75,9 +79,22 @@ class Sessions:
 class ControlledHub(Device):
     """The measurements of a hub as they have arrived, and the set points last sent to it."""
 
-    def __init__(self, clock: Clock, *, site: base.Site, sessions: Sessions, linked: bool):
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        site: base.Site,
+        sessions: Sessions,
+        linked: bool,
+        parameters: Schedule,
+        forecast: Callable[[float], base.Forecast],
+        records: Mapping[str, Port],
+    ):
         super().__init__(clock)
         self.site = site
+        self.parameters = parameters
+        self._forecast = forecast
+        self._records = records
         self.sessions = sessions
         # over a link nothing is known before the first message
         self._unknown = math.nan if linked else 0.0
@@ -95,6 +112,7 @@ class ControlledHub(Device):
             "cp.soc": np.full(n, np.nan),
             "network.v_pu": math.nan,
             "link.sampled_s": {},
+            **{f"{device}.failed": False for device in _FALLIBLE},
         }
         self._told: dict[str, Any] = {}
         self._seen: np.ndarray | None = None
@@ -132,6 +150,9 @@ class ControlledHub(Device):
                 bess=get("tariffs.bess_per_kwh", 0.0),
                 charging=get("tariffs.charging_per_kwh", 0.0),
             ),
+            failed=frozenset(device for device in _FALLIBLE if held[f"{device}.failed"]),
+            parameters=self.parameters.at(t_s),
+            forecast=self._forecast(t_s),
         )
 
     def _seen_connectors(self) -> base.Connectors:
@@ -185,6 +206,18 @@ class ControlledHub(Device):
         self.emit("pv_q_kvar", float(setpoints.pv_q_kvar))
         self.emit("dg_kw", min(max(float(setpoints.dg_kw), 0.0), site.dg_kw))
         self.emit("load_limit_kw", np.maximum(np.asarray(setpoints.load_limit_kw, dtype=float), 0.0))
+
+    def record(self, values: Mapping[str, float]) -> None:
+        """Write a controller's own series; raises for one that its class does not name."""
+        for name, value in values.items():
+            if name not in self._records:
+                raise ValueError(f"records has no {name!r}; the class names {', '.join(self._records) or 'none'}")
+            self.emit(name, float(value))
+
+
+def ports(controller: base.Controller) -> dict[str, Port]:
+    """The output ports of a controller's own series."""
+    return {name: Port(unit, description) for name, (unit, description) in controller.records.items()}
 
 
 class _Run:
@@ -262,6 +295,7 @@ class Simulator(Adapter):
     ) -> None:
         """Take the controllers, the time of the first instant, and where decision times are written."""
         start = start or datetime.fromtimestamp(0.0, UTC)
+        self.outputs = {**self.outputs, **{name: port for _, one in controllers for name, port in ports(one).items()}}
         self._start_utc, self._zone = start.astimezone(UTC), start.tzinfo
         self._diagnose = diagnose
         self._runs = []
@@ -281,7 +315,11 @@ class Simulator(Adapter):
                 if port in _STATUS_PORTS:
                     calls.add(name)
             device.note(t_s)  # pyright: ignore[reportAttributeAccessIssue]
-        soonest = NEVER
+            if device.wake <= time:  # its controller's parameters may have changed
+                change_s = device.parameters.next_change(t_s)  # pyright: ignore[reportAttributeAccessIssue]
+                device.wake = NEVER if change_s == math.inf else self.clock.step_at_or_after(change_s)
+                calls.add(name)
+        soonest = min(device.wake for device in self.devices.values())
         if time == self.clock.steps:
             return None  # the run is over: accounts are closed, nothing is decided
         for run in self._runs:
@@ -296,6 +334,7 @@ class Simulator(Adapter):
             t_s=t_s,
             time=(self._start_utc + timedelta(seconds=t_s)).astimezone(self._zone),
             hubs={name: self.devices[name].observation(t_s) for name in sites},  # pyright: ignore
+            end_s=self.clock.end_s,
         )
         began = perf_counter()
         try:
@@ -305,11 +344,14 @@ class Simulator(Adapter):
             raise ControllerError(f"{who}: {type(error).__name__}: {error}") from error
         if self._diagnose is not None:
             self._diagnose(f"{run.name}/decision_s", t_s, perf_counter() - began)
+            for name, value in getattr(decision, "diagnostics", {}).items():
+                self._diagnose(f"{run.name}/{name}", t_s, float(value))
         for name, site in sites.items():
             try:
                 setpoints = decision.setpoints[name]
                 check(setpoints, site, _who(run.name, name, t_s))
                 self.devices[name].send(setpoints)  # pyright: ignore[reportAttributeAccessIssue]
+                self.devices[name].record(decision.records.get(name, {}))  # pyright: ignore[reportAttributeAccessIssue]
             except (TypeError, AttributeError, KeyError, ValueError) as error:
                 raise ControllerError(
                     f"{_who(run.name, name, t_s)}: must answer with a Decision that has Setpoints for every hub "

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .adapter import BUS_PORT, Adapter, Clock, Device, Port, Schedule
+from .adapter import BUS_PORT, FAILED, Adapter, Clock, Device, Port, Schedule
 from .models import generator
 
 _PHASE_CODES = {phase.value: phase.name.lower() for phase in generator.Phase}
@@ -34,12 +34,13 @@ class Genset(Device):
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Burn the fuel of the time that has passed, and follow the set point."""
+        fault = self._faults.at(t_s)
         self._state, outputs = generator.step(
             self._parameters,
             self._state,
             self.inputs["p_set_kw"],
             self.inputs["bus"] != 0,
-            self._faults.at(t_s),
+            bool(fault and fault.trips),
             t_s - self._t_s,
             self.clock.time_step_s,
         )
@@ -49,6 +50,7 @@ class Genset(Device):
         self.emit("q_kvar", 0.0)
         self.emit("fuel_l", float(self._state.fuel_l[0]))
         self.emit("phase", int(self._state.phase[0]))
+        self.emit("failed", fault is not None)
         if t_s >= self.clock.end_s:
             return math.inf
         telemetry_s = (math.floor(t_s / self._telemetry_s + 1e-9) + 1) * self._telemetry_s if burning else math.inf
@@ -66,4 +68,5 @@ class Simulator(Adapter):
         "q_kvar": Port("kvar", "reactive power fed into the hub bus"),
         "fuel_l": Port("l", "fuel in the tank"),
         "phase": Port("", "what the engine is doing", codes=_PHASE_CODES),
+        "failed": FAILED,
     }

@@ -26,7 +26,8 @@ class Connection(Device):
         self._faults = meter_faults
         self._failed = grid.ALL_WELL
         self._over = False
-        self.inputs = {"bus": 1, "cp_phase_kw": np.zeros(3), **dict.fromkeys(_P_KW + _Q_KVAR, 0.0)}
+        none = np.zeros(3)
+        self.inputs = {"bus": 1, "cp_phase_kw": none, "load_phase_kw": none, **dict.fromkeys(_P_KW + _Q_KVAR, 0.0)}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Balance the hub bus and read the meters."""
@@ -35,7 +36,8 @@ class Connection(Device):
         p_kw = grid.Flows(*[held[port] for port in _P_KW])
         q_kvar = grid.Flows(*[held[port] for port in _Q_KVAR])
         failed = grid.FailedMeters(*[bool(self._faults[meter].at(t_s)) for meter in _METERS])
-        flows = grid.balance(self._parameters, bus, p_kw, q_kvar, tuple(held["cp_phase_kw"].tolist()))
+        phase_kw = (held["cp_phase_kw"] + held["load_phase_kw"]).tolist()
+        flows = grid.balance(self._parameters, bus, p_kw, q_kvar, tuple(phase_kw))
         shown = grid.read(bus, flows, p_kw.load, failed)
         self.emit("p_kw", flows.p_grid_kw)
         self.emit("q_kvar", flows.q_grid_kvar)
@@ -74,6 +76,7 @@ class Simulator(Adapter):
         **{port: Port("kW", f"power of {device}") for port, device in zip(_P_KW, _DEVICES, strict=True)},
         **{port: Port("kvar", f"reactive power of {device}") for port, device in zip(_Q_KVAR, _DEVICES, strict=True)},
         "cp_phase_kw": Port("kW", "power of single-phase connectors on each phase", "phase"),
+        "load_phase_kw": Port("kW", "power of single-phase load on each phase", "phase"),
     }
     outputs = {
         "p_kw": Port("kW", "imported from the public grid, < 0 exported"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,18 +16,31 @@ from .models.series import Series
 class LocalLoad(Device):
     """The load of one hub."""
 
-    def __init__(self, clock: Clock, *, parameters: load.Parameters, demand_kw: Series, switch: Schedule):
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        parameters: load.Parameters,
+        demand_kw: Series,
+        switch: Schedule,
+        one_phase_kw: Sequence[Schedule],
+    ):
         super().__init__(clock)
         self._parameters = parameters
         self._demand_kw = demand_kw
         self._switch = switch
+        self._one_phase_kw = one_phase_kw
         self._state = load.initial()
         self.inputs = {"bus": 1, "limit_kw": np.full(4, np.inf)}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Account for the time that has passed, and serve what can be served."""
         last = t_s >= self.clock.end_s
-        demand_kw = self._demand_kw.at(t_s)[None, :] * self._switch.at(t_s) if not last else np.zeros((1, 4))
+        demand_kw, phase_kw = np.zeros((1, 4)), np.zeros(3)
+        if not last:
+            phase_kw = np.array([schedule.at(t_s) for schedule in self._one_phase_kw])
+            demand_kw = self._demand_kw.at(t_s)[None, :] * self._switch.at(t_s)
+            demand_kw[0, load.CRITICAL] += phase_kw.sum()
         self._state, outputs = load.step(
             self._parameters,
             self._state,
@@ -44,9 +57,10 @@ class LocalLoad(Device):
         self.emit("demand_kw", float(demand_kw.sum()))
         self.emit("p_kw", float(outputs.p_kw[0]))
         self.emit("q_kvar", float(outputs.q_kvar[0]))
+        self.emit("phase_kw", phase_kw * (self.inputs["bus"] != 0))
         self.emit("served_kw", outputs.served_kw[0].copy())
         self.emit("unserved_kw", outputs.unserved_kw[0].copy())
-        next_s = min(self._demand_kw.next_change(t_s), self._switch.next_change(t_s))
+        next_s = min(one.next_change(t_s) for one in (self._demand_kw, self._switch, *self._one_phase_kw))
         return min(next_s, t_s + float(outputs.next_event_s[0]), self.clock.end_s)
 
 
@@ -60,6 +74,7 @@ class Simulator(Adapter):
         "p_kw": Port("kW", "power of the local load"),
         "demand_kw": Port("kW", "what is wanted of all classes together"),
         "q_kvar": Port("kvar", "reactive power of the local load"),
+        "phase_kw": Port("kW", "the part that is on one phase", "phase", recorded=False),
         "served_kw": Port("kW", "served of critical, controllable, shiftable and general load", "class"),
         "unserved_kw": Port("kW", "demanded, not served and not made good later, by class", "class"),
         "backlog_kwh": Port("kWh", "shiftable energy that was put off and is still due"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .adapter import BUS_PORT, Adapter, Clock, Device, Port, Schedule
+from .adapter import BUS_PORT, FAILED, Adapter, Clock, Device, Port, Schedule
 from .models import pv
 from .models.series import Series
 
@@ -29,13 +29,15 @@ class Plant(Device):
         if t_s >= self.clock.end_s:
             return math.inf
         available_kw = self._available_kw.at(t_s)
-        energised = self.inputs["bus"] != 0 and not self._faults.at(t_s)
+        fault = self._faults.at(t_s)
+        energised = self.inputs["bus"] != 0 and not (fault and fault.trips)
         limit_kw = self.inputs["p_limit_kw"]
         p_kw, q_kvar = pv.step(self._parameters, available_kw, limit_kw, self.inputs["q_set_kvar"], energised)
         self.emit("p_kw", float(p_kw[0]))
         self.emit("q_kvar", float(q_kvar[0]))
         self.emit("p_available_kw", float(available_kw[0]))
         self.emit("limit_kw", min(limit_kw, self._rated_kw))
+        self.emit("failed", fault is not None)
         return min(self._available_kw.next_change(t_s), self._faults.next_change(t_s))
 
 
@@ -54,4 +56,5 @@ class Simulator(Adapter):
         "q_kvar": Port("kvar", "reactive power fed into the hub bus"),
         "p_available_kw": Port("kW", "what the sun would allow"),
         "limit_kw": Port("kW", "limit in force"),
+        "failed": FAILED,
     }

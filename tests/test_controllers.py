@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 
 from evhub.controllers import base
 from evhub.controllers.rules import self_consumption_kw, share_equally
+from evhub.scenarios.forecasts import NO_LOAD, NO_PV, Perfect, Reality
 from evhub.scenarios.registry import controllers
 from evhub.simulators.controller import ControllerError, check
+from evhub.simulators.models.tariffs import Tariffs
 
+FREE = Tariffs.of({}, 3600.0)
 powers = st.floats(0.0, 100.0)
 
 
@@ -70,6 +74,9 @@ def hub(seen: base.Connectors, **changes) -> base.Hub:
         "age_s": {},
         "connectors": seen,
         "prices": base.Prices(0.3, 0.1, 0.5, 0.02, 0.5),
+        "failed": frozenset(),
+        "parameters": base.Parameters(),
+        "forecast": Perfect(Reality(NO_PV, NO_LOAD, FREE, ()), 0.0),
     }
     return base.Hub(**{**values, **changes})
 
@@ -97,7 +104,8 @@ def situations(draw):
 def decide(name: str, plant: base.Site, seen: base.Hub) -> base.Setpoints:
     cls = controllers()[name].load()
     controller = cls({"depot": plant}, cls.Parameters(), 60.0, np.random.default_rng(1))
-    observation = base.Observation(0.0, datetime(2024, 3, 1, 12, tzinfo=UTC), {"depot": seen})
+    seen = replace(seen, parameters=cls.Parameters())
+    observation = base.Observation(0.0, datetime(2024, 3, 1, 12, tzinfo=UTC), {"depot": seen}, 3600.0)
     return controller.decide(observation).setpoints["depot"]
 
 
@@ -190,6 +198,6 @@ def test_what_is_not_a_set_point_is_refused_by_name(answer, match):
 def test_contract_objects_refuse_misspelt_fields():
     with pytest.raises(TypeError, match="bess_kW"):
         base.Setpoints(np.zeros(1), bess_kW=3.0)  # type: ignore[call-arg]
-    observation = base.Observation(0.0, datetime.now(UTC), {})
+    observation = base.Observation(0.0, datetime.now(UTC), {}, 3600.0)
     with pytest.raises(AttributeError):
         observation.t_s = 1.0  # type: ignore[misc]

@@ -134,7 +134,7 @@ def balance(
     p_kw, q_kvar : Flows
         Active and reactive power of the devices [kW], [kvar].
     p_phase_kw : sequence of 3 floats
-        The part of ``p_kw.cp`` that single-phase connectors draw from the phases a, b, c [kW].
+        The part of ``p_kw.cp`` and ``p_kw.load`` that is drawn from one phase only: a, b, c [kW].
     losses_kw : float
         Between the ATS and the devices [kW], >= 0.
     v_pu : float

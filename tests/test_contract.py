@@ -1,0 +1,148 @@
+"""What reaches a controller in a run, and what of its answers reaches the results."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from evhub.analysis import open_results
+from evhub.controllers import base
+from evhub.scenarios.build import build
+from evhub.scenarios.errors import InputError
+from evhub.simulators.controller import ControllerError
+
+from . import plants
+
+
+class Watching(base.Controller):
+    """Keeps what it sees, and writes its parameter down."""
+
+    class Parameters(base.Parameters):
+        """What an event changes."""
+
+        level: float = 1.0
+        nested: dict[str, float] = {"a": 1.0, "b": 2.0}
+
+    records: ClassVar = {"level": ("kW", "the parameter in force")}
+    seen: ClassVar[list[tuple[float, base.Hub]]] = []
+
+    def decide(self, observation):
+        """Do nothing but look."""
+        setpoints, records = {}, {}
+        for name, hub in observation.hubs.items():
+            Watching.seen.append((observation.t_s, hub))
+            setpoints[name] = base.Setpoints(self.sites[name].connector_kw * 0.0, bess_kw=5.0)
+            records[name] = {"level": hub.parameters.level}
+        return base.Decision(setpoints, records=records, diagnostics={"effort": 3.0})
+
+
+class Inventing(Watching):
+    """Records what its class does not name."""
+
+    def decide(self, observation):
+        """Name another series."""
+        return base.Decision(super().decide(observation).setpoints, records={"depot": {"unheard": 1.0}})
+
+
+LOAD = {"demand": {"type": "constant", "value": 30.0}}
+BESS = {"type": "ideal", "capacity_kwh": 40, "rated_kw": 10, "soc": 0.5}
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    Watching.seen.clear()
+
+
+def watch(tmp_path, controller=None, **changes):
+    """Results of a run that is watched, and what was seen at each decision."""
+    hub = {"grid": {"contracted_kw": 50}, "load": LOAD, "bess": BESS, "pv": PV}
+    controller = {"type": f"{__name__}:Watching", "period": "10min", **(controller or {})}
+    data = plants.smallest(hubs={"depot": hub}, controller=controller, **changes)
+    return open_results(plants.run_data(data, tmp_path)), dict(Watching.seen)
+
+
+PV = {"rated_kw": 20, "irradiance": {"type": "constant", "value": 500}}
+
+
+def event(kind: str, at: str, until: str | None = None, **fields) -> dict:
+    return {"at": at, kind: {"hub": "depot", **({"until": until} if until else {}), **fields}}
+
+
+def changed(at: str, until: str | None = None, controller: str = f"{__name__}:Watching", **values) -> dict:
+    return event("parameters", at, until, controller=controller, set=values)
+
+
+def test_parameters_change_when_the_event_says_and_back_again(tmp_path):
+    results, seen = watch(tmp_path, events=[changed("15min", "25min", level=7.0)])
+    told = {t: hub.parameters.level for t, hub in seen.items()}
+    assert told[600.0] == 1.0
+    assert told[900.0] == 7.0  # at once, not at the next period
+    assert told[1500.0] == 1.0
+    level = results.series("depot/controller/level")
+    assert level.loc[:].tolist() == [1.0, 7.0, 1.0]
+
+
+def test_later_changes_keep_what_earlier_ones_set(tmp_path):
+    events = [changed("10min", nested={"a": 5.0}), changed("20min", "30min", nested={"b": 6.0}, level=2.0)]
+    _, seen = watch(tmp_path, {"nested": {"a": 1.0, "b": 2.0}}, events=events)
+    assert seen[1200.0].parameters.nested == {"a": 5.0, "b": 6.0}
+    assert seen[1200.0].parameters.level == 2.0
+    assert seen[1800.0].parameters.nested == {"a": 5.0, "b": 2.0}
+
+
+def test_parameters_of_another_controller_change_nothing(tmp_path):
+    _, seen = watch(tmp_path, events=[changed("15min", controller="emh", nonsense=7.0)])
+    assert {hub.parameters.level for hub in seen.values()} == {1.0}
+
+
+@pytest.mark.parametrize("values", [{"level": "high"}, {"unheard": 1}])
+def test_wrong_parameters_in_an_event_are_refused_with_their_place(values, tmp_path):
+    hub = {"grid": {"contracted_kw": 50}, "load": LOAD}
+    controller = {"type": f"{__name__}:Watching"}
+    data = plants.smallest(hubs={"depot": hub}, controller=controller, events=[changed("15min", **values)])
+    with pytest.raises(InputError, match=rf"events\[0\].parameters.set.{next(iter(values))}"):
+        build(plants.loaded(data, tmp_path))
+
+
+@pytest.mark.parametrize("trips", [True, False])
+@pytest.mark.parametrize(("device", "power"), [("pv", "p_pv_kw"), ("bess", "p_bess_kw")])
+def test_a_fault_is_reported_and_trips_the_device_only_if_it_says_so(device, power, trips, tmp_path):
+    _, seen = watch(tmp_path, events=[event("device_fault", "15min", "35min", device=device, trips=trips)])
+    assert seen[600.0].failed == frozenset()
+    assert seen[1200.0].failed == {device}
+    assert seen[2400.0].failed == frozenset()
+    assert (getattr(seen[1200.0], power) == 0.0) == trips
+
+
+def test_a_load_on_one_phase_shows_in_its_current_and_in_the_balance(tmp_path):
+    events = [event("phase_load", "15min", "25min", phase="b", p_kw=23.0)]
+    results, seen = watch(tmp_path, events=events)
+    before, during = seen[600.0], seen[1200.0]
+    # 23 kW at 400/sqrt(3) V between phase and neutral
+    assert during.i_grid_a - before.i_grid_a == pytest.approx([0.0, 23e3 * np.sqrt(3) / 400.0, 0.0], abs=1e-9)
+    assert during.p_load_kw == pytest.approx(53.0)
+    assert during.p_grid_kw - before.p_grid_kw == pytest.approx(23.0)
+    assert results.events().query("source == 'depot.load'").empty
+
+
+def test_a_perfect_forecast_is_what_happens(tmp_path):
+    _, seen = watch(tmp_path)
+    forecast = seen[600.0].forecast
+    edges_s = np.array([600.0, 1200.0, 3600.0])
+    assert forecast.pv_kw(edges_s) == pytest.approx([seen[1200.0].p_pv_kw] * 2)
+    assert forecast.load_kw(edges_s)[:, 0] == pytest.approx([30.0, 30.0])
+    assert forecast.price("buy", edges_s).tolist() == [0.0, 0.0]
+    assert forecast.sessions(3600.0).id == ()
+
+
+def test_a_controllers_own_series_and_diagnostics_are_in_the_results(tmp_path):
+    results, seen = watch(tmp_path)
+    samples = results.diagnostics()
+    assert samples["name"].str.endswith("/effort").sum() == len(seen)
+
+
+def test_a_series_that_the_class_does_not_name_ends_the_run_with_its_name(tmp_path):
+    with pytest.raises(ControllerError, match="unheard"):
+        watch(tmp_path, {"type": f"{__name__}:Inventing"})
