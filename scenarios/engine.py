@@ -81,6 +81,9 @@ async def _run(wiring: Wiring, objects: dict[str, Any]) -> None:
                     (link.output, link.input),
                     time_shifted=link.shift,
                 )
+        for spec in wiring.simulators:
+            if spec.first_step is not None:
+                world.set_initial_event(spec.sid, spec.first_step)
         # the last step is the end itself, at which accounts are closed
         await world.run(until=wiring.steps + 1, print_progress=False)
     finally:

@@ -4,10 +4,10 @@ mosaik lets simulators run at their own pace and works out, with a coroutine for
 simulators of one process that is not needed: going through time in order, and at one instant through the simulators in
 the order in which their data flow, gives every simulator the same steps with the same inputs. Copied from mosaik:
 
-- time-based and hybrid simulators step at 0, event-based ones only when triggered;
+- time-based and hybrid simulators step at 0, event-based ones when triggered, and at their first step if they have one;
 - a step that is asked for twice is taken once, a step at or after the end is dropped;
 - an event is delivered once, to the first step at or after its time; of several, the latest wins;
-- a persistent output is delivered at every step, an event in the same step overrides it;
+- a persistent output is delivered at every step; so is the last event of an entity that has persistent inputs too;
 - ``time`` in what ``get_data`` returns dates the outputs, and what they trigger, to the future.
 """
 
@@ -29,11 +29,12 @@ class EngineError(RuntimeError):
 class _Runner:
     """A simulator, its steps to come, and where its outputs go."""
 
-    def __init__(self, sid: str, simulator: Any, rank: int):
+    def __init__(self, sid: str, simulator: Any, rank: int, first_step: int | None = None):
         self.sid = sid
         self.simulator = simulator
         self.rank = rank
         self.kind = simulator.meta["type"]
+        self.first_step = 0 if self.kind != "event-based" else first_step
         self.waiting: set[int] = set()
         self.steps: list[int] = []
         self.arriving: list[tuple] = []
@@ -50,17 +51,15 @@ class _Runner:
             heappush(queue, (time, self.rank))
 
     def inputs_at(self, time: int) -> dict[str, dict[str, dict[str, Any]]]:
-        """What has arrived by ``time`` and was not delivered yet, over what is persistent."""
-        inputs = {
-            eid: {attr: dict(sources) for attr, sources in attrs.items()} for eid, attrs in self.persistent.items()
-        }
+        """What has arrived by ``time`` and was not delivered yet, and what is persistent."""
+        inputs: dict[str, dict[str, dict[str, Any]]] = {}
         arriving, persistent = self.arriving, self.persistent
         while arriving and arriving[0][0] <= time:
             _, _, source, eid, attr, value = heappop(arriving)
-            inputs.setdefault(eid, {}).setdefault(attr, {})[source] = value
-            held = persistent.get(eid, {}).get(attr)
-            if held is not None and source in held:
-                held[source] = value
+            held = persistent if eid in persistent else inputs
+            held.setdefault(eid, {}).setdefault(attr, {})[source] = value
+        for eid, attrs in persistent.items():
+            inputs[eid] = {attr: dict(sources) for attr, sources in attrs.items()}
         return inputs
 
 
@@ -94,7 +93,7 @@ def run_inprocess(wiring: Wiring, **objects: Any) -> None:
                 parameters = filled(entity.parameters, objects)
                 simulator.create(1, entity.model, hub=entity.hub, parameters=parameters)
         simulator.setup_done()
-        runners[spec.sid] = _Runner(spec.sid, simulator, order[spec.sid])
+        runners[spec.sid] = _Runner(spec.sid, simulator, order[spec.sid], spec.first_step)
     for link in wiring.connections:
         _connect(runners[link.source], runners[link.target], link)
     _find_ancestors(runners.values())
@@ -110,8 +109,8 @@ def step_through(runners: list[_Runner], until: int) -> None:
     queue: list[tuple[int, int]] = []
     numbers = count()
     for runner in runners:
-        if runner.kind != "event-based":
-            runner.schedule(0, queue)
+        if runner.first_step is not None:
+            runner.schedule(runner.first_step, queue)
     while queue:
         time, rank = heappop(queue)
         if time >= until:

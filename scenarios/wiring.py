@@ -114,11 +114,12 @@ def filled(values: Mapping[str, Any], objects: Mapping[str, Any]) -> dict[str, A
 
 @dataclass(frozen=True)
 class SimulatorSpec:
-    """One mosaik simulator: its id, its class and its settings."""
+    """One mosaik simulator: its id, its class, its settings, and the first step of an event-based one, if any."""
 
     sid: str
     python: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    first_step: int | None = None
 
 
 @dataclass(frozen=True)
