@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import reprlib
 from collections.abc import Iterable
@@ -51,6 +52,27 @@ def _shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     return _short.repr(value)
+
+
+def nearest(name: str, known: Iterable[str], n: int = 1) -> str:
+    """A hint for the end of a message about an unknown name.
+
+    Parameters
+    ----------
+    name : str
+        What was given.
+    known : iterable of str
+        What there is.
+    n : int
+        At most so many are named.
+
+    Returns
+    -------
+    str
+        Such as ``; did you mean capacity_kwh?``; empty when nothing is close.
+    """
+    near = difflib.get_close_matches(name, list(known), n=n)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 class InputError(Exception):

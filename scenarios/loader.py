@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import types
 import typing
@@ -14,7 +13,7 @@ from typing import Any, TypeGuard
 
 from pydantic import BaseModel, ValidationError
 
-from .errors import NOTHING, InputError, Problem
+from .errors import NOTHING, InputError, Problem, nearest
 from .registry import controller_class
 from .schema import LARGEST_SEED, Scenario
 from .yaml_loader import read_yaml
@@ -131,8 +130,7 @@ def _locate(target: str | Path) -> Path:
             return path
     except (OSError, ValueError):
         pass  # no path at all: too long, or with a character that no path has
-    near = difflib.get_close_matches(str(target), known, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else f"; shipped are {', '.join(known)}"
+    hint = nearest(str(target), known, n=3) or f"; shipped are {', '.join(known)}"
     raise InputError([Problem(str(target), "scenario", NOTHING, f"must be a file or a shipped scenario{hint}")])
 
 
@@ -300,8 +298,7 @@ def _unknown_key(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     if not _is_section(section):
         return "is not a key that is known here"
     names = list(section.model_fields)
-    near = difflib.get_close_matches(str(loc[-1]), names, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = nearest(str(loc[-1]), names)
     return f"is not a key that is known here{hint} (known: {', '.join(names) or 'none'})"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from ..simulators.models import battery
 from . import schema
+from .errors import nearest
 from .yaml_loader import read_yaml
 
 SETS = Path(str(files("evhub.simulators") / "data" / "batteries"))
@@ -25,9 +25,7 @@ def cell_sets() -> dict[str, Path]:
 def _cell_set(name: str) -> dict[str, Any]:
     known = cell_sets()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"pack must be one of {', '.join(known)}, got {name!r}{hint}")
+        raise ValueError(f"pack must be one of {', '.join(known)}, got {name!r}{nearest(name, known)}")
     return read_yaml(known[name])
 
 

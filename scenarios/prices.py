@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from datetime import datetime
 from importlib.resources import files
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 from ..simulators.models.series import Series
 from ..simulators.models.tariffs import TimeOfUse
 from . import schema
-from .errors import InputError, Problem
+from .errors import InputError, Problem, nearest
 from .loader import LoadedScenario, problems_of
 from .quantities import Count, NonNegative, Number, Section
 from .yaml_loader import read_yaml
@@ -90,7 +89,5 @@ def _tariff_file(loaded: LoadedScenario, name: str, key: str) -> Path:
         return known[name]
     if Path(name).suffix in (".yaml", ".yml"):
         return loaded.resolve(name, key)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    allowed = f"must be one of {', '.join(known)}, or a YAML file{hint}"
+    allowed = f"must be one of {', '.join(known)}, or a YAML file{nearest(name, known)}"
     raise InputError([Problem(str(loaded.path), key, name, allowed)])

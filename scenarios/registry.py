@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from ..controllers.base import Controller, Parameters
-from .errors import InputError, Problem
+from .errors import InputError, Problem, nearest
 
 GROUP = "evhub.controllers"
 
@@ -49,9 +48,7 @@ def controller_class(name: str, folder: Path, where: str, key: str) -> type[Cont
     elif ":" in name:
         found = _own(name, folder, where, key)
     else:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        allowed = f"must be one of {', '.join(known)}, or module:Class of your own{hint}"
+        allowed = f"must be one of {', '.join(known)}, or module:Class of your own{nearest(name, known)}"
         raise InputError([Problem(where, key, name, allowed)])
     if not (isinstance(found, type) and issubclass(found, Controller)):
         raise InputError([Problem(where, key, name, "must be a subclass of evhub.controllers.base.Controller")])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from ..simulators.models import ats
 from . import schema
+from .errors import nearest
 from .yaml_loader import read_yaml
 
 SETTINGS = Path(str(files("evhub.simulators") / "data" / "ats"))
@@ -73,8 +73,6 @@ def _published(name: str | None) -> dict[str, dict]:
         return {"ats": {}, "secondary": {}}
     known = maker_settings()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"ats.settings must be one of {', '.join(known)}, got {name!r}{hint}")
+        raise ValueError(f"ats.settings must be one of {', '.join(known)}, got {name!r}{nearest(name, known)}")
     data = read_yaml(known[name])
     return {"ats": data.get("ats") or {}, "secondary": data.get("secondary") or {}}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..simulators.controller import Sessions as KnownSessions
 from ..simulators.models import battery, charge_point, ev_arrivals
 from ..simulators.models.sessions import Session, generate
 from . import schema
-from .errors import NOTHING, InputError, Problem
+from .errors import NOTHING, InputError, Problem, nearest
 from .loader import LoadedScenario
 from .packs import ev_pack
 from .readers.arrivals import arrival_profiles, read_arrivals
@@ -92,84 +91,55 @@ def visits(
     given, plugs = hub.sessions, hub.connectors
     if given is None or plugs is None:
         raise ValueError("needs sessions and connectors")
-    key = f"hubs.{name}.sessions"
+    key, where = f"hubs.{name}.sessions", str(loaded.path)
+    pack = lru_cache(maxsize=None)(partial(_pack, hub.ev, plugs))
     try:
-        _pack(hub, hub.ev.capacity_kwh, plugs.rated_kw, 0.0)
+        empty = pack(hub.ev.capacity_kwh, plugs.rated_kw, 0.0)
     except ValueError as error:
-        raise InputError(Problem(str(loaded.path), f"hubs.{name}.ev", NOTHING, str(error))) from None
+        raise InputError(Problem(where, f"hubs.{name}.ev", NOTHING, str(error))) from None
     drawn, patience = (np.random.default_rng(child) for child in seed.spawn(2))
-    notes: list[str] = []
-    if isinstance(given, schema.SessionList):
-        found = _listed(given, key, str(loaded.path))
-    elif isinstance(given, schema.SessionFile):
-        found, notes = _from_file(loaded, given, key, plugs.count, start)
-    else:
-        profile = read_arrivals(_profile(loaded, given.profile, key), plugs.current).scaled(given.scale)
-        found = generate(profile, start, loaded.scenario.duration, drawn)
-    found = [_completed(session, hub) for session in found]
-    _check_connectors(found, plugs.efficiency, key, str(loaded.path))
-    queue = hub.queue
-    station = ev_arrivals.Station(
-        ev_arrivals.StationParameters(
-            plugs.count,
-            queue_places=math.inf if queue.places is None else queue.places,
-            patience_s=math.inf if queue.patience is None else queue.patience,
-            patience="constant" if queue.patience is None else "exponential",
-            plug_in_s=queue.plug_in,
-            authentication_s=queue.authentication,
-            wait_keeps="stay" if isinstance(given, schema.StochasticSessions) else "departure",
-        ),
-        found,
-        faults,
-        patience,
-    )
-    connectors = charge_point.connectors(
-        plugs.count,
-        plugs.rated_kw,
-        ac=plugs.current == "ac",
-        phases=plugs.phases,
-        nominal_v=hub.grid.nominal_v,
-        v2g=plugs.v2g,
-    )
-    make = lru_cache(maxsize=None)(lambda capacity_kwh, p_max_kw, soc_min: _pack(hub, capacity_kwh, p_max_kw, soc_min))
-    packs = [
-        make(s.capacity_kwh, min(s.p_max_kw, plugs.rated_kw), min(s.soc_v2g_min, s.soc_arrival or 0.0)) for s in found
-    ]
-    accepted_kw = np.array([session.p_max_kw for session in found])
-    energy_kwh = np.array([session.energy_kwh for session in found])
-    agreed = np.array([session.v2g for session in found], dtype=bool)
-    soc = np.array([session.soc_arrival for session in found], dtype=float)
-    departure_s = np.array(
-        [math.nan if s.departure_estimate_s is None else s.departure_estimate_s for s in found], dtype=float
-    )
+    found, notes = _found(loaded, given, key, plugs, start, drawn)
+    found = [_completed(session, hub.ev, plugs.efficiency) for session in found]
+    _check_connectors(found, plugs.efficiency, key, where)
     return Visits(
         sessions=found,
-        station=station,
-        connectors=connectors,
-        plant=PlantSessions(energy_kwh, accepted_kw, soc, agreed, packs),
-        known=KnownSessions([session.id for session in found], energy_kwh, accepted_kw, departure_s, agreed),
-        empty=make(hub.ev.capacity_kwh, plugs.rated_kw, 0.0),
+        station=ev_arrivals.Station(_places(hub.queue, plugs.count, given), found, faults, patience),
+        connectors=charge_point.connectors(
+            plugs.count,
+            plugs.rated_kw,
+            ac=plugs.current == "ac",
+            phases=plugs.phases,
+            nominal_v=hub.grid.nominal_v,
+            v2g=plugs.v2g,
+        ),
+        plant=_for_the_plant(found, plugs.rated_kw, pack),
+        known=_for_the_controller(found),
+        empty=empty,
         notes=notes,
     )
 
 
-def _profile(loaded: LoadedScenario, name: str, key: str) -> Path:
-    known = arrival_profiles()
-    if name in known:
-        return known[name]
-    if Path(name).suffix in (".yaml", ".yml"):
-        return loaded.resolve(name, f"{key}.profile")
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    allowed = f"must be one of {', '.join(known)}, or a YAML file{hint}"
-    raise InputError(Problem(str(loaded.path), f"{key}.profile", name, allowed))
+def _pack(
+    ev: schema.Ev, plugs: schema.Connectors, capacity_kwh: float, p_max_kw: float, soc_min: float
+) -> battery.Parameters:
+    return ev_pack(ev.pack, capacity_kwh, p_max_kw, plugs.efficiency, soc_min, plugs.v2g)
 
 
-def _pack(hub: schema.Hub, capacity_kwh: float, p_max_kw: float, soc_min: float) -> battery.Parameters:
-    plugs = hub.connectors
-    if plugs is None:
-        raise ValueError("needs connectors")
-    return ev_pack(hub.ev.pack, capacity_kwh, p_max_kw, plugs.efficiency, soc_min, plugs.v2g)
+def _found(
+    loaded: LoadedScenario,
+    given: schema.Sessions,
+    key: str,
+    plugs: schema.Connectors,
+    start: datetime,
+    drawn: np.random.Generator,
+) -> tuple[list[Session], list[str]]:
+    """The sessions as their source tells them, and notes on its quirks."""
+    if isinstance(given, schema.SessionList):
+        return _listed(given, key, str(loaded.path)), []
+    if isinstance(given, schema.SessionFile):
+        return _from_file(loaded, given, key, plugs.count, start)
+    profile = read_arrivals(_profile(loaded, given.profile, key), plugs.current).scaled(given.scale)
+    return generate(profile, start, loaded.scenario.duration, drawn), []
 
 
 def _listed(given: schema.SessionList, key: str, where: str) -> list[Session]:
@@ -222,13 +192,22 @@ def _from_file(
     return data.sessions, notes
 
 
-def _completed(session: Session, hub: schema.Hub) -> Session:
+def _profile(loaded: LoadedScenario, name: str, key: str) -> Path:
+    known = arrival_profiles()
+    if name in known:
+        return known[name]
+    if Path(name).suffix in (".yaml", ".yml"):
+        return loaded.resolve(name, f"{key}.profile")
+    allowed = f"must be one of {', '.join(known)}, or a YAML file{nearest(name, known)}"
+    raise InputError(Problem(str(loaded.path), f"{key}.profile", name, allowed))
+
+
+def _completed(session: Session, ev: schema.Ev, efficiency: float) -> Session:
     """Fill in what a source of sessions does not tell of the EV: its pack, its state of charge, what it accepts.
 
     The energy asked for is at the connector; less the losses of the way it must fit into the pack.
     """
-    ev, plugs = hub.ev, hub.connectors
-    stored_kwh = session.energy_kwh * (plugs.efficiency if plugs else 1.0)
+    stored_kwh = session.energy_kwh * efficiency
     target = ev.soc_target if session.soc_target is None else session.soc_target
     capacity_kwh, soc = session.capacity_kwh, session.soc_arrival
     if capacity_kwh is None:
@@ -261,3 +240,36 @@ def _check_connectors(found: list[Session], efficiency: float, key: str, where: 
         last[session.connector] = session
     if problems:
         raise InputError(problems)
+
+
+def _places(queue: schema.Queue, connectors: int, given: schema.Sessions) -> ev_arrivals.StationParameters:
+    return ev_arrivals.StationParameters(
+        connectors,
+        queue_places=math.inf if queue.places is None else queue.places,
+        patience_s=math.inf if queue.patience is None else queue.patience,
+        patience="constant" if queue.patience is None else "exponential",
+        plug_in_s=queue.plug_in,
+        authentication_s=queue.authentication,
+        wait_keeps="stay" if isinstance(given, schema.StochasticSessions) else "departure",
+    )
+
+
+def _for_the_plant(found: list[Session], rated_kw: float, pack: Callable[..., battery.Parameters]) -> PlantSessions:
+    return PlantSessions(
+        energy_kwh=np.array([session.energy_kwh for session in found]),
+        p_max_kw=np.array([session.p_max_kw for session in found]),
+        soc=np.array([session.soc_arrival for session in found], dtype=float),
+        v2g=np.array([session.v2g for session in found], dtype=bool),
+        pack=[pack(s.capacity_kwh, min(s.p_max_kw, rated_kw), min(s.soc_v2g_min, s.soc_arrival or 0.0)) for s in found],
+    )
+
+
+def _for_the_controller(found: list[Session]) -> KnownSessions:
+    departure_s = [math.nan if s.departure_estimate_s is None else s.departure_estimate_s for s in found]
+    return KnownSessions(
+        id=[session.id for session in found],
+        energy_kwh=np.array([session.energy_kwh for session in found]),
+        p_max_kw=np.array([session.p_max_kw for session in found]),
+        departure_s=np.array(departure_s, dtype=float),
+        v2g=np.array([session.v2g for session in found], dtype=bool),
+    )

@@ -16,6 +16,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, ClassVar, NamedTuple
 
 import mosaik_api_v3
@@ -156,6 +157,22 @@ class Clock:
 NEVER = 2**62
 
 
+class OwnErrors:
+    """Names the device in which a TypeError arises: mosaik would take it for a value that cannot be serialised."""
+
+    __slots__ = ("_eid", "_model", "_t_s")
+
+    def __init__(self, model: str, eid: str, t_s: float):
+        self._model, self._eid, self._t_s = model, eid, t_s
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, TypeError):
+            raise RuntimeError(f"{self._model} of {self._eid} at {self._t_s:g} s: {error}") from error
+
+
 class Adapter(mosaik_api_v3.Simulator):
     """A mosaik simulator made of devices, one for each hub.
 
@@ -210,11 +227,8 @@ class Adapter(mosaik_api_v3.Simulator):
                 device.changed = {}
                 arrived = {port: value for port, sources in new.items() for value in sources.values()} if new else {}
                 device.inputs.update(arrived)
-                try:
+                with OwnErrors(self.model, eid, t_s):
                     wake_s = device.update(t_s, arrived)
-                except TypeError as error:
-                    # mosaik would take it for a value that cannot be serialised and blame the sender
-                    raise RuntimeError(f"{self.model} of {eid} at {t_s:g} s: {error}") from error
                 device.wake = NEVER if wake_s == math.inf else max(time + 1, self.clock.step_at_or_after(wake_s))
             elif device.changed:
                 device.changed = {}

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..controllers import base
-from .adapter import EVENTS, NEVER, Adapter, Clock, Device, Port, Schedule
+from .adapter import EVENTS, NEVER, Adapter, Clock, Device, OwnErrors, Port, Schedule
 
 _MEASURED = Port("", "a measurement, held until the next one", trigger=False)
 _STATUS = Port("", "a status, whose change calls for a decision")
@@ -314,17 +314,19 @@ class Simulator(Adapter):
                     device.inputs[port] = value
                 if port in _STATUS_PORTS:
                     calls.add(name)
-            device.note(t_s)  # pyright: ignore[reportAttributeAccessIssue]
-            if device.wake <= time:  # its controller's parameters may have changed
-                change_s = device.parameters.next_change(t_s)  # pyright: ignore[reportAttributeAccessIssue]
-                device.wake = NEVER if change_s == math.inf else self.clock.step_at_or_after(change_s)
-                calls.add(name)
+            with OwnErrors(self.model, name, t_s):
+                device.note(t_s)  # pyright: ignore[reportAttributeAccessIssue]
+                if device.wake <= time:  # its controller's parameters may have changed
+                    change_s = device.parameters.next_change(t_s)  # pyright: ignore[reportAttributeAccessIssue]
+                    device.wake = NEVER if change_s == math.inf else self.clock.step_at_or_after(change_s)
+                    calls.add(name)
         soonest = min(device.wake for device in self.devices.values())
         if time == self.clock.steps:
             return None  # the run is over: accounts are closed, nothing is decided
         for run in self._runs:
             if time % run.period_steps == 0 or not calls.isdisjoint(run.controller.sites):
-                self._decide(run, t_s)
+                with OwnErrors(self.model, ", ".join(run.controller.sites), t_s):
+                    self._decide(run, t_s)
             soonest = min(soonest, (time // run.period_steps + 1) * run.period_steps)
         return soonest if soonest < self.clock.steps else None
 

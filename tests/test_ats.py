@@ -347,24 +347,15 @@ def test_failed_planned_islanding_stays_on_the_grid():
     assert trace.bus() == {0: Bus.GRID, 150: Bus.SECONDARY}
 
 
-# --- voltage, makers' settings, input ---------------------------------------------------------------------------------
-
-
-def test_voltage_between_drop_out_and_pick_up_changes_nothing():
-    answers = []
-    available = True
-    for v_pu in [1.0, 0.86, 0.84, 0.86, 0.89, 0.90, 0.86]:
-        available = ats.sense(Parameters(), v_pu, available)
-        answers.append(available)
-    assert answers == [True, True, False, False, False, True, True]
+# --- makers' settings, input ------------------------------------------------------------------------------------------
 
 
 PUBLISHED = {
-    # detection, stabilise, retransfer, cool-down [s], drop-out, pick-up [pu]
-    "cummins_otec": (3, 5, 600, 600, 0.85, 0.90),
-    "asco_381333_234": (3, 0, 1800, 300, 0.85, 0.90),
-    "asco_165": (3, 15, 300, 60, 0.85, 0.90),
-    "generac_synergy_20kw": (5, 0, 15, 60, 0.65, 0.80),
+    # detection, stabilise, retransfer, cool-down [s]
+    "cummins_otec": (3, 5, 600, 600),
+    "asco_381333_234": (3, 0, 1800, 300),
+    "asco_165": (3, 15, 300, 60),
+    "generac_synergy_20kw": (5, 0, 15, 60),
 }
 
 
@@ -376,10 +367,9 @@ def test_every_maker_file_is_compared_with_its_publication():
 def test_maker_settings_give_the_published_sequence(maker):
     content = yaml.safe_load((DATA / f"{maker}.yaml").read_text(encoding="utf-8"))
     assert content["source"]
-    detection, stabilise, retransfer, cooldown, dropout, pickup = PUBLISHED[maker]
+    detection, stabilise, retransfer, cooldown = PUBLISHED[maker]
     secondary = Secondary(**({"rated_kw": 60, "start_s": 4} | content["secondary"]))
     parameters = Parameters(**content["ats"], secondary=secondary)
-    assert (parameters.dropout_pu, parameters.pickup_pu) == (dropout, pickup)
 
     trace = Trace(parameters, [grid(100, False), grid(1000, True)], until=10_000)
     on, back = 100 + detection + 4 + stabilise, 1000 + retransfer
@@ -394,7 +384,6 @@ def test_maker_settings_give_the_published_sequence(maker):
     [
         (lambda: Parameters(detection_s=-1), "detection_s must be at least 0 and finite, got -1"),
         (lambda: Parameters(retransfer_s=inf), "retransfer_s must be at least 0 and finite, got inf"),
-        (lambda: Parameters(dropout_pu=0.95), "pickup_pu must be at least dropout_pu 0.95, got 0.9"),
         (lambda: Secondary(0), "rated_kw must be > 0, got 0"),
         (lambda: Secondary(60, restart_s=0), "restart_s must be > 0, got 0"),
         (lambda: Secondary(60, overload_factor=0.9), "overload_factor must be at least 1 and finite, got 0.9"),

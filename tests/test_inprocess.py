@@ -12,7 +12,7 @@ from evhub.scenarios.inprocess import EngineError, run_inprocess
 from evhub.scenarios.loader import parse, shipped
 from evhub.scenarios.wiring import SIMULATORS, Connection, EntitySpec, SimulatorSpec, Wiring
 from evhub.scenarios.yaml_loader import read_yaml
-from evhub.simulators import adapter
+from evhub.simulators import adapter, controller, load, network
 
 from . import plants
 
@@ -38,6 +38,7 @@ def test_random_plants_give_the_same_bytes(data, folder):
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_shipped_scenarios_give_the_same_bytes(name, folder):
     data = {**read_yaml(shipped()[name]), "duration": "9h"}
+    data.pop("expect", None)  # of the whole run
     events = parse(read_yaml(shipped()[name]), shipped()[name]).scenario.events
     data["events"] = [raw for raw, event in zip(data.get("events", []), events, strict=True) if event.at < 9 * 3600]
     check_same(data, folder, shipped()[name].parent)
@@ -55,10 +56,10 @@ def check_same(data, folder, source=None):
     assert [name for name in contents[0] if contents[0][name] != contents[1][name]] == []
 
 
-def log_steps(monkeypatch):
+def log_steps(monkeypatch, *paths):
     """Log of every step: simulator, time, inputs."""
     log: dict[str, list] = {}
-    for path in SIMULATORS.values():
+    for path in paths:
         module, _, name = path.partition(":")
         cls = getattr(import_module(module), name)
         step = cls.step
@@ -96,12 +97,35 @@ def test_every_simulator_takes_the_same_steps_with_the_same_inputs(folder, monke
     logs = []
     for engine in ("mosaik", "inprocess"):
         with monkeypatch.context() as patch:
-            log = log_steps(patch)
+            log = log_steps(patch, *SIMULATORS.values())
             plants.run_data(data, folder, f"{engine}.h5", engine)
         logs.append(log)
     assert logs[0].keys() == logs[1].keys() == set(SIMULATORS)
     for sid in SIMULATORS:
         assert logs[0][sid] == logs[1][sid], sid
+
+
+@pytest.mark.parametrize("engine", ["mosaik", "inprocess"])
+@pytest.mark.parametrize(
+    ("cls", "method", "who"),
+    [
+        (load.LocalLoad, "update", "Load of depot"),
+        (network.Simulator, "_solve", "Network of network"),
+        (controller.ControlledHub, "note", "Controller of depot"),
+        (controller.ControlledHub, "observation", "Controller of depot"),
+    ],
+)
+def test_a_type_error_names_the_device_it_arose_in(engine, cls, method, who, folder, monkeypatch):
+    def broken(*_):
+        raise TypeError("boom")
+
+    data = plants.smallest(
+        hubs={"depot": plants.hub_with_everything()},
+        network={"type": "pandapower", "net": "lv_feeder", "hub_bus": {"depot": 2}},
+    )
+    monkeypatch.setattr(cls, method, broken)
+    with pytest.raises(RuntimeError, match=f"{who} at 0 s: boom"):
+        plants.run_data(data, folder, "broken.h5", engine)
 
 
 # --- simulators that break the rules ----------------------------------------------------------------------------------
@@ -114,6 +138,7 @@ class _Toy(adapter.Adapter):
 
     class device(adapter.Device):  # noqa: N801
         def update(self, t_s, arrived):
+            self.emit("y", t_s)
             return float("inf")
 
 
@@ -144,8 +169,12 @@ def test_a_loop_without_delay_is_refused_by_name():
         run_inprocess(toys(_Toy, 0))
 
 
-def test_a_loop_with_delay_runs():
+def test_in_a_loop_with_delay_every_step_brings_about_the_next(monkeypatch):
+    log = log_steps(monkeypatch, f"{__name__}:_Toy")
     run_inprocess(toys(_Toy, 1))
+    assert [time for time, _ in log["a"]] == [time for time, _ in log["b"]] == list(range(11))
+    assert log["a"][5:] == [(time, {"hub": {"x": {"b.hub": repr(time - 1.0)}}}) for time in range(5, 11)]
+    assert log["b"] == [(time, {"hub": {"x": {"a.hub": repr(float(time))}}}) for time in range(11)]
 
 
 def test_a_simulator_that_steps_backwards_is_named():

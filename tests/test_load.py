@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evhub.simulators.adapter import Clock, Schedule
+from evhub.simulators.load import LocalLoad
 from evhub.simulators.models import load
 from evhub.simulators.models.load import CONTROLLABLE, CRITICAL, GENERAL, SHIFTABLE
+from evhub.simulators.models.series import Series
 from evhub.simulators.models.units import S_PER_H, energy_kwh
 
 PARAMETERS = load.Parameters(band_lower=0.6, band_upper=1.0, recovery_kw=8.0)
@@ -185,16 +188,20 @@ def test_reactive_power_follows_the_power_factor():
     assert first(parameters=load.Parameters(power_factor=0.8)).q_kvar[0] == pytest.approx(30)
 
 
-@pytest.mark.parametrize(("scale", "on", "factor"), [(1, True, 1), (0.5, True, 0.5), (3, True, 3), (3, False, 0)])
-def test_demand_is_scaled_and_switched(scale, on, factor):
-    np.testing.assert_array_equal(load.demand_kw(DEMAND, np.array([scale]), np.array([on])), DEMAND * factor)
-    np.testing.assert_array_equal(load.demand_kw(DEMAND, scale, on), DEMAND * factor)
-
-
-def test_what_is_switched_off_is_not_missed():
-    outputs = first(demand=load.demand_kw(DEMAND, 1.0, False))
-    assert outputs.unserved_kw.sum() == 0
-    assert outputs.deferred_kw[0] == 0
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 3.0])
+def test_demand_is_scaled_and_what_is_switched_off_is_not_missed(factor):
+    """Switched for an hour; after it all is as before, and nothing is made good."""
+    device = LocalLoad(
+        Clock(60.0, 120),
+        parameters=PARAMETERS,
+        demand_kw=Series.constant(DEMAND[0]),
+        switch=Schedule([(0.0, 3600.0, factor)], 1.0),
+        one_phase_kw=[],
+    )
+    for t_s, now in ((0.0, factor), (3600.0, 1.0)):
+        device.update(t_s, {})
+        np.testing.assert_array_equal(device.changed["served_kw"], DEMAND[0] * now)
+        assert device.changed["unserved_kw"].sum() == device.changed["backlog_kwh"] == 0
 
 
 @pytest.mark.parametrize(

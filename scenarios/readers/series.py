@@ -75,30 +75,8 @@ def read_series(
     """
     if start.tzinfo is None:
         raise ValueError(f"start must have a time zone, got {start}")
-    names = [columns] if isinstance(columns, str) else list(columns)
     where = str(path)
-    header, lines, cells = _table(path)
-    time_name = SECONDS if SECONDS in header else STAMPS
-    problems = [
-        Problem(where, "header", NOTHING, f"needs a column {name}; there are {', '.join(header)}")
-        for name in [time_name, *names]
-        if name not in header
-    ]
-    if problems:
-        raise InputError(problems)
-
-    def column(name: str) -> np.ndarray:
-        return cells[:, header.index(name)]
-
-    values = np.column_stack([_numbers(where, name, lines, column(name), problems) for name in names])
-    if time_name == SECONDS:
-        t_s = _numbers(where, SECONDS, lines, column(SECONDS), problems)
-    else:
-        t_s = _seconds(where, lines, column(STAMPS), start, time_zone, problems)
-    _check_order(where, time_name, lines, column(time_name), t_s, problems)
-    if problems:
-        raise InputError(problems)
-
+    time_name, t_s, values = _read(path, [columns] if isinstance(columns, str) else list(columns), start, time_zone)
     end_s, kept = _end_s(t_s)
     t_s, values = t_s[kept], values[kept, 0] if isinstance(columns, str) else values[kept]
     series = Series(t_s, values, end_s)
@@ -112,6 +90,30 @@ def read_series(
     if time_name == SECONDS:
         return Series(t_s, values, end_s, repeats=True)
     return _by_days(where, t_s, values, end_s, start, duration_s, covered)
+
+
+def _read(path: Path, names: list[str], start: datetime, time_zone: str | None) -> tuple[str, np.ndarray, np.ndarray]:
+    """Read the name of the time column, the times [s] and the values of the columns, shape (k, m)."""
+    where = str(path)
+    header, lines, cells = _table(path)
+    time_name = SECONDS if SECONDS in header else STAMPS
+    problems = [
+        Problem(where, "header", NOTHING, f"needs a column {name}; there are {', '.join(header)}")
+        for name in [time_name, *names]
+        if name not in header
+    ]
+    if problems:
+        raise InputError(problems)
+    stamps, *columns = (cells[:, header.index(name)] for name in [time_name, *names])
+    values = [_numbers(where, name, lines, column, problems) for name, column in zip(names, columns, strict=True)]
+    if time_name == SECONDS:
+        t_s = _numbers(where, SECONDS, lines, stamps, problems)
+    else:
+        t_s = _seconds(where, lines, stamps, start, time_zone, problems)
+    _check_order(where, time_name, lines, stamps, t_s, problems)
+    if problems:
+        raise InputError(problems)
+    return time_name, t_s, np.column_stack(values)
 
 
 def _table(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -133,8 +133,6 @@ class Parameters:
         Dead bus while the switch travels with both sources live (retransfer, planned islanding) [s]. The default 0
         stands for a closed transition, and for an open one that is over within a time step: contactors travel in less
         than 0.2 s (0.17 s, ASCO Series 200, operator's manual 381333-234), which a grid of 1 s cannot show.
-    dropout_pu, pickup_pu : float
-        Voltages at which the grid counts as lost, and as back [pu].
     secondary : Secondary, optional
         The source behind the second input; without it the bus stays dead until the grid is back.
 
@@ -149,15 +147,10 @@ class Parameters:
     stabilise_s: float = 0.0
     retransfer_s: float = 5.0
     open_transition_s: float = 0.0
-    dropout_pu: float = 0.85
-    pickup_pu: float = 0.90
     secondary: Secondary | None = None
 
     def __post_init__(self):
         _require(self, 0.0, "detection_s", "transfer_s", "stabilise_s", "retransfer_s", "open_transition_s")
-        _require(self, 0.0, "dropout_pu")
-        if not self.pickup_pu >= self.dropout_pu:
-            raise ValueError(f"pickup_pu must be at least dropout_pu {self.dropout_pu}, got {self.pickup_pu}")
 
 
 class Faults(NamedTuple):
@@ -250,24 +243,6 @@ def initial(parameters: Parameters, t_s: float = 0.0, islanded: bool = False) ->
     if parameters.secondary is None:
         raise ValueError("islanded must be False, got True: there is no secondary source")
     return State(t_s, Mode.ISLANDED, Bus.SECONDARY, running=True, grid_available=False)
-
-
-def sense(parameters: Parameters, v_pu: float, was_available: bool) -> bool:
-    """Whether the ATS takes the grid for available, from its voltage.
-
-    Parameters
-    ----------
-    parameters : Parameters
-    v_pu : float
-        Voltage on the grid side [pu].
-    was_available : bool
-        Answer so far; between drop-out and pick-up it stands.
-
-    Returns
-    -------
-    bool
-    """
-    return v_pu >= (parameters.dropout_pu if was_available else parameters.pickup_pu)
 
 
 def step(

@@ -471,18 +471,3 @@ def _to_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, step_s: f
     if steps == 1:
         p_w = land(unit, it_ah, i_filtered_a, p_w, step_s)
     return p_w, steps
-
-
-def _middle_ah(unit: Unit, it_ah: float, p_w: float, step_s: float) -> float:
-    """Extracted charge in the middle of the coming step."""
-    sign = 1.0 if p_w > 0 else -1.0
-
-    def after(given_w: float) -> float:
-        charge_ah = 0.5 * settled_current(unit, it_ah, sign * given_w) * step_s / S_PER_H
-        return _within(unit, sign, it_ah + charge_ah)
-
-    def excess(given_w: float) -> float:
-        return given_w - limit(unit, after(given_w), sign)[0]
-
-    asked_w = abs(p_w)
-    return after(asked_w if excess(asked_w) <= 0.0 else _root(excess, 0.0, asked_w))

@@ -126,15 +126,14 @@ class Channel:
 
 
 class _Line:
-    """What changes on a channel: its random numbers and its last messages."""
+    """What changes on a channel: its random numbers and its last message."""
 
-    def __init__(self, channel: Channel, seed: np.random.SeedSequence, t_s: float):
+    def __init__(self, channel: Channel, seed: np.random.SeedSequence):
         losses, delays = (np.random.default_rng(child) for child in seed.spawn(2))
         self.channel = channel
         self.draw_loss = losses.random
         self.draw_delay = delays.random
         self.last_number = -1
-        self.last_sent_s = t_s
 
 
 class Link:
@@ -149,12 +148,10 @@ class Link:
         By device.
     seed : numpy.random.SeedSequence
         Of this link.
-    t_s : float
-        Start of the run [s]; ages count from here until the first message is in.
     """
 
-    def __init__(self, channels: Mapping[str, Channel], seed: np.random.SeedSequence, t_s: float = 0.0):
-        self._lines = {name: _Line(channel, _child(seed, name), t_s) for name, channel in channels.items()}
+    def __init__(self, channels: Mapping[str, Channel], seed: np.random.SeedSequence):
+        self._lines = {name: _Line(channel, _child(seed, name)) for name, channel in channels.items()}
         self._under_way: list[tuple[float, int, str, float, Any]] = []
         self._sent = 0
 
@@ -207,30 +204,9 @@ class Link:
             _, number, channel, sent_s, payload = heappop(self._under_way)
             line = self._lines[channel]
             if number > line.last_number:
-                line.last_number, line.last_sent_s = number, sent_s
+                line.last_number = number
                 arrived.append((channel, sent_s, payload))
         return arrived
-
-    def age_s(self, t_s: float, channel: str) -> float:
-        """How old the news of a device is: the time since its last message that has arrived was sent.
-
-        Parameters
-        ----------
-        t_s : float
-            Now [s].
-        channel : str
-
-        Returns
-        -------
-        float
-            Age [s]; since the start of the run while none has arrived.
-
-        Raises
-        ------
-        KeyError
-            There is no such channel.
-        """
-        return t_s - self._lines[channel].last_sent_s
 
 
 def _child(seed: np.random.SeedSequence, name: str) -> np.random.SeedSequence:

@@ -126,26 +126,6 @@ def initial(n: int = 1, t_s: float = 0.0) -> State:
     return State(t_s, np.zeros(n), np.zeros((n, 4)), np.zeros(n), np.zeros((n, 4)), np.inf)
 
 
-def demand_kw(profile_kw, scale=1.0, on=True) -> np.ndarray:
-    """Demand of loads that can be switched and scaled; what is switched off is not demanded.
-
-    Parameters
-    ----------
-    profile_kw : array, shape (n, 4)
-        Demand of each class while switched on [kW].
-    scale : float or array, shape (n,)
-        Factor on the demand.
-    on : bool or array, shape (n,)
-        Whether the load is switched on.
-
-    Returns
-    -------
-    array, shape (n, 4)
-        Demand [kW].
-    """
-    return np.asarray(profile_kw) * np.multiply(scale, on)[..., None]
-
-
 def step(
     parameters: Parameters,
     state: State,

@@ -235,20 +235,3 @@ def from_2007(cell: Cell) -> Cell:
         2009 form, K in [V/Ah].
     """
     return replace(cell, e0_v=cell.e0_v - cell.k_v_per_ah, k_v_per_ah=cell.k_v_per_ah / cell.q_ah)
-
-
-def to_2007(cell: Cell) -> Cell:
-    """Convert the 2009 form to the 2007 form, the inverse of `from_2007`: ``E0' = E0 + K Q``, ``K' = K Q``.
-
-    Parameters
-    ----------
-    cell : Cell
-        2009 form, K in [V/Ah].
-
-    Returns
-    -------
-    Cell
-        2007 form, `k_v_per_ah` holding K in [V].
-    """
-    k_v = cell.k_v_per_ah * cell.q_ah
-    return replace(cell, e0_v=cell.e0_v + k_v, k_v_per_ah=k_v)
