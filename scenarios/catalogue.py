@@ -9,6 +9,7 @@ from .packs import cell_sets
 from .prices import shipped_tariffs
 from .readers.arrivals import arrival_profiles
 from .registry import controllers
+from .reproductions import NAMES, reproduction
 from .switches import maker_settings
 from .yaml_loader import read_yaml
 
@@ -21,6 +22,7 @@ def catalogue() -> list[dict[str, Any]]:
     for name, entry in controllers().items():
         doc = entry.load().__doc__ or ""
         rows.append({"kind": "controller", "name": name, "what": doc.strip().split("\n")[0]})
+    rows += [{"kind": "published study", "name": name, "what": reproduction(name).TITLE} for name in NAMES]
     kinds = {
         "pack": cell_sets(),
         "arrivals": arrival_profiles(),
