@@ -10,8 +10,9 @@ from importlib.metadata import version
 from typing import Any
 
 from mosaik.async_scenario import AsyncWorld
+from mosaik.exceptions import SimulationError
 
-from .wiring import Wiring, filled
+from .wiring import EngineError, Wiring, data_order, filled
 
 
 def run_mosaik(wiring: Wiring, **objects: Any) -> None:
@@ -26,10 +27,16 @@ def run_mosaik(wiring: Wiring, **objects: Any) -> None:
 
     Raises
     ------
+    EngineError
+        When simulators form a loop without delay, or one steps backwards.
     Exception
         Whatever a simulator raises. All tasks are cancelled and all simulators stopped before it is passed on.
     """
-    _call(lambda: asyncio.run(_run(wiring, objects)))
+    data_order(wiring.simulators, wiring.connections)
+    try:
+        _call(lambda: asyncio.run(_run(wiring, objects)))
+    except SimulationError as error:
+        raise EngineError(str(error)) from error
 
 
 def _call(work: Callable[[], None]) -> None:

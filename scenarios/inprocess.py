@@ -19,11 +19,7 @@ from importlib import import_module
 from itertools import count
 from typing import Any
 
-from .wiring import Connection, SimulatorSpec, Wiring, filled
-
-
-class EngineError(RuntimeError):
-    """A wiring that cannot be run, or a simulator that breaks the rules of the mosaik API."""
+from .wiring import Connection, EngineError, Wiring, data_order, filled
 
 
 class _Runner:
@@ -80,7 +76,7 @@ def run_inprocess(wiring: Wiring, **objects: Any) -> None:
     Exception
         Whatever a simulator raises.
     """
-    order = _data_order(wiring.simulators, wiring.connections)
+    order = data_order(wiring.simulators, wiring.connections)
     grid = {"time_step_s": wiring.time_step_s, "steps": wiring.steps}
     runners: dict[str, _Runner] = {}
     for spec in wiring.simulators:
@@ -192,21 +188,3 @@ def _find_ancestors(runners: Iterable[_Runner]) -> None:
                     if delay + more < runner.ancestors.get(further, float("inf")):
                         runner.ancestors[further] = delay + more
                         changed = True
-
-
-def _data_order(simulators: Iterable[SimulatorSpec], connections: Iterable[Connection]) -> dict[str, int]:
-    """Place of every simulator in the order of data at one instant; equals stay in the order of the wiring."""
-    sids = [spec.sid for spec in simulators]
-    sources: dict[str, set[str]] = {sid: set() for sid in sids}
-    for link in connections:
-        if link.shift == 0:
-            sources[link.target].add(link.source)
-    order: dict[str, int] = {}
-    while len(order) < len(sids):
-        ready = next((sid for sid in sids if sid not in order and sources[sid] <= order.keys()), None)
-        if ready is None:
-            raise EngineError(
-                f"these simulators form a loop without delay: {', '.join(s for s in sids if s not in order)}"
-            )
-        order[ready] = len(order)
-    return order

@@ -100,6 +100,10 @@ OVER_LINK = ("grid", "load", "pv", "bess", "dg", "cp")
 """Devices that talk to the controller over a link, where a hub has one; the ATS is wired to its digital input."""
 
 
+class EngineError(RuntimeError):
+    """A wiring that cannot be run, or a simulator that breaks the rules of the mosaik API."""
+
+
 @dataclass(frozen=True)
 class Given:
     """Stands for an object that only the run has, such as the writer of the result file."""
@@ -192,6 +196,40 @@ class Wiring:
     sessions: tuple[dict, ...]
     hubs: tuple[str, ...]
     notes: tuple[tuple[str, str], ...] = ()
+
+
+def data_order(simulators: Iterable[SimulatorSpec], connections: Iterable[Connection]) -> dict[str, int]:
+    """Place of every simulator in the order of data at one instant; equals stay in the order of the wiring.
+
+    Parameters
+    ----------
+    simulators, connections : iterable
+        Of a wiring.
+
+    Returns
+    -------
+    dict of str to int
+        Places by simulator id.
+
+    Raises
+    ------
+    EngineError
+        When simulators form a loop without delay.
+    """
+    sids = [spec.sid for spec in simulators]
+    sources: dict[str, set[str]] = {sid: set() for sid in sids}
+    for link in connections:
+        if link.shift == 0:
+            sources[link.target].add(link.source)
+    order: dict[str, int] = {}
+    while len(order) < len(sids):
+        ready = next((sid for sid in sids if sid not in order and sources[sid] <= order.keys()), None)
+        if ready is None:
+            raise EngineError(
+                f"these simulators form a loop without delay: {', '.join(s for s in sids if s not in order)}"
+            )
+        order[ready] = len(order)
+    return order
 
 
 def connect(devices: Mapping[str, Iterable[str]], linked: Iterable[str]) -> Iterable[Connection]:
