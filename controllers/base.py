@@ -34,10 +34,16 @@ class Site:
         Import allowed by the contract, carried by the installation [kW].
     secondary_kw : float
         Rating of the secondary source [kW]; 0 when there is none.
+    demand_per_kw : float
+        Charge on the highest quarter-hour import of each month [currency/kW].
     pv_kw, bess_kw, dg_kw : float
         Ratings [kW]; 0 when there is none.
+    dg_minimum_kw : float
+        Smallest power the generator can run at [kW].
     bess_kwh, bess_soc_min, bess_soc_max : float
         Nominal energy [kWh] and window of the state of charge.
+    bess_eta_charge, bess_eta_discharge : float
+        Efficiencies of the converter; a battery with cell voltage loses a little more inside.
     connector_kw : ndarray, shape (n_connectors,)
         Ratings of the connectors [kW].
     connector_minimum_kw : ndarray, shape (n_connectors,)
@@ -49,12 +55,16 @@ class Site:
     contracted_kw: float
     installed_kw: float
     secondary_kw: float
+    demand_per_kw: float
     pv_kw: float
     bess_kw: float
     dg_kw: float
+    dg_minimum_kw: float
     bess_kwh: float
     bess_soc_min: float
     bess_soc_max: float
+    bess_eta_charge: float
+    bess_eta_discharge: float
     connector_kw: np.ndarray
     connector_minimum_kw: np.ndarray
     connector_phases: np.ndarray
@@ -125,7 +135,8 @@ class ExpectedSessions:
     id : tuple of str
         Names; a session keeps its name from forecast to forecast, and when it has plugged in.
     arrival_s, departure_s : ndarray
-        When it plugs in and leaves [s since the start].
+        When it plugs in and leaves [s since the start]. Of an EV that has plugged in, a forecast that is not perfect
+        gives the announced departure, as `Connectors` does: NaN where nothing was announced.
     energy_kwh : ndarray
         What it asks for at its arrival [kWh].
     p_max_kw : ndarray

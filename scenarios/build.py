@@ -6,9 +6,11 @@ Everything that can be wrong with a file or a value in it is found here, before 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -22,12 +24,13 @@ from ..simulators.adapter import Fault, Port, Schedule
 from ..simulators.controller import Sessions as KnownSessions
 from ..simulators.controller import ports
 from ..simulators.models import generator, grid, irradiance, link, load, pv
+from ..simulators.models.forecasts import misjudged, plugged
 from ..simulators.models.series import Series
+from ..simulators.models.sessions import Session
 from ..simulators.models.tariffs import NAMES, Tariffs
 from ..simulators.models.units import S_PER_MIN
-from . import schema
+from . import forecasts, schema
 from .errors import InputError, Problem
-from .forecasts import NO_LOAD, NO_PV, Perfect, Reality
 from .loader import LoadedScenario, problems_of
 from .packs import stationary
 from .prices import price_series
@@ -94,6 +97,7 @@ class _Builder:
         self.sites: dict[str, base.Site] = {}
         self.available_kw: dict[str, Series] = {}
         self.demand_kw: dict[str, Series] = {}
+        self.announced: dict[str, Tariffs] = {}
         self.tariffs: dict[str, Tariffs] = {}
         self.network: Network | None = None
         self.lines_out: dict[int, Schedule] = {}
@@ -201,13 +205,7 @@ class _Builder:
         seen: dict[str, Visits] = {}
         if hub.connectors is not None:
             with self._at(f"{key}.sessions"):
-                faults = [
-                    (event.what.connector - 1, event.at, math.inf if event.what.until is None else event.what.until)
-                    for event in self.scenario.events
-                    if event.kind == "connector_fault" and event.what.hub == name
-                ]
-                seed = self._rng_seed(name, "sessions")
-                seen[name] = visits(self.loaded, name, hub, self.start, faults, seed)
+                seen[name] = self._visits(name, hub)
                 self.notes += [(f"{name}.sessions", note) for note in seen[name].notes]
         self.visits |= seen
         self._ats(name, hub, key)
@@ -236,6 +234,14 @@ class _Builder:
             )
         self._grid(name, hub)
         self.sites[name] = _site(hub, seen.get(name))
+
+    def _visits(self, name: str, hub: schema.Hub) -> Visits:
+        faults = [
+            (event.what.connector - 1, event.at, math.inf if event.what.until is None else event.what.until)
+            for event in self.scenario.events
+            if event.kind == "connector_fault" and event.what.hub == name
+        ]
+        return visits(self.loaded, name, hub, self.start, faults, self._rng_seed(name, "sessions"))
 
     def _telemetry_s(self, name: str, hub: schema.Hub) -> float:
         """How often slow quantities (energy, SoC) are told: as often as someone looks."""
@@ -269,12 +275,19 @@ class _Builder:
                 prices[price] = price_series(self.loaded, getattr(hub.tariffs, price), place, self.start, self._series)
         with self._at(f"{key}.tariffs"):
             tariffs = Tariffs.of(prices, self.until_s, hub.tariffs.demand_per_kw, hub.tariffs.currency)
-            for event in sorted(self.scenario.events, key=lambda event: event.at):
-                if event.kind == "price" and event.what.hub == name:
-                    until_s = math.inf if event.what.until is None else event.what.until
-                    tariffs = tariffs.changed(event.what.price, event.what.value, event.at, until_s)
+            self.announced[name] = tariffs
+            for change in self._price_changes(name):
+                tariffs = tariffs.changed(*change)
             self.tariffs[name] = tariffs
             self._add("tariffs", name, tariffs=tariffs)
+
+    def _price_changes(self, name: str) -> list[tuple[str, float, float, float]]:
+        events = sorted(self.scenario.events, key=lambda event: event.at)
+        return [
+            (event.what.price, event.what.value, event.at, math.inf if event.what.until is None else event.what.until)
+            for event in events
+            if event.kind == "price" and event.what.hub == name
+        ]
 
     def _pv(self, name: str, given: schema.Pv, key: str) -> None:
         parameters = pv.Parameters(
@@ -516,14 +529,101 @@ class _Builder:
                 raise InputError(problems_of(error, values, self.where, type(given), key)) from None
         return Schedule(intervals, given)
 
-    def _forecast(self, hub: str) -> Callable[[float], base.Forecast]:
-        reality = Reality(
-            self.available_kw.get(hub, NO_PV),
-            self.demand_kw.get(hub, NO_LOAD),
-            self.tariffs[hub],
-            self.visits[hub].sessions if hub in self.visits else (),
+    # --- forecasts ----------------------------------------------------------------------------------------------------
+
+    def _forecast(self, name: str) -> Callable[[float], base.Forecast]:
+        """What the hub's controller is told of the future at a time."""
+        given, key = self.scenario.hubs[name].forecasts, f"hubs.{name}.forecasts"
+        parts = forecasts.Parts(
+            self._expected_power(name, given.pv, f"{key}.pv", self.available_kw.get(name, forecasts.NO_PV)),
+            self._expected_power(name, given.load, f"{key}.load", self.demand_kw.get(name, forecasts.NO_LOAD)),
+            self._expected_prices(name, given.prices, f"{key}.prices"),
+            self._expected_visits(name, given.sessions, f"{key}.sessions"),
         )
-        return lambda t_s: Perfect(reality, t_s)
+        return lambda t_s: forecasts.Told(parts, t_s)
+
+    def _expected_power(self, name: str, given: Any, key: str, real: Series) -> forecasts.Means:
+        means = forecasts.known(real)
+        with self._at(key):
+            if isinstance(given, schema.Persistence):
+                means = forecasts.persistent(real, given.lag)
+            elif isinstance(given, schema.NoisyPower):
+                errors = {"std": given.std, "lead_s": given.lead, "correlation_s": given.correlation}
+                means = forecasts.noisy(real, self._rng_seed(name, key), self.until_s, **errors)
+            elif isinstance(given, schema.Csv):
+                means = forecasts.known(self._series(given, key, low=0.0))
+            elif isinstance(given, schema.LoadColumns):
+                read = self._columns(given, key, low=0.0)
+                values = np.zeros((len(read.t_s), len(load.CLASSES)))
+                values[:, [load.CLASSES.index(label) for label in given.columns]] = read.values
+                means = forecasts.known(Series(read.t_s, values, read.end_s, read.repeats))
+        return means
+
+    def _expected_prices(self, name: str, given: Any, key: str) -> dict[str, forecasts.Means]:
+        if name not in self.tariffs:
+            return {}  # a problem of the tariffs, told already
+        prices = forecasts.announced(self.announced[name], self._price_changes(name))
+        with self._at(key):
+            if isinstance(given, schema.Foreseen):
+                prices = forecasts.announced(self.tariffs[name])
+            elif isinstance(given, schema.Persistence):
+                prices = {price: forecasts.persistent(self.tariffs[name].price(price), given.lag) for price in NAMES}
+            elif isinstance(given, schema.PriceColumns):
+                read = self._columns(given, key)
+                for price, values in zip(given.columns, read.values.T, strict=True):
+                    prices[price] = forecasts.known(Series(read.t_s, values, read.end_s, read.repeats))
+        return prices
+
+    def _columns(self, given: Any, key: str, low: float = -math.inf) -> Series:
+        """Columns of a file over the run, values of shape (k, number of columns)."""
+        path, columns = self.loaded.resolve(given.file, f"{key}.file"), list(given.columns.values())
+        read = read_series(path, columns, self.start, self.until_s, time_zone=given.time_zone, repeat=given.repeat)
+        values = read.values * given.scale
+        if (values < low).any():
+            raise ValueError(f"must be >= {low:g} at all times, got {values.min():g}")
+        return Series(read.t_s, values, read.end_s, read.repeats)
+
+    def _expected_visits(self, name: str, given: Any, key: str) -> Callable[[float], Sequence[forecasts.Visit]]:
+        hub = self.scenario.hubs[name]
+
+        @cache
+        def real() -> list[Session]:
+            # drawn once more: who plugs in when does not depend on what is decided, and the plant's station is its own
+            again = self._visits(name, hub) if name in self.visits else None
+            return plugged(again.station, again.sessions) if again else []
+
+        guessed: Callable[[], Sequence[Session]] = list
+        if isinstance(given, schema.Foreseen):
+            return forecasts.as_they_come(real)
+        if isinstance(given, schema.NoisySessions):
+            guessed = cache(lambda: [self._misjudged(name, session, given, key) for session in real()])
+        elif isinstance(given, schema.SessionFile):
+            with self._at(key):
+                guessed = partial(list, self._expected_schedule(name, given, key))
+        return forecasts.until_plugged_in(real, guessed)
+
+    def _misjudged(self, name: str, session: Session, given: schema.NoisySessions, key: str) -> Session:
+        plugs = self.scenario.hubs[name].connectors
+        if plugs is None:
+            raise ValueError("needs connectors")
+        return misjudged(
+            session,
+            np.random.default_rng(self._rng_seed(name, f"{key}.{session.id}")),
+            arrival_std_s=given.arrival_std,
+            departure_std_s=given.departure_std,
+            energy_std=given.energy_std,
+            connector_kw=plugs.rated_kw,
+            efficiency=plugs.efficiency,
+        )
+
+    def _expected_schedule(self, name: str, given: schema.SessionFile, key: str) -> list[Session]:
+        """The sessions of a file, read and checked as if they were the hub's own."""
+        hub = self.scenario.hubs[name].model_copy(update={"sessions": given})
+        try:
+            return visits(self.loaded, name, hub, self.start, (), self._rng_seed(name, key)).sessions
+        except InputError as error:
+            own = f"hubs.{name}.sessions"
+            raise InputError(replace(one, key=one.key.replace(own, key, 1)) for one in error.problems) from None
 
     def _session_rows(self, hub: str) -> list[dict]:
         if hub not in self.visits:
@@ -581,12 +681,16 @@ def _site(hub: schema.Hub, seen: Visits | None) -> base.Site:
         contracted_kw=hub.grid.contracted_kw,
         installed_kw=hub.grid.installed_kw or hub.grid.contracted_kw,
         secondary_kw=hub.grid.secondary.rated_kw if hub.grid.secondary else 0.0,
+        demand_per_kw=hub.tariffs.demand_per_kw,
         pv_kw=hub.pv.rated_kw if hub.pv else 0.0,
         bess_kw=min(bess.rated_kw, bess.inverter_kva or bess.rated_kw) if bess else 0.0,
         dg_kw=hub.dg.rated_kw if hub.dg else 0.0,
+        dg_minimum_kw=hub.dg.minimum_kw if hub.dg else 0.0,
         bess_kwh=bess.capacity_kwh if bess else 0.0,
         bess_soc_min=bess.soc_min if bess else 0.0,
         bess_soc_max=bess.soc_max if bess else 0.0,
+        bess_eta_charge=bess.efficiency if bess else 1.0,
+        bess_eta_discharge=bess.efficiency if bess else 1.0,
         connector_kw=plate(connectors.rated_kw) if connectors else none,
         connector_minimum_kw=plate(connectors.minimum_kw) if connectors else none,
         connector_phases=plate(np.where(connectors.phase >= 0, 1, 3)) if connectors else none,

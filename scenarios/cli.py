@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -22,6 +22,9 @@ from rich.table import Table
 
 from ..simulators.models.units import S_PER_DAY, S_PER_H, S_PER_MIN
 from .errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from .check import Checked
 
 app = typer.Typer(
     name="evhub",
@@ -232,6 +235,149 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         if not self._silent:
             self._bar.stop()
+
+
+@app.command()
+def check(
+    scenarios: Annotated[list[str], typer.Argument(help="Names of shipped scenarios, or YAML files.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Keep the results in this folder.")] = None,
+    controller: Annotated[str | None, typer.Option(help="Another controller than the scenario's.")] = None,
+    engine: Annotated[str, typer.Option(help="inprocess, or mosaik: the same results, slower.")] = "inprocess",
+    invariants: Annotated[bool, typer.Option("--invariants", help="Check also what holds in every run.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Write the golden files anew.")] = False,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Also write a JUnit report (XML).")] = None,
+    github: Annotated[bool, typer.Option("--github", help="Also print annotations for GitHub.")] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Run scenarios and check what they expect; exit status 1 if anything fails."""
+    from . import check as checking
+    from .check_reports import github_annotations
+    from .check_reports import junit as junit_report
+    from .runner import check_output
+
+    _refuse_together({"--json": as_json, "--github": github})
+    _refuse_together({"--update": update, "--controller": controller is not None})
+    ready = checking.prepare_all(scenarios, controller=controller, invariants=invariants, update=update)
+    kept = _kept([one.loaded.scenario.name for one in ready], output)
+    for one, path in zip(ready, kept, strict=True):
+        if path is not None:
+            check_output(path, force, keep=one.loaded.path)
+    if junit is not None:
+        check_output(junit, force=True, keep=ready[0].loaded.path)
+    for target in (*kept, junit):
+        if target is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+    done = []
+    for one, path in zip(ready, kept, strict=True):
+        try:
+            with _Progress(one.loaded.scenario.duration, as_json) as advance:
+                done.append(checking.check(one, engine=engine, output=path, update=update, progress=advance))
+        except KeyboardInterrupt:
+            raise _StoppedError(f"{len(done)} of {len(ready)} scenarios were checked") from None
+        if not as_json:
+            _show_checked(done[-1])
+    if junit is not None:
+        junit.write_text(junit_report(done), encoding="utf-8")
+    if github:
+        for line in github_annotations(done):
+            print(line)
+    if as_json:
+        show(_check_rows(done), "", as_json)
+    elif any(not one.ok for one in done):
+        show([_told(row) for row in _check_rows(done) if not row["ok"]], "What failed", as_json)
+    if any(not one.ok for one in done):
+        raise typer.Exit(1)
+
+
+def _refuse_together(given: dict[str, bool]) -> None:
+    first, second = given
+    if all(given.values()):
+        raise InputError(Problem("", second, ..., f"must not stand beside {first}"))
+
+
+def _kept(names: list[str], folder: Path | None) -> list[Path | None]:
+    """Where the result of each scenario is kept, if at all."""
+    if folder is None:
+        return [None for _ in names]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(Problem("", "output", str(folder), f"must not get two results with the name {twice[0]}"))
+    return [folder / f"{name}.h5" for name in names]
+
+
+def _show_checked(one: Checked) -> None:
+    """One line for a scenario."""
+    if one.failure:
+        told = "[red]failed[/red]  the run"
+    elif one.ok:
+        told = f"[green]ok[/green]      {len(one.outcomes)} expectations"
+    else:
+        told = f"[red]failed[/red]  {len(one.failed)} of {len(one.outcomes)} expectations"
+    out.print(f"{told}  [bold]{one.name}[/bold]  [dim]({one.wall_s:.1f} s)[/dim]", soft_wrap=True)
+
+
+def _check_rows(done: Sequence[Checked]) -> list[dict[str, Any]]:
+    """A row for each expectation; one for a run that failed."""
+    return [
+        {
+            "scenario": one.name,
+            "expectation": outcome.name,
+            "ok": outcome.ok,
+            "t_s": outcome.t_s,
+            "value": outcome.value,
+            "text": outcome.text,
+        }
+        for one in done
+        for outcome in (one.outcomes or [failed for _, failed in one.failed])
+    ]
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """A row for people, who know that it failed and read times as scenarios write them."""
+    from ..analysis.faults import spelled
+
+    time_of = "" if row["t_s"] is None else spelled(row["t_s"])
+    return {
+        "scenario": row["scenario"],
+        "expectation": row["expectation"],
+        "what failed": row["text"],
+        "time": time_of,
+        "value": row["value"],
+    }
+
+
+@app.command()
+def reproduce(
+    study: Annotated[str, typer.Argument(help="Name of a published study; evhub list names them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the table, the figures and the results.")],
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Run a published study again and set its numbers beside ours; exit status 1 if one is not met."""
+    from dataclasses import asdict
+
+    from ..analysis.reproduction import reproduced, write_table
+    from .reproductions import reproduction
+
+    module = reproduction(study)
+    if output.exists() and not output.is_dir():
+        raise InputError(Problem("", "output", str(output), "must be a folder"))
+    if output.is_dir() and any(output.iterdir()) and not force:
+        raise InputError(Problem("", "output", str(output), "must be empty; --force replaces what is there"))
+    output.mkdir(parents=True, exist_ok=True)
+    with err.status(module.TITLE) as status:
+        rows = module.reproduce(output, lambda text: status.update(f"{module.TITLE}: {text}"))
+    table = write_table(rows, output)
+    if as_json:
+        show([asdict(row) for row in rows], "", as_json)
+    else:
+        marks = {True: "yes", False: "NO", None: ""}
+        show([{**asdict(row), "ok": marks[row.ok]} for row in rows], module.TITLE, as_json)
+        figures = sorted(output.glob("*.png"))
+        out.print(f"{table} and {len(figures)} figures beside it", markup=False, soft_wrap=True)
+    if not reproduced(rows):
+        raise typer.Exit(1)
 
 
 @app.command()

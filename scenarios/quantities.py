@@ -107,7 +107,7 @@ _AS_TEXT = PlainSerializer(lambda seconds: f"{seconds:.12g}s", when_used="json")
 Duration = Annotated[float, BeforeValidator(_duration), _AS_TEXT, _DURATION_SCHEMA]
 """A duration in the file (``90s``, ``1h30min``), seconds in the program."""
 PositiveDuration = Annotated[float, BeforeValidator(_duration), AfterValidator(_positive), _AS_TEXT, _DURATION_SCHEMA]
-Spacing = Annotated[float, BeforeValidator(_duration), AfterValidator(_spaced), _DURATION_SCHEMA]
+Spacing = Annotated[float, BeforeValidator(_duration), AfterValidator(_spaced), _AS_TEXT, _DURATION_SCHEMA]
 """Between the points of a series; at least a second, so that a slip of the pen does not fill the memory."""
 Switch = Annotated[bool, Field(strict=True)]
 """true or false, and not yes, 1 or "true"."""

@@ -90,4 +90,8 @@ def test_modules_are_imported_once():
     """`import simulators` from the root would make second classes of the same name."""
     import evhub.scenarios.runner  # noqa: F401
 
-    assert not {name for name in sys.modules if name.split(".")[0] in ROOMS}
+    ours = {str(path) for path in FILES}
+    named = {
+        name: getattr(module, "__file__", "") for name, module in sys.modules.items() if name.split(".")[0] in ROOMS
+    }
+    assert not {name for name, file in named.items() if file in ours}

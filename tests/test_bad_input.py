@@ -454,7 +454,7 @@ VALUES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "an unknown controller": (
         {"controller.type": "equal_shar"},
         "controller.type",
-        ("must be one of equal_share", "module:Class", "did you mean equal_share?", "got 'equal_shar'"),
+        ("must be one of ", "module:Class", "did you mean equal_share?", "got 'equal_shar'"),
     ),
     "an unknown parameter": ({"controller.bes": "idle"}, "controller.bes", ("is not a key", "did you mean bess?")),
     "a parameter out of range": (
@@ -526,6 +526,62 @@ VALUES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         {"network": NETWORK | {"load_scale": {"type": "constant", "value": -1}}},
         "network.load_scale",
         (">= 0", "got -1"),
+    ),
+    # forecasts
+    "an unknown forecast": (
+        {"depot.forecasts": {"pv": {"type": "oracle"}}},
+        "hubs.depot.forecasts.pv.type",
+        ("'perfect', 'persistence', 'noisy', 'csv'", "got 'oracle'"),
+    ),
+    "a forecast of something else": (
+        {"depot.forecasts": {"wind": {"type": "perfect"}}},
+        "hubs.depot.forecasts.wind",
+        ("is not a key", "known: pv, load, prices, sessions"),
+    ),
+    "a forecast error of negative size": (
+        {"depot.forecasts": {"load": {"type": "noisy", "std": -0.2}}},
+        "hubs.depot.forecasts.load.std",
+        ("must be >= 0", "got -0.2"),
+    ),
+    "a forecast error of negative length": (
+        {"depot.forecasts": {"sessions": {"type": "noisy", "arrival_std": "-5min"}}},
+        "hubs.depot.forecasts.sessions.arrival_std",
+        ("a duration", "got '-5min'"),
+    ),
+    "a forecast without lead": (
+        {"depot.forecasts": {"pv": {"type": "noisy", "std": 0.2, "lead": "0s"}}},
+        "hubs.depot.forecasts.pv.lead",
+        ("longer than 0s", "got '0s'"),
+    ),
+    "a lag of nothing": (
+        {"depot.forecasts": {"prices": {"type": "persistence", "lag": "0s"}}},
+        "hubs.depot.forecasts.prices.lag",
+        ("at least 1s", "got '0s'"),
+    ),
+    "a forecast in a missing file": (
+        {"depot.forecasts": {"pv": {"type": "csv", "file": "x.csv", "column": "w"}}},
+        "hubs.depot.forecasts.pv.file",
+        ("an existing file", "got 'x.csv'"),
+    ),
+    "an expected schedule in a missing file": (
+        {"depot.forecasts": {"sessions": {"type": "csv", "file": "x.csv"}}},
+        "hubs.depot.forecasts.sessions.file",
+        ("an existing file", "got 'x.csv'"),
+    ),
+    "a forecast of no column": (
+        {"depot.forecasts": {"pv": {"type": "csv", "file": "x.csv"}}},
+        "hubs.depot.forecasts.pv.column",
+        ("is required",),
+    ),
+    "a forecast of no load class": (
+        {"depot.forecasts": {"load": {"type": "csv", "file": "x.csv", "columns": {}}}},
+        "hubs.depot.forecasts.load.columns",
+        ("at least 1", "got {}"),
+    ),
+    "a forecast of an unknown price": (
+        {"depot.forecasts": {"prices": {"type": "csv", "file": "x.csv", "columns": {"bye": "w"}}}},
+        "hubs.depot.forecasts.prices.columns.bye",
+        ("'buy'", "got 'bye'"),
     ),
 }
 
@@ -1112,7 +1168,7 @@ def test_force_keeps_the_old_result_when_the_scenario_is_wrong(tmp_path):
     [
         (["--seed", "-1"], "--seed: must be 0 to 9223372036854775807, got -1"),
         (["--seed", str(10**30)], "--seed: must be 0 to 9223372036854775807, got 1000"),
-        (["--controller", "foo"], "--controller: must be one of equal_share, "),
+        (["--controller", "foo"], "--controller: must be one of "),
         (["--controller", "nothing:Mine"], "--controller: must be importable"),
         (["--engine", "steam"], "engine: must be mosaik or inprocess, got 'steam'"),
         (["--seed", "x"], "Invalid value for '--seed'"),
@@ -1135,3 +1191,185 @@ def test_messages_name_the_scenario_as_it_was_called(tmp_path, monkeypatch):
     assert evhub("run", "case.yaml").err == "case.yaml: seed: must be >= 0, got -1\n"
     with pytest.raises(InputError, match=r"^case\.yaml: seed: must be >= 0, got -1$"):
         load_scenario("case.yaml")
+
+
+# --- what is expected of a run ----------------------------------------------------------------------------------------
+
+CP = "depot/cp/p_kw"
+ORDERED = [{"kind": "outage"}, {"kind": "islanded"}]
+EXPECTATIONS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
+    "an unknown signal": (
+        {"signal": "depot.cp.p_kww", "max": 1},
+        "[0].signal",
+        ("one of depot/cp/ ", "connector_p_kw", "did you mean depot/cp/p_kw?", "got 'depot/cp/p_kww'"),
+    ),
+    "a signal of an unknown device": (
+        {"signal": "depot/wind/p_kw", "max": 1},
+        "[0].signal",
+        ("a signal of what depot has: ", "bess", "got 'depot/wind/p_kw'"),
+    ),
+    "a signal of an unknown hub": (
+        {"signal": "depo/cp/p_kw", "max": 1},
+        "[0].signal",
+        ("must be a signal of depot", "got 'depo/cp/p_kw'"),
+    ),
+    "a signal of no network": ({"signal": "network/grid/losses_kw", "max": 1}, "[0].signal", ("a signal of depot",)),
+    "half a signal": ({"signal": "p_kw", "max": 1}, "[0].signal", ("must be hub/device/attribute", "got 'p_kw'")),
+    "an element too many": (
+        {"signal": "depot/cp/connector_p_kw", "element": 3, "max": 1},
+        "[0].element",
+        ("one of the 2 elements of depot/cp/connector_p_kw", "got 3"),
+    ),
+    "an element from 0": ({"signal": CP, "element": 0, "max": 1}, "[0].element", ("must be >= 1", "got 0")),
+    "an element of one value": ({"signal": CP, "element": 1, "max": 1}, "[0].element", ("depot/cp/p_kw is one value",)),
+    "an order of one value": ({"signal": CP, "order": [2, 1]}, "[0].order", ("is one value", "got 2")),
+    "an order of unknown elements": (
+        {"signal": "depot/cp/connector_p_kw", "order": [1, 5]},
+        "[0].order",
+        ("one of the 2 elements", "got 5"),
+    ),
+    "an order with one element twice": (
+        {"signal": "depot/cp/connector_p_kw", "order": [1, 1]},
+        "[0].order",
+        ("every element once", "got [1, 1]"),
+    ),
+    "a word for a number": ({"signal": CP, "equals": "grid"}, "[0].equals", ("must be a number", "got 'grid'")),
+    "a word that is no code": (
+        {"signal": "depot/ats/bus", "equals": "gird"},
+        "[0].equals",
+        ("must be one of dead, grid, secondary", "got 'gird'"),
+    ),
+    "a window outside the run": (
+        {"signal": CP, "during": ["10min", "40min"], "max": 1},
+        "[0].during",
+        ("inside the run of 1800s", "got '[600s, 2400s]'"),
+    ),
+    "an instant outside the run": ({"signal": CP, "at": "31min", "max": 1}, "[0].at", ("run of 1800s", "got '1860s'")),
+    "an event outside the run": (
+        {"event": {"kind": "outage", "at": "31min"}},
+        "[0].event.at",
+        ("a time in the run of 1800s", "got '1860s'"),
+    ),
+    "a late event in an order": (
+        {"events_in_order": [*ORDERED, {"kind": "x", "during": ["1min", "2h"]}]},
+        "[0].events_in_order[2].during",
+        ("inside the run of 1800s",),
+    ),
+    "a reversed window": (
+        {"signal": CP, "during": ["10min", "5min"], "max": 1},
+        "[0].during",
+        ("until after from", "got [600s, 300s]"),
+    ),
+    "a window without length": ({"signal": CP, "at": ["5min", "5min"], "max": 1}, "[0].at", ("until after from",)),
+    "two windows": ({"signal": CP, "at": "1min", "during": ["1min", "2min"], "max": 1}, "[0]", ("got both",)),
+    "a number for a time": ({"signal": CP, "at": 60, "max": 1}, "[0].at", ("with its unit, such as 60s", "got 60")),
+    "an unknown key figure": (
+        {"kpi": "deliverd_kwh", "min": 1},
+        "[0].kpi",
+        ("did you mean delivered_kwh", "got 'deliverd_kwh'"),
+    ),
+    "a key figure of an unknown hub": ({"kpi": "served", "hub": "x", "min": 1}, "[0].hub", ("one of depot", "got 'x'")),
+    "two kinds at once": (
+        {"signal": CP, "kpi": "served", "max": 1},
+        "[0]",
+        ("exactly one of signal, kpi, event", "got signal, kpi"),
+    ),
+    "no kind": ({"max": 1}, "[0]", ("exactly one of signal, kpi", "got none")),
+    "an unknown key": ({"signal": CP, "maximum": 1}, "[0].maximum", ("is not a key", "did you mean max?")),
+    "min above max": ({"signal": CP, "min": 2, "max": 1}, "[0]", ("min must be at most max 1", "got 2")),
+    "nothing to check": ({"signal": CP}, "[0]", ("signal needs one of min and max, equals, order", "got none")),
+    "two checks": ({"signal": CP, "max": 1, "trend": "rises"}, "[0]", ("needs one of", "got max, trend")),
+    "equal and bounded": ({"kpi": "served", "max": 1, "equals": 1}, "[0]", ("needs one of", "got max, equals")),
+    "a trend at an instant": ({"signal": CP, "at": "1min", "trend": "rises"}, "[0]", ("trend needs a window",)),
+    "an unknown trend": ({"signal": CP, "trend": "grows"}, "[0].trend", ("'rises'", "got 'grows'")),
+    "a change in a window": (
+        {"signal": CP, "changes_at": "1min", "during": ["1min", "2min"]},
+        "[0]",
+        ("changes_at is its own window",),
+    ),
+    "a key of another kind": (
+        {"no_alarm": True, "max": 1},
+        "[0]",
+        ("no_alarm takes during, got max",),
+    ),
+    "alarms that are allowed": ({"no_alarm": False}, "[0].no_alarm", ("must be true", "got false")),
+    "any event": ({"no_event": {}}, "[0].no_event", ("at least one of source, kind, text", "got none")),
+    "an order of one event": ({"events_in_order": ORDERED[:1]}, "[0].events_in_order", ("at least 2",)),
+    "an unknown law": ({"invariants": ["gravity"]}, "[0].invariants[0]", ("'balance'", "got 'gravity'")),
+    "a golden file elsewhere": ({"golden": "../g.yaml"}, "[0].golden", ("in the scenario's folder", "got '../g.yaml'")),
+    "a golden file of another kind": ({"golden": "g.h5"}, "[0].golden", (".yaml or .json file", "got 'g.h5'")),
+}
+
+
+@pytest.mark.parametrize("case", EXPECTATIONS)
+def test_what_cannot_be_expected_is_told_under_its_key(tmp_path, case):
+    item, key, told = EXPECTATIONS[case]
+    data = changed({"expect": [item]})
+    write(tmp_path, {"case.yaml": yaml.safe_dump(data, sort_keys=False)})
+    assert_refused(tmp_path, evhub("check", tmp_path / "case.yaml"), f"case.yaml: expect{key}", *told)
+
+
+def golden(**changes: Any) -> str:
+    times = [f"{n}min" if n else "0s" for n in range(0, 30, 15)]
+    content = {
+        "golden": 1,
+        "scenario": "good",
+        "controller": "equal_share",
+        "seed": 1,
+        "kpis": {"total": {"served": 2.0}},
+        "every": "15min",
+        "signals": {"depot/cp/p_kw": dict.fromkeys(times, 1.0)},
+        "tolerance": {"relative": 0.01, "absolute": 0.01},
+    }
+    return yaml.safe_dump(content | changes, sort_keys=False)
+
+
+GOLDEN: dict[str, tuple[str | bytes, str, tuple[str, ...]]] = {
+    "an empty one": ("", "file", ("must be a mapping", "got null")),
+    "another file": (TEXT, "golden", ("must be a file that evhub check --update has written",)),
+    "bytes": (bytes(range(256)), "file", ("UTF-8",)),
+    "of another scenario": (golden(scenario="other"), "scenario", ("must be good", "got 'other'")),
+    "of another layout": (golden(golden=2), "golden", ("must be one of 1", "got 2")),
+    "cut within a line": (golden()[: golden().index("15min: 1.0") + 4], "line 12", ("valid YAML",)),
+    "cut after a line": (golden()[: golden().index("tolerance")], "tolerance", ("is required",)),
+    "with an interval missing": (
+        golden(signals={"depot/cp/p_kw": {"0s": 1.0}}),
+        "signals.depot/cp/p_kw",
+        ("must hold the 2 means of a run of 30min, every 15min", "got 1"),
+    ),
+    "with text for a number": (
+        golden(kpis={"total": {"served": "two"}}),
+        "kpis.total.served",
+        ("must be a valid number", "got 'two'"),
+    ),
+    "with a negative tolerance": (
+        golden(tolerance={"relative": -1, "absolute": 0}),
+        "tolerance.relative",
+        ("must be >= 0", "got -1"),
+    ),
+}
+
+
+# an update fits the intervals to the run
+@pytest.mark.parametrize(
+    ("case", "more"),
+    [
+        *((case, ()) for case in GOLDEN),
+        *((case, ("--update",)) for case in GOLDEN if case != "with an interval missing"),
+    ],
+)
+def test_a_golden_file_that_is_damaged_or_none_is_told_and_kept(tmp_path, case, more):
+    content, place, told = GOLDEN[case]
+    data = changed({"expect": [{"golden": "g.yaml"}]})
+    write(tmp_path, {"case.yaml": yaml.safe_dump(data, sort_keys=False), "g.yaml": content})
+    before = (tmp_path / "g.yaml").read_bytes()
+    assert_refused(tmp_path, evhub("check", tmp_path / "case.yaml", *more), f"g.yaml: {place}", *told)
+    assert (tmp_path / "g.yaml").read_bytes() == before
+
+
+def test_a_scenario_is_not_its_own_golden_file(tmp_path):
+    write(tmp_path, {"case.yaml": yaml.safe_dump(changed({"expect": [{"golden": "case.yaml"}]}))})
+    before = (tmp_path / "case.yaml").read_text()
+    outcome = evhub("check", tmp_path / "case.yaml", "--update")
+    assert_refused(tmp_path, outcome, "case.yaml: golden", "that evhub check --update has written")
+    assert (tmp_path / "case.yaml").read_text() == before

@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from evhub.analysis import Results, open_results
-from evhub.scenarios.loader import LIBRARY, load_scenario, shipped
+from evhub.scenarios.loader import LIBRARY, load_scenario, parse, shipped
+from evhub.scenarios.runner import attributes
 
 from .command import evhub
 
@@ -82,6 +83,12 @@ def test_list_as_json_is_one_array_of_rows():
 def test_the_schema_file_beside_the_scenarios_is_what_the_command_prints(folder):
     # made with: evhub schema > scenarios/library/scenario.schema.json, and the same for example_study
     assert (folder / "scenario.schema.json").read_text() == evhub("schema").out
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_the_text_of_a_shipped_scenario_in_its_result_is_the_same_scenario(name):
+    loaded = load_scenario(name)
+    assert parse(yaml.safe_load(attributes(loaded)["scenario"]), loaded.path).scenario == loaded.scenario
 
 
 @pytest.mark.parametrize(
