@@ -1,0 +1,98 @@
+"""Strategies that serve connectors in an order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from . import test_controllers as made
+
+HOUR_S = 3600.0
+ORDERED = ("edf", "llf", "fcfs", "round_robin")
+
+
+def limits(name: str, seen, room_kw: float, **changes) -> np.ndarray:
+    """Limits of the connectors when the contract leaves a room [kW]."""
+    n = seen.occupied.size
+    plant = made.site(n, contracted_kw=room_kw + 5.0, connector_minimum_kw=np.zeros(n), **changes)
+    return made.decide(name, plant, made.hub(seen)).connector_kw
+
+
+def three(**changes):
+    """Three EVs that want 20 kWh each and accept 10 kW."""
+    return replace(made.connectors([True] * 3, [20.0] * 3, [10.0] * 3), **changes)
+
+
+def test_earliest_deadline_first_serves_who_leaves_first():
+    seen = three(departure_s=np.array([3.0, 1.0, 2.0]) * HOUR_S)
+    assert limits("edf", seen, 15.0).tolist() == [0.0, 10.0, 5.0]
+
+
+def test_who_announced_no_departure_comes_last():
+    seen = three(departure_s=np.array([np.nan, 9.0, 8.0]) * HOUR_S)
+    assert limits("edf", seen, 15.0).tolist() == [0.0, 5.0, 10.0]
+    assert limits("llf", seen, 15.0).tolist() == [0.0, 5.0, 10.0]
+
+
+def test_least_laxity_first_serves_who_has_least_time_to_spare():
+    # laxities: 3 h - 0.5 h, 4 h - 2 h, 6 h - 1 h
+    seen = three(departure_s=np.array([3.0, 4.0, 6.0]) * HOUR_S, requested_kwh=np.array([5.0, 20.0, 10.0]))
+    assert limits("llf", seen, 15.0).tolist() == [5.0, 10.0, 0.0]
+    assert limits("edf", seen, 15.0).tolist() == [10.0, 5.0, 0.0]
+
+
+def test_first_come_first_served_goes_by_the_time_of_plugging_in():
+    seen = three(plugged_s=np.array([2.0, 3.0, 1.0]))
+    assert limits("fcfs", seen, 15.0).tolist() == [5.0, 0.0, 10.0]
+
+
+def test_round_robin_gives_equal_shares_but_for_the_last_step():
+    given_kw = limits("round_robin", three(plugged_s=np.array([2.0, 3.0, 1.0])), 10.0)
+    assert given_kw.sum() == pytest.approx(10.0)
+    assert given_kw == pytest.approx([3.25, 3.25, 3.5])  # 40 turns of 0.25 kW: 13 each and one for the first
+
+
+def test_round_robin_passes_on_what_one_cannot_use():
+    seen = made.connectors([True] * 3, [20.0] * 3, [1.0, 10.0, 10.0])
+    assert limits("round_robin", seen, 9.0) == pytest.approx([1.0, 4.0, 4.0])
+
+
+def test_nobody_gets_more_than_is_left_of_the_request():
+    # 0.05 kWh in a minute are 3 kW
+    seen = three(requested_kwh=np.array([0.05, 20.0, 20.0]), departure_s=np.array([1.0, 2.0, 3.0]) * HOUR_S)
+    assert limits("edf", seen, 15.0) == pytest.approx([3.0, 10.0, 2.0])
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_who_cannot_get_the_least_power_pauses_and_the_next_may_use_it(name):
+    seen = replace(made.connectors([True] * 3, [20.0] * 3, [22.0, 22.0, 2.0]), departure_s=np.arange(1.0, 4.0) * HOUR_S)
+    plant = made.site(3, contracted_kw=5.0 + 24.5)
+    got = made.decide(name, plant, made.hub(seen)).connector_kw
+    taken = np.minimum(got, seen.p_max_kw)
+    assert ((got == 0.0) | (got >= 4.16 - 1e-9)).all()
+    assert taken.sum() <= 24.5 + 1e-9
+    if name == "edf":
+        assert taken == pytest.approx([22.0, 0.0, 2.0])
+
+
+@pytest.mark.parametrize("name", ORDERED)
+@given(situation=made.situations())
+@settings(max_examples=60, deadline=None)
+def test_what_is_shared_stays_within_the_contract_and_nothing_is_left_that_one_could_use(name, situation):
+    plant, seen = situation
+    limit_kw = {0: 0.0, 1: plant.contracted_kw, 2: plant.secondary_kw}[seen.bus]
+    got = made.decide(name, plant, seen).connector_kw
+    taken = np.minimum(got, seen.connectors.p_max_kw)
+    if np.isnan(seen.p_load_kw):
+        assert not got.any()
+        return
+    room_kw = max(0.0, limit_kw - seen.p_load_kw)
+    assert taken.sum() <= room_kw + 1e-6
+    left_kw = room_kw - taken.sum()
+    wants = seen.connectors.occupied & (seen.connectors.remaining_kwh > 1e-6) & (seen.connectors.p_max_kw > 0.0)
+    could = np.minimum(plant.connector_kw, seen.connectors.p_max_kw)
+    least = np.minimum(plant.connector_minimum_kw, could)
+    assert not (wants & (got == 0.0) & (least < left_kw - 1e-6)).any()
