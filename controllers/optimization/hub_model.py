@@ -1,0 +1,278 @@
+"""The optimisation model of a hub, put together from blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.common.gc_manager import PauseGC
+from pyomo.core.base.block import BlockData, ScalarBlock
+
+from .blocks import balance, generator, grid_connection, loads, pv, sessions, storage
+from .blocks.generator import GeneratorData
+from .blocks.grid_connection import GridData
+from .blocks.linear import Numbers, objective, refuse_new_matrix, update
+from .blocks.loads import CLASSES, LoadsData
+from .blocks.pv import PvData
+from .blocks.sessions import SessionsData
+from .blocks.steps import Steps
+from .blocks.storage import StorageData
+from .program import Program
+
+
+@dataclass(frozen=True)
+class HubData:
+    """What is known of a hub at a decision; a part that is None is not there.
+
+    Parameters
+    ----------
+    steps : Steps
+        The grid of steps, and the first one that is open.
+    grid : GridData, optional
+    pv : PvData, optional
+    bess : StorageData, optional
+    dg : GeneratorData, optional
+    load : LoadsData, optional
+    sessions : SessionsData, optional
+    """
+
+    steps: Steps
+    grid: GridData | None = None
+    pv: PvData | None = None
+    bess: StorageData | None = None
+    dg: GeneratorData | None = None
+    load: LoadsData | None = None
+    sessions: SessionsData | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do in each step; steps that are over are 0.
+
+    Parameters
+    ----------
+    buy_kw, sell_kw : ndarray, shape (n,)
+        Purchase and sale [kW], never both.
+    pv_kw, pv_q_kvar : ndarray, shape (n,)
+        PV fed in [kW], [kvar].
+    bess_kw, bess_q_kvar : ndarray, shape (n,)
+        Battery, > 0 discharges [kW], [kvar].
+    bess_kwh : ndarray, shape (n + 1,)
+        Stored energy at the edges of the steps [kWh].
+    dg_kw : ndarray, shape (n,)
+        Generator [kW].
+    session_kw : ndarray, shape (n_sessions, n)
+        Each EV, > 0 charges [kW].
+    session_unserved_kwh : ndarray, shape (n_sessions,)
+        Energy missing at departure [kWh].
+    load_kw, load_unserved_kw : ndarray, shape (4, n)
+        Load served of each class (critical, controllable, shiftable, general), and load lost [kW]; what is only put off
+        is not lost.
+    peak_kw : float
+        Highest purchase that a demand charge is paid for [kW].
+    costs : mapping of str to float
+        Cost of each part, as 'grid.buy'; those that are 0 are left out.
+    step_cost : ndarray, shape (n,)
+        What of it belongs to each step; a demand charge, the worth of what is left in the battery and energy not
+        supplied to EVs belong to none.
+    """
+
+    buy_kw: np.ndarray
+    sell_kw: np.ndarray
+    pv_kw: np.ndarray
+    pv_q_kvar: np.ndarray
+    bess_kw: np.ndarray
+    bess_q_kvar: np.ndarray
+    bess_kwh: np.ndarray
+    dg_kw: np.ndarray
+    session_kw: np.ndarray
+    session_unserved_kwh: np.ndarray
+    load_kw: np.ndarray
+    load_unserved_kw: np.ndarray
+    peak_kw: float
+    costs: Mapping[str, float]
+    step_cost: np.ndarray
+
+    @property
+    def cost(self) -> float:
+        """Sum of all costs."""
+        return sum(self.costs.values())
+
+
+_KINDS: dict[str, Any] = {
+    "grid": grid_connection,
+    "pv": pv,
+    "bess": storage,
+    "dg": generator,
+    "load": loads,
+    "sessions": sessions,
+}
+
+# variables that are not indexed by the steps
+_NO_STEP = {"peak", "energy", "backlog", "unserved"}
+
+
+class HubModel:
+    """The blocks of a hub, their balance ``grid + pv + bess + dg = load + cp`` and their cost.
+
+    Build it once, load `model` into a `Program`, then for every decision `update`, solve and ask for the `plan`.
+
+    Parameters
+    ----------
+    data : HubData
+        Decides which blocks there are, and how large.
+
+    Attributes
+    ----------
+    data : HubData
+        The latest data.
+    block : Block
+        The blocks ``grid``, ``pv``, ``bess``, ``dg``, ``load``, ``sessions`` (those that are there) and ``balance``; a
+        model of several hubs takes it as it is.
+
+    Raises
+    ------
+    ValueError
+        Data that a block refuses; no part at all.
+    """
+
+    def __init__(self, data: HubData):
+        self.data = data
+        self.block = ScalarBlock(concrete=True)
+        parts = _parts(data)
+        if not parts:
+            raise ValueError("a hub needs at least one of grid, pv, bess, dg, load, sessions")
+        self._blocks: dict[str, BlockData] = {}
+        injections = []
+        # nothing here can be freed, but looking for it would take half of the time
+        with PauseGC():
+            for name, part in parts.items():
+                self._blocks[name] = _KINDS[name].build(data.steps, part)
+                injections += _KINDS[name].injection(self._blocks[name])
+            self._blocks["balance"] = balance.build(data.steps, _load_kw(data), injections)
+        for name, block in self._blocks.items():
+            self.block.add_component(name, block)
+        self._numbers = _numbers(data)
+
+    @property
+    def cost(self) -> Any:
+        """Cost of the hub as a Pyomo expression, with the numbers of the latest data."""
+        return objective([(self._blocks[name], part) for name, part in self._numbers.items()])
+
+    @cached_property
+    def model(self) -> pyo.ConcreteModel:
+        """A model of this hub alone, with its cost as the objective."""
+        model = pyo.ConcreteModel()
+        with PauseGC():
+            model.hub = self.block
+            model.cost = pyo.Objective(expr=self.cost)
+        return model
+
+    def update(self, program: Program, data: HubData) -> None:
+        """Give a loaded program new forecasts, prices, sessions, states and a new first step.
+
+        Parameters
+        ----------
+        program : Program
+            Holds the model.
+        data : HubData
+            The same parts on the same grid of steps.
+
+        Raises
+        ------
+        ValueError
+            Parts or steps that differ from those built; a number that stands in the matrix; data that a block refuses.
+            The program keeps its numbers then.
+        """
+        if _parts(data).keys() != _parts(self.data).keys():
+            raise ValueError(f"hub: built with {list(_parts(self.data))}, got {list(_parts(data))}")
+        if not np.array_equal(data.steps.edges_s, self.data.steps.edges_s):
+            raise ValueError("hub: the grid of steps is fixed when it is built; move steps.now")
+        new = _numbers(data)
+        for name, part in new.items():
+            refuse_new_matrix(self._numbers[name], part)
+        for name, part in new.items():
+            update(program, self._blocks[name], part)
+        for name, part in _parts(data).items():
+            _KINDS[name].sentences(self._blocks[name], data.steps, part)
+        balance.sentences(self._blocks["balance"], data.steps, _load_kw(data))
+        self.data, self._numbers = data, new
+
+    def plan(self, program: Program) -> Plan:
+        """Read the solution of a program.
+
+        Parameters
+        ----------
+        program : Program
+            Holds the model, solved.
+
+        Returns
+        -------
+        Plan
+        """
+        n = self.data.steps.n
+        values, costs, step_cost = {}, {}, np.zeros(n)
+        for block, part in self._numbers.items():
+            for item, numbers in part.columns.items():
+                variable = getattr(self._blocks[block], item)
+                found = program.values(program.columns(variable)).reshape(numbers.upper.shape)
+                values[f"{block}.{item}"] = found
+                costs[f"{block}.{item}"] = float((numbers.cost * found).sum())
+                if item not in _NO_STEP:
+                    step_cost += (numbers.cost * found).reshape(-1, n).sum(axis=0)
+
+        def of(item: str, shape: tuple[int, ...] = (n,)) -> np.ndarray:
+            """Zero for a part that is not there."""
+            return values.get(item, np.zeros(shape))
+
+        # buying and selling at once at the same price costs nothing, and means nothing
+        both = np.minimum(of("grid.buy"), of("grid.sell"))
+        count = len(self.data.sessions.names) if self.data.sessions else 0
+        session_kw = of("sessions.charge", (count, n)) - of("sessions.discharge", (1, n))
+        lost = [
+            of("load.critical_lost"),
+            of("load.controllable_cut") + of("load.controllable_lost"),
+            of("load.shiftable_lost"),
+            of("load.general_cut"),
+        ]
+        served = np.zeros((len(CLASSES), n))
+        if self.data.load:
+            served = loads.demand_kw(self.data.steps, self.data.load) - lost
+            served[CLASSES.index("shiftable")] = of("load.shiftable")
+        return Plan(
+            buy_kw=of("grid.buy") - both,
+            sell_kw=of("grid.sell") - both,
+            pv_kw=of("pv.power"),
+            pv_q_kvar=of("pv.q_out") - of("pv.q_in"),
+            bess_kw=of("bess.discharge") - of("bess.charge"),
+            bess_q_kvar=of("bess.q_out") - of("bess.q_in"),
+            bess_kwh=of("bess.energy", (n + 1,)),
+            dg_kw=of("dg.power", (1, n)).sum(axis=0),
+            session_kw=session_kw[:count],
+            session_unserved_kwh=of("sessions.unserved", (count,))[:count],
+            load_kw=served,
+            load_unserved_kw=np.array(lost),
+            peak_kw=float(of("grid.peak", (1,))[0]),
+            costs={item: cost for item, cost in costs.items() if cost},
+            step_cost=step_cost,
+        )
+
+
+def _parts(data: HubData) -> dict[str, Any]:
+    """Parts that are there."""
+    return {name: getattr(data, name) for name in _KINDS if getattr(data, name) is not None}
+
+
+def _load_kw(data: HubData) -> np.ndarray:
+    """Load on the right-hand side of the balance."""
+    return loads.fixed_kw(data.steps, data.load) if data.load else np.zeros(data.steps.n)
+
+
+def _numbers(data: HubData) -> dict[str, Numbers]:
+    """Numbers of all blocks, the balance included."""
+    found = {name: _KINDS[name].numbers(data.steps, part) for name, part in _parts(data).items()}
+    return {**found, "balance": balance.numbers(data.steps, _load_kw(data))}

@@ -1,0 +1,433 @@
+"""A model loaded once in a solver, changed and solved again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, isnan, nan
+from time import perf_counter
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from pyomo.core.base.block import BlockData
+from pyomo.core.staleflag import StaleFlagManager
+
+from .conflicts import explain, integrality
+from .lp_first import entries, exclusives, rounded
+from .solution import Solution, Status, relative_gap
+from .standard_form import check_bounds, check_costs, compile_model
+
+_OPTIMAL_GAP = 1e-7
+"""Relative distance to the bound below which a point counts as the best; GLPK prunes at the same."""
+
+T = TypeVar("T")
+
+
+class Program:
+    """A linear or mixed-integer Pyomo model, compiled and loaded once.
+
+    Bounds of variables, bounds of constraints and costs can be changed; coefficients cannot. Later changes of the
+    Pyomo model are not seen. It belongs to the thread that made it, and is closed by ``with`` or `close`.
+
+    Parameters
+    ----------
+    model : ConcreteModel
+        Linear, see `standard_form.compile_model`.
+    solver : {'glpk', 'highs'}
+        Who solves it.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        Wall time of 'compile' and 'load' [s].
+    variables, constraints : tuple
+        The Pyomo data behind the columns and rows.
+    maximise : bool
+        Sense of the objective.
+
+    Raises
+    ------
+    ValueError
+        For data that no solver must see (NaN, bounds that cross), and for an unknown solver.
+    ImportError
+        If HiGHS is asked for and not installed.
+    """
+
+    def __init__(self, model: BlockData, solver: str = "glpk"):
+        self.seconds: dict[str, float] = {}
+        self._backend_type = _backend(solver)
+        self._form = _timed(self.seconds, "compile", lambda: compile_model(model))
+        self.variables, self.constraints = self._form.variables, self._form.constraints
+        self.maximise = self._form.maximise
+        self._column_of = {id(variable): k for k, variable in enumerate(self.variables)}
+        self._row_of = {id(constraint): k for k, constraint in enumerate(self.constraints)}
+        self._exclusive = exclusives(model, self._column_of)
+        self._integers = np.flatnonzero(self._form.integer)
+        self._fixed = np.array([variable.fixed for variable in self.variables], dtype=bool)
+        self._x: np.ndarray | None = None
+        self._duals: tuple[np.ndarray, np.ndarray] | None = None
+        # rows with exclusive binaries mostly settle nothing: LPs are smaller without them
+        self._gates = np.flatnonzero(abs(self._form.matrix[:, self._exclusive.binary]).sum(axis=1))
+        self._gates_on = True
+        self._backend = _timed(self.seconds, "load", lambda: self._backend_type(self._form))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self) -> None:
+        """Free the solver's memory; a second call does nothing."""
+        self._backend.close()
+
+    def columns(self, var: Any) -> np.ndarray:
+        """Columns of a variable.
+
+        Parameters
+        ----------
+        var : Var
+            Scalar, indexed, or one entry of an indexed one.
+
+        Returns
+        -------
+        ndarray of int, shape (k,)
+            In the order of its index.
+
+        Raises
+        ------
+        ValueError
+            If it is not a variable of the model.
+        """
+        return _places(self._column_of, var, "no variable of the model when it was loaded")
+
+    def rows(self, con: Any) -> np.ndarray:
+        """Rows of a constraint; one with two bounds has one row.
+
+        Parameters
+        ----------
+        con : Constraint
+            Scalar, indexed, or one entry of an indexed one.
+
+        Returns
+        -------
+        ndarray of int, shape (k,)
+            In the order of its index.
+
+        Raises
+        ------
+        ValueError
+            If an entry had no variable or no bound when the model was loaded, and therefore has no row.
+        """
+        return _places(self._row_of, con, "has no row: it had no variable or no bound when the model was loaded")
+
+    def set_bounds(self, columns: np.ndarray, lower, upper) -> None:
+        """New bounds of variables.
+
+        Parameters
+        ----------
+        columns : ndarray of int, shape (k,)
+            From `columns`.
+        lower, upper : float or array of k values
+            Bounds; -inf, inf for none.
+
+        Raises
+        ------
+        ValueError
+            For NaN, a lower above its upper bound, or a variable that was fixed in Pyomo when the model was loaded.
+        """
+        form = self._form
+        columns, lower, upper = _aligned(columns, form.lower.size, lower, upper)
+        check_bounds(lower, upper, lambda k: form.column_name(columns[k]))
+        for column in columns[self._fixed[columns]][:1]:
+            raise ValueError(f"{form.column_name(column)}: fixed when the model was loaded, bounds have no effect")
+        changed = _put(columns, (form.lower, lower), (form.upper, upper))
+        self._backend.set_bounds(changed, form.lower[changed], form.upper[changed])
+
+    def set_row_bounds(self, rows: np.ndarray, lower, upper) -> None:
+        """New bounds of constraints, without the constants that stood beside their variables.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (k,)
+            From `rows`.
+        lower, upper : float or array of k values
+            Bounds of the terms with variables; -inf, inf for none.
+
+        Raises
+        ------
+        ValueError
+            For NaN, or a lower above its upper bound.
+        """
+        form = self._form
+        rows, lower, upper = _aligned(rows, form.row_lower.size, lower, upper)
+        check_bounds(lower, upper, lambda k: form.row_name(rows[k]))
+        changed = _put(rows, (form.row_lower, lower), (form.row_upper, upper))
+        self._backend.set_row_bounds(changed, form.row_lower[changed], form.row_upper[changed])
+
+    def set_costs(self, columns: np.ndarray, costs) -> None:
+        """New objective coefficients.
+
+        Parameters
+        ----------
+        columns : ndarray of int, shape (k,)
+            From `columns`.
+        costs : float or array of k values
+            Objective coefficients.
+
+        Raises
+        ------
+        ValueError
+            If one is not finite.
+        """
+        form = self._form
+        columns, costs = _aligned(columns, form.cost.size, costs)
+        check_costs(costs, lambda k: form.column_name(columns[k]))
+        changed = _put(columns, (form.cost, costs))
+        self._backend.set_costs(changed, form.cost[changed])
+
+    def solve(self, *, gap: float = 1e-4, time_limit_s: float | None = None) -> Solution:
+        """Solve: the LP relaxation first, from the last basis; branch only if it does not settle the integers.
+
+        The relaxation settles them if rounding gives a point that obeys all constraints, or if the relaxation with the
+        integers fixed at the rounded values has a solution, and the objective is within the gap of the relaxation's.
+        Constraints with binaries of `lp_first.declare_exclusive` are left out of a first relaxation, not of the check.
+
+        Parameters
+        ----------
+        gap : float
+            Relative gap that is good enough, >= 0.
+        time_limit_s : float, optional
+            Wall time for the solve [s]; the explanation of a conflict may take up to 5 s more.
+
+        Returns
+        -------
+        Solution
+            How it ended; values and duals are then asked from the program.
+
+        Raises
+        ------
+        ValueError
+            For a negative gap or time limit.
+        RuntimeError
+            If the solver fails numerically, or is used from another thread or after `close`.
+        """
+        limit_s = inf if time_limit_s is None else time_limit_s
+        if not (gap >= 0.0 and limit_s >= 0.0):
+            raise ValueError(f"gap {gap}, time limit {time_limit_s}: allowed are numbers >= 0")
+        seconds: dict[str, float] = {}
+        self._x = self._duals = None
+        if self._form.refuted:
+            return Solution(Status.INFEASIBLE, proven_by="lp", conflict=explain(self._form, self._backend_type))
+        try:
+            return self._solve(gap, perf_counter() + limit_s, seconds)
+        finally:
+            self._set_gates(False)
+
+    def _solve(self, gap: float, deadline: float, seconds: dict[str, float]) -> Solution:
+        form, backend = self._form, self._backend
+        relaxed, bound = np.empty(0), nan
+        for with_gates in (False, True) if self._gates.size else (True,):
+            self._set_gates(with_gates)
+            status = _timed(seconds, "lp", lambda: backend.solve_lp(deadline - perf_counter()))
+            if status is Status.OPTIMAL:
+                relaxed = backend.lp_values()
+                bound = form.objective(relaxed)
+                self._duals = backend.row_duals(), backend.reduced_costs()
+                point = rounded(form, self._exclusive, relaxed) if self._integers.size else relaxed
+                if not self._integers.size or (form.holds(point) and self._is_near(point, bound, gap)):
+                    return self._found(point, bound, "lp", gap, seconds)
+            elif with_gates or status is not Status.UNBOUNDED:
+                return self._without_point(status, seconds)
+
+        start = rounded(form, self._exclusive, relaxed)
+        point = _timed(seconds, "fix", lambda: self._solve_fixed(start, deadline - perf_counter()))
+        if point is not None and self._is_near(point, bound, gap):
+            return self._found(point, bound, "lp", gap, seconds)
+        self._duals = None
+        if perf_counter() < deadline:
+            status, better = _timed(seconds, "branch", lambda: backend.solve_mip(gap, deadline - perf_counter()))
+            if status is Status.INFEASIBLE:
+                return Solution(status, proven_by="branch", seconds=seconds, conflict=integrality(form, relaxed))
+            tightest, best = (min, max) if form.maximise else (max, min)
+            bound = bound if isnan(better) else tightest(bound, better)
+            points = [] if point is None else [point]
+            points += [backend.mip_values()] if status is not Status.TIME_LIMIT else []
+            point = best(points, key=form.objective, default=None)
+        if point is None:
+            return Solution(Status.TIME_LIMIT, bound=bound, seconds=seconds, stopped=True)
+        return self._found(point, bound, "branch", gap, seconds)
+
+    def _set_gates(self, on: bool) -> None:
+        """Put the rows of the exclusive binaries into the loaded program, or let them go."""
+        if on is not self._gates_on:
+            rows = self._gates
+            low, high = self._form.row_lower[rows], self._form.row_upper[rows]
+            if not on:
+                low, high = np.full(rows.size, -inf), np.full(rows.size, inf)
+            self._backend.set_row_bounds(rows, low, high)
+            self._gates_on = on
+
+    def _is_near(self, point: np.ndarray, bound: float, gap: float) -> bool:
+        """Whether the objective of a point is as near to the bound as the gap demands."""
+        return relative_gap(self._form.objective(point), bound) <= gap
+
+    def _without_point(self, status: Status, seconds: dict[str, float]) -> Solution:
+        """Solution if the relaxation has none."""
+        if status is Status.TIME_LIMIT:
+            return Solution(status, seconds=seconds, stopped=True)
+        conflict = ()
+        if status is Status.INFEASIBLE:
+            conflict = _timed(seconds, "explain", lambda: explain(self._form, self._backend_type))
+        return Solution(status, proven_by="lp", seconds=seconds, conflict=conflict)
+
+    def _solve_fixed(self, point: np.ndarray, limit_s: float) -> np.ndarray | None:
+        """Best point with the integers fixed at those of a point; None if there is none."""
+        form, backend, integers = self._form, self._backend, self._integers
+        backend.set_bounds(integers, point[integers], point[integers])
+        try:
+            if backend.solve_lp(limit_s) is not Status.OPTIMAL:
+                return None
+            self._duals = backend.row_duals(), backend.reduced_costs()
+            return backend.lp_values()
+        finally:
+            backend.set_bounds(integers, form.lower[integers], form.upper[integers])
+
+    def _found(self, x: np.ndarray, bound: float, proof: Literal["lp", "branch"], gap: float, seconds) -> Solution:
+        """Solution with a point; the point is kept."""
+        x[self._integers] = np.round(x[self._integers])
+        self._x = x
+        objective = self._form.objective(x)
+        # tolerances may put a point a hair beyond its bound
+        bound = max(bound, objective) if self._form.maximise else min(bound, objective)
+        if abs(objective - bound) <= _OPTIMAL_GAP * (1.0 + abs(objective)):
+            return Solution(Status.OPTIMAL, objective, bound, proof, seconds)
+        stopped = relative_gap(objective, bound) > gap
+        return Solution(Status.FEASIBLE, objective, bound, None if stopped else proof, seconds, stopped=stopped)
+
+    def values(self, columns: np.ndarray) -> np.ndarray:
+        """Values of variables at the point that the last solve found.
+
+        Parameters
+        ----------
+        columns : ndarray of int, shape (k,)
+            From `columns`.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+            Values; whole numbers are exact.
+
+        Raises
+        ------
+        ValueError
+            If the last solve found no point.
+        """
+        if self._x is None:
+            raise ValueError("the last solve found no point")
+        return self._x[columns]
+
+    def duals(self, rows: np.ndarray) -> np.ndarray:
+        """Shadow prices of constraints: change of the objective per unit of the right-hand side.
+
+        The sign is that of the derivative, also if the objective is maximised: a limit ``<= b`` has a dual <= 0 in a
+        minimisation and >= 0 in a maximisation. With integers it is the price of the last LP, in which they are
+        relaxed or fixed.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (k,)
+            From `rows`.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+            Duals; one of several possible if the solution is degenerate.
+
+        Raises
+        ------
+        ValueError
+            If the last solve ended without an LP solution, or by branching.
+        """
+        return self._last_duals()[0][rows]
+
+    def reduced_costs(self, columns: np.ndarray) -> np.ndarray:
+        """Change of the objective per unit of each variable's active bound; signs and errors as for `duals`.
+
+        Parameters
+        ----------
+        columns : ndarray of int, shape (k,)
+            From `columns`.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+            Reduced costs.
+        """
+        return self._last_duals()[1][columns]
+
+    def _last_duals(self) -> tuple[np.ndarray, np.ndarray]:
+        if self._duals is None:
+            raise ValueError("no duals: the last solve ended without an LP solution, or by branching")
+        return self._duals
+
+    def write_back(self) -> None:
+        """Put the values into the Pyomo model.
+
+        Raises
+        ------
+        ValueError
+            If the last solve found no point.
+        """
+        values = self.values(np.arange(self._form.lower.size))
+        StaleFlagManager.mark_all_as_stale()
+        for variable, value in zip(self.variables, values.tolist(), strict=True):
+            if not variable.fixed:
+                variable.set_value(value, skip_validation=True)
+
+
+def _backend(solver: str) -> Callable[..., Any]:
+    """Class of a solver; imported when asked for, since HiGHS is an extra."""
+    if solver == "glpk":
+        from .glpk import Glpk
+
+        return Glpk
+    if solver == "highs":
+        from .highs import Highs
+
+        return Highs
+    raise ValueError(f"solver {solver!r}, allowed are 'glpk' and 'highs'")
+
+
+def _timed(seconds: dict[str, float], stage: str, function: Callable[[], T]) -> T:
+    """Result of a call; its wall time is added up."""
+    start = perf_counter()
+    result = function()
+    seconds[stage] = seconds.get(stage, 0.0) + perf_counter() - start
+    return result
+
+
+def _places(place_of: dict[int, int], component: Any, otherwise: str) -> np.ndarray:
+    """Columns or rows of the entries of a component."""
+    data = entries(component)
+    places = [place_of.get(id(entry), -1) for entry in data]
+    if -1 in places:
+        raise ValueError(f"{data[places.index(-1)].name}: {otherwise}")
+    return np.array(places, dtype=int)
+
+
+def _aligned(places: np.ndarray, size: int, *numbers) -> tuple[np.ndarray, ...]:
+    """Places checked, and for each argument as many numbers."""
+    places = np.asarray(places, dtype=int)
+    if places.size and not 0 <= places.min() <= places.max() < size:
+        raise ValueError(f"index {places.min()} to {places.max()}, allowed is 0 to {size - 1}")
+    return places, *(np.broadcast_to(np.asarray(x, dtype=float).ravel(), places.shape) for x in numbers)
+
+
+def _put(places: np.ndarray, *pairs: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Write numbers into arrays at these places; returns the places where any is new."""
+    new = np.zeros(places.shape, dtype=bool)
+    for array, numbers in pairs:
+        new |= array[places] != numbers
+    for array, numbers in pairs:
+        array[places] = numbers
+    return np.unique(places[new])
