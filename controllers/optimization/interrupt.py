@@ -9,8 +9,8 @@ import threading
 class Interruptible:
     """Context in which Ctrl-C is noted; `KeyboardInterrupt` is raised at its end.
 
-    An exception raised inside a solver's callback would be lost, so the callback looks at `pressed` and stops the solver.
-    Outside the main thread, where Python hands out no signals, it does nothing.
+    An exception raised inside a solver's callback would be lost, so the callback looks at `pressed` and stops the
+    solver. Outside the main thread, where Python hands out no signals, it does nothing.
 
     Attributes
     ----------

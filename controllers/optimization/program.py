@@ -273,6 +273,7 @@ class Program:
 
     def _without_point(self, status: Status, seconds: dict[str, float]) -> Solution:
         """Solution if the relaxation has none."""
+        self._duals = None
         if status is Status.TIME_LIMIT:
             return Solution(status, seconds=seconds, stopped=True)
         conflict = ()
