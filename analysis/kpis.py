@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from ..simulators.models.units import S_PER_MIN, energy_kwh
+from ..simulators.models.units import S_PER_H, S_PER_MIN, energy_kwh
 from . import steps
 
 DEMAND_INTERVAL_S = 15 * S_PER_MIN
+VOLTAGE_BAND_PU = (0.9, 1.1)
+"""Voltages that EN 50160 allows in low and medium voltage networks."""
 LOAD_CLASSES = ("critical", "controllable", "shiftable", "general")
 DEAD, GRID, ISLANDED = 0, 1, 2
 """Supply of a hub, see `supply`."""
@@ -211,7 +213,7 @@ def ev_service(sessions: pd.DataFrame, end_s: float) -> dict[str, float]:
         ``delivered_kwh`` and ``missed_kwh`` leave unfinished sessions out, which may still get theirs.
         ``met`` of the ``ended`` sessions (all but unfinished) got at least 99 % of their request in time.
         ``waited_min`` is the time from arrival until charging may start, summed over those ``plugged`` in,
-        ``waiting_max_min`` the longest.
+        ``waiting_max_min`` the longest. ``fairness`` is `fairness` of the share each ended session got of its request.
     """
     arrived = sessions["arrival_s"].to_numpy(float) <= end_s
     outcome = sessions["outcome"].to_numpy(object)[arrived]
@@ -233,9 +235,113 @@ def ev_service(sessions: pd.DataFrame, end_s: float) -> dict[str, float]:
         "waited_min": float(waited_min.sum()),
         "plugged": int(plugged.sum()),
         "waiting_max_min": float(waited_min.max()) if waited_min.size else np.nan,
+        "fairness": fairness(_shares(requested[ended], delivered[ended])),
     }
+
+
+def _shares(requested_kwh: np.ndarray, delivered_kwh: np.ndarray) -> np.ndarray:
+    """What of its request each session got, 0..1; without those that asked for nothing."""
+    asked = requested_kwh > 0
+    return np.clip(np.nan_to_num(delivered_kwh[asked]) / requested_kwh[asked], 0.0, 1.0)
+
+
+def fairness(shares: np.ndarray) -> float:
+    """Jain's index of fairness (Jain, Chiu & Hawe 1984): the square of the sum over n times the sum of the squares.
+
+    Parameters
+    ----------
+    shares : array, shape (n,)
+        What each of n got, >= 0.
+
+    Returns
+    -------
+    float
+        1 when all got the same, k / n when k of them got the same and the others nothing; NaN when nobody got
+        anything.
+    """
+    squares = float(np.sum(shares**2))
+    return float(np.sum(shares)) ** 2 / (len(shares) * squares) if squares > 0 else np.nan
 
 
 def full_cycles(soc: np.ndarray) -> float:
     """Equivalent full cycles of a battery: half the way its state of charge has gone, shape (k,) 0..1."""
     return float(np.abs(np.diff(soc[np.isfinite(soc)])).sum() / 2)
+
+
+def hours(t_s: np.ndarray, on: np.ndarray, end_s: float) -> float:
+    """How long a condition holds [h], shape (k,)."""
+    return float(steps.durations(t_s, end_s) @ on) / S_PER_H
+
+
+def outside_band(t_s: np.ndarray, v_pu: np.ndarray, end_s: float, band_pu: tuple[float, float]) -> float:
+    """How long a voltage is outside its band.
+
+    Parameters
+    ----------
+    t_s : array, shape (k,)
+        Times [s].
+    v_pu : array, shape (k,) or (k, n)
+        Voltage, of a bus or of n buses or phases; 0 and NaN are buses without voltage, which violate nothing.
+    end_s : float
+        End of the signal [s].
+    band_pu : tuple of float
+        Lowest and highest voltage allowed.
+
+    Returns
+    -------
+    float
+        Time in which any of them is outside [h].
+    """
+    buses = v_pu.reshape(len(t_s), -1)
+    outside = (buses > 0) & ((buses < band_pu[0]) | (buses > band_pu[1]))
+    return hours(t_s, np.any(outside, axis=1), end_s)
+
+
+def transfers(t_s: np.ndarray, available: np.ndarray, state: np.ndarray, end_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """How long it takes to become an island, and to return to the grid.
+
+    Parameters
+    ----------
+    t_s : array, shape (k,)
+        Times [s].
+    available : array, shape (k,)
+        Whether the grid is there.
+    state : array, shape (k,)
+        Supply of the hub, see `supply`.
+    end_s : float
+        End of the signals [s].
+
+    Returns
+    -------
+    to_island_s : array, shape (m,)
+        For each outage in which the hub became an island: from the loss of the grid until another source supplies it
+        [s]; 0 if it was an island already.
+    to_restore_s : array, shape (p,)
+        For each outage after which the hub went back to the grid: from the return of the grid until it supplies the
+        hub [s].
+    """
+    to_island, to_restore = [], []
+    begin_s, back_s = steps.episodes(t_s, available == 0, end_s)
+    for begin, back, following in zip(begin_s, back_s, np.append(begin_s, end_s)[1:], strict=True):
+        lost = state[(t_s >= begin) & (t_s < back)]
+        islanded = t_s[(t_s >= begin) & (t_s < back) & (state == ISLANDED)]
+        if len(islanded):
+            to_island.append(islanded[0] - begin)
+        restored = t_s[(t_s >= back) & (t_s < following) & (state == GRID)]
+        if len(restored) and lost[-1] != GRID:
+            to_restore.append(restored[0] - back)
+    return np.array(to_island), np.array(to_restore)
+
+
+def soc_statistics(t_s: np.ndarray, soc: np.ndarray, end_s: float) -> dict[str, float]:
+    """Least, mean over time, greatest and last state of charge, 0..1; NaN where it is never known."""
+    known = np.isfinite(soc) & (steps.durations(t_s, end_s) > 0)
+    if not known.any():
+        return dict.fromkeys(("min", "mean", "max", "end"), np.nan)
+    time_s = float(steps.durations(t_s, end_s) @ known)
+    return {
+        "min": float(soc[known].min()),
+        "mean": float(steps.integral(t_s, soc, end_s)) / time_s,
+        "max": float(soc[known].max()),
+        "end": float(soc[np.isfinite(soc)][-1]),
+    }

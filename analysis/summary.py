@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..simulators.models.units import S_PER_H, energy_kwh
+from ..simulators.models.units import energy_kwh
 from . import kpis, steps
 from .views import POWERS, hub_signals, hub_supply
 
@@ -25,11 +25,15 @@ _PRICES = {
     "price of bess": "tariffs/bess_per_kwh",
     "price of charging": "tariffs/charging_per_kwh",
 }
+_FULL_PERCENT = 100.0
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of the summary; a total is a sum unless `total` says otherwise, a ratio is `of` two sums."""
+    """A line of the summary; a total is a sum unless `total` says otherwise, a ratio is `of` two sums.
+
+    What is `better`, less or more, is said only where everybody would agree.
+    """
 
     key: str
     group: str
@@ -37,11 +41,12 @@ class _Row:
     unit: str = "kWh"
     total: Callable[[list[float]], float] = sum
     of: tuple[str, str, float] | None = None
+    better: str = ""
 
 
 _ROWS = (
     _Row("pv_kwh", "energy", "PV energy"),
-    _Row("pv_curtailed_kwh", "energy", "PV energy curtailed"),
+    _Row("pv_curtailed_kwh", "energy", "PV energy curtailed", better="less"),
     _Row("import_kwh", "energy", "grid import"),
     _Row("export_kwh", "energy", "grid export"),
     _Row("secondary_kwh", "energy", "secondary source"),
@@ -52,44 +57,93 @@ _ROWS = (
     _Row("charging_kwh", "energy", "EV charging"),
     _Row("v2g_kwh", "energy", "fed back by EVs"),
     _Row("losses_kwh", "energy", "losses (balance)"),
-    _Row("self_consumption", "energy", "self-consumption of PV", "%", of=("pv_used_kwh", "pv_kwh", 100.0)),
-    _Row("self_sufficiency", "energy", "self-sufficiency", "%", of=("own_kwh", "demand_kwh", 100.0)),
-    _Row("peak_import_kw", "power", "peak import", "kW", total=max),
-    _Row("peak_demand_kw", "power", "peak import over 15 min", "kW", total=max),
-    _Row("bess_cycles", "power", "battery full cycles", "1", total=max),
+    _Row(
+        "self_consumption", "energy", "self-consumption of PV", "%", of=("pv_used_kwh", "pv_kwh", 100.0), better="more"
+    ),
+    _Row("self_sufficiency", "energy", "self-sufficiency", "%", of=("own_kwh", "demand_kwh", 100.0), better="more"),
+    _Row("peak_import_kw", "power", "peak import", "kW", total=max, better="less"),
+    _Row("peak_demand_kw", "power", "peak import over 15 min", "kW", total=max, better="less"),
+    _Row("load_factor", "power", "load factor of the import", "%", of=("import_kwh", "at_peak_kwh", 100.0)),
+    _Row("bess_cycles", "battery", "battery full cycles", "1", total=max),
+    _Row("soc_min", "battery", "lowest state of charge", "1", total=min),
+    _Row("soc_mean", "battery", "mean state of charge", "1", total=fmean),
+    _Row("soc_max", "battery", "highest state of charge", "1", total=max),
+    _Row("soc_end", "battery", "state of charge at the end", "1", total=fmean),
     _Row("cost_bought", "cost", "energy bought", "money"),
-    _Row("cost_demand", "cost", "demand charge", "money"),
+    _Row("cost_demand", "cost", "demand charge", "money", better="less"),
     _Row("cost_secondary", "cost", "secondary source", "money"),
     _Row("cost_dg", "cost", "generator", "money"),
     _Row("cost_bess", "cost", "battery use", "money"),
     _Row("cost_sold", "cost", "revenue: energy sold", "money"),
     _Row("cost_charging", "cost", "revenue: charging", "money"),
-    _Row("cost_net", "cost", "net cost", "money"),
+    _Row("cost_net", "cost", "net cost", "money", better="less"),
     _Row("sessions", "EV service", "sessions", "1"),
-    _Row("served", "EV service", "served", "1"),
-    _Row("balked", "EV service", "balked", "1"),
-    _Row("reneged", "EV service", "reneged", "1"),
+    _Row("served", "EV service", "served", "1", better="more"),
+    _Row("balked", "EV service", "balked", "1", better="less"),
+    _Row("reneged", "EV service", "reneged", "1", better="less"),
     _Row("unfinished", "EV service", "unfinished", "1"),
     _Row("requested_kwh", "EV service", "energy requested"),
-    _Row("delivered_kwh", "EV service", "energy delivered"),
-    _Row("missed_kwh", "EV service", "energy missed"),
-    _Row("on_time_percent", "EV service", "requests met", "%", of=("met", "ended", 100.0)),
+    _Row("delivered_kwh", "EV service", "energy delivered", better="more"),
+    _Row("missed_kwh", "EV service", "energy missed", better="less"),
     _Row(
-        "waiting_mean_min", "EV service", "mean time from arrival to charging", "min", of=("waited_min", "plugged", 1.0)
+        "delivered_percent",
+        "EV service",
+        "delivered of requested",
+        "%",
+        of=("delivered_kwh", "requested_kwh", 100.0),
+        better="more",
     ),
-    _Row("waiting_max_min", "EV service", "longest time from arrival to charging", "min", total=max),
+    _Row("on_time_percent", "EV service", "requests met", "%", of=("met", "ended", 100.0), better="more"),
+    _Row("fairness", "EV service", "fairness (Jain's index)", "1", better="more"),
+    _Row(
+        "waiting_mean_min",
+        "EV service",
+        "mean time from arrival to charging",
+        "min",
+        of=("waited_min", "plugged", 1.0),
+        better="less",
+    ),
+    _Row("waiting_max_min", "EV service", "longest time from arrival to charging", "min", total=max, better="less"),
     _Row("outages", "resilience", "grid outages", "1"),
     _Row("outage_h", "resilience", "grid not available", "h"),
     _Row("islanded_h", "resilience", "time islanded", "h"),
-    _Row("interruptions", "resilience", "interruptions (SAIFI)", "1", total=fmean),
-    _Row("interruption_h", "resilience", "interrupted (SAIDI)", "h", total=fmean),
-    _Row("unserved_kwh", "resilience", "load not served"),
-    *(_Row(f"unserved_{name}_kwh", "resilience", f"load not served, {name}") for name in kpis.LOAD_CLASSES),
+    _Row(
+        "time_to_island_s",
+        "resilience",
+        "mean time to island",
+        "s",
+        of=("to_island_s", "islandings", 1.0),
+        better="less",
+    ),
+    _Row(
+        "time_to_restore_s",
+        "resilience",
+        "mean time to restore",
+        "s",
+        of=("to_restore_s", "restorations", 1.0),
+        better="less",
+    ),
+    _Row("interruptions", "resilience", "interruptions (SAIFI)", "1", total=fmean, better="less"),
+    _Row("interruption_h", "resilience", "interrupted (SAIDI)", "h", total=fmean, better="less"),
+    _Row("unserved_kwh", "resilience", "load not served", better="less"),
+    *(
+        _Row(f"unserved_{name}_kwh", "resilience", f"load not served, {name}", better="less")
+        for name in kpis.LOAD_CLASSES
+    ),
     _Row("v_min_pu", "network", "lowest voltage", "pu", total=min),
     _Row("v_max_pu", "network", "highest voltage", "pu", total=max),
-    _Row("line_loading_percent", "network", "highest line loading", "%", total=max),
-    _Row("trafo_loading_percent", "network", "highest transformer loading", "%", total=max),
-    _Row("network_losses_kwh", "network", "losses of the feeder"),
+    _Row(
+        "v_outside_h",
+        "network",
+        f"voltage outside {kpis.VOLTAGE_BAND_PU[0]:g} to {kpis.VOLTAGE_BAND_PU[1]:g} pu",
+        "h",
+        total=max,
+        better="less",
+    ),
+    _Row("line_loading_percent", "network", "highest line loading", "%", total=max, better="less"),
+    _Row("trafo_loading_percent", "network", "highest transformer loading", "%", total=max, better="less"),
+    _Row("overload_h", "network", "lines or transformers overloaded", "h", better="less"),
+    _Row("network_losses_kwh", "network", "losses of the feeder", better="less"),
 )
 
 
@@ -98,7 +152,8 @@ def summary(results: Results) -> pd.DataFrame:
 
     SAIFI and SAIDI count a hub as one customer: the number and length of the periods in which nothing supplied it;
     their totals are means over the hubs. Totals of peaks and voltages are extremes, of ratios the ratio of the sums,
-    all others sums.
+    of the fairness that of all sessions together, all others sums. Everything here is the same for the same scenario
+    and seed; `decision_times` has what depends on the machine.
 
     Parameters
     ----------
@@ -114,6 +169,7 @@ def summary(results: Results) -> pd.DataFrame:
     sessions = results.sessions()
     hubs = {hub: _hub_values(results, hub, sessions.query("hub == @hub")) for hub in results.hubs}
     network = _network_values(results)
+    fairness = kpis.ev_service(sessions, results.end_s)["fairness"]
     currency = _currency(results)
     records = []
     for row in _ROWS:
@@ -124,10 +180,38 @@ def summary(results: Results) -> pd.DataFrame:
         if not known:
             continue
         total = _value(row, _sums(hubs.values())) if row.of else float(row.total(known))
+        total = fairness if row.key == "fairness" else total
         unit = currency if row.unit == "money" else row.unit
         records.append((row.key, row.group, row.text, unit, *each, total))
     columns = pd.Index(["key", "group", "quantity", "unit", *hubs, "total"])
     return pd.DataFrame(records, columns=columns).set_index("key")
+
+
+def better() -> dict[str, str]:
+    """Of every key figure whether ``less`` or ``more`` is better, in the order of the table; empty for neither."""
+    return {row.key: row.better for row in _ROWS}
+
+
+def decision_times(results: Results) -> pd.DataFrame:
+    """What controllers needed for their decisions, on the machine the run was made on.
+
+    Parameters
+    ----------
+    results : Results
+        The run.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by the name of the diagnostic: ``CONTROLLER/decision_s`` for wall-clock times [s], and what controllers
+        tell of themselves, such as the time or status of a solver. Columns: count, mean, median, p95 (95 % are at
+        most this) and max.
+    """
+    rows = {}
+    for name, samples in results.diagnostics().groupby("name"):
+        values = samples["value"].to_numpy(float)
+        rows[name] = (len(values), values.mean(), np.median(values), np.quantile(values, 0.95), values.max())
+    return pd.DataFrame.from_dict(rows, orient="index", columns=pd.Index(["count", "mean", "median", "p95", "max"]))
 
 
 def _value(row: _Row, values: Mapping[str, float]) -> float:
@@ -167,11 +251,14 @@ def _hub_values(results: Results, hub: str, sessions: pd.DataFrame) -> dict[str,
         values["peak_import_kw"] = float(np.max(kpis.positive(powers["grid"][held]), initial=0.0))
         _, mean_kw = kpis.demand_intervals(t_s, powers["grid"], end_s, start)
         values["peak_demand_kw"] = float(np.nanmax(mean_kw, initial=0.0))
+        values["at_peak_kwh"] = float(energy_kwh(values["peak_demand_kw"], end_s))
 
     values.update(_outages(results, hub))
     values.update(_unserved(results, hub))
     if results.has(f"{hub}/bess/soc"):
-        values["bess_cycles"] = kpis.full_cycles(results.arrays(f"{hub}/bess/soc")[1])
+        t_s, soc = results.arrays(f"{hub}/bess/soc")
+        values["bess_cycles"] = kpis.full_cycles(soc)
+        values.update({f"soc_{name}": value for name, value in kpis.soc_statistics(t_s, soc, end_s).items()})
     values.update(_voltages(results, f"{hub}/network/v_pu"))
     t_s, pv = hub_signals(results, hub, {"p": "pv/p_kw", "available": "pv/p_available_kw"})
     if len(pv) == 2:
@@ -205,27 +292,30 @@ def _energies(t_s: np.ndarray, powers: Mapping[str, np.ndarray], end_s: float) -
     return values
 
 
-def _length_h(begin_s: np.ndarray, end_s: np.ndarray) -> float:
-    return float((end_s - begin_s).sum()) / S_PER_H
-
-
 def _supply(results: Results, hub: str) -> dict[str, float]:
     t_s, state = hub_supply(results, hub)
-    dead = steps.episodes(t_s, state == kpis.DEAD, results.end_s)
-    islanded = steps.episodes(t_s, state == kpis.ISLANDED, results.end_s)
     return {
-        "interruptions": len(dead[0]),
-        "interruption_h": _length_h(*dead),
-        "islanded_h": _length_h(*islanded),
+        "interruptions": len(steps.episodes(t_s, state == kpis.DEAD, results.end_s)[0]),
+        "interruption_h": kpis.hours(t_s, state == kpis.DEAD, results.end_s),
+        "islanded_h": kpis.hours(t_s, state == kpis.ISLANDED, results.end_s),
     }
 
 
 def _outages(results: Results, hub: str) -> dict[str, float]:
     if not results.has(f"{hub}/grid/available"):
         return {}
+    end_s = results.end_s
     t_s, available = results.arrays(f"{hub}/grid/available")
-    outages = steps.episodes(t_s, available == 0, results.end_s)
-    return {"outages": len(outages[0]), "outage_h": _length_h(*outages)}
+    values = {
+        "outages": len(steps.episodes(t_s, available == 0, end_s)[0]),
+        "outage_h": kpis.hours(t_s, available == 0, end_s),
+    }
+    supply_s, state = hub_supply(results, hub)
+    if len(supply_s):
+        island_s, restore_s = kpis.transfers(supply_s, steps.hold(t_s, available, supply_s), state, end_s)
+        values |= {"to_island_s": float(island_s.sum()), "islandings": len(island_s)}
+        values |= {"to_restore_s": float(restore_s.sum()), "restorations": len(restore_s)}
+    return values
 
 
 def _unserved(results: Results, hub: str) -> dict[str, float]:
@@ -241,20 +331,30 @@ def _unserved(results: Results, hub: str) -> dict[str, float]:
 
 
 def _voltages(results: Results, path: str) -> dict[str, float]:
-    """Lowest and highest voltage of a signal; a dead bus has none."""
-    v_pu = results.arrays(path)[1] if results.has(path) else np.empty(0)
-    v_pu = v_pu[v_pu > 0]
-    return {"v_min_pu": float(v_pu.min()), "v_max_pu": float(v_pu.max())} if v_pu.size else {}
+    """Lowest and highest voltage of a signal, and how long it is outside the band; a dead bus has no voltage."""
+    t_s, v_pu = results.arrays(path) if results.has(path) else (np.empty(0), np.empty(0))
+    known = v_pu[v_pu > 0]
+    if not known.size:
+        return {}
+    outside_h = kpis.outside_band(t_s, v_pu, results.end_s, kpis.VOLTAGE_BAND_PU)
+    return {"v_min_pu": float(known.min()), "v_max_pu": float(known.max()), "v_outside_h": outside_h}
 
 
 def _network_values(results: Results) -> dict[str, float]:
     """Numbers of the feeder, which belong to no hub."""
     values = _voltages(results, "network/grid/bus_v_pu")
+    loadings = {}
     for key in ("line_loading_percent", "trafo_loading_percent"):
         path = f"network/grid/{key}"
-        loading = results.arrays(path)[1] if results.has(path) else np.empty(0)
+        t_s, loading = results.arrays(path) if results.has(path) else (np.empty(0), np.empty(0))
         if np.isfinite(loading).any():
-            values[key] = float(np.nanmax(loading))
+            highest = np.fmax.reduce(loading.reshape(len(t_s), -1), axis=1)
+            values[key] = float(np.nanmax(highest))
+            loadings[key] = t_s, highest
+    if loadings:
+        t_s = steps.union([t for t, _ in loadings.values()])
+        over = np.any([steps.hold(t, percent, t_s) > _FULL_PERCENT for t, percent in loadings.values()], axis=0)
+        values["overload_h"] = kpis.hours(t_s, over, results.end_s)
     if results.has("network/grid/losses_kw"):
         values["network_losses_kwh"] = kpis.energy(*results.arrays("network/grid/losses_kw"), results.end_s)
     return values

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evhub.analysis import ResultWriter, SeriesSpec, kpis, open_results
+from evhub.analysis.summary import decision_times
 
 from .sample_results import attributes, write_hubs
 
@@ -309,3 +310,124 @@ def test_sessions_of_a_hub_count_for_that_hub(tmp_path):
     assert table.loc["sessions", ["a", "b", "total"]].tolist() == [2, 1, 3]
     assert table.loc["requested_kwh", ["a", "b", "total"]].tolist() == [3.0, 2.0, 5.0]
     assert table.loc["on_time_percent", ["a", "b", "total"]].tolist() == [100.0, 0.0, 50.0]
+
+
+# --- fairness ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 10), (2, 10), (7, 7), (1, 1)])
+def test_fairness_of_a_share_that_k_of_n_get_is_k_over_n(k, n):
+    """Jain, Chiu & Hawe 1984: an index of 0.2 means fair to 20 % of the users."""
+    assert kpis.fairness(np.repeat([0.8, 0.0], [k, n - k])) == pytest.approx(k / n)
+
+
+def test_fairness_of_nothing_is_unknown():
+    assert np.isnan(kpis.fairness(np.zeros(3)))
+    assert np.isnan(kpis.fairness(np.empty(0)))
+
+
+@given(st.lists(st.floats(1e-3, 1.0), min_size=1, max_size=20), st.floats(1e-3, 1.0))
+def test_fairness_lies_between_one_nth_and_one_and_does_not_depend_on_the_scale(shares, factor):
+    index = kpis.fairness(np.array(shares))
+    assert 1 / len(shares) - 1e-9 <= index <= 1 + 1e-9
+    assert kpis.fairness(factor * np.array(shares)) == pytest.approx(index)
+
+
+def test_fairness_counts_sessions_that_were_turned_away_and_none_that_asked_for_nothing():
+    rows = [
+        (0.0, 10.0, 10.0, 0.0, "served"),
+        (0.0, 20.0, 20.0, 0.0, "served"),
+        (0.0, 10.0, 0.0, np.nan, "balked"),
+        (0.0, 0.0, 0.0, 0.0, "served"),
+        (0.0, 10.0, 3.0, 0.0, "unfinished"),
+    ]
+    assert kpis.ev_service(sessions_table(rows), 7200.0)["fairness"] == pytest.approx(2 / 3)
+
+
+def test_total_fairness_is_that_of_all_sessions_and_not_the_mean_of_the_hubs(tmp_path):
+    """Each hub treats its own alike, at 100 % and at 25 %: 1 and 1, but together (1.25)^2 / (2 x 1.0625)."""
+    sessions = [
+        {"hub": hub, "id": hub, "arrival_s": 0.0, "departure_s": 60.0, "requested_kwh": 4.0} for hub in ("a", "b")
+    ]
+    ends = [("a", 0, 0, 0.0, 60.0, 4.0, 0.9, "served"), ("b", 0, 0, 0.0, 60.0, 1.0, 0.9, "served")]
+    table = figures(tmp_path / "r.h5", {"a/cp/p_kw": [(0.0, 0.0)], "b/cp/p_kw": [(0.0, 0.0)]}, 60.0, sessions, ends)
+    assert table.loc["fairness", ["a", "b"]].tolist() == [1.0, 1.0]
+    assert table.loc["fairness", "total"] == pytest.approx(1.25**2 / (2 * (1 + 0.25**2)))
+    assert table.loc["delivered_percent", ["a", "b", "total"]].tolist() == pytest.approx([100.0, 25.0, 62.5])
+
+
+# --- transfers, voltages, battery, peaks ------------------------------------------------------------------------------
+
+
+def test_times_to_island_and_to_restore():
+    """Lost at 100 s and island at 107 s; back at 200 s and on the grid at 230 s. Then a loss it does not survive."""
+    t_s = np.array([0.0, 100.0, 107.0, 200.0, 230.0, 500.0, 600.0, 601.0])
+    available = np.array([1, 0, 0, 1, 1, 0, 1, 1])
+    grid, dead, island = kpis.GRID, kpis.DEAD, kpis.ISLANDED
+    state = np.array([grid, dead, island, island, grid, dead, dead, grid])
+    to_island_s, to_restore_s = kpis.transfers(t_s, available, state, 1000.0)
+    assert to_island_s.tolist() == [7.0]
+    assert to_restore_s.tolist() == [30.0, 1.0]
+
+
+def test_planned_island_is_ready_when_the_grid_is_lost_and_no_return_after_it():
+    t_s = np.array([0.0, 50.0, 100.0, 200.0])
+    state = np.array([kpis.GRID, kpis.ISLANDED, kpis.ISLANDED, kpis.ISLANDED])
+    to_island_s, to_restore_s = kpis.transfers(t_s, np.array([1, 1, 0, 1]), state, 300.0)
+    assert to_island_s.tolist() == [0.0]
+    assert to_restore_s.tolist() == []
+
+
+def test_mean_times_of_transfers_weigh_every_outage_of_every_hub_alike(tmp_path):
+    series = {}
+    for hub, losses in {"a": [(1000.0, 10.0), (2000.0, 20.0)], "b": [(1000.0, 60.0)]}.items():
+        bus, available = [(0.0, 1)], [(0.0, 1)]
+        for at, delay in losses:
+            available += [(at, 0), (at + 300.0, 1)]
+            bus += [(at, 0), (at + delay, 2), (at + 305.0, 1)]
+        series |= {f"{hub}/grid/p_kw": [(0.0, 1.0)], f"{hub}/ats/bus": bus, f"{hub}/grid/available": available}
+    table = figures(tmp_path / "r.h5", series, 3600.0)
+    assert table.loc["time_to_island_s", ["a", "b", "total"]].tolist() == pytest.approx([15.0, 60.0, 30.0])
+    assert table.loc["time_to_restore_s", ["a", "b", "total"]].tolist() == pytest.approx([5.0, 5.0, 5.0])
+
+
+def test_voltage_counts_as_outside_its_band_once_for_all_buses_and_never_when_dead():
+    v_pu = np.array([[1.0, 0.95], [0.89, 0.85], [1.0, 1.11], [0.0, np.nan]])
+    t_s = np.arange(4) * 900.0
+    assert kpis.outside_band(t_s, v_pu, 3600.0, (0.9, 1.1)) == pytest.approx(0.5)
+    assert kpis.outside_band(t_s, v_pu[:, 0], 3600.0, (0.9, 1.1)) == pytest.approx(0.25)
+
+
+def test_overload_of_lines_and_transformers_at_the_same_time_counts_once(tmp_path):
+    series = {
+        "a/grid/p_kw": [(0.0, 1.0)],
+        "network/grid/line_loading_percent": [(0.0, [101.0, np.nan]), (1800.0, [100.0, np.nan])],
+        "network/grid/trafo_loading_percent": [(0.0, [50.0]), (900.0, [150.0]), (2700.0, [10.0])],
+    }
+    assert figures(tmp_path / "r.h5", series, 3600.0).loc["overload_h", "total"] == pytest.approx(0.75)
+
+
+def test_mean_state_of_charge_is_over_time_and_the_last_value_is_at_the_end():
+    found = kpis.soc_statistics(np.array([0.0, 900.0, 3600.0]), np.array([0.2, 0.6, 0.9]), 3600.0)
+    assert found == pytest.approx({"min": 0.2, "mean": 0.5, "max": 0.6, "end": 0.9})
+    assert all(np.isnan(x) for x in kpis.soc_statistics(np.array([0.0]), np.array([np.nan]), 10.0).values())
+
+
+def test_load_factor_is_one_for_a_constant_import_and_a_quarter_for_one_quarter_of_the_time(tmp_path):
+    series = {"a/grid/p_kw": [(0.0, 8.0)], "b/grid/p_kw": [(0.0, 8.0), (900.0, 0.0)]}
+    table = figures(tmp_path / "r.h5", series, 3600.0, start="2024-03-01T00:00:00+00:00")
+    assert table.loc["load_factor", ["a", "b", "total"]].tolist() == pytest.approx([100.0, 25.0, 62.5])
+
+
+def test_decision_times_are_no_key_figures_of_the_plant(tmp_path):
+    specs = [SeriesSpec("a/grid/p_kw", "kW", "")]
+    with ResultWriter(tmp_path / "r.h5", attributes("k", 10.0), specs) as writer:
+        writer.append("a/grid/p_kw", 0.0, 1.0)
+        for k in range(1, 101):
+            writer.diagnostic("emh/decision_s", 0.0, k / 1000)
+    with open_results(tmp_path / "r.h5") as results:
+        times = decision_times(results)
+        assert not results.summary().index.str.contains("decision").any()
+    row = times.loc["emh/decision_s"]
+    assert row[["count", "mean", "median", "max"]].tolist() == pytest.approx([100, 0.0505, 0.0505, 0.1])
+    assert 0.095 <= row["p95"] <= 0.0961
