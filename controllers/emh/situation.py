@@ -1,0 +1,263 @@
+"""What the rules look at: the hub in plain numbers, and what is remembered of it between decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import time
+from math import isfinite, isnan, nan
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from ...simulators.models.units import W_PER_KW
+from .. import base
+from . import alarms, island
+
+if TYPE_CHECKING:
+    from .parameters import Parameters
+
+_NOMINAL_V = 400.0
+_DUST_KWH = 1e-6
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered of one hub.
+
+    Parameters
+    ----------
+    connector_kw : ndarray, shape (n_connectors,)
+        Last limits of the connectors [kW].
+    bess_kw : float
+        Last reference of the battery [kW].
+    """
+
+    connector_kw: np.ndarray
+    bess_kw: float = 0.0
+    load_kw: float = nan
+    live_since_s: float | None = 0.0
+    islanded: bool = False
+    connectors: base.Connectors | None = None
+    ramp: island.State = island.FOOT
+    overcurrent: alarms.Overcurrent = alarms.NO_OVERCURRENT
+    log: alarms.Log = field(default_factory=alarms.Log)
+    decided_by: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Situation:
+    """One hub at one decision; powers [kW].
+
+    Parameters
+    ----------
+    t_s : float
+        Now [s].
+    peak : bool
+        It is peak time.
+    site, parameters, prices
+        Plates, customer information in force, prices now.
+    islanded, dead : bool
+        The hub runs on its secondary source; on nothing. Otherwise it is connected.
+    p_in_kw : float
+        Meter of the source that feeds the hub; NaN while it fails.
+    load_kw : float
+        Local load, as measured or as it follows from the other meters; NaN while it is not known.
+    pv_kw, bess_kw, dg_kw, cp_kw : float
+        Measured powers; 0 while they are not known.
+    pv_at_0 : bool
+        PV is measured at 0.
+    soc, soc_min, soc_max : float
+        State of charge (NaN while not known) and its operation limits.
+    fuel_l : float
+        In the generator's tank [l].
+    limit_kw : float
+        Limit of the import in this mode (eq. 1).
+    room_kw : float
+        The limit less the local load; the protection value while the load is not known.
+    busy : ndarray of bool, shape (n_connectors,)
+        An EV is plugged in and wants energy.
+    need_kw : float
+        Ratings of the busy connectors that work, summed.
+    connectors : Connectors
+        As last seen.
+    alarms : frozenset of int
+        Numbers of the active alarms.
+    overcurrent_level : int
+        Of alarm 1.
+    last_bess_kw : float
+        Last reference of the battery.
+    ramp : State
+        Where the ramp of an island stands; a rule puts the next one here.
+    """
+
+    t_s: float
+    peak: bool
+    site: base.Site
+    parameters: Parameters
+    prices: base.Prices
+    islanded: bool
+    dead: bool
+    p_in_kw: float
+    load_kw: float
+    pv_kw: float
+    bess_kw: float
+    dg_kw: float
+    cp_kw: float
+    pv_at_0: bool
+    soc: float
+    soc_min: float
+    soc_max: float
+    fuel_l: float
+    limit_kw: float
+    room_kw: float
+    busy: np.ndarray
+    need_kw: float
+    connectors: base.Connectors
+    alarms: frozenset[int]
+    overcurrent_level: int
+    last_bess_kw: float
+    ramp: island.State
+
+    @property
+    def connected(self) -> bool:
+        """The hub runs on the public grid."""
+        return not (self.islanded or self.dead)
+
+    @property
+    def consumption_kw(self) -> float:
+        """What local load and charge point draw [kW]."""
+        return self.cp_kw + (self.load_kw if isfinite(self.load_kw) else 0.0)
+
+    @property
+    def slow_kw(self) -> float:
+        """Slow charging and discharging power of the battery [kW]."""
+        return self.parameters.tx_slow_recharge * self.site.bess_kw
+
+
+def capacity_kw(site: base.Site, parameters: Parameters, islanded: bool) -> float:
+    """Capacity that must not be exceeded [kW].
+
+    The contracted one on the grid; in an island the installed one, or the rating of the secondary source where that is
+    smaller.
+    """
+    if islanded:
+        return min(parameters.installed_kw or site.installed_kw, site.secondary_kw or site.installed_kw)
+    return parameters.contracted_kw or site.contracted_kw
+
+
+def limit_kw(site: base.Site, parameters: Parameters, islanded: bool) -> float:
+    """Limit of the import [kW] (Leal et al. 2024, eq. 1), a factor of its own for each mode."""
+    factor = parameters.tx_limit_islanded if islanded else parameters.tx_limit_connected
+    return capacity_kw(site, parameters, islanded) * factor
+
+
+def is_peak(now: time, parameters: Parameters) -> bool:
+    """Whether it is peak time; both ends belong to it."""
+    peak = parameters.peak
+    return peak is not None and peak.start <= now <= peak.end
+
+
+def observe(
+    t_s: float, now: time, site: base.Site, hub: base.Hub, memory: Memory
+) -> tuple[Situation, list[tuple[str, str]]]:
+    """Put a hub into plain numbers, and bring its alarms up to date.
+
+    Parameters
+    ----------
+    t_s : float
+        Now [s].
+    now : time
+        On the clock of the scenario.
+    site, hub : Site, Hub
+        Plates, and what is seen.
+    memory : Memory
+        Of this hub; changed.
+
+    Returns
+    -------
+    situation : Situation
+    events : list of (kind, text)
+        Alarms that were raised and cleared.
+    """
+    p = cast("Parameters", hub.parameters)
+    islanded = hub.islanded
+    frozen = memory.connectors is not None and (8 in memory.log.numbers or hub.age_s.get("cp", 0.0) > p.timeout_s)
+    connectors = memory.connectors = memory.connectors if frozen and memory.connectors else hub.connectors
+    over = p.overcurrent
+    most_a = over.max_a or site.installed_kw * W_PER_KW / (3**0.5 * _NOMINAL_V)
+    highest_a = max(hub.i_grid_a.tolist())
+    memory.overcurrent = alarms.overcurrent(
+        memory.overcurrent, t_s, highest_a > most_a, over.t1_s, over.t2_s, over.clear_s
+    )
+    found = alarms.causes(
+        hub,
+        t_s,
+        timeout_s=p.timeout_s,
+        faulted=connectors.faulted,
+        overcurrent_level=memory.overcurrent.level,
+    )
+    events = memory.log.update(t_s, found, p.clear_s, islanded)
+    load_kw = _load_kw(t_s, hub, memory)
+    limit = limit_kw(site, p, islanded)
+    busy = connectors.occupied & (connectors.requested_kwh - connectors.energy_kwh > _DUST_KWH)
+    soc_min = max(site.bess_soc_min, p.soc_min or 0.0)
+    soc_max = min(site.bess_soc_max, 1.0 if p.soc_max is None else p.soc_max)
+    if islanded and not memory.islanded:
+        memory.ramp = island.restart(island.FOOT, t_s, p.ramp.every_s)
+    memory.islanded = islanded
+    memory.ramp = island.cycle(memory.ramp, hub.soc, soc_min, soc_max)
+    situation = Situation(
+        t_s=t_s,
+        peak=is_peak(now, p),
+        site=site,
+        parameters=p,
+        prices=hub.prices,
+        islanded=islanded,
+        dead=hub.dead,
+        p_in_kw=hub.p_secondary_kw if islanded else hub.p_grid_kw,
+        load_kw=load_kw,
+        pv_kw=_known(hub.p_pv_kw),
+        bess_kw=_known(hub.p_bess_kw),
+        dg_kw=_known(hub.p_dg_kw),
+        cp_kw=_known(hub.p_cp_kw),
+        pv_at_0=site.pv_kw == 0.0 or (hub.p_pv_kw <= island.ZERO_KW and (7, "pv") not in found),
+        soc=hub.soc,
+        soc_min=soc_min,
+        soc_max=soc_max,
+        fuel_l=hub.fuel_l,
+        limit_kw=limit,
+        room_kw=p.cp_protection_kw if isnan(load_kw) else limit - load_kw,
+        busy=busy,
+        need_kw=float(site.connector_kw @ (busy & ~connectors.faulted)),
+        connectors=connectors,
+        alarms=memory.log.numbers,
+        overcurrent_level=memory.overcurrent.level,
+        last_bess_kw=memory.bess_kw,
+        ramp=memory.ramp,
+    )
+    return situation, events
+
+
+def _known(p_kw: float) -> float:
+    return 0.0 if isnan(p_kw) else p_kw
+
+
+def _load_kw(t_s: float, hub: base.Hub, memory: Memory) -> float:
+    """The local load: by its meter, else by the balance of what else is measured, else as last known.
+
+    A message from a dead bus says nothing of the load to come.
+    """
+    if hub.dead:
+        memory.live_since_s = None
+        return memory.load_kw
+    if memory.live_since_s is None:
+        memory.live_since_s = t_s
+    if t_s - hub.age_s.get("grid", 0.0) < memory.live_since_s:
+        return memory.load_kw
+    load_kw = hub.p_load_kw
+    if isnan(load_kw):
+        p_in_kw = hub.p_secondary_kw if hub.islanded else hub.p_grid_kw
+        sources_kw = p_in_kw + _known(hub.p_pv_kw) + _known(hub.p_bess_kw) + _known(hub.p_dg_kw)
+        load_kw = max(0.0, sources_kw - _known(hub.p_cp_kw)) if isfinite(sources_kw) else memory.load_kw
+    memory.load_kw = load_kw
+    return load_kw
