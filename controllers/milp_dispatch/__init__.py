@@ -1,0 +1,1 @@
+"""Day-ahead dispatch by mixed-integer linear programming (Lavrenova & Denysiuk 2023)."""

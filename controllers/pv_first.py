@@ -1,0 +1,69 @@
+"""PV feeds the EVs, the battery takes and gives the rest, and the grid comes last: the rule without optimisation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..simulators.models.units import power_kw
+from . import base
+from .equal_share import EqualShare
+from .rules import self_consumption_kw, share_equally
+
+
+def wanted_kw(site: base.Site, hub: base.Hub) -> np.ndarray:
+    """What the EVs of a hub would take at full power.
+
+    Parameters
+    ----------
+    site, hub : Site, Hub
+        The hub.
+
+    Returns
+    -------
+    ndarray, shape (n_connectors,)
+        Powers [kW]; 0 at a connector that is free or out of order, or whose EV has what it asked for.
+    """
+    connectors = hub.connectors
+    waiting = connectors.occupied & ~connectors.faulted & (connectors.remaining_kwh > 1e-6)
+    return np.where(waiting, np.minimum(site.connector_kw, connectors.p_max_kw), 0.0)
+
+
+class PvFirst(base.Controller):
+    """The operation without optimisation of Lavrenova & Denysiuk 2023.
+
+    PV feeds the EVs; what is left over charges the battery, then is sold; what is missing comes from the battery, then
+    is bought. EVs charge at full power as soon as they are plugged in. Only where contract, PV and battery together
+    cannot feed them do they share what there is, equally. Off the grid it does as `equal_share`, and the battery rests.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        idle = EqualShare.Parameters(bess="idle")
+        self._off_grid = EqualShare(self.sites, idle, self.period_s, self.rng)
+
+    def decide(self, observation: base.Observation) -> base.Decision:
+        """Let every hub follow the rule."""
+        setpoints = dict(self._off_grid.decide(observation).setpoints)
+        for name, hub in observation.hubs.items():
+            if not (hub.dead or hub.islanded):
+                setpoints[name] = self._on_grid(self.sites[name], hub)
+        return base.Decision(setpoints)
+
+    def _on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
+        connectors, most_kw = hub.connectors, wanted_kw(site, hub)
+        room_kw = site.contracted_kw - hub.p_load_kw + np.nan_to_num(hub.p_pv_kw) + self._battery_kw(site, hub)
+        shares_kw = share_equally(room_kw, most_kw, np.minimum(site.connector_minimum_kw, most_kw))
+        limits_kw = np.where(shares_kw > 0.0, np.maximum(shares_kw, site.connector_minimum_kw), 0.0)
+        # an EV that charges takes what it is seen to take; one that begins is taken at its limit
+        taken_kw = np.where(connectors.p_kw > 0.0, np.minimum(connectors.p_kw, limits_kw), shares_kw)
+        foreseen = replace(hub, p_cp_kw=float(taken_kw.sum()))
+        return base.Setpoints(connector_kw=limits_kw, bess_kw=self_consumption_kw(site, foreseen))
+
+    def _battery_kw(self, site: base.Site, hub: base.Hub) -> float:
+        """What the battery can surely give until the next decision [kW]."""
+        if not site.bess_kw or "bess" in hub.failed or not np.isfinite(hub.soc):
+            return 0.0
+        stored_kwh = max(0.0, hub.soc - site.bess_soc_min) * site.bess_kwh * site.bess_eta_discharge
+        return min(site.bess_kw, power_kw(stored_kwh, self.period_s))
