@@ -1,0 +1,99 @@
+"""Figures 10 to 14 of Leal et al. 2024: powers above, connectors or state of charge below, special periods shaded."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ...analysis import kpis, steps
+from ...analysis.results import Results
+from ...analysis.views import hub_supply
+from ..loader import load_scenario
+
+HUB = "depot"
+PEAK_S = {2: (150.0, 275.0)}
+"""Peak hours of the scenario that has some [s]."""
+_LINES = {
+    "grid/p_kw": ("consumer unit meter", "#0072B2"),
+    "secondary/p_kw": ("secondary source meter", "#E69F00"),
+    "cp/p_kw": ("charge point", "#D55E00"),
+    "pv/p_kw": ("PV", "#CC79A7"),
+    "bess/p_kw": ("BESS", "#8C564B"),
+    "dg/p_kw": ("generator", "#7F7F7F"),
+    "load/p_kw": ("local load", "#009E73"),
+    "controller/p_in_limit_kw": ("input power limit", "#332288"),
+}
+_CONNECTORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#332288")
+
+
+def draw(results: Results, case: int) -> Figure:
+    """One figure.
+
+    Parameters
+    ----------
+    results : Results
+        The run of a scenario.
+    case : int
+        Its number, 1 to 5.
+
+    Returns
+    -------
+    Figure
+    """
+    figure = Figure(figsize=(9, 7), dpi=130, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    for path, (name, colour) in _LINES.items():
+        if results.has(f"{HUB}/{path}"):
+            limit = path.endswith("limit_kw")
+            _step(above, results, path, name, colour, lw=1.0 if limit else 1.5, ls="--" if limit else "-")
+    if case == 3:
+        _step(above, results, "controller/bess_kw", "BESS reference", "#8C564B", lw=1.0, ls=":")
+        _step(above, results, "pv/p_limit_kw", "PV limit", "#CC79A7", lw=1.0, ls=":")
+        above.set_ylim(-6, 21)
+        _soc(below, results)
+    else:
+        t_s, p_kw = results.arrays(f"{HUB}/cp/connector_p_kw")
+        for n, colour in zip(range(p_kw.shape[1]), _CONNECTORS, strict=False):
+            _held(below, results, t_s, p_kw[:, n], label=f"connector {n + 1}", color=colour, lw=1.5)
+        below.set_ylabel("(b) connectors [kW]")
+    above.set_ylabel("(a) power [kW]")
+    above.axhline(0, color="0.4", lw=0.6)
+    _shade(results, case, above, below)
+    for axes in (above, below):
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    below.set_xlabel("time [s]")
+    below.set_xlim(0, results.end_s)
+    title = load_scenario(f"leal2024-{case}").scenario.title
+    figure.suptitle(f"Scenario {case} (figure {9 + case} of Leal et al. 2024): {title}", fontsize=10)
+    return figure
+
+
+def _soc(axes: Axes, results: Results) -> None:
+    t_s, soc = results.arrays(f"{HUB}/bess/soc")
+    _held(axes, results, t_s, 100 * soc, label="BESS SoC", color="#0072B2", lw=1.5)
+    axes.axhline(85, color="#E69F00", lw=1, label="upper operation limit")
+    axes.axhline(20, color="#009E73", lw=1, label="lower operation limit")
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("(b) SoC [%]")
+
+
+def _step(axes: Axes, results: Results, path: str, name: str, colour: str, **style) -> None:
+    _held(axes, results, *results.arrays(f"{HUB}/{path}"), label=name, color=colour, **style)
+
+
+def _held(axes: Axes, results: Results, t_s: np.ndarray, values: np.ndarray, **style) -> None:
+    axes.step(np.append(t_s, results.end_s), np.append(values, values[-1]), where="post", **style)
+
+
+def _shade(results: Results, case: int, *all_axes: Axes) -> None:
+    """Pale red while the hub is islanded, grey in the peak hours."""
+    t_s, state = hub_supply(results, HUB)
+    periods = list(zip(*steps.episodes(t_s, state == kpis.ISLANDED, results.end_s), strict=True))
+    shades = [(begin, end, "#D55E00", "islanded") for begin, end in periods]
+    if case in PEAK_S:
+        shades.append((*PEAK_S[case], "0.5", "peak hours"))
+    for axes in all_axes:
+        for begin, end, colour, name in shades:
+            axes.axvspan(begin, end, color=colour, alpha=0.12, lw=0, label=name)
