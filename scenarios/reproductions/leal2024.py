@@ -14,6 +14,7 @@ from ...analysis.results import Results
 from ..check import Checked, check, prepare
 from ..loader import LIBRARY
 from ..yaml_loader import read_yaml
+from . import leal2024_margin as margin
 from .leal2024_figures import draw
 
 TITLE = "Rule-based control of an e-mobility hub, connected and islanded (Leal et al. 2024)"
@@ -23,7 +24,7 @@ CASES = (1, 2, 3, 4, 5)
 
 
 def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
-    """Run the five scenarios, draw figures 10 to 14, and set published numbers and statements beside ours.
+    """Run the five scenarios and the study of the margin, draw, and set published numbers and statements beside ours.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
             rows += [_number(results, row) for row in published if row["case"] == case]
             draw(results, case).savefig(folder / f"figure-{9 + case}.png")
         rows += _statements(case, checked)
-    return rows
+    return rows + margin.study(folder, tell)
 
 
 def _number(results: Results, row: dict[str, Any]) -> Row:
