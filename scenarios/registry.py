@@ -90,7 +90,7 @@ _studies: list[str] = []
 def _study(folder: str) -> Iterator[None]:
     """Look for modules in a study's folder first; afterwards behind all others, for what its modules import later."""
     if _studies and _studies != [folder]:
-        _forget(_studies.pop())
+        forget(_studies.pop())
     sys.path.insert(0, folder)
     try:
         yield
@@ -101,8 +101,16 @@ def _study(folder: str) -> Iterator[None]:
             _studies[:] = [folder]
 
 
-def _forget(folder: str) -> None:
-    """Take a former study off the import path, so that its modules do not stand in for another's of the same name."""
+def forget(folder: str) -> None:
+    """Take a study off the import path, and forget its modules.
+
+    They do not stand in for another's of the same name then, and are read again if they are asked for again.
+
+    Parameters
+    ----------
+    folder : str
+        Absolute path of the study's folder.
+    """
     if folder in sys.path:
         sys.path.remove(folder)
     for name in [name for name in sys.modules if _belongs(name, folder)]:
