@@ -348,6 +348,74 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @app.command()
+def sweep(
+    study: Annotated[Path, typer.Argument(help="Study file (YAML), or the name of a shipped study.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder; STUDY-sweep when left out.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core when left out.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Run on an existing dask cluster, by its address.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Also keep the result files, in this folder.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run again what has failed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study: fields, controllers and seeds varied, into one table; goes on where it was stopped.
+
+    Exit status 1 if a run failed.
+    """
+    from . import sweep as sweeping
+
+    _refuse_together({"--scheduler": scheduler is not None, "--workers": workers is not None})
+    path = sweeping.located(study)
+    folder = output or Path(f"{path.stem}-sweep")
+    try:
+        with _RunsProgress(as_json) as progress:
+            swept = sweeping.sweep(
+                path, folder, workers=workers, scheduler=scheduler, keep=keep, retry=retry, progress=progress
+            )
+    except KeyboardInterrupt as stop:
+        raise _StoppedError(*stop.args or ("nothing was run",)) from None
+    if as_json:
+        show(_summary_rows(swept.table.set_index("run")), "", as_json)
+    else:
+        if swept.overview:
+            show(swept.overview, "", as_json)
+        failures = swept.failures()
+        if failures:
+            show(failures, "What failed", as_json)
+        text = f"{len(swept.table)} runs, {swept.ran} of them now, {swept.failed} failed"
+        out.print(f"{escape(str(swept.path))}  [dim]({text})[/dim]", soft_wrap=True)
+    if swept.failed:
+        raise typer.Exit(1)
+
+
+class _RunsProgress:
+    """A progress bar over the runs of a sweep; nothing when silent."""
+
+    def __init__(self, silent: bool):
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:.0f} of {task.total} runs{task.fields[failed]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+            disable=silent or not err.is_terminal,
+        )
+        self._task = self._bar.add_task("preparing", total=None, failed="")
+
+    def __enter__(self):
+        self._bar.start()
+        return self._advance
+
+    def _advance(self, done: int, total: int, failed: int) -> None:
+        told = f", {failed} failed" if failed else ""
+        self._bar.update(self._task, description="running", completed=done, total=total, failed=told)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+@app.command()
 def reproduce(
     study: Annotated[str, typer.Argument(help="Name of a published study; evhub list names them.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the table, the figures and the results.")],
@@ -378,6 +446,45 @@ def reproduce(
         out.print(f"{table} and {len(figures)} figures beside it", markup=False, soft_wrap=True)
     if not reproduced(rows):
         raise typer.Exit(1)
+
+
+@app.command()
+def dispatchability(
+    study: Annotated[str, typer.Argument(help="Name of a shipped study, or a YAML file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Result file (HDF5).")],
+    scenarios: Annotated[
+        int | None, typer.Option(min=0, help="Another number of drawn cases than the study's; 0 for none.")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option("--picture", help="Also a picture (PNG, SVG or PDF).")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Find the PV limits of an unbalanced feeder with EVs."""
+    from ..analysis.dispatchability import open_study
+    from ..analysis.dispatchability.figures import limits_by_phase
+    from .dispatchability_run import load_study, rows, run_study
+    from .runner import check_output
+
+    if picture is not None and picture.suffix.lower() not in _PICTURES:
+        raise InputError(Problem("", "--picture", str(picture), f"must end with {', '.join(_PICTURES)}"))
+    loaded = load_study(study)
+    for target in (output, picture):
+        if target is not None:
+            check_output(target, force, keep=loaded.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with err.status(loaded.study.name) as status:
+            run_study(loaded, output, scenarios=scenarios, tell=lambda told: status.update(escape(told)))
+    except KeyboardInterrupt:
+        raise _StoppedError("nothing was written") from None
+    result = open_study(output)
+    show(rows(result), loaded.study.title or loaded.study.name, as_json)
+    if picture is not None:
+        limits_by_phase(result, list(result.cases)).savefig(picture)
+    if not as_json:
+        for target in (output, picture):
+            if target is not None:
+                _made(target)
 
 
 @app.command()
@@ -423,6 +530,60 @@ _PICTURES = (".png", ".svg", ".pdf")
 
 def _made(path: Path) -> None:
     out.print(f"{escape(str(path))}  [dim]({path.stat().st_size / 1e6:.1f} MB)[/dim]", soft_wrap=True)
+
+
+@app.command()
+def compare(
+    scenario: Annotated[str, typer.Argument(help="Name of a shipped scenario, or a YAML file.")],
+    controllers: Annotated[str, typer.Option(help="At least two, with commas between them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the page, the tables and the results.")],
+    seeds: Annotated[int, typer.Option(help="How many seeds: the scenario's and those that follow it.")] = 1,
+    baseline: Annotated[str | None, typer.Option(help="What the others are compared with; the first.")] = None,
+    kpis: Annotated[str, typer.Option(help="Key figures to tell and test, with commas between them; all.")] = "",
+    test: Annotated[str, typer.Option(help="t (paired t test) or wilcoxon (signed ranks).")] = "t",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the runs.")] = 2,
+    engine: Annotated[str, typer.Option(help="inprocess, or mosaik: the same results, slower.")] = "inprocess",
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Run a scenario under several controllers and seeds and compare them; exit status 1 if a run fails."""
+    from . import compare_command as told
+    from .compare import compare_controllers, plan
+
+    planned = plan(
+        scenario,
+        _listed(controllers),
+        output,
+        seeds=seeds,
+        baseline=baseline,
+        kpis=_listed(kpis),
+        test=test,  # pyright: ignore[reportArgumentType]
+        engine=engine,
+        force=force,
+    )
+    try:
+        with _RunsProgress(as_json) as progress:
+            compared = compare_controllers(planned, workers, progress)
+    except KeyboardInterrupt as stop:
+        raise _StoppedError(*stop.args or ("nothing was run",)) from None
+    for name, number, message in compared.failures:
+        err.print(f"{name}, seed {number}: {message}", style="red", markup=False, soft_wrap=True)
+    if compared.comparison is None:
+        raise typer.Exit(1)
+    if as_json:
+        show(told.rows(compared.comparison), "", as_json)
+    else:
+        out.print(told.table(compared.comparison))
+        out.print(told.legend(compared.comparison), style="dim", markup=False)
+        for note in compared.notes:
+            out.print(f"note: {note}", style="yellow", markup=False)
+        _made(compared.output / "index.html")
+    if compared.failures:
+        raise typer.Exit(1)
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 @app.command()
