@@ -364,7 +364,8 @@ def test_a_value_of_the_wrong_kind_is_told_under_its_key(tmp_path, n, wrong):
             prepare(parse(data, tmp_path / "case.yaml"))
         except InputError as error:
             assert all(problem.key.startswith("expect[0]") for problem in error.problems), error
-            assert all(len(line) < 1000 and "Input should" not in line for line in str(error).splitlines())
+            assert all(len(problem.allowed) < 1000 for problem in error.problems)  # the place of the file may be long
+            assert "Input should" not in str(error)
         else:
             assert (key, wrong) in [("mean", True), ("no_alarm", True)], (key, wrong)
 
