@@ -11,7 +11,7 @@ from types import ModuleType
 
 from ..errors import InputError, Problem, nearest
 
-NAMES = ()
+NAMES = ("leal2024", "lavrenova2023", "yan2022", "feizi")
 """Published studies, by first author and year."""
 
 
