@@ -510,7 +510,7 @@ class _Builder:
         return built
 
     def _files(self, key: str) -> dict[str, Any]:
-        """What parameters of a controller that name files are checked with: `resolve`, as for all files of a scenario."""
+        """How parameters of a controller find files: `resolve`, as for all files of a scenario."""
         return {"resolve": lambda name, own: self.loaded.resolve(name, f"{key}.{own}")}
 
     def _parameters(self, hub: str, spec: schema.ControllerSpec, given: base.Parameters) -> Schedule:
