@@ -182,9 +182,9 @@ def outcome(results: Results) -> Outcome:
     soc_s, soc = results.arrays(f"{HUB}/bess/soc")
     return Outcome(
         energies_kwh={item: energy(t_s, powers[item], end_s) for item in ENERGIES},
-        cost=float(table["cost_net"]),
+        cost=float(table["cost_net"]),  # pyright: ignore[reportArgumentType]
         identity=energy(t_s, rate, end_s),
-        missed_kwh=float(table["missed_kwh"]),
+        missed_kwh=float(table["missed_kwh"]),  # pyright: ignore[reportArgumentType]
         fullest_s=float(soc_s[np.argmax(np.isclose(soc, soc.max()))]),
         emptiest_s=float(soc_s[np.argmax(np.isclose(soc, soc.min()))]),
     )

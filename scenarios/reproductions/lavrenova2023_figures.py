@@ -213,7 +213,7 @@ def _fill(
 def _finish(axes: Axes, label: str, title: str, legend: bool = True) -> None:
     axes.set_ylabel(label)
     axes.set_title(title, loc="left", fontsize=10)
-    axes.set_xlim(_DAY, _DAY + np.timedelta64(1, "D"))
+    axes.set_xlim(_DAY, _DAY + np.timedelta64(1, "D"))  # pyright: ignore[reportArgumentType]
     _style(axes)
     if legend:
         axes.legend(frameon=False, fontsize=8, ncols=1, loc="center left", bbox_to_anchor=(1.0, 0.5))
