@@ -9,25 +9,7 @@ import numpy as np
 from ..simulators.models.units import power_kw
 from . import base
 from .equal_share import EqualShare
-from .rules import self_consumption_kw, share_equally
-
-
-def wanted_kw(site: base.Site, hub: base.Hub) -> np.ndarray:
-    """What the EVs of a hub would take at full power.
-
-    Parameters
-    ----------
-    site, hub : Site, Hub
-        The hub.
-
-    Returns
-    -------
-    ndarray, shape (n_connectors,)
-        Powers [kW]; 0 at a connector that is free or out of order, or whose EV has what it asked for.
-    """
-    connectors = hub.connectors
-    waiting = connectors.occupied & ~connectors.faulted & (connectors.remaining_kwh > 1e-6)
-    return np.where(waiting, np.minimum(site.connector_kw, connectors.p_max_kw), 0.0)
+from .rules import offered_kw, self_consumption_kw, share_equally, usable_kw
 
 
 class PvFirst(base.Controller):
@@ -52,10 +34,10 @@ class PvFirst(base.Controller):
         return base.Decision(setpoints)
 
     def _on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
-        connectors, most_kw = hub.connectors, wanted_kw(site, hub)
+        connectors, most_kw = hub.connectors, usable_kw(site, hub)
         room_kw = site.contracted_kw - hub.p_load_kw + np.nan_to_num(hub.p_pv_kw) + self._battery_kw(site, hub)
         shares_kw = share_equally(room_kw, most_kw, np.minimum(site.connector_minimum_kw, most_kw))
-        limits_kw = np.where(shares_kw > 0.0, np.maximum(shares_kw, site.connector_minimum_kw), 0.0)
+        limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
         # an EV that charges takes what it is seen to take; one that begins is taken at its limit
         taken_kw = np.where(connectors.p_kw > 0.0, np.minimum(connectors.p_kw, limits_kw), shares_kw)
         foreseen = replace(hub, p_cp_kw=float(taken_kw.sum()))

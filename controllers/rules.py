@@ -30,6 +30,40 @@ def self_consumption_kw(site: Site, hub: Hub) -> float:
     return float(np.clip(deficit, -site.bess_kw, site.bess_kw))
 
 
+def usable_kw(site: Site, hub: Hub) -> np.ndarray:
+    """What each connector can use at once.
+
+    Parameters
+    ----------
+    site, hub : Site, Hub
+        The hub.
+
+    Returns
+    -------
+    ndarray, shape (n_connectors,)
+        Powers [kW]; 0 at a connector that is free or out of order, or whose EV has what it asked for.
+    """
+    connectors = hub.connectors
+    charging = connectors.occupied & ~connectors.faulted & (connectors.remaining_kwh > 1e-6)
+    return np.where(charging, np.minimum(site.connector_kw, connectors.p_max_kw), 0.0)
+
+
+def offered_kw(shares_kw: np.ndarray, minimum_kw: np.ndarray) -> np.ndarray:
+    """Limits that let EVs take their shares: a connector cannot offer less than its least power.
+
+    Parameters
+    ----------
+    shares_kw, minimum_kw : ndarray, shape (n_connectors,)
+        What each is to get, and the least its connector can offer [kW].
+
+    Returns
+    -------
+    ndarray, shape (n_connectors,)
+        Limits [kW]; 0 where the share is.
+    """
+    return np.where(shares_kw > 0.0, np.maximum(shares_kw, minimum_kw), 0.0)
+
+
 def share_equally(available_kw: float, most_kw: np.ndarray, least_kw: np.ndarray) -> np.ndarray:
     """Share a power equally; what one cannot use goes on to the others.
 

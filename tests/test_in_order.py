@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
+
+from evhub.controllers import base
+from evhub.scenarios.registry import controllers
 
 from . import test_controllers as made
 
@@ -96,3 +100,22 @@ def test_what_is_shared_stays_within_the_contract_and_nothing_is_left_that_one_c
     could = np.minimum(plant.connector_kw, seen.connectors.p_max_kw)
     least = np.minimum(plant.connector_minimum_kw, could)
     assert not (wants & (got == 0.0) & (least < left_kw - 1e-6)).any()
+
+
+@pytest.mark.parametrize("name", ["equal_share", *ORDERED])
+def test_a_meter_reading_from_a_dead_bus_is_not_taken_for_the_load_of_the_island(name):
+    cls = controllers()[name].load()
+    plant = made.site(3, connector_minimum_kw=np.zeros(3))
+    controller = cls({"depot": plant}, cls.Parameters(), 1.0, np.random.default_rng(1))
+
+    def given_kw(t_s: float, **changes) -> float:
+        seen = made.hub(made.connectors([True] * 3, [20.0] * 3, [22.0] * 3), **changes)
+        now = datetime(2024, 3, 1, 12, tzinfo=UTC)
+        observation = base.Observation(t_s, now, {"depot": replace(seen, parameters=cls.Parameters())}, 3600.0)
+        return float(controller.decide(observation).setpoints["depot"].connector_kw.sum())
+
+    assert given_kw(0.0, p_load_kw=20.0) == pytest.approx(30.0)  # of 50 kW contracted
+    assert given_kw(10.0, bus=0, p_load_kw=20.0) == 0.0
+    # the island has 30 kW; a message that is 2 s old is from the dead bus, whose load was 0
+    assert given_kw(13.0, bus=2, p_load_kw=0.0, age_s={"grid": 2.0}) == pytest.approx(10.0)
+    assert given_kw(20.0, bus=2, p_load_kw=5.0, age_s={"grid": 2.0}) == pytest.approx(25.0)

@@ -10,8 +10,7 @@ import numpy as np
 from ...simulators.models.units import energy_kwh, power_kw
 from .. import base
 from ..optimization.hub_model import Plan
-from ..pv_first import wanted_kw
-from ..rules import share_equally
+from ..rules import offered_kw, share_equally, usable_kw
 from .data import Expected, Window
 
 _CURTAILED_KW = 1e-6
@@ -81,13 +80,13 @@ class Dispatch:
         pv_kw = pv_kw if np.isfinite(pv_kw) else plan.pv_kw[k] / share
         helps = bess_kw <= 0.0 or not hub.soc <= site.bess_soc_min
         room_kw = site.contracted_kw - load_kw + pv_kw + bess_kw * helps
-        most_kw = wanted_kw(site, hub)
+        most_kw = usable_kw(site, hub)
         least_kw = np.minimum(site.connector_minimum_kw, most_kw)
         wish_kw = self._wish_kw(hub, most_kw, k, t_s)
         # below its minimum a connector can only pause: whichever is nearer
         wish_kw = np.where(2.0 * wish_kw >= least_kw, np.maximum(wish_kw, least_kw), 0.0)
         shares_kw = share_equally(room_kw, wish_kw, least_kw)
-        limits_kw = np.where(shares_kw > 0.0, np.maximum(shares_kw, site.connector_minimum_kw), 0.0)
+        limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
         curtailed = plan.pv_kw[k] < self.available_kw[k] - _CURTAILED_KW
         return base.Setpoints(limits_kw, bess_kw, float(plan.pv_kw[k] / share) if curtailed else inf)
 
