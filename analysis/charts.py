@@ -223,12 +223,13 @@ def _balance(figure: Figure, results: Results, hub: str, most: int) -> None:
             name=escape(area.name),
             stackgroup="sources" if area.source else "uses",
             line={"width": 0, "color": COLOURS[area.device]},
-            fillcolor=COLOURS[area.device] if area.source else _faded(COLOURS[area.device]),
+            fillcolor=COLOURS[area.device] if area.source else faded(COLOURS[area.device]),
             hovertemplate="%{y:.1f} kW",
         )
 
 
-def _faded(colour: str) -> str:
+def faded(colour: str) -> str:
+    """A colour for what is used, beside the full one for what is fed."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.72)"
 
@@ -261,7 +262,7 @@ def _line(
     band = {"showlegend": False, "hoverinfo": "skip", "line": {"width": 0, "color": colour}}
     figure.held(axis, edges[:-1], low, step_s, **band)
     figure.held(
-        axis, edges[:-1], high, step_s, fill="tonexty", fillcolor=_faded(colour).replace("0.72", "0.25"), **band
+        axis, edges[:-1], high, step_s, fill="tonexty", fillcolor=faded(colour).replace("0.72", "0.25"), **band
     )
     mean = steps.mean(t_s, values, edges, results.end_s)
     figure.held(axis, edges[:-1], mean, step_s, line={"color": colour, "width": 1.4}, **fields)

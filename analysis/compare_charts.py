@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import steps
-from .charts import Figure, _faded, duration
+from .charts import Figure, duration, faded
 from .views import COLOURS, Area, balance, resolution_s
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def side_by_side(runs: Mapping[str, Results], hub: str, most: int = 1500) -> dic
                 showlegend=area.name not in shown,
                 stackgroup=f"{axis} {'sources' if area.source else 'uses'}",
                 line={"width": 0, "color": COLOURS[area.device]},
-                fillcolor=COLOURS[area.device] if area.source else _faded(COLOURS[area.device]),
+                fillcolor=COLOURS[area.device] if area.source else faded(COLOURS[area.device]),
                 hovertemplate="%{y:.1f} kW",
             )
             shown.add(area.name)

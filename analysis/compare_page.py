@@ -16,7 +16,7 @@ from .charts import duration
 from .compare import FIXED, HIGHER, LOWER, MACHINE, ONE_SEED, SAME, TESTS, UNDECIDED, Comparison, improves
 from .compare_charts import colours, side_by_side
 from .page import PAGE, SCRIPT, STYLE
-from .report import _chart, number
+from .report import chart, number
 
 if TYPE_CHECKING:
     from .results import Results
@@ -107,8 +107,8 @@ def page(
     most = min(_MOST_POINTS, _LINE_POINTS // (len(hubs) * len(runs)))
     sections = [("Key figures", _key_figures(comparison, rows)), ("Differences", _differences(rows))]
     for place, hub in enumerate(hubs):
-        chart = _chart(side_by_side(runs, hub, most), f"figure-{place}")
-        sections.append((hub, _runs(runs, hub) + chart))
+        drawn = chart(side_by_side(runs, hub, most), f"figure-{place}")
+        sections.append((hub, _runs(runs, hub) + drawn))
     if failures:
         sections.insert(0, ("Failed runs", _failures(failures)))
     sections.append(("How to read this", _how(comparison)))

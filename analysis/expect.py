@@ -232,9 +232,9 @@ class Kpi:
 
 def kpi_names() -> tuple[str, ...]:
     """Keys of all key figures there are."""
-    from .summary import _ROWS  # pandas takes longer to import than most expectations to check
+    from .summary import better  # pandas takes longer to import than most expectations to check
 
-    return tuple(row.key for row in _ROWS)
+    return tuple(better())
 
 
 # --- events -----------------------------------------------------------------------------------------------------------

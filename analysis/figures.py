@@ -43,7 +43,7 @@ def overview(results: Results, hub: str | None = None) -> Figure:
     hub = results.hubs[0] if hub is None else hub
     if hub not in results.hubs:
         raise ValueError(f"hub must be one of {', '.join(results.hubs)}, got {hub!r}")
-    panels: list[tuple[float, Callable[[Axes, Results, str], None]]] = [(3.0, _powers)]
+    panels: list[tuple[float, Callable[[Axes, Results, str], None]]] = [(3.0, powers)]
     if results.has(f"{hub}/bess/soc"):
         panels.append((1.0, _soc))
     if results.has(f"{hub}/cp/connector_p_kw"):
@@ -60,7 +60,7 @@ def overview(results: Results, hub: str | None = None) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.set_axisbelow(True)
-    shaded = _shade(all_axes, results, hub)
+    shaded = shade(all_axes, results, hub)
     drawn, _ = all_axes[0].get_legend_handles_labels()
     if drawn or shaded:
         place = {"loc": "lower left", "bbox_to_anchor": (0, 1.0)}
@@ -77,19 +77,20 @@ def overview(results: Results, hub: str | None = None) -> Figure:
     return figure
 
 
-def _held(results: Results, t_s: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def held(results: Results, t_s: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Clock and values of a step-held line, drawn to the end of the run."""
     return results.clock(np.append(t_s, results.end_s)), np.append(values, values[-1:])
 
 
-def _powers(axes: Axes, results: Results, hub: str) -> None:
+def powers(axes: Axes, results: Results, hub: str) -> None:
+    """Draw what feeds the bus upwards and what uses it downwards, stacked [kW]."""
     t_s, areas, _ = balance(results, hub)
     for source in (True, False):
         level = np.zeros(len(t_s))
         for area in (area for area in areas if area.source == source):
             top = level + (area.p_kw if source else -area.p_kw)
-            clock, upper = _held(results, t_s, top)
-            _, lower = _held(results, t_s, level)
+            clock, upper = held(results, t_s, top)
+            _, lower = held(results, t_s, level)
             colour, alpha = COLOURS[area.device], 1.0 if source else 0.72
             axes.fill_between(clock, lower, upper, step="post", color=colour, alpha=alpha, lw=0, label=area.name)
             level = top
@@ -98,7 +99,7 @@ def _powers(axes: Axes, results: Results, hub: str) -> None:
 
 
 def _soc(axes: Axes, results: Results, hub: str) -> None:
-    clock, soc = _held(results, *results.arrays(f"{hub}/bess/soc"))
+    clock, soc = held(results, *results.arrays(f"{hub}/bess/soc"))
     axes.step(clock, 100 * soc, where="post", color=COLOURS["bess"], lw=1.4)
     axes.set_ylim(0, 100)
     axes.set_ylabel("battery\nSoC [%]")
@@ -125,13 +126,13 @@ def _connectors(axes: Axes, results: Results, hub: str) -> None:
 def _voltage(axes: Axes, results: Results, hub: str) -> None:
     t_s, v_pu = results.arrays(f"{hub}/network/v_pu")
     v_pu = v_pu if v_pu.ndim == 1 else np.fmin.reduce(v_pu, axis=1)
-    clock, v_pu = _held(results, t_s, np.where(v_pu > 0, v_pu, np.nan))
+    clock, v_pu = held(results, t_s, np.where(v_pu > 0, v_pu, np.nan))
     axes.step(clock, v_pu, where="post", color=COLOURS["grid"], lw=1.2)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_ylabel("voltage\n[pu]")
 
 
-def _shade(all_axes: np.ndarray, results: Results, hub: str) -> list[Patch]:
+def shade(all_axes: np.ndarray, results: Results, hub: str) -> list[Patch]:
     """Shade the periods off the grid; returns their legend entries."""
     t_s, state = hub_supply(results, hub)
     patches = []

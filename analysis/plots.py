@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from .compare import FIXED, HIGHER, LOWER, SAME, Comparison, improves
 from .compare_charts import colours
-from .figures import _held, _powers, _shade
+from .figures import held, powers, shade
 
 if TYPE_CHECKING:
     from .results import Results
@@ -46,9 +46,9 @@ def power_balance(results: Results, hub: str | None = None, axes: Axes | None = 
     """
     hub = _hub(results, hub)
     axes = _axes(axes)
-    _powers(axes, results, hub)
+    powers(axes, results, hub)
     drawn, _ = axes.get_legend_handles_labels()
-    shaded = _shade(np.array([axes]), results, hub)
+    shaded = shade(np.array([axes]), results, hub)
     axes.legend(handles=[*drawn, *shaded], loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False)
     _over_time(axes, results)
     return axes
@@ -80,7 +80,7 @@ def state_of_charge(runs: Results | Mapping[str, Results], hub: str | None = Non
         raise ValueError(f"hub must have a battery, got {hub!r}")
     axes = _axes(axes)
     for (name, colour), results in zip(colours(named), named.values(), strict=True):
-        clock, soc = _held(results, *results.arrays(f"{hub}/bess/soc"))
+        clock, soc = held(results, *results.arrays(f"{hub}/bess/soc"))
         axes.step(clock, 100 * soc, where="post", color=colour, lw=1.4, label=name or None)
     if len(named) > 1:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False)

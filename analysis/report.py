@@ -71,10 +71,10 @@ def page(results: Results) -> str:
     cells = min(_MOST_POINTS, max(_CELLS // max(_connectors(results), 1), 100))
     sections = [("Key figures", _cards(summary) + _summary_table(summary, hubs))]
     for hub in hubs:
-        sections.append((hub, _chart(hub_figure(results, hub, lines, cells), f"figure-{len(sections)}")))
+        sections.append((hub, chart(hub_figure(results, hub, lines, cells), f"figure-{len(sections)}")))
     network = network_figure(results, lines)
     if network is not None:
-        sections.append(("Network", _chart(network, "figure-network")))
+        sections.append(("Network", chart(network, "figure-network")))
     sections.append(("Events", _events(results)))
     sections.append(("Scenario and versions", _scenario(results)))
 
@@ -172,7 +172,8 @@ def _summary_table(summary: pd.DataFrame, hubs: list[str]) -> str:
     return f'<details class="box" style="margin-top:14px"><summary>All key figures</summary>{table}</details>'
 
 
-def _chart(figure: dict[str, Any], name: str) -> str:
+def chart(figure: dict[str, Any], name: str) -> str:
+    """HTML of a figure and its data; the script of the page draws it."""
     # "<" as an escape: no text in the data can end the script element
     data = json.dumps(figure, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     height = figure["layout"]["height"]

@@ -6,15 +6,10 @@ Everything that can be wrong with a file or a value in it is found here, before 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from pydantic import ValidationError
@@ -24,21 +19,21 @@ from ..simulators.adapter import Fault, Port, Schedule
 from ..simulators.controller import Sessions as KnownSessions
 from ..simulators.controller import ports
 from ..simulators.models import generator, grid, irradiance, link, load, pv
-from ..simulators.models.forecasts import misjudged, plugged
 from ..simulators.models.series import Series
-from ..simulators.models.sessions import Session
 from ..simulators.models.tariffs import NAMES, Tariffs
 from ..simulators.models.units import S_PER_MIN
-from . import forecasts, schema
+from . import schema
 from .errors import InputError, Problem
+from .expected import expected
+from .inputs import Inputs
 from .loader import LoadedScenario, problems_of
 from .packs import stationary
 from .prices import price_series
-from .readers.series import read_series, read_weather
+from .readers.series import read_weather
 from .records import adapter_of, records
 from .registry import controller_class
 from .switches import ats_parameters
-from .visits import Visits, visits
+from .visits import Visits
 from .wiring import (
     COMMANDS,
     MEASUREMENTS,
@@ -79,21 +74,15 @@ def build(loaded: LoadedScenario) -> Wiring:
     return _Builder(loaded).wiring()
 
 
-class _Builder:
+class _Builder(Inputs):
     """Collects what a scenario needs, and the problems on the way."""
 
     def __init__(self, loaded: LoadedScenario):
-        self.loaded = loaded
-        self.scenario = loaded.scenario
-        self.where = str(loaded.path)
-        self.problems: list[Problem] = []
+        super().__init__(loaded)
         self.notes: list[tuple[str, str]] = []
-        start, zone = self.scenario.start, self.scenario.time_zone
-        self.start: datetime = start.astimezone(ZoneInfo(zone)) if zone else start
-        self.until_s = self.scenario.duration
         self.entities: list[EntitySpec] = []
         self.devices: dict[str, list[str]] = {}
-        self.visits: dict[str, Visits] = {}
+        self.seen: dict[str, Visits] = {}
         self.sites: dict[str, base.Site] = {}
         self.available_kw: dict[str, Series] = {}
         self.demand_kw: dict[str, Series] = {}
@@ -143,60 +132,6 @@ class _Builder:
         self.entities.append(EntitySpec(sid, adapter_of(sid).model, hub, parameters))
         self.devices.setdefault(hub, []).append(sid)
 
-    @contextmanager
-    def _at(self, key: str) -> Iterator[None]:
-        """Collect what is wrong inside, under a key of the scenario file."""
-        try:
-            yield
-        except InputError as error:
-            self.problems += error.problems
-        except ValueError as error:
-            self.problems.append(Problem(self.where, key, ..., str(error)))
-
-    def _rng_seed(self, hub: str, part: str) -> np.random.SeedSequence:
-        # by name, so that adding a hub or a connector changes no other part's numbers
-        return np.random.SeedSequence(self.scenario.seed, spawn_key=(crc32(hub.encode()), crc32(part.encode())))
-
-    # --- series and events --------------------------------------------------------------------------------------------
-
-    def _series(self, source: schema.Source, key: str, low: float = -math.inf, high: float = math.inf) -> Series:
-        """A series over the run; what is wrong with it is told under its own key."""
-        try:
-            return self._read_series(source, key, low, high)
-        except ValueError as error:
-            raise InputError(Problem(self.where, key, ..., str(error))) from None
-
-    def _read_series(self, source: schema.Source, key: str, low: float, high: float) -> Series:
-        if isinstance(source, schema.Constant):
-            series = Series.constant(source.value)
-        elif isinstance(source, schema.Profile):
-            end_s = None if source.every else max(self.until_s, source.points[-1][0] + 1.0)
-            series = Series.from_points(source.points, end_s, period_s=source.every, resolution_s=source.interpolate)
-        else:
-            path = self.loaded.resolve(source.file, f"{key}.file")
-            read = read_series(
-                path, source.column, self.start, self.until_s, time_zone=source.time_zone, repeat=source.repeat
-            )
-            series = Series(read.t_s, read.values * source.scale, read.end_s, read.repeats)
-        if (series.values < low).any():
-            raise ValueError(f"must be >= {low:g} at all times, got {series.values.min():g}")
-        if (series.values > high).any():
-            raise ValueError(f"must be <= {high:g} at all times, got {series.values.max():g}")
-        return series
-
-    def _schedule(
-        self, kind: str, hub: str | None, default: Any, value=lambda what: True, more: Iterable = (), **wanted: Any
-    ) -> Schedule:
-        """The events of a kind as a schedule: those of a hub whose fields are as wanted, and what else there is."""
-        intervals = list(more)
-        for event in self.scenario.events:
-            what = event.what
-            if event.kind != kind or (hub is not None and what.hub != hub):
-                continue
-            if all(getattr(what, field) == wish for field, wish in wanted.items()):
-                intervals.append((event.at, math.inf if what.until is None else what.until, value(what)))
-        return Schedule(intervals, default)
-
     # --- hubs ---------------------------------------------------------------------------------------------------------
 
     def _hub(self, name: str, hub: schema.Hub) -> None:
@@ -204,23 +139,23 @@ class _Builder:
         telemetry_s = self._telemetry_s(name, hub)
         seen: dict[str, Visits] = {}
         if hub.connectors is not None:
-            with self._at(f"{key}.sessions"):
-                seen[name] = self._visits(name, hub)
+            with self.at(f"{key}.sessions"):
+                seen[name] = self.visits(name, hub)
                 self.notes += [(f"{name}.sessions", note) for note in seen[name].notes]
-        self.visits |= seen
+        self.seen |= seen
         self._ats(name, hub, key)
         self._tariffs(name, hub, key)
         if hub.pv is not None:
-            with self._at(f"{key}.pv"):
+            with self.at(f"{key}.pv"):
                 self._pv(name, hub.pv, f"{key}.pv")
         if hub.load is not None:
-            with self._at(f"{key}.load"):
+            with self.at(f"{key}.load"):
                 self._load(name, hub.load, f"{key}.load")
         if hub.bess is not None:
-            with self._at(f"{key}.bess"):
+            with self.at(f"{key}.bess"):
                 self._bess(name, hub.bess, telemetry_s)
         if hub.dg is not None:
-            with self._at(f"{key}.dg"):
+            with self.at(f"{key}.dg"):
                 self._dg(name, hub.dg, telemetry_s)
         if name in seen:
             self._add("arrivals", name, station=seen[name].station, sessions=[s.id for s in seen[name].sessions])
@@ -235,14 +170,6 @@ class _Builder:
         self._grid(name, hub)
         self.sites[name] = _site(hub, seen.get(name))
 
-    def _visits(self, name: str, hub: schema.Hub) -> Visits:
-        faults = [
-            (event.what.connector - 1, event.at, math.inf if event.what.until is None else event.what.until)
-            for event in self.scenario.events
-            if event.kind == "connector_fault" and event.what.hub == name
-        ]
-        return visits(self.loaded, name, hub, self.start, faults, self._rng_seed(name, "sessions"))
-
     def _telemetry_s(self, name: str, hub: schema.Hub) -> float:
         """How often slow quantities (energy, SoC) are told: as often as someone looks."""
         periods = [spec.period for spec in self.scenario.controller if name in (spec.hubs or self.scenario.hubs)]
@@ -251,7 +178,7 @@ class _Builder:
         return min([*periods, LONGEST_TELEMETRY_S])
 
     def _ats(self, name: str, hub: schema.Hub, key: str) -> None:
-        with self._at(f"{key}.grid"):
+        with self.at(f"{key}.grid"):
             parameters = ats_parameters(hub.grid)
             shortest_s = min((s for s in (parameters.transfer_s, parameters.retransfer_s) if s > 0.0), default=math.inf)
             if hub.grid.secondary is not None and shortest_s < self.scenario.time_step:
@@ -261,33 +188,25 @@ class _Builder:
                 "ats",
                 name,
                 parameters=parameters,
-                outages=self._schedule("outage", name, False, more=self._feeder_outages(name)),
-                islands=self._schedule("planned_island", name, False),
-                secondary_faults=self._schedule("device_fault", name, False, device="secondary"),
-                switch_faults=self._schedule("device_fault", name, False, device="ats"),
+                outages=self.schedule("outage", name, False, more=self._feeder_outages(name)),
+                islands=self.schedule("planned_island", name, False),
+                secondary_faults=self.schedule("device_fault", name, False, device="secondary"),
+                switch_faults=self.schedule("device_fault", name, False, device="ats"),
             )
 
     def _tariffs(self, name: str, hub: schema.Hub, key: str) -> None:
         prices = {}
         for price in NAMES:
             place = f"{key}.tariffs.{price}"
-            with self._at(place):
-                prices[price] = price_series(self.loaded, getattr(hub.tariffs, price), place, self.start, self._series)
-        with self._at(f"{key}.tariffs"):
+            with self.at(place):
+                prices[price] = price_series(self.loaded, getattr(hub.tariffs, price), place, self.start, self.series)
+        with self.at(f"{key}.tariffs"):
             tariffs = Tariffs.of(prices, self.until_s, hub.tariffs.demand_per_kw, hub.tariffs.currency)
             self.announced[name] = tariffs
-            for change in self._price_changes(name):
+            for change in self.price_changes(name):
                 tariffs = tariffs.changed(*change)
             self.tariffs[name] = tariffs
             self._add("tariffs", name, tariffs=tariffs)
-
-    def _price_changes(self, name: str) -> list[tuple[str, float, float, float]]:
-        events = sorted(self.scenario.events, key=lambda event: event.at)
-        return [
-            (event.what.price, event.what.value, event.at, math.inf if event.what.until is None else event.what.until)
-            for event in events
-            if event.kind == "price" and event.what.hub == name
-        ]
 
     def _pv(self, name: str, given: schema.Pv, key: str) -> None:
         parameters = pv.Parameters(
@@ -299,7 +218,7 @@ class _Builder:
         )
         sun, temperature = self._sun(given.irradiance, f"{key}.irradiance")
         if given.temperature is not None:
-            temperature = self._series(given.temperature, f"{key}.temperature", low=-90.0, high=70.0)
+            temperature = self.series(given.temperature, f"{key}.temperature", low=-90.0, high=70.0)
         available_kw = pv.available_series(parameters, sun, temperature, self.until_s)
         self.available_kw[name] = available_kw
         self._add("pv", name, parameters=parameters, available_kw=available_kw, faults=self._faults(name, "pv"))
@@ -308,7 +227,7 @@ class _Builder:
         """Irradiance in the plane and ambient temperature."""
         mild = Series.constant(25.0)
         if not isinstance(given, schema.ClearSky | schema.Weather):
-            return self._series(given, key, low=0.0), mild
+            return self.series(given, key, low=0.0), mild
         plane = irradiance.Plane(
             given.latitude, given.longitude, given.altitude_m, given.tilt, given.azimuth, given.albedo
         )
@@ -322,9 +241,9 @@ class _Builder:
         series = []
         for label in load.CLASSES:
             if classes[label] is not None:
-                series.append(self._series(classes[label].demand, f"{key}.{label}.demand", low=0.0))
+                series.append(self.series(classes[label].demand, f"{key}.{label}.demand", low=0.0))
             elif label == "critical" and given.demand is not None:
-                series.append(self._series(given.demand, f"{key}.demand", low=0.0))
+                series.append(self.series(given.demand, f"{key}.demand", low=0.0))
             else:
                 series.append(Series.constant(0.0))
         times = np.unique(np.concatenate([one.change_times(0.0, self.until_s) for one in series]))
@@ -341,11 +260,9 @@ class _Builder:
             deadlines_s=tuple(_midnights_s(self.start, self.until_s)),
             power_factor=given.power_factor,
         )
-        switch = self._schedule(
-            "load", name, float(given.connected), lambda what: what.scale if what.connected else 0.0
-        )
+        switch = self.schedule("load", name, float(given.connected), lambda what: what.scale if what.connected else 0.0)
         one_phase_kw = [
-            self._schedule("phase_load", name, 0.0, lambda what: what.p_kw, phase=phase) for phase in ("a", "b", "c")
+            self.schedule("phase_load", name, 0.0, lambda what: what.p_kw, phase=phase) for phase in ("a", "b", "c")
         ]
         self.demand_kw[name] = demand_kw
         self._add("load", name, parameters=parameters, demand_kw=demand_kw, switch=switch, one_phase_kw=one_phase_kw)
@@ -373,7 +290,7 @@ class _Builder:
         self._add("dg", name, parameters=parameters, fuel_l=given.fuel_l, faults=faults, telemetry_s=telemetry_s)
 
     def _faults(self, name: str, device: str) -> Schedule:
-        return self._schedule("device_fault", name, None, lambda what: Fault(what.trips), device=device)
+        return self.schedule("device_fault", name, None, lambda what: Fault(what.trips), device=device)
 
     def _grid(self, name: str, hub: schema.Hub) -> None:
         installed_kw = hub.grid.installed_kw or hub.grid.contracted_kw
@@ -382,8 +299,7 @@ class _Builder:
             name,
             parameters=grid.Parameters(hub.grid.contracted_kw, installed_kw, hub.grid.nominal_v),
             meter_faults={
-                meter: self._schedule("meter_fault", name, False, meter=meter)
-                for meter in ("grid", "secondary", "load")
+                meter: self.schedule("meter_fault", name, False, meter=meter) for meter in ("grid", "secondary", "load")
             },
         )
         if hub.link is not None:
@@ -391,7 +307,7 @@ class _Builder:
 
     def _link(self, name: str, given: schema.Link) -> None:
         for sid, direction in (("measurements", "measurement"), ("commands", "command")):
-            with self._at(f"hubs.{name}.link"):
+            with self.at(f"hubs.{name}.link"):
                 channels = {}
                 for device in (device for device in OVER_LINK if device in self.devices[name]):
                     own: schema.Channel = next((c for name_, c in given.devices.items() if name_ == device), given)
@@ -403,7 +319,7 @@ class _Builder:
                     )
                     travel = link.Delay(delay.type, delay.mean, delay.spread)
                     channels[device] = link.Channel(travel, own.loss, outages)
-                self._add(sid, name, channels=channels, seed=self._rng_seed(name, sid), poll_s=given.poll)
+                self._add(sid, name, channels=channels, seed=self.rng_seed(name, sid), poll_s=given.poll)
 
     # --- network, controllers, records --------------------------------------------------------------------------------
 
@@ -414,7 +330,7 @@ class _Builder:
         from ..simulators.models import network  # pandapower takes seconds to import, and not every run needs it
 
         source = given.net
-        with self._at("network.net"):
+        with self.at("network.net"):
             if source.endswith(".json"):
                 source = str(self.loaded.resolve(source, "network.net"))
             replaces = frozenset(self.scenario.hubs) if given.replaces_load else frozenset()
@@ -427,8 +343,8 @@ class _Builder:
                 self.problems.append(Problem(self.where, key, ..., str(error)))
         scale = Series.constant(1.0)
         if given.load_scale is not None:
-            with self._at("network.load_scale"):
-                scale = self._series(given.load_scale, "network.load_scale", low=0.0)
+            with self.at("network.load_scale"):
+                scale = self.series(given.load_scale, "network.load_scale", low=0.0)
         if self.network is None:
             return {}
         known = self.network.line_index.tolist()
@@ -438,7 +354,7 @@ class _Builder:
                 self.problems.append(Problem(self.where, f"events[{n}].line_out.line", event.what.line, allowed))
                 return {}
         lines = sorted({event.what.line for event in self.scenario.events if event.kind == "line_out"})
-        self.lines_out = {line: self._schedule("line_out", None, False, line=line) for line in lines}
+        self.lines_out = {line: self.schedule("line_out", None, False, line=line) for line in lines}
         return {
             "network": self.network,
             "load_scale": scale,
@@ -475,10 +391,10 @@ class _Builder:
         many = len(self.scenario.controller) > 1
         for n, spec in enumerate(self.scenario.controller):
             key = f"controller[{n}]" if many else "controller"
-            with self._at(key):
+            with self.at(key):
                 cls = controller_class(spec.type, self.loaded.folder, self.where, f"{key}.type")
                 try:
-                    parameters = cls.Parameters.model_validate(spec.parameters, context=self._files(key))
+                    parameters = cls.Parameters.model_validate(spec.parameters)
                 except ValidationError as error:
                     raise InputError(
                         problems_of(error, spec.parameters, self.where, cls.Parameters, f"{key}.")
@@ -487,7 +403,7 @@ class _Builder:
                 if not all(hub in self.sites for hub in hubs):
                     continue  # a problem of the hub, told already
                 name = f"{spec.type}-{n + 1}" if many else spec.type
-                rng = np.random.default_rng(self._rng_seed(",".join(hubs), "controller"))
+                rng = np.random.default_rng(self.rng_seed(",".join(hubs), "controller"))
                 sites = {hub: self.sites[hub] for hub in hubs}
                 try:
                     controller = cls(sites, parameters, spec.period, rng)
@@ -501,17 +417,20 @@ class _Builder:
                 "controller",
                 hub,
                 site=self.sites[hub],
-                sessions=self.visits[hub].known if hub in self.visits else _no_sessions(),
+                sessions=self.seen[hub].known if hub in self.seen else _no_sessions(),
                 linked=self.scenario.hubs[hub].link is not None,
                 parameters=parameters,
-                forecast=self._forecast(hub),
+                forecast=expected(
+                    self,
+                    hub,
+                    self.available_kw.get(hub),
+                    self.demand_kw.get(hub),
+                    self.tariffs.get(hub),
+                    self.announced.get(hub),
+                ),
                 records=own,
             )
         return built
-
-    def _files(self, key: str) -> dict[str, Any]:
-        """How parameters of a controller find files: `resolve`, as for all files of a scenario."""
-        return {"resolve": lambda name, own: self.loaded.resolve(name, f"{key}.{own}")}
 
     def _parameters(self, hub: str, spec: schema.ControllerSpec, given: base.Parameters) -> Schedule:
         """The parameters of a hub's controller, and what events make of them, each with the others in force."""
@@ -528,109 +447,13 @@ class _Builder:
                 if event.at <= edge < (math.inf if event.what.until is None else event.what.until):
                     values, key = _merged(values, event.what.set), f"events[{n}].parameters.set."
             try:
-                intervals.append((edge, until, type(given).model_validate(values, context=self._files("controller"))))
+                intervals.append((edge, until, type(given).model_validate(values)))
             except ValidationError as error:
                 raise InputError(problems_of(error, values, self.where, type(given), key)) from None
         return Schedule(intervals, given)
 
-    # --- forecasts ----------------------------------------------------------------------------------------------------
-
-    def _forecast(self, name: str) -> Callable[[float], base.Forecast]:
-        """What the hub's controller is told of the future at a time."""
-        given, key = self.scenario.hubs[name].forecasts, f"hubs.{name}.forecasts"
-        parts = forecasts.Parts(
-            self._expected_power(name, given.pv, f"{key}.pv", self.available_kw.get(name, forecasts.NO_PV)),
-            self._expected_power(name, given.load, f"{key}.load", self.demand_kw.get(name, forecasts.NO_LOAD)),
-            self._expected_prices(name, given.prices, f"{key}.prices"),
-            self._expected_visits(name, given.sessions, f"{key}.sessions"),
-        )
-        return lambda t_s: forecasts.Told(parts, t_s)
-
-    def _expected_power(self, name: str, given: Any, key: str, real: Series) -> forecasts.Means:
-        means = forecasts.known(real)
-        with self._at(key):
-            if isinstance(given, schema.Persistence):
-                means = forecasts.persistent(real, given.lag)
-            elif isinstance(given, schema.NoisyPower):
-                errors = {"std": given.std, "lead_s": given.lead, "correlation_s": given.correlation}
-                means = forecasts.noisy(real, self._rng_seed(name, key), self.until_s, **errors)
-            elif isinstance(given, schema.Csv):
-                means = forecasts.known(self._series(given, key, low=0.0))
-            elif isinstance(given, schema.LoadColumns):
-                read = self._columns(given, key, low=0.0)
-                values = np.zeros((len(read.t_s), len(load.CLASSES)))
-                values[:, [load.CLASSES.index(label) for label in given.columns]] = read.values
-                means = forecasts.known(Series(read.t_s, values, read.end_s, read.repeats))
-        return means
-
-    def _expected_prices(self, name: str, given: Any, key: str) -> dict[str, forecasts.Means]:
-        if name not in self.tariffs:
-            return {}  # a problem of the tariffs, told already
-        prices = forecasts.announced(self.announced[name], self._price_changes(name))
-        with self._at(key):
-            if isinstance(given, schema.Foreseen):
-                prices = forecasts.announced(self.tariffs[name])
-            elif isinstance(given, schema.Persistence):
-                prices = {price: forecasts.persistent(self.tariffs[name].price(price), given.lag) for price in NAMES}
-            elif isinstance(given, schema.PriceColumns):
-                read = self._columns(given, key)
-                for price, values in zip(given.columns, read.values.T, strict=True):
-                    prices[price] = forecasts.known(Series(read.t_s, values, read.end_s, read.repeats))
-        return prices
-
-    def _columns(self, given: Any, key: str, low: float = -math.inf) -> Series:
-        """Columns of a file over the run, values of shape (k, number of columns)."""
-        path, columns = self.loaded.resolve(given.file, f"{key}.file"), list(given.columns.values())
-        read = read_series(path, columns, self.start, self.until_s, time_zone=given.time_zone, repeat=given.repeat)
-        values = read.values * given.scale
-        if (values < low).any():
-            raise ValueError(f"must be >= {low:g} at all times, got {values.min():g}")
-        return Series(read.t_s, values, read.end_s, read.repeats)
-
-    def _expected_visits(self, name: str, given: Any, key: str) -> Callable[[float], Sequence[forecasts.Visit]]:
-        hub = self.scenario.hubs[name]
-
-        @cache
-        def real() -> list[Session]:
-            # drawn once more: who plugs in when does not depend on what is decided, and the plant's station is its own
-            again = self._visits(name, hub) if name in self.visits else None
-            return plugged(again.station, again.sessions) if again else []
-
-        guessed: Callable[[], Sequence[Session]] = list
-        if isinstance(given, schema.Foreseen):
-            return forecasts.as_they_come(real)
-        if isinstance(given, schema.NoisySessions):
-            guessed = cache(lambda: [self._misjudged(name, session, given, key) for session in real()])
-        elif isinstance(given, schema.SessionFile):
-            with self._at(key):
-                guessed = partial(list, self._expected_schedule(name, given, key))
-        return forecasts.until_plugged_in(real, guessed)
-
-    def _misjudged(self, name: str, session: Session, given: schema.NoisySessions, key: str) -> Session:
-        plugs = self.scenario.hubs[name].connectors
-        if plugs is None:
-            raise ValueError("needs connectors")
-        return misjudged(
-            session,
-            np.random.default_rng(self._rng_seed(name, f"{key}.{session.id}")),
-            arrival_std_s=given.arrival_std,
-            departure_std_s=given.departure_std,
-            energy_std=given.energy_std,
-            connector_kw=plugs.rated_kw,
-            efficiency=plugs.efficiency,
-        )
-
-    def _expected_schedule(self, name: str, given: schema.SessionFile, key: str) -> list[Session]:
-        """The sessions of a file, read and checked as if they were the hub's own."""
-        hub = self.scenario.hubs[name].model_copy(update={"sessions": given})
-        try:
-            return visits(self.loaded, name, hub, self.start, (), self._rng_seed(name, key)).sessions
-        except InputError as error:
-            own = f"hubs.{name}.sessions"
-            raise InputError(replace(one, key=one.key.replace(own, key, 1)) for one in error.problems) from None
-
     def _session_rows(self, hub: str) -> list[dict]:
-        if hub not in self.visits:
+        if hub not in self.seen:
             return []
         return [
             {
@@ -640,7 +463,7 @@ class _Builder:
                 "departure_s": session.departure_s,
                 "requested_kwh": session.energy_kwh,
             }
-            for session in self.visits[hub].sessions
+            for session in self.seen[hub].sessions
         ]
 
 

@@ -1,15 +1,59 @@
-"""What became of checked scenarios, for other programs: JUnit XML and annotations of GitHub."""
+"""What became of checked scenarios: for people, as rows, as JUnit XML and as annotations of GitHub."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+from ..analysis.faults import spelled
 from .check import Checked
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def line(one: Checked) -> str:
+    """One line for a scenario, with the markup of the terminal."""
+    if one.failure:
+        told = "[red]failed[/red]  the run"
+    elif one.ok:
+        told = f"[green]ok[/green]      {len(one.outcomes)} expectations"
+    else:
+        told = f"[red]failed[/red]  {len(one.failed)} of {len(one.outcomes)} expectations"
+    return f"{told}  [bold]{one.name}[/bold]  [dim]({one.wall_s:.1f} s)[/dim]"
+
+
+def rows(checked: Sequence[Checked]) -> list[dict[str, Any]]:
+    """A row for each expectation; one for a run that failed."""
+    return [
+        {
+            "scenario": one.name,
+            "expectation": outcome.name,
+            "ok": outcome.ok,
+            "t_s": outcome.t_s,
+            "value": outcome.value,
+            "text": outcome.text,
+        }
+        for one in checked
+        for outcome in (one.outcomes or [failed for _, failed in one.failed])
+    ]
+
+
+def failures(checked: Sequence[Checked]) -> list[dict[str, Any]]:
+    """The rows of what failed for people, who read times as scenarios write them."""
+    return [
+        {
+            "scenario": row["scenario"],
+            "expectation": row["expectation"],
+            "what failed": row["text"],
+            "time": "" if row["t_s"] is None else spelled(row["t_s"]),
+            "value": row["value"],
+        }
+        for row in rows(checked)
+        if not row["ok"]
+    ]
 
 
 def junit(checked: Sequence[Checked]) -> str:

@@ -11,20 +11,13 @@ import warnings
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
-from ..simulators.models.units import S_PER_DAY, S_PER_H, S_PER_MIN
 from .errors import InputError, Problem
-
-if TYPE_CHECKING:
-    from .check import Checked
+from .terminal import RunsProgress, SimulationProgress, err, out, show, show_summary, summary_rows
 
 app = typer.Typer(
     name="evhub",
@@ -32,8 +25,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON and nothing else.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
@@ -92,29 +83,6 @@ def _explained(error: Exception) -> tuple[list[str], int]:
     return [f"{type(error).__name__}: {error}", "evhub --debug ... shows where"], 1
 
 
-def show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
-    """Print a table, for people or as JSON."""
-    if as_json:
-        print(json.dumps(rows, indent=1, default=str))
-        return
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    for column in columns:
-        numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
-        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*[_cell(row.get(column)) for column in columns])
-    out.print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}"
-    return str(value).replace("[", "\\[")
-
-
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """What there is: scenarios, controllers, battery sets, arrival profiles, tariffs."""
@@ -146,7 +114,7 @@ def run(
         out.print(f"[bold]{loaded.scenario.name}[/bold]  {escape(loaded.scenario.title)}")
     began = time.perf_counter()
     try:
-        with _Progress(loaded.scenario.duration, silent) as advance:
+        with SimulationProgress(loaded.scenario.duration, silent) as advance:
             path = run_scenario(
                 loaded, output, controller=controller, seed=seed, engine=engine, force=force, progress=advance
             )
@@ -158,83 +126,14 @@ def run(
         table = summary(results)
         notes = results.events().query("kind == 'note'")["text"].tolist()
     if as_json:
-        show(_summary_rows(table), "", as_json)
+        show(summary_rows(table), "", as_json)
     else:
-        _show_summary(table)
+        show_summary(table)
         for note in notes:
             out.print(f"note: {escape(note)}", style="yellow")
         size = f"{path.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - began:.1f} s"
         out.print(f"{escape(str(path))}  [dim]({size})[/dim]", soft_wrap=True)
         out.print(f"evhub report {path} -o {path.with_suffix('.html')}", style="dim", markup=False, soft_wrap=True)
-
-
-def _show_summary(table) -> None:
-    """The summary for people: in groups, without rows that say nothing happened."""
-    hubs = [column for column in table.columns if column not in ("group", "quantity", "unit")]
-    if len(hubs) == 2:
-        hubs = hubs[-1:]  # one hub is the total
-    shown = Table(title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("", "quantity", "unit"):
-        shown.add_column(column, style="dim" if column == "unit" else None)
-    for hub in hubs:
-        shown.add_column(hub if len(hubs) > 1 else "", justify="right")
-    group = None
-    for row in table.to_dict("records"):
-        values = [row[hub] for hub in hubs]
-        if all(value != value or abs(value) < 5e-4 for value in values):
-            continue
-        if group is not None and row["group"] != group:
-            shown.add_section()
-        name = row["group"] if row["group"] != group else ""
-        group = row["group"]
-        cells = ["" if value != value else f"{value:,.{3 if abs(value) < 10 else 1}f}" for value in values]
-        shown.add_row(f"[bold]{name}[/bold]" if name else "", row["quantity"], row["unit"], *cells)
-    out.print(shown)
-
-
-def _summary_rows(table) -> list[dict[str, Any]]:
-    return [
-        {key: (None if isinstance(value, float) and value != value else value) for key, value in row.items()}
-        for row in table.reset_index().to_dict("records")
-    ]
-
-
-class _Progress:
-    """A progress bar over simulated time, redrawn a few times a second; nothing when silent."""
-
-    def __init__(self, duration_s: float, silent: bool):
-        self._duration_s = duration_s
-        self._silent = silent or not err.is_terminal
-        self._next = 0.0
-
-    def __enter__(self):
-        if self._silent:
-            return None
-        self._bar = Progress(
-            TextColumn("simulating"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn("{task.fields[simulated]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=err,
-            transient=True,
-        )
-        self._bar.start()
-        self._task = self._bar.add_task("simulating", total=self._duration_s, simulated="")
-        return self._advance
-
-    def _advance(self, t_s: float) -> None:
-        now = time.perf_counter()
-        if now >= self._next:
-            self._next = now + 0.2
-            days, rest_s = divmod(t_s, S_PER_DAY)
-            clock = f"day {days + 1:.0f}, {rest_s // S_PER_H:02.0f}:{rest_s % S_PER_H // S_PER_MIN:02.0f}"
-            self._bar.update(self._task, completed=t_s, simulated=clock)
-
-    def __exit__(self, *_: object) -> None:
-        if not self._silent:
-            self._bar.stop()
 
 
 @app.command()
@@ -252,8 +151,7 @@ def check(
 ) -> None:
     """Run scenarios and check what they expect; exit status 1 if anything fails."""
     from . import check as checking
-    from .check_reports import github_annotations
-    from .check_reports import junit as junit_report
+    from . import check_reports as told
     from .runner import check_output
 
     _refuse_together({"--json": as_json, "--github": github})
@@ -271,21 +169,21 @@ def check(
     done = []
     for one, path in zip(ready, kept, strict=True):
         try:
-            with _Progress(one.loaded.scenario.duration, as_json) as advance:
+            with SimulationProgress(one.loaded.scenario.duration, as_json) as advance:
                 done.append(checking.check(one, engine=engine, output=path, update=update, progress=advance))
         except KeyboardInterrupt:
             raise _StoppedError(f"{len(done)} of {len(ready)} scenarios were checked") from None
         if not as_json:
-            _show_checked(done[-1])
+            out.print(told.line(done[-1]), soft_wrap=True)
     if junit is not None:
-        junit.write_text(junit_report(done), encoding="utf-8")
+        junit.write_text(told.junit(done), encoding="utf-8")
     if github:
-        for line in github_annotations(done):
+        for line in told.github_annotations(done):
             print(line)
     if as_json:
-        show(_check_rows(done), "", as_json)
+        show(told.rows(done), "", as_json)
     elif any(not one.ok for one in done):
-        show([_told(row) for row in _check_rows(done) if not row["ok"]], "What failed", as_json)
+        show(told.failures(done), "What failed", as_json)
     if any(not one.ok for one in done):
         raise typer.Exit(1)
 
@@ -304,47 +202,6 @@ def _kept(names: list[str], folder: Path | None) -> list[Path | None]:
     if twice:
         raise InputError(Problem("", "output", str(folder), f"must not get two results with the name {twice[0]}"))
     return [folder / f"{name}.h5" for name in names]
-
-
-def _show_checked(one: Checked) -> None:
-    """One line for a scenario."""
-    if one.failure:
-        told = "[red]failed[/red]  the run"
-    elif one.ok:
-        told = f"[green]ok[/green]      {len(one.outcomes)} expectations"
-    else:
-        told = f"[red]failed[/red]  {len(one.failed)} of {len(one.outcomes)} expectations"
-    out.print(f"{told}  [bold]{one.name}[/bold]  [dim]({one.wall_s:.1f} s)[/dim]", soft_wrap=True)
-
-
-def _check_rows(done: Sequence[Checked]) -> list[dict[str, Any]]:
-    """A row for each expectation; one for a run that failed."""
-    return [
-        {
-            "scenario": one.name,
-            "expectation": outcome.name,
-            "ok": outcome.ok,
-            "t_s": outcome.t_s,
-            "value": outcome.value,
-            "text": outcome.text,
-        }
-        for one in done
-        for outcome in (one.outcomes or [failed for _, failed in one.failed])
-    ]
-
-
-def _told(row: dict[str, Any]) -> dict[str, Any]:
-    """A row for people, who know that it failed and read times as scenarios write them."""
-    from ..analysis.faults import spelled
-
-    time_of = "" if row["t_s"] is None else spelled(row["t_s"])
-    return {
-        "scenario": row["scenario"],
-        "expectation": row["expectation"],
-        "what failed": row["text"],
-        "time": time_of,
-        "value": row["value"],
-    }
 
 
 @app.command()
@@ -367,14 +224,14 @@ def sweep(
     path = sweeping.located(study)
     folder = output or Path(f"{path.stem}-sweep")
     try:
-        with _RunsProgress(as_json) as progress:
+        with RunsProgress(as_json) as progress:
             swept = sweeping.sweep(
                 path, folder, workers=workers, scheduler=scheduler, keep=keep, retry=retry, progress=progress
             )
     except KeyboardInterrupt as stop:
         raise _StoppedError(*stop.args or ("nothing was run",)) from None
     if as_json:
-        show(_summary_rows(swept.table.set_index("run")), "", as_json)
+        show(summary_rows(swept.table.set_index("run")), "", as_json)
     else:
         if swept.overview:
             show(swept.overview, "", as_json)
@@ -385,34 +242,6 @@ def sweep(
         out.print(f"{escape(str(swept.path))}  [dim]({text})[/dim]", soft_wrap=True)
     if swept.failed:
         raise typer.Exit(1)
-
-
-class _RunsProgress:
-    """A progress bar over the runs of a sweep; nothing when silent."""
-
-    def __init__(self, silent: bool):
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.completed:.0f} of {task.total} runs{task.fields[failed]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=err,
-            transient=True,
-            disable=silent or not err.is_terminal,
-        )
-        self._task = self._bar.add_task("preparing", total=None, failed="")
-
-    def __enter__(self):
-        self._bar.start()
-        return self._advance
-
-    def _advance(self, done: int, total: int, failed: int) -> None:
-        told = f", {failed} failed" if failed else ""
-        self._bar.update(self._task, description="running", completed=done, total=total, failed=told)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
 
 
 @app.command()
@@ -523,7 +352,7 @@ def compare(
         force=force,
     )
     try:
-        with _RunsProgress(as_json) as progress:
+        with RunsProgress(as_json) as progress:
             compared = compare_controllers(planned, workers, progress)
     except KeyboardInterrupt as stop:
         raise _StoppedError(*stop.args or ("nothing was run",)) from None

@@ -205,35 +205,3 @@ def until_plugged_in(
 
 def _announced_s(session: Session) -> float:
     return math.nan if session.departure_estimate_s is None else session.departure_estimate_s
-
-
-# --- a hub whose future is given --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Reality:
-    """What happens at a hub if nobody interferes.
-
-    Parameters
-    ----------
-    pv_kw : Series
-        Available PV power [kW].
-    load_kw : Series
-        Demand of each load class [kW], values of shape (k, 4).
-    tariffs : Tariffs
-    sessions : sequence of Session
-        In the order of arrival, completed.
-    """
-
-    pv_kw: Series
-    load_kw: Series
-    tariffs: Tariffs
-    sessions: Sequence[Session]
-
-
-class Perfect(Told):
-    """Everything as it will be."""
-
-    def __init__(self, reality: Reality, t_s: float):
-        visits = as_they_come(lambda: reality.sessions)
-        super().__init__(Parts(known(reality.pv_kw), known(reality.load_kw), announced(reality.tariffs), visits), t_s)

@@ -20,7 +20,7 @@ from evhub.analysis import Results, open_results
 from evhub.scenarios.loader import LIBRARY, load_scenario, parse, shipped
 from evhub.scenarios.runner import attributes
 
-from .command import evhub
+from .command import evhub, started
 
 EXAMPLE = LIBRARY.parent / "example_study"
 SMALL = """
@@ -310,8 +310,7 @@ def slow_run(tmp_path):
     """A run in a process of its own that would take hours; its result file is there."""
     (tmp_path / "slow.yaml").write_text(SLOW)
     (tmp_path / "slow.py").write_text(SLOW_CONTROLLER)
-    call = [sys.executable, "-c", "from evhub.scenarios.cli import main; main()", "run", "slow.yaml"]
-    process = subprocess.Popen(call, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = started("run", "slow.yaml", cwd=tmp_path)
     try:
         wait_until(lambda: (tmp_path / "slow.h5").exists() or process.poll() is not None)
         assert process.poll() is None, process.communicate()

@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from evhub.analysis.compare_page import page
 from evhub.scenarios.compare import random_parts
 from evhub.scenarios.loader import parse
 
-from .command import Outcome, evhub
+from .command import Outcome, evhub, started
 from .sample_results import write_hubs
 from .test_report import EVIL, Page
 
@@ -472,9 +470,7 @@ def test_failed_runs_and_dead_processes_do_not_lose_the_others(tmp_path):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_ctrl_c_stops_at_once_and_keeps_what_is_done(tmp_path):
     path = scenario(tmp_path, LISTED, duration="1d")
-    arguments = ["compare", str(path), "--controllers", "mine:Plain,mine:Sleeps", "-o", "out"]
-    call = [sys.executable, "-c", "from evhub.scenarios.cli import main; main()", *arguments]
-    process = subprocess.Popen(call, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = started("compare", path, "--controllers", "mine:Plain,mine:Sleeps", "-o", "out", cwd=tmp_path)
     try:
         kept, other = (tmp_path / "out" / "runs" / f"mine.{name}-seed7.h5" for name in ("Plain", "Sleeps"))
         end = time.monotonic() + 60

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from evhub.controllers import base
 from evhub.controllers.rules import self_consumption_kw, share_equally
-from evhub.scenarios.forecasts import NO_LOAD, NO_PV, Perfect, Reality
+from evhub.scenarios.forecasts import NO_LOAD, NO_PV
 from evhub.scenarios.registry import controllers
 from evhub.simulators.controller import ControllerError, check
 from evhub.simulators.models.tariffs import Tariffs
+
+from .foreseen import Perfect, Reality
 
 FREE = Tariffs.of({}, 3600.0)
 powers = st.floats(0.0, 100.0)

@@ -461,8 +461,8 @@ def test_forecasts_change_nothing_and_cost_nothing_where_nobody_asks(tmp_path, m
     expected = plants.datasets(plants.run_data(plain, tmp_path, "plain.h5"))
     for name in ("noise", "noisy", "persistence", "misjudged", "plugged"):
         monkeypatch.setattr(forecasts, name, refuse)
-    monkeypatch.setattr("evhub.scenarios.build.misjudged", refuse)
-    monkeypatch.setattr("evhub.scenarios.build.plugged", refuse)
+    monkeypatch.setattr("evhub.scenarios.expected.misjudged", refuse)
+    monkeypatch.setattr("evhub.scenarios.expected.plugged", refuse)
     told = {**busy(FULL), "controller": {"type": "equal_share", "period": "5min"}}
     assert plants.datasets(plants.run_data(told, tmp_path, "told.h5")) == expected
 

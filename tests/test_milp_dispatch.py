@@ -18,12 +18,12 @@ from evhub.controllers.milp_dispatch.data import mode_kw
 from evhub.controllers.milp_dispatch.dispatch import Dispatch
 from evhub.controllers.milp_dispatch.planner import Outcome, Planner
 from evhub.controllers.optimization.solution import Status
-from evhub.scenarios.forecasts import Perfect, Reality
 from evhub.simulators.models.series import Series
 from evhub.simulators.models.sessions import Session
 from evhub.simulators.models.tariffs import Tariffs
 
 from . import plants
+from .foreseen import Perfect, Reality
 from .test_controllers import connectors, hub, site
 
 H, STEP_S = 3600.0, 900.0
@@ -33,14 +33,6 @@ ALONE = {"pv_kw": 0.0, "dg_kw": 0.0, "connector_minimum_kw": np.zeros(2)}
 
 def quarters(values) -> Series:
     return Series(STEP_S * np.arange(len(values)), np.array(values, dtype=float), STEP_S * len(values))
-
-
-class Foreseen(Perfect):
-    """A perfect forecast that still knows what it is made of."""
-
-    def __init__(self, reality: Reality, t_s: float):
-        super().__init__(reality, t_s)
-        self.reality = reality
 
 
 def forecast(
@@ -53,7 +45,7 @@ def forecast(
 
     demand = Series(STEP_S * np.arange(n), np.outer(np.broadcast_to(load, n), [1.0, 0, 0, 0]), STEP_S * n)
     tariffs = Tariffs.of({"buy": series(buy), "sell": series(sell), "bess": series(bess)}, STEP_S * n)
-    return Foreseen(Reality(series(pv), demand, tariffs, sessions), t_s)
+    return Perfect(Reality(series(pv), demand, tariffs, sessions), t_s)
 
 
 def ev(name: str = "s0", arrival_s: float = 0.0, departure_s: float = H, energy_kwh: float = 5.0, **more) -> Session:
@@ -224,7 +216,7 @@ def test_planning_again_on_the_loaded_model_gives_what_a_fresh_model_gives(day):
     again = planner.plan(view, parameters, 0.0, NOON, 7200.0)
     assert first.built and not again.built
     assert again.dispatch.plan.cost == pytest.approx(first.dispatch.plan.cost, abs=1e-5)
-    later = replace(view, forecast=Foreseen(view.forecast.reality, 1800.0))
+    later = replace(view, forecast=Perfect(view.forecast.reality, 1800.0))
     moved = planner.plan(later, parameters, 1800.0, NOON + timedelta(seconds=1800), 7200.0)
     fresh = Planner(plant).plan(later, parameters, 1800.0, NOON + timedelta(seconds=1800), 7200.0)
     assert not moved.built and fresh.built
@@ -237,11 +229,11 @@ def test_the_rest_of_a_plan_costs_what_a_new_plan_costs_when_nothing_changed(day
     """Bellman: from where the plan has led, the best that can follow is the rest of the plan."""
     plant, view, evs = day
     evs = tuple(session for session in evs if session.arrival_s >= 1800.0)
-    view = replace(view, forecast=Foreseen(replace(view.forecast.reality, sessions=evs), 0.0))
+    view = replace(view, forecast=Perfect(replace(view.forecast.reality, sessions=evs), 0.0))
     planner, parameters = Planner(plant), EXACT
     first = planner.plan(view, parameters, 0.0, NOON, 7200.0).dispatch.plan
     soc = first.bess_kwh[2] / plant.bess_kwh
-    later = replace(view, soc=soc, forecast=Foreseen(view.forecast.reality, 1800.0))
+    later = replace(view, soc=soc, forecast=Perfect(view.forecast.reality, 1800.0))
     rest = planner.plan(later, parameters, 1800.0, NOON + timedelta(seconds=1800), 7200.0).dispatch.plan
     buy, sell = view.forecast.price("buy", STEP_S * np.arange(3)), view.forecast.price("sell", STEP_S * np.arange(3))
     lost = parameters.load_eens_per_kwh * first.load_unserved_kw[:, :2].sum()
