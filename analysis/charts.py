@@ -261,9 +261,7 @@ def _line(
     low, high = steps.extremes(t_s, values, edges, results.end_s)
     band = {"showlegend": False, "hoverinfo": "skip", "line": {"width": 0, "color": colour}}
     figure.held(axis, edges[:-1], low, step_s, **band)
-    figure.held(
-        axis, edges[:-1], high, step_s, fill="tonexty", fillcolor=faded(colour).replace("0.72", "0.25"), **band
-    )
+    figure.held(axis, edges[:-1], high, step_s, fill="tonexty", fillcolor=faded(colour).replace("0.72", "0.25"), **band)
     mean = steps.mean(t_s, values, edges, results.end_s)
     figure.held(axis, edges[:-1], mean, step_s, line={"color": colour, "width": 1.4}, **fields)
 
