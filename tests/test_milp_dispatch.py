@@ -399,6 +399,16 @@ def test_no_plan_is_made_on_a_battery_nobody_has_heard_of(changes):
     assert answer.events[0][1] == "alarm" and "battery" in answer.events[0][2]
 
 
+def test_a_plan_is_made_as_soon_as_what_was_missing_is_known():
+    controller = decider(site(2, **ALONE))
+    told = forecast(**CHEAP_FIRST)
+    assert decide(controller, seen(told, soc=float("nan"))).diagnostics["depot/status"] == -1
+    answer = decide(controller, seen(told, soc=0.2), t_s=1.0)
+    assert answer.diagnostics["depot/status"] == 0
+    assert answer.setpoints["depot"].bess_kw == -20.0
+    assert decide(controller, seen(told, soc=0.2), t_s=2.0).diagnostics == {}  # and no second one
+
+
 def test_off_the_grid_the_rule_decides_and_a_plan_follows_the_return():
     controller = decider(site(2, **ALONE))
     told = forecast(**CHEAP_FIRST)

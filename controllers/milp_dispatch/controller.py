@@ -10,7 +10,7 @@ from .. import base
 from ..pv_first import PvFirst
 from .dispatch import Dispatch
 from .parameters import Parameters
-from .planner import Outcome, Planner
+from .planner import REFUSED, Outcome, Planner
 
 _WORTH_TELLING_KWH = 0.05
 
@@ -114,6 +114,8 @@ def _note(outcome: Outcome, hub: base.Hub, memory: _Memory, t_s: float) -> list[
     memory.next_s = dispatch.window.edges_s[-1] if dispatch is not None else inf
     if again_s is not None:
         memory.next_s = min(memory.next_s, (floor(t_s / again_s) + 1) * again_s)
+    if outcome.status == REFUSED and not _in_force(memory, t_s):
+        memory.next_s = t_s  # what is not known yet, such as over a link at the start, may be at the next decision
     texts = []
     if outcome.problem:
         texts.append(("alarm", f"{outcome.problem}; {_consequence(outcome, memory, t_s)}"))
@@ -125,11 +127,15 @@ def _note(outcome: Outcome, hub: base.Hub, memory: _Memory, t_s: float) -> list[
     return texts
 
 
+def _in_force(memory: _Memory, t_s: float) -> bool:
+    return memory.dispatch is not None and memory.dispatch.step(t_s) is not None
+
+
 def _consequence(outcome: Outcome, memory: _Memory, t_s: float) -> str:
     """What happens now that a plan has failed, or is not proven the best."""
     if outcome.dispatch is not None:
         return "it is followed"
-    if memory.dispatch is not None and memory.dispatch.step(t_s) is not None:
+    if _in_force(memory, t_s):
         return "the last good plan stays in force"
     return "pv_first decides until there is a plan"
 
