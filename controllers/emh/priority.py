@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from functools import lru_cache
 
 import numpy as np
@@ -68,31 +67,33 @@ def share(available_kw: float, weight: np.ndarray, most_kw: np.ndarray, least_kw
     ndarray, shape (n,)
         Shares [kW], never above ``most_kw``; their sum is ``min(available_kw, sum(most_kw))`` less what pauses leave.
     """
-    given_kw = _by_weight(available_kw, weight, most_kw)
+    order, needed_kw = _needs(weight.tobytes(), most_kw.tobytes(), least_kw.tobytes())
+    runs = needed_kw.searchsorted(available_kw, side="right")
+    if runs < order.size:
+        fewer = np.zeros(weight.size)
+        fewer[order[:runs]] = weight[order[:runs]]
+        weight = fewer
+    return _by_weight(available_kw, weight, most_kw)
+
+
+@lru_cache(maxsize=1024)
+def _needs(weight_bytes: bytes, most_bytes: bytes, least_bytes: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """What it takes that the first k connectors all run, for each k; it stays until one changes its status.
+
+    Returns
+    -------
+    order, needed_kw : ndarray, shape (k,)
+        Connectors that take part, the largest weight first, and the least power at which none up to each starves. It
+        rises along the order.
+    """
+    weight, most_kw, least_kw = (np.frombuffer(each) for each in (weight_bytes, most_bytes, least_bytes))
+    order = (-weight).argsort(kind="stable")[: np.count_nonzero(weight)]
+    weight, most_kw = weight[order], most_kw[order]
     # an EV may accept less than the least that its connector can offer
-    needed_kw = np.minimum(least_kw, most_kw) - _DUST_KW
-    if np.count_nonzero(given_kw < needed_kw) and _starves(given_kw, needed_kw, weight):
-        # fewer leave more for each: the largest number that all can run is found by halving
-        order = (-weight).argsort(kind="stable")[: np.count_nonzero(weight)]
-        runs = bisect_left(
-            range(1, order.size + 1),
-            True,
-            key=lambda k: _starves(
-                _by_weight(available_kw, fewer := _first(weight, order[:k]), most_kw), needed_kw, fewer
-            ),
-        )
-        given_kw = _by_weight(available_kw, _first(weight, order[:runs]), most_kw)
-    return given_kw
-
-
-def _starves(given_kw: np.ndarray, needed_kw: np.ndarray, weight: np.ndarray) -> bool:
-    return bool(((given_kw < needed_kw) & (weight > 0.0)).any())
-
-
-def _first(weight: np.ndarray, members: np.ndarray) -> np.ndarray:
-    kept = np.zeros(weight.size)
-    kept[members] = weight[members]
-    return kept
+    least_kw = np.minimum(least_kw[order], most_kw)
+    level = np.maximum.accumulate(least_kw / weight)
+    given_kw = np.tril(np.minimum(most_kw, np.outer(level, weight)))
+    return order, given_kw.sum(axis=1) - _DUST_KW
 
 
 def _by_weight(available_kw: float, weight: np.ndarray, most_kw: np.ndarray) -> np.ndarray:
