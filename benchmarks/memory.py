@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from evhub.scenarios.build import build
 from evhub.scenarios.runner import run_wiring
@@ -23,6 +26,9 @@ from evhub.scenarios.runner import run_wiring
 from .cases import workplace, workplace_year
 
 YEAR = "year"
+WEEKS = (1, 2, 4)
+YEAR_MB = 1024.0
+"""What a year may take."""
 _KB_PER_MB = 1024.0
 _BYTES_PER_MB = 1024.0**2
 DAYS_PER_WEEK = 7.0
@@ -39,7 +45,29 @@ class Memory:
     run_s: float
 
 
-def measure(case: str) -> Memory:
+def measure(tell: Callable[[str], None], *, short: bool) -> dict[str, Any]:
+    """One, two and four weeks, and a year."""
+    cases = [f"{hours}h" for hours in WEEKS] if short else [*(f"{7 * weeks}d" for weeks in WEEKS), YEAR]
+    found = []
+    for case in cases:
+        tell(f"memory: {case}")
+        found.append(of_process(case))
+    return {"runs": [asdict(each) for each in found], "slope_mb_per_week": slope_mb_per_week(found[: len(WEEKS)])}
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """Print the results as a table."""
+    table = Table("days", "plant built [MB]", "peak [MB]", "result file [MB]", "run [s]", title="Memory")
+    for row in found["runs"]:
+        values = (row["built_mb"], row["peak_mb"], row["file_mb"], row["run_s"])
+        table.add_row(f"{row['days']:.3g}", *(f"{value:.1f}" for value in values))
+    console.print(table)
+    console.print(
+        f"the peak grows by {found['slope_mb_per_week']:.1f} MB a week; a year at 5 min may take {YEAR_MB:.0f} MB"
+    )
+
+
+def of_process(case: str) -> Memory:
     """Run a case in a new process.
 
     Raises

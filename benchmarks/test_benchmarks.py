@@ -5,12 +5,17 @@ With the plugin switched on, pytest-benchmark times the same functions. Nothing 
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+from rich.console import Console
+
+from evhub.controllers.optimization.hub_model import HubModel
+from evhub.controllers.optimization.program import Program
 
 from . import __main__ as command
-from . import memory
+from . import memory, overhead, planning
 from .cases import NAME, workplace, workplace_year
 from .empty_world import Comparison, run_empty
 from .observed import Seconds, Trace, best, run
@@ -81,7 +86,7 @@ def test_profile_accounts_for_the_whole_run(taken_apart):
 
 
 def test_memory_is_that_of_another_process(benchmark):
-    found = benchmark.pedantic(memory.measure, ("2h",), rounds=1)
+    found = benchmark.pedantic(memory.of_process, ("2h",), rounds=1)
     assert 0.0 < found.built_mb <= found.peak_mb
     assert found.file_mb > 0.0
 
@@ -93,7 +98,7 @@ def test_memory_slope_is_per_week():
 
 def test_memory_names_the_case_that_failed():
     with pytest.raises(RuntimeError, match="never"):
-        memory.measure("never")
+        memory.of_process("never")
 
 
 def test_the_year_is_one(loaded):
@@ -102,10 +107,29 @@ def test_the_year_is_one(loaded):
     assert loaded.scenario.name == scenario.name == NAME
 
 
-def test_command_writes_what_it_prints(tmp_path, capsys):
+@pytest.mark.parametrize("name", command.BENCHMARKS)
+def test_command_measures_prints_and_writes(name, tmp_path, capsys):
     path = tmp_path / "results.json"
-    command.main([str(path), "--duration", SHORT, "--rounds", "1", "--no-memory"])
-    found = json.loads(path.read_text())
-    assert found["duration"] == SHORT
+    command.main([name, "--short", "-o", str(path)])
+    assert set(json.loads(path.read_text())) == {"machine", name}
+    assert capsys.readouterr().out.count("\n") > 5
+
+
+def test_overhead_prints_what_it_writes(taken_apart, loaded):
+    comparison = Comparison(loaded, taken_apart.wiring, taken_apart.traces, taken_apart.solved)
+    comparison.whole = comparison.own = [[Seconds(2.6, 1.3)]]
+    comparison.empty = comparison.inprocess = [[Seconds(2.0, 1.0)]]
+    found = overhead.results(taken_apart, comparison)
+    console = Console(width=120, record=True, file=io.StringIO())
+    overhead.show([found], console)
+    assert console.export_text().count("30.0%") == 4
     assert {row["name"] for row in found["simulators"]} >= {"grid", "power flow", "mosaik"}
-    assert f"{found['overhead']['wall']:.1%}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("v2g", [False, True])
+def test_warm_plans_are_as_good_as_those_of_a_new_model(v2g):
+    first = planning.day(5, 29, seed=3, v2g=v2g)
+    for data in planning.changed(first, 2, seed=4):
+        with Program(HubModel(data).model) as cold:
+            expected = cold.solve().objective
+        assert planning.warm_objective(first, data) == pytest.approx(expected, rel=1e-6)

@@ -30,6 +30,7 @@ class Highs:
     def __init__(self, form: StandardForm):
         self._form = form
         self._integers = np.flatnonzero(form.integer).astype(np.int32)
+        self._lp: Any = None
         self._mip_values = np.empty(0)
         self._solver: Any = highspy.Highs()
         self._solver.silent()
@@ -97,7 +98,10 @@ class Highs:
         RuntimeError
             If HiGHS fails.
         """
-        return self._run(limit_s)
+        status = self._run(limit_s)
+        # any change of the program clears HiGHS's solution
+        self._lp = self._own().getSolution()
+        return status
 
     def solve_mip(self, gap: float, limit_s: float = inf) -> tuple[Status, float]:
         """Branch and bound, to be called after `solve_lp`.
@@ -164,7 +168,7 @@ class Highs:
 
     def lp_values(self) -> np.ndarray:
         """Columns at the last LP solution, shape (n,)."""
-        return np.array(self._own().getSolution().col_value)
+        return np.array(self._lp.col_value)
 
     def mip_values(self) -> np.ndarray:
         """Columns at the best point of the last branch and bound, shape (n,)."""
@@ -172,8 +176,8 @@ class Highs:
 
     def row_duals(self) -> np.ndarray:
         """Change of the objective per unit of each row's active bound, shape (m,)."""
-        return np.array(self._own().getSolution().row_dual)
+        return np.array(self._lp.row_dual)
 
     def reduced_costs(self) -> np.ndarray:
         """Change of the objective per unit of each column's active bound, shape (n,)."""
-        return np.array(self._own().getSolution().col_dual)
+        return np.array(self._lp.col_dual)

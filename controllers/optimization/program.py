@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 from pyomo.core.base.block import BlockData
+from pyomo.core.base.component import Component
 from pyomo.core.staleflag import StaleFlagManager
 
 from .conflicts import explain, integrality
@@ -65,6 +66,8 @@ class Program:
         self._fixed = np.array([variable.fixed for variable in self.variables], dtype=bool)
         self._x: np.ndarray | None = None
         self._duals: tuple[np.ndarray, np.ndarray] | None = None
+        self._has_duals = False
+        self._known: dict[int, tuple[Any, np.ndarray]] = {}
         # rows with exclusive binaries mostly settle nothing: LPs are smaller without them
         self._gates = np.flatnonzero(abs(self._form.matrix[:, self._exclusive.binary]).sum(axis=1))
         self._gates_on = True
@@ -98,7 +101,7 @@ class Program:
         ValueError
             If it is not a variable of the model.
         """
-        return _places(self._column_of, var, "no variable of the model when it was loaded")
+        return self._places(self._column_of, var, "no variable of the model when it was loaded")
 
     def rows(self, con: Any) -> np.ndarray:
         """Rows of a constraint; one with two bounds has one row.
@@ -118,7 +121,23 @@ class Program:
         ValueError
             If an entry had no variable or no bound when the model was loaded, and therefore has no row.
         """
-        return _places(self._row_of, con, "has no row: it had no variable or no bound when the model was loaded")
+        return self._places(self._row_of, con, "has no row: it had no variable or no bound when the model was loaded")
+
+    def _places(self, place_of: dict[int, int], component: Any, otherwise: str) -> np.ndarray:
+        """Columns or rows of the entries of a component; a whole one is looked up once, a rolling horizon asks often."""
+        known = self._known.get(id(component))
+        if known is not None:
+            return known[1]
+        data = entries(component)
+        places = [place_of.get(id(entry), -1) for entry in data]
+        if -1 in places:
+            raise ValueError(f"{data[places.index(-1)].name}: {otherwise}")
+        found = np.array(places, dtype=int)
+        if isinstance(component, Component):
+            found.flags.writeable = False
+            # kept with the component: the id of one that is gone may come back
+            self._known[id(component)] = component, found
+        return found
 
     def set_bounds(self, columns: np.ndarray, lower, upper) -> None:
         """New bounds of variables.
@@ -216,6 +235,7 @@ class Program:
             raise ValueError(f"gap {gap}, time limit {time_limit_s}: allowed are numbers >= 0")
         seconds: dict[str, float] = {}
         self._x = self._duals = None
+        self._has_duals = False
         if self._form.refuted:
             return Solution(Status.INFEASIBLE, proven_by="lp", conflict=explain(self._form, self._backend_type))
         try:
@@ -232,7 +252,7 @@ class Program:
             if status is Status.OPTIMAL:
                 relaxed = backend.lp_values()
                 bound = form.objective(relaxed)
-                self._duals = backend.row_duals(), backend.reduced_costs()
+                self._has_duals = True
                 point = rounded(form, self._exclusive, relaxed) if self._integers.size else relaxed
                 if not self._integers.size or (form.holds(point) and self._is_near(point, bound, gap)):
                     return self._found(point, bound, "lp", gap, seconds)
@@ -243,7 +263,7 @@ class Program:
         point = _timed(seconds, "fix", lambda: self._solve_fixed(start, deadline - perf_counter()))
         if point is not None and self._is_near(point, bound, gap):
             return self._found(point, bound, "lp", gap, seconds)
-        self._duals = None
+        self._has_duals = False
         if perf_counter() < deadline:
             status, better = _timed(seconds, "branch", lambda: backend.solve_mip(gap, deadline - perf_counter()))
             if status is Status.INFEASIBLE:
@@ -273,7 +293,7 @@ class Program:
 
     def _without_point(self, status: Status, seconds: dict[str, float]) -> Solution:
         """Solution if the relaxation has none."""
-        self._duals = None
+        self._has_duals = False
         if status is Status.TIME_LIMIT:
             return Solution(status, seconds=seconds, stopped=True)
         conflict = ()
@@ -288,7 +308,7 @@ class Program:
         try:
             if backend.solve_lp(limit_s) is not Status.OPTIMAL:
                 return None
-            self._duals = backend.row_duals(), backend.reduced_costs()
+            self._has_duals = True
             return backend.lp_values()
         finally:
             backend.set_bounds(integers, form.lower[integers], form.upper[integers])
@@ -367,8 +387,11 @@ class Program:
         return self._last_duals()[1][columns]
 
     def _last_duals(self) -> tuple[np.ndarray, np.ndarray]:
-        if self._duals is None:
+        if not self._has_duals:
             raise ValueError("no duals: the last solve ended without an LP solution, or by branching")
+        if self._duals is None:
+            # GLPK gives them one by one, and most who solve never ask
+            self._duals = self._backend.row_duals(), self._backend.reduced_costs()
         return self._duals
 
     def write_back(self) -> None:
@@ -405,15 +428,6 @@ def _timed(seconds: dict[str, float], stage: str, function: Callable[[], T]) -> 
     result = function()
     seconds[stage] = seconds.get(stage, 0.0) + perf_counter() - start
     return result
-
-
-def _places(place_of: dict[int, int], component: Any, otherwise: str) -> np.ndarray:
-    """Columns or rows of the entries of a component."""
-    data = entries(component)
-    places = [place_of.get(id(entry), -1) for entry in data]
-    if -1 in places:
-        raise ValueError(f"{data[places.index(-1)].name}: {otherwise}")
-    return np.array(places, dtype=int)
 
 
 def _aligned(places: np.ndarray, size: int, *numbers) -> tuple[np.ndarray, ...]:
