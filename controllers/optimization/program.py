@@ -124,7 +124,7 @@ class Program:
         return self._places(self._row_of, con, "has no row: it had no variable or no bound when the model was loaded")
 
     def _places(self, place_of: dict[int, int], component: Any, otherwise: str) -> np.ndarray:
-        """Columns or rows of the entries of a component; a whole one is looked up once, a rolling horizon asks often."""
+        """Columns or rows of the entries of a component; a whole one is looked up once."""
         known = self._known.get(id(component))
         if known is not None:
             return known[1]
