@@ -311,11 +311,12 @@ def test_a_battery_that_takes_less_takes_pv_down_with_it():
 
 
 def test_a_full_battery_discharges_until_it_is_empty():
-    state = island.cycle(island.FOOT, 0.85, 0.2, 0.85)
+    state = island.cycle(island.State(charge_kw=12.0, pv_limit_kw=11.0), 0.85, 0.2, 0.85)
     assert state.discharging
     assert island.cycle(state, 0.5, 0.2, 0.85).discharging
-    assert not island.cycle(state, 0.2, 0.2, 0.85).discharging
     assert island.cycle(state, float("nan"), 0.2, 0.85).discharging
+    # an empty battery begins at the foot again, not with the power it had when it was full
+    assert island.cycle(state, 0.2, 0.2, 0.85) == island.FOOT
 
 
 def test_discharge_below_and_above_its_limit():

@@ -44,11 +44,11 @@ def restart(state: State, t_s: float, every_s: float) -> State:
 
 
 def cycle(state: State, soc: float, soc_min: float, soc_max: float) -> State:
-    """Turn from charging to discharging at ``soc_max``, and back at ``soc_min``."""
+    """Turn from charging to discharging at ``soc_max``, and at ``soc_min`` back to the foot of the ramp."""
     if soc >= soc_max and not state.discharging:
         return replace(state, discharging=True)
     if soc <= soc_min and state.discharging:
-        return replace(state, discharging=False)
+        return FOOT
     return state
 
 

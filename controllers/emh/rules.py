@@ -224,7 +224,8 @@ def _island_ramp(rule: Rule, s: Situation, refs: References) -> None:
         step_kw=ramp.step_kw,
         pv_share=ramp.pv_share,
         every_s=ramp.every_s,
-        may_rise=s.p_in_kw + ramp.step_kw <= s.limit_kw,
+        # a battery that was discharging leaves its power to the secondary source
+        may_rise=s.p_in_kw + max(0.0, s.bess_kw) + ramp.step_kw <= s.limit_kw,
     )
     refs.bess.want(0.0 - s.ramp.charge_kw, rule.name)
     refs.pv.want(island.pv_limit_kw(s.ramp, -s.bess_kw, ramp.pv_share), rule.name)
