@@ -153,8 +153,8 @@ def test_in_an_island_passing_the_limit_stops_charging_and_pv():
 
 def test_an_empty_battery_charges_only_where_its_discharge_leaves_room():
     desk = Desk(5, cp_islanded_kw=40.0)
-    desk.show(3, bus=ISLANDED, soc=0.86, p_secondary_kw=30.0, p_bess_kw=5.0, p_cp_kw=35.0)
-    answer = desk.show(1, soc=0.2, p_secondary_kw=42.0, p_cp_kw=40.0, p_load_kw=7.0)
+    desk.show(3, bus=ISLANDED, soc=0.9, p_secondary_kw=30.0, p_bess_kw=5.0, p_cp_kw=35.0)
+    answer = desk.show(1, soc=0.1, p_secondary_kw=42.0, p_cp_kw=40.0, p_load_kw=7.0)
     assert answer.bess_kw == 0.0  # 42 kW, 5 kW that are discharged no more and a step are above 46.8 kW
     assert desk.show(1, p_secondary_kw=40.0, p_load_kw=5.0).bess_kw == -1.0
 
