@@ -375,16 +375,58 @@ def test_the_last_good_plan_stays_in_force_when_a_new_one_fails():
     assert decide(controller, seen(good), t_s=2400.0).diagnostics["depot/status"] == 0
 
 
-def test_a_day_without_a_solution_is_explained_in_sentences():
-    """6 kWh are missing to 75 %, and 5 fit into a quarter of an hour."""
+def test_an_end_out_of_reach_is_explained_in_sentences_and_neared():
+    """6 kWh are missing to 65 %, and 5 fit into a quarter of an hour."""
     controller = decider(site(2, **ALONE), soc_end=0.65)
     answer = decide(controller, seen(forecast(1)), end_s=STEP_S)
     [(_, kind, text)] = answer.events
     assert kind == "alarm"
-    assert text.startswith("infeasible: ")
+    assert text.startswith("infeasible: ") and "hub." not in text
     assert "bess must hold 26 kWh at 12:15" in text
-    assert "pv_first decides" in text
-    assert answer.diagnostics["depot/status"] == list(Status).index(Status.INFEASIBLE)
+    assert "as near to soc_end as it gets" in text
+    assert answer.setpoints["depot"].bess_kw == -20.0
+
+
+def test_an_end_that_is_neared_is_not_passed():
+    """Charging at once is paid for, but 23 kWh were asked for: what must be cut is not the store's to fill."""
+    plant = site(2, **{**ALONE, "pv_kw": 120.0, "installed_kw": 60.0})
+    told = forecast(pv=[0, 0, 0, 100])  # 60 kW flow out, 20 kW into the store
+    controller = decider(plant, soc_end=0.575, curtail=False)
+    text = decide(controller, seen(told)).events[0][2]
+    assert "pv feeds in all that the sun gives" in text and "planned with PV that may be cut" in text
+    dispatch = controller._memory["depot"].dispatch
+    assert dispatch is not None and dispatch.plan.bess_kwh[-1] >= 23.0 - 1e-6
+    assert dispatch.plan.sell_kw[-1] <= 60.0 + 1e-6
+
+
+def test_nothing_that_helps_is_told_as_before():
+    """More local load than the contract with nothing to cut it: lost load has its price, so there is always a plan."""
+    outcome = attempt(site(2, **{**ALONE, "bess_kw": 0.0}), seen(forecast(load=80.0)))
+    assert outcome.status == list(Status).index(Status.OPTIMAL)
+    assert outcome.dispatch is not None and outcome.dispatch.unserved_kwh == pytest.approx(30.0)
+
+
+def test_the_same_trouble_with_other_numbers_is_told_once():
+    controller = decider(site(2, **ALONE), soc_end=0.65, replan="15min", horizon="15min")
+    told = [len(decide(controller, seen(forecast(4), soc=soc), t_s=t).events) for t, soc in ((0.0, 0.4), (900.0, 0.38))]
+    assert told == [1, 0]
+
+
+def test_a_fault_that_is_over_is_planned_without():
+    """One plan a day: made while the battery is down, it is made again when it is not."""
+    controller = decider(site(2, **ALONE))
+    told = forecast(**CHEAP_FIRST)
+    answer = decide(controller, seen(told, soc=0.2, failed=frozenset({"bess"})))
+    assert answer.setpoints["depot"].bess_kw == 0.0
+    assert decide(controller, seen(told, soc=0.2), t_s=60.0).setpoints["depot"].bess_kw == -20.0
+
+
+def test_an_ev_that_stays_longer_than_the_plan_gets_its_share_within_it():
+    """Half of the stay is planned, so half of 5 kWh, and nothing is told as missing."""
+    told = forecast(8, sessions=(ev(departure_s=2 * H),))
+    found = plan(site(2, **ALONE), seen(told), end_s=2 * H, horizon="1h")
+    assert found.plan.session_kw.sum() * 0.25 == pytest.approx(2.5)
+    assert found.unserved_kwh == pytest.approx(0.0)
 
 
 def test_a_solver_that_runs_out_of_time_is_an_alarm():

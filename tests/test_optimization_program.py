@@ -457,3 +457,100 @@ def test_the_callback_stands_where_glpk_looks_for_it():
     control.cb_size = 77
     watch = glpk._Watch(glpk.Interruptible(), control)
     assert watch is not None and control.cb_func is not None and control.cb_info is None and control.cb_size == 77
+
+
+# ------------------------------------------------------------------------------------------------------ near misses
+
+
+def sum_of_two(need: float, coefficient: float = 1.0) -> pyo.ConcreteModel:
+    """Two variables of at most 3 whose weighted sum must reach what is needed."""
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var([1, 2], bounds=(0, 3))
+    model.need = pyo.Constraint(expr=coefficient * (model.x[1] + model.x[2]) >= coefficient * need)
+    model.cost = pyo.Objective(expr=model.x[1] + model.x[2])
+    return model
+
+
+@both
+@pytest.mark.parametrize("coefficient", [1.0, 0.01, 0.001])
+@pytest.mark.parametrize("missing", [1e-4, 1e-3, 1e-2])
+def test_a_little_too_much_is_infeasible_at_the_first_solve_and_at_the_next(solver, coefficient, missing):
+    with Program(sum_of_two(6.0 * (1.0 + missing), coefficient), solver) as program:
+        assert [program.solve().status for _ in range(2)] == [Status.INFEASIBLE] * 2
+
+
+@both
+def test_a_conflict_without_any_sentence_names_rows_and_bounds(solver):
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(0, 3))
+    model.c = pyo.Constraint(expr=model.x >= 5)
+    model.cost = pyo.Objective(expr=model.x)
+    with Program(model, solver) as program:
+        assert set(program.solve().conflict) == {"c >= 5", "x <= 3"}
+
+
+@both
+def test_bounds_of_whole_numbers_are_rounded_inwards(solver):
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(range(3), domain=pyo.Integers, bounds=(0, 10))
+    model.c = pyo.Constraint(expr=3 * model.x[0] + 5 * model.x[1] + 7 * model.x[2] <= 16.5)
+    model.cost = pyo.Objective(expr=4 * model.x[0] + 7 * model.x[1] + 9.1 * model.x[2], sense=pyo.maximize)
+    with Program(model, solver) as program:
+        columns = program.columns(model.x)
+        program.set_bounds(columns, 0, [2.5, 1.5, 1.5])
+        assert program.solve().objective == pytest.approx(20.1)  # 1, 1, 1: 15 of 16.5
+        with pytest.raises(ValueError, match=r"x\[0\]: no whole number between its bounds"):
+            program.set_bounds(columns[:1], 0.3, 0.7)
+
+
+@both
+@pytest.mark.parametrize("large", [1e3, 2e5])
+def test_a_binary_beside_a_large_coefficient_is_paid_for(solver, large):
+    """Whatever is used costs 1000 once; 1 of it at the least."""
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(range(4), bounds=(0, None))
+    model.on = pyo.Var(range(4), domain=pyo.Binary)
+    model.gate = pyo.Constraint(range(4), rule=lambda m, i: m.x[i] <= large * m.on[i])
+    model.need = pyo.Constraint(expr=pyo.quicksum(model.x.values()) >= 1)
+    model.cost = pyo.Objective(expr=pyo.quicksum((1000 + i) * model.on[i] + model.x[i] for i in range(4)))
+    with Program(model, solver) as program:
+        assert program.solve(gap=0.0).objective == pytest.approx(1001.0)
+
+
+@both
+def test_no_point_that_breaks_constraints_is_ever_an_answer(solver):
+    """With 1e9 beside a binary, solvers take x = 1 at on = 0 for a solution."""
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(0, None))
+    model.on = pyo.Var(domain=pyo.Binary)
+    model.gate = pyo.Constraint(expr=model.x <= 1e9 * model.on)
+    model.need = pyo.Constraint(expr=model.x >= 1)
+    model.cost = pyo.Objective(expr=1000 * model.on + model.x)
+    with Program(model, solver) as program:
+        try:
+            found = program.solve(gap=0.0).objective
+        except RuntimeError as error:
+            assert "coefficients differ too much" in str(error)
+        else:
+            assert found == pytest.approx(1001.0)
+
+
+def test_a_variable_has_no_rows_and_a_constraint_no_columns_also_when_asked_again():
+    model = product_mix()
+    with Program(model) as program:
+        program.columns(model.x), program.rows(model.plant)
+        with pytest.raises(ValueError, match="has no row"):
+            program.rows(model.x)
+        with pytest.raises(ValueError, match="no variable"):
+            program.columns(model.plant)
+
+
+def test_no_duals_of_an_earlier_solve_are_left_when_one_fails(monkeypatch):
+    model = product_mix()
+    with Program(model) as program:
+        program.solve()
+        monkeypatch.setattr(glpk.Glpk, "solve_lp", lambda *_: (_ for _ in ()).throw(RuntimeError("numerical")))
+        with pytest.raises(RuntimeError, match="numerical"):
+            program.solve()
+        with pytest.raises(ValueError, match="no duals"):
+            program.duals(program.rows(model.plant))

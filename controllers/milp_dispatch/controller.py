@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import floor, inf, nan
 from typing import ClassVar
@@ -24,6 +25,7 @@ class _Memory:
     parameters: base.Parameters | None = None
     next_s: float = -inf
     known: frozenset[str] = frozenset()
+    out: tuple = ()
     told: str = ""
 
 
@@ -86,7 +88,9 @@ class MilpDispatch(base.Controller):
     def _due(self, hub: base.Hub, memory: _Memory, t_s: float) -> bool:
         """Whether it is time for a new plan."""
         unknown = _own(hub).replan is not None and not _plugged(hub) <= memory.known
-        return t_s >= memory.next_s or hub.parameters != memory.parameters or unknown
+        # a plan made during a fault would leave the device alone for as long as it reaches
+        changed = hub.parameters != memory.parameters or _out(hub) != memory.out
+        return t_s >= memory.next_s or changed or unknown
 
 
 def _own(hub: base.Hub) -> Parameters:
@@ -100,10 +104,15 @@ def _plugged(hub: base.Hub) -> frozenset[str]:
     return frozenset(name for name in hub.connectors.session_id if name is not None)
 
 
+def _out(hub: base.Hub) -> tuple:
+    """What is out of order."""
+    return hub.failed, hub.connectors.faulted.tobytes()
+
+
 def _note(outcome: Outcome, hub: base.Hub, memory: _Memory, t_s: float) -> list[tuple[str, str]]:
     """Keep what came of planning and when to plan next; returns what is worth telling."""
     parameters = _own(hub)
-    memory.parameters, memory.known = parameters, _plugged(hub)
+    memory.parameters, memory.known, memory.out = parameters, _plugged(hub), _out(hub)
     dispatch = outcome.dispatch
     if dispatch is not None:
         memory.dispatch = dispatch
@@ -121,8 +130,8 @@ def _note(outcome: Outcome, hub: base.Hub, memory: _Memory, t_s: float) -> list[
         texts.append(("alarm", f"{outcome.problem}; {_consequence(outcome, memory, t_s)}"))
     if dispatch is not None and dispatch.unserved_kwh > _WORTH_TELLING_KWH:
         texts.append(("unserved", f"{dispatch.unserved_kwh:.1f} kWh will not be supplied"))
-    # the same trouble at every attempt is told once
-    new = "; ".join(text for _, text in texts)
+    # the same trouble at every attempt is told once, though its numbers change
+    new = re.sub(r"[0-9.]+", "", "; ".join(text for _, text in texts))
     texts, memory.told = (texts if new != memory.told else []), new
     return texts
 

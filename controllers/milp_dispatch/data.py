@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..optimization.blocks.loads import LoadsData
 from ..optimization.blocks.pv import PvData
 from ..optimization.blocks.sessions import SessionsData
 from ..optimization.blocks.storage import StorageData
+from ..optimization.hub_model import HubData
 from .parameters import Parameters
 
 _DONE_KWH = 1e-6
@@ -205,6 +207,22 @@ def storage(site: base.Site, hub: base.Hub, parameters: Parameters, window: Wind
     )
 
 
+def softened(asked: HubData, worth_per_kwh: float) -> Iterator[tuple[HubData, str]]:
+    """The same day with less and less of what is wished but not needed, and how it is planned then.
+
+    First PV may be cut; then the battery holds at the end as much as it can, at a worth above every price, and no more
+    than was asked for.
+    """
+    pv, bess = asked.pv, asked.bess
+    if pv is not None and not pv.curtailable:
+        asked = replace(asked, pv=replace(pv, curtailable=True))
+        yield asked, "with PV that may be cut"
+    if bess is not None and bess.end_kwh > 0.0:
+        most_kwh = max(bess.end_kwh, bess.energy_kwh)
+        fuller = replace(bess, end_kwh=0.0, end_per_kwh=worth_per_kwh, energy_max_kwh=most_kwh)
+        yield replace(asked, bess=fuller), "as near to soc_end as it gets"
+
+
 def load(hub: base.Hub, parameters: Parameters, window: Window) -> LoadsData:
     """The local load, all classes together: nothing of it is cut by choice."""
     demand_kw = window.padded(hub.forecast.load_kw(window.known_edges_s).sum(axis=1)) * window.share
@@ -212,15 +230,21 @@ def load(hub: base.Hub, parameters: Parameters, window: Window) -> LoadsData:
 
 
 def sessions(evs: Expected, parameters: Parameters, window: Window, slots: int) -> SessionsData:
-    """The EVs in the slots of the model (eq. 17-18); their energies are counted at the connector, from now."""
+    """The EVs in the slots of the model (eq. 17-18); their energies are counted at the connector, from now.
+
+    One that stays longer than the plan reaches gets that share of its energy which the plan covers of its stay.
+    """
+    due_s = np.minimum(evs.departure_s, window.end_s)
+    covered_s = np.minimum(due_s, window.edges_s[-1]) - evs.arrival_s
+    missing_kwh = evs.missing_kwh * covered_s / (due_s - evs.arrival_s)
     return SessionsData(
         names=evs.names,
         connectors=evs.connectors,
         arrival_s=evs.arrival_s - window.t_s,
-        departure_s=np.minimum(evs.departure_s, window.end_s) - window.t_s,
+        departure_s=due_s - window.t_s,
         energy_kwh=np.zeros(len(evs.names)),
-        target_kwh=evs.missing_kwh,
-        capacity_kwh=evs.missing_kwh,
+        target_kwh=missing_kwh,
+        capacity_kwh=missing_kwh,
         charge_kw=evs.charge_kw,
         eens_per_kwh=parameters.eens_per_kwh,
         slots=slots,

@@ -12,7 +12,7 @@ from .. import base
 from ..optimization.blocks.steps import Steps
 from ..optimization.hub_model import HubData, HubModel
 from ..optimization.program import Program
-from ..optimization.solution import Status
+from ..optimization.solution import Solution, Status
 from . import data
 from .dispatch import Dispatch
 from .parameters import Parameters
@@ -99,7 +99,7 @@ class Planner:
             evs = data.expected(self._site, hub, parameters.modes_kw, window) if self._site.connector_kw.size else None
             hub_data = self._data(hub, parameters, window, evs, time)
             model, program, built = self._loaded(hub_data, parameters)
-            solution = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
+            solution, softened = self._solved(model, program, hub_data, parameters)
         except (ValueError, RuntimeError) as error:
             return outcome(None, str(error), REFUSED)
         status = list(Status).index(solution.status)
@@ -108,8 +108,22 @@ class Planner:
             return outcome(None, f"{solution.status.value}{because}", status, built=built)
         available_kw = np.zeros(window.share.size) if hub_data.pv is None else np.asarray(hub_data.pv.available_kw)
         dispatch = Dispatch(window, model.plan(program), available_kw, evs)
-        problem = f"time limit: the plan may be {solution.gap:.2%} from the best one" if solution.stopped else ""
+        problem = f"time limit: the plan may be {solution.gap:.2%} from the best one" if solution.stopped else softened
         return outcome(dispatch, problem, status, solution.gap, built)
+
+    def _solved(
+        self, model: HubModel, program: Program, hub_data: HubData, parameters: Parameters
+    ) -> tuple[Solution, str]:
+        """Solve; a day on which not everything that is asked for fits is solved without what may be given up."""
+        solution = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
+        if solution.status is not Status.INFEASIBLE:
+            return solution, ""
+        for softer, how in data.softened(hub_data, parameters.eens_per_kwh):
+            model.update(program, softer)
+            found = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
+            if found.ok:
+                return found, f"infeasible: {'; '.join(solution.conflict)}; planned {how}"
+        return solution, ""
 
     def _data(
         self, hub: base.Hub, parameters: Parameters, window: data.Window, evs: data.Expected | None, time: datetime

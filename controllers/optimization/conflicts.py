@@ -106,7 +106,8 @@ def _item(form: StandardForm, is_row: bool, place: int, dual: float) -> _Item:
 
 def _sentence(data: Any) -> str | None:
     """What `describe` registered for a constraint or variable, if anything."""
-    function = data.parent_block().private_data().get("sentences", {}).get(data.parent_component())
+    sentences = data.parent_block().private_data().get("sentences")
+    function = None if sentences is None else sentences.get(data.parent_component())
     if function is None:
         return None
     index = data.index()

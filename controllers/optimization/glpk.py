@@ -22,6 +22,7 @@ from .standard_form import StandardForm
 
 _MS_PER_S = 1e3
 _SLICE_MS = 500
+_EXACT = 1e-9
 """GLPK keeps the interpreter's lock; between slices Python sees Ctrl-C."""
 
 
@@ -137,6 +138,9 @@ class Glpk:
             if status is not None:
                 return status
         status = self._simplex(glp.GLP_PRIMAL, deadline, presolve=True)
+        if status is Status.OPTIMAL:
+            # the presolver lets constraints be missed by far more than the simplex does
+            status = self._simplex(glp.GLP_PRIMAL, deadline)
         if status is None:
             glp.glp_adv_basis(problem, 0)
             status = self._simplex(glp.GLP_PRIMAL, deadline)
@@ -168,7 +172,7 @@ class Glpk:
             found = {glp.GLP_OPT: Status.OPTIMAL, glp.GLP_NOFEAS: Status.INFEASIBLE, glp.GLP_UNBND: Status.UNBOUNDED}
             return found.get(glp.glp_get_status(self._problem)) if code == 0 else None
 
-    def solve_mip(self, gap: float, limit_s: float = inf) -> tuple[Status, float]:
+    def solve_mip(self, gap: float, limit_s: float = inf, *, exact: bool = False) -> tuple[Status, float]:
         """Branch and bound with GLPK's presolve, to be called after `solve_lp`.
 
         Parameters
@@ -177,6 +181,8 @@ class Glpk:
             Relative gap at which to stop.
         limit_s : float
             Time limit [s].
+        exact : bool
+            Take 1e-9 for whole, not 1e-5, which a coefficient of 1e5 makes a 1.
 
         Returns
         -------
@@ -191,6 +197,8 @@ class Glpk:
         control.msg_lev = glp.GLP_MSG_OFF
         control.presolve = glp.GLP_ON
         control.mip_gap = gap
+        if exact:
+            control.tol_int = _EXACT
         if limit_s < inf:
             control.tm_lim = max(1, int(limit_s * _MS_PER_S))
         with Interruptible() as interruptible:

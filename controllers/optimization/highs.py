@@ -17,6 +17,9 @@ from .interrupt import Interruptible
 from .solution import Status
 from .standard_form import StandardForm
 
+_USUAL, _EXACT = 1e-6, 1e-9
+"""What HiGHS takes for whole."""
+
 
 class Highs:
     """One linear or mixed-integer program, loaded once; columns and rows count from 0.
@@ -103,7 +106,7 @@ class Highs:
         self._lp = self._own().getSolution()
         return status
 
-    def solve_mip(self, gap: float, limit_s: float = inf) -> tuple[Status, float]:
+    def solve_mip(self, gap: float, limit_s: float = inf, *, exact: bool = False) -> tuple[Status, float]:
         """Branch and bound, to be called after `solve_lp`.
 
         Parameters
@@ -112,6 +115,8 @@ class Highs:
             Relative gap at which to stop.
         limit_s : float
             Time limit [s].
+        exact : bool
+            Take 1e-9 for whole, not 1e-6.
 
         Returns
         -------
@@ -122,6 +127,7 @@ class Highs:
         """
         solver, basis = self._own(), self._own().getBasis()
         solver.setOptionValue("mip_rel_gap", gap)
+        solver.setOptionValue("mip_feasibility_tolerance", _EXACT if exact else _USUAL)
         self._set_kind(highspy.HighsVarType.kInteger)
         try:
             status = self._run(limit_s)
@@ -176,8 +182,10 @@ class Highs:
 
     def row_duals(self) -> np.ndarray:
         """Change of the objective per unit of each row's active bound, shape (m,)."""
+        self._own()
         return np.array(self._lp.row_dual)
 
     def reduced_costs(self) -> np.ndarray:
         """Change of the objective per unit of each column's active bound, shape (n,)."""
+        self._own()
         return np.array(self._lp.col_dual)

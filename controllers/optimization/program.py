@@ -20,6 +20,13 @@ from .standard_form import check_bounds, check_costs, compile_model
 _OPTIMAL_GAP = 1e-7
 """Relative distance to the bound below which a point counts as the best; GLPK prunes at the same."""
 
+_WHOLE = 1e-9
+"""How near to a whole number a bound counts as one."""
+_HOLDS = 1e-5
+"""By how much a point with fixed integers may miss a constraint, relative to bounds above 1."""
+_FIX_S = 1.0
+"""Wall time for the LP with fixed integers when branch and bound took all there was [s]."""
+
 T = TypeVar("T")
 
 
@@ -56,6 +63,8 @@ class Program:
     def __init__(self, model: BlockData, solver: str = "glpk"):
         self.seconds: dict[str, float] = {}
         self._backend_type = _backend(solver)
+        # its variables and constraints know it by weak references only
+        self._model = model
         self._form = _timed(self.seconds, "compile", lambda: compile_model(model))
         self.variables, self.constraints = self._form.variables, self._form.constraints
         self.maximise = self._form.maximise
@@ -67,7 +76,7 @@ class Program:
         self._x: np.ndarray | None = None
         self._duals: tuple[np.ndarray, np.ndarray] | None = None
         self._has_duals = False
-        self._known: dict[int, tuple[Any, np.ndarray]] = {}
+        self._known: dict[tuple[int, int], tuple[Any, np.ndarray]] = {}
         # rows with exclusive binaries mostly settle nothing: LPs are smaller without them
         self._gates = np.flatnonzero(abs(self._form.matrix[:, self._exclusive.binary]).sum(axis=1))
         self._gates_on = True
@@ -125,7 +134,7 @@ class Program:
 
     def _places(self, place_of: dict[int, int], component: Any, otherwise: str) -> np.ndarray:
         """Columns or rows of the entries of a component; a whole one is looked up once."""
-        known = self._known.get(id(component))
+        known = self._known.get((id(place_of), id(component)))
         if known is not None:
             return known[1]
         data = entries(component)
@@ -136,7 +145,7 @@ class Program:
         if isinstance(component, Component):
             found.flags.writeable = False
             # kept with the component: the id of one that is gone may come back
-            self._known[id(component)] = component, found
+            self._known[id(place_of), id(component)] = component, found
         return found
 
     def set_bounds(self, columns: np.ndarray, lower, upper) -> None:
@@ -152,13 +161,19 @@ class Program:
         Raises
         ------
         ValueError
-            For NaN, a lower above its upper bound, or a variable that was fixed in Pyomo when the model was loaded.
+            For NaN, a lower above its upper bound, no whole number between those of an integer variable, or a variable
+            that was fixed in Pyomo when the model was loaded.
         """
         form = self._form
         columns, lower, upper = _aligned(columns, form.lower.size, lower, upper)
         check_bounds(lower, upper, lambda k: form.column_name(columns[k]))
         for column in columns[self._fixed[columns]][:1]:
             raise ValueError(f"{form.column_name(column)}: fixed when the model was loaded, bounds have no effect")
+        whole = form.integer[columns]
+        lower = np.where(whole, np.ceil(lower - _WHOLE), lower)
+        upper = np.where(whole, np.floor(upper + _WHOLE), upper)
+        for k in np.flatnonzero(lower > upper)[:1]:
+            raise ValueError(f"{form.column_name(columns[k])}: no whole number between its bounds")
         changed = _put(columns, (form.lower, lower), (form.upper, upper))
         self._backend.set_bounds(changed, form.lower[changed], form.upper[changed])
 
@@ -248,6 +263,7 @@ class Program:
         relaxed, bound = np.empty(0), nan
         for with_gates in (False, True) if self._gates.size else (True,):
             self._set_gates(with_gates)
+            self._has_duals = False
             status = _timed(seconds, "lp", lambda: backend.solve_lp(deadline - perf_counter()))
             if status is Status.OPTIMAL:
                 relaxed = backend.lp_values()
@@ -263,19 +279,46 @@ class Program:
         point = _timed(seconds, "fix", lambda: self._solve_fixed(start, deadline - perf_counter()))
         if point is not None and self._is_near(point, bound, gap):
             return self._found(point, bound, "lp", gap, seconds)
-        self._has_duals = False
-        if perf_counter() < deadline:
-            status, better = _timed(seconds, "branch", lambda: backend.solve_mip(gap, deadline - perf_counter()))
-            if status is Status.INFEASIBLE:
-                return Solution(status, proven_by="branch", seconds=seconds, conflict=integrality(form, relaxed))
-            tightest, best = (min, max) if form.maximise else (max, min)
+        status = Status.TIME_LIMIT
+        tightest, best = (min, max) if form.maximise else (max, min)
+        # nearly whole is not whole: what a large coefficient makes of the difference shows when the integers are fixed,
+        # and is searched for once more with a finer measure
+        for exact in (False, True):
+            if perf_counter() >= deadline:
+                break
+            status, better, whole = self._branch(gap, deadline, seconds, exact)
             bound = bound if isnan(better) else tightest(bound, better)
-            points = [] if point is None else [point]
-            points += [backend.mip_values()] if status is not Status.TIME_LIMIT else []
+            if status in (Status.INFEASIBLE, Status.TIME_LIMIT):
+                break
+            points = [each for each in (point, whole) if each is not None]
             point = best(points, key=form.objective, default=None)
-        if point is None:
-            return Solution(Status.TIME_LIMIT, bound=bound, seconds=seconds, stopped=True)
-        return self._found(point, bound, "branch", gap, seconds)
+            if point is not None and self._is_near(point, bound, max(gap, _OPTIMAL_GAP)):
+                break
+        self._has_duals = False
+        if status is Status.INFEASIBLE:
+            return Solution(status, proven_by="branch", seconds=seconds, conflict=integrality(form, relaxed))
+        if point is not None:
+            return self._found(point, bound, "branch", gap, seconds)
+        if perf_counter() < deadline:
+            raise RuntimeError(
+                "the solver found no whole numbers that obey the constraints: coefficients differ too much"
+            )
+        return Solution(Status.TIME_LIMIT, bound=bound, seconds=seconds, stopped=True)
+
+    def _branch(
+        self, gap: float, deadline: float, seconds: dict[str, float], exact: bool
+    ) -> tuple[Status, float, np.ndarray | None]:
+        """Branch and bound: how it ended, its bound, and the best point with its whole numbers, if it obeys all."""
+        backend = self._backend
+        status, bound = _timed(
+            seconds, "branch", lambda: backend.solve_mip(gap, deadline - perf_counter(), exact=exact)
+        )
+        if status in (Status.INFEASIBLE, Status.TIME_LIMIT):
+            return status, bound, None
+        point = backend.mip_values()
+        point[self._integers] = np.round(point[self._integers])
+        limit_s = max(deadline - perf_counter(), _FIX_S)
+        return status, bound, _timed(seconds, "fix", lambda: self._solve_fixed(point, limit_s))
 
     def _set_gates(self, on: bool) -> None:
         """Put the rows of the exclusive binaries into the loaded program, or let them go."""
@@ -304,12 +347,16 @@ class Program:
     def _solve_fixed(self, point: np.ndarray, limit_s: float) -> np.ndarray | None:
         """Best point with the integers fixed at those of a point; None if there is none."""
         form, backend, integers = self._form, self._backend, self._integers
+        self._has_duals = False
         backend.set_bounds(integers, point[integers], point[integers])
         try:
             if backend.solve_lp(limit_s) is not Status.OPTIMAL:
                 return None
             self._has_duals = True
-            return backend.lp_values()
+            found = backend.lp_values()
+            found[integers] = point[integers]
+            # solvers scale rows, and what they take for zero grows with the coefficients
+            return found if form.holds(found, _HOLDS) else None
         finally:
             backend.set_bounds(integers, form.lower[integers], form.upper[integers])
 

@@ -90,10 +90,12 @@ class _Plugin(OptSolver):
         Raises
         ------
         ValueError
-            For an unknown option, for data that no solver must see, and if time ran out before a solution was found
-            that should be loaded.
+            For a block that is no model, an unknown option, data that no solver must see, and if time ran out before a
+            solution was found that should be loaded.
         """
         self.available()
+        if not isinstance(model, pyo.ConcreteModel):
+            raise ValueError(f"{model.name} is a block, allowed is a ConcreteModel; or load the block into a Program")
         chosen = {**self.options, **(options or {})}
         for key in chosen.keys() - {"mipgap", "tmlim"}:
             raise ValueError(f"option {key!r}, allowed are 'mipgap' and 'tmlim'")

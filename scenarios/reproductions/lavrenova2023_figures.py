@@ -183,7 +183,8 @@ def _dispatch(axes: Axes, results: Results, hub: str, title: str) -> None:
 
 def _soc(axes: Axes, results: Results, hub: str, label: str, line: str = "-") -> None:
     t_s, soc = results.arrays(f"{hub}/bess/soc")
-    colour = _STRATEGIES.get(label, _STRATEGIES["optimum day-ahead"])
+    # where both seasons are alike, the dashes of one lie upon the other
+    colour = _STRATEGIES.get(label, "#E69F00" if line == "--" else _STRATEGIES["optimum day-ahead"])
     clock = _clock(results, t_s)
     axes.step(clock, 100 * np.append(soc, soc[-1]), line, where="post", color=colour, lw=1.6, label=label)
     axes.set_ylim(0, 100)

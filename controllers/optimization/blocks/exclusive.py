@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyomo.core.base.block import BlockData
 
+from ..conflicts import describe
 from ..lp_first import declare_exclusive
 from .checks import finite
 from .linear import Column, Numbers, Row, add_rows, array, column, row
@@ -44,11 +45,13 @@ def numbers(item: str, exclusive_kw: float | None, **powers: Column) -> tuple[di
     )
 
 
-def add(block: BlockData, part: Numbers, exclusive_kw: float | None, first: str, second: str) -> None:
-    """Add the rows ``first <= M z`` and ``second <= M (1 - z)`` to a block and declare the pair."""
+def add(block: BlockData, part: Numbers, exclusive_kw: float | None, first: str, second: str, name: str) -> None:
+    """Add the rows ``first <= M z`` and ``second <= M (1 - z)`` to a block, declare the pair, and say so for `name`."""
     if exclusive_kw is None:
         return
-    a, b, z = (array(block, name) for name in (first, second, "direction"))
+    a, b, z = (array(block, item) for item in (first, second, "direction"))
     add_rows(block, f"{first}_alone", part, [(1.0, a), (-exclusive_kw, z)])
     add_rows(block, f"{second}_alone", part, [(1.0, b), (exclusive_kw, z)])
-    declare_exclusive(block, *(block.component(name) for name in (first, second, "direction")))
+    declare_exclusive(block, *(block.component(item) for item in (first, second, "direction")))
+    for item in ("direction", f"{first}_alone", f"{second}_alone"):
+        describe(block.component(item), lambda *_: f"{name}: {first} and {second} exclude each other")

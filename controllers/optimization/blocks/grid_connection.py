@@ -127,7 +127,7 @@ def build(steps: Steps, data: GridData) -> BlockData:
     part = numbers(steps, data)
     block = block_of(part)
     buy, sell = array(block, "buy"), array(block, "sell")
-    exclusive.add(block, part, data.exclusive_kw, "buy", "sell")
+    exclusive.add(block, part, data.exclusive_kw, "buy", "sell", data.name)
     if "below_peak" in part.rows:
         add_rows(block, "below_peak", part, [(1.0, buy), (-1.0, array(block, "peak"))])
     if "setpoint" in part.rows:

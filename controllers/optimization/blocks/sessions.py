@@ -274,7 +274,7 @@ def build(steps: Steps, data: SessionsData) -> BlockData:
         moved = [(1.0, energy[:, 1:]), (-1.0, energy[:, :-1]), (-into, charge), (out_of, discharge)]
         add_rows(block, "stored", part, moved)
         add_rows(block, "target", part, [(1.0, energy[:, -1]), (1.0, unserved)])
-        exclusive.add(block, part, data.exclusive_kw, "charge", "discharge")
+        exclusive.add(block, part, data.exclusive_kw, "charge", "discharge", "EVs")
     else:
         charged = [(hours, charge[:, t]) for t, hours in enumerate(into)]
         add_rows(block, "target", part, [*charged, (1.0, unserved)])
@@ -291,8 +291,8 @@ def sentences(block: BlockData, steps: Steps, data: SessionsData) -> None:
             return f"slot {slot} is free"
         least = max(least_kwh[slot] - data.energy_kwh[slot], 0.0)
         return (
-            f"session {data.names[slot]} needs {least:.4g} kWh by {steps.clock(data.departure_s[slot])}, "
-            f"at most {fits[slot]:.4g} kWh fit behind connector {data.connectors[slot]}"
+            f"session {data.names[slot]} needs {least:.6g} kWh by {steps.clock(data.departure_s[slot])}, "
+            f"at most {fits[slot]:.6g} kWh fit behind connector {data.connectors[slot]}"
         )
 
     for item in ("charge", "unserved", "target", "discharge", "energy", "stored"):

@@ -138,7 +138,7 @@ def build(steps: Steps, data: StorageData) -> BlockData:
     into, out_of = -data.eta_charge * steps.hours, steps.hours / data.eta_discharge
     add_rows(block, "stored", part, [(1.0, energy[1:]), (-1.0, energy[:-1]), (into, charge), (out_of, discharge)])
     add_rows(block, "end", part, [(1.0, energy[-1:])])
-    exclusive.add(block, part, data.exclusive_kw, "charge", "discharge")
+    exclusive.add(block, part, data.exclusive_kw, "charge", "discharge", data.name)
     inverter.add(block, part, injection(block), one_way=False)
     sentences(block, steps, data)
     return block
