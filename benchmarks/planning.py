@@ -170,17 +170,18 @@ def _cell(solver: str, n_evs: int, n_steps: int, *, v2g: bool) -> dict[str, Any]
 
 def show(found: list[dict[str, Any]], console: Console) -> None:
     """Print a row a cell."""
-    table = Table("EVs", "steps", "solver", "columns", "rows", *STAGES, "cold [s]", "warm [s]", title="A plan of 29 h")
+    table = Table(
+        "EVs", "steps", "solver", "columns", "rows", "/".join(STAGES), "cold [s]", "warm [s]", title="A plan of 29 h"
+    )
     for row in found:
-        stopped = f"stopped at {LIMIT_S:g}"
         table.add_row(
             f"{row['evs']}{' V2G' * row['v2g']}",
             str(row["steps"]),
             row["solver"],
             str(row["columns"]),
             str(row["rows"]),
-            *(f"{row['share'][stage]:.0%}" for stage in STAGES),
-            stopped if row["stopped"] else f"{row['cold_s']:.2f}",
+            "/".join(f"{row['share'][stage]:.0%}" for stage in STAGES),
+            f"above {LIMIT_S:g}" if row["stopped"] else f"{row['cold_s']:.2f}",
             "" if row["stopped"] else f"{row['warm_s']:.3f}",
         )
     console.print(table)
