@@ -40,7 +40,7 @@ class Limits:
         return lower, upper
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cut:
     """One constraint ``value + slope . (u - point) <= limit`` (or ``>=``) on the set points of one step.
 
@@ -75,6 +75,11 @@ class Cut:
     def key(self) -> tuple[int, int, bool]:
         """What it limits."""
         return self.quantity, self.step, self.upper
+
+    @property
+    def scale(self) -> float:
+        """Largest sensitivity: what the constraint is divided by, so that its row is in kW like all others."""
+        return float(np.abs(self.slope).max())
 
     def at(self, u: np.ndarray) -> float:
         """Value that it expects at other set points, shape (2 m,)."""

@@ -260,7 +260,7 @@ class Ems(base.Controller):
         limits = [limit for hub in hubs.values() for limit in parameters_of(hub).purchase_limits]
         shared_kw = data.purchase_kw(limits, None, steps)
         on_grid = {name: hub for name, hub in hubs.items() if not hub.islanded}
-        dispatch = Dispatch(
+        with Dispatch(
             {
                 name: data.hub_data(
                     name, hub, self.sites[name], steps, demands[name], eens[name], self._memory[name].peak_kw
@@ -273,13 +273,13 @@ class Ems(base.Controller):
             tuple(on_grid),
             given.solver,
             given.time_limit_s,
-        )
-        if self._loop is None:
-            alone = dispatch.solve((), {})
-            unseen = Round(0, 0, 0.0, "", 0, alone.cost)
-            return dispatch, Outcome(Verdict.FEASIBLE, alone, np.zeros(steps.n, dtype=bool), (unseen,), ())
-        earlier = before.cuts if before else ()
-        return dispatch, self._loop.run(dispatch, self._background_pu(observation, steps), earlier)
+        ) as dispatch:
+            if self._loop is None:
+                alone = dispatch.solve((), {})
+                unseen = Round(0, 0, 0.0, "", 0, alone.cost)
+                return dispatch, Outcome(Verdict.FEASIBLE, alone, np.zeros(steps.n, dtype=bool), (unseen,), ())
+            earlier = before.cuts if before else ()
+            return dispatch, self._loop.run(dispatch, self._background_pu(observation, steps), earlier)
 
     def _background_pu(self, observation: base.Observation, steps: Steps) -> np.ndarray:
         """What the network's own loads and plants are expected to feed in, shape (k, n) [pu]."""

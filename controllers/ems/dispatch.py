@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
-from pyomo.core.expr import LinearExpression
+from scipy import sparse
 
 from ..optimization.blocks import loads
-from ..optimization.blocks.linear import array
 from ..optimization.hub_model import HubData, HubModel, Plan
 from ..optimization.program import Program
 from .constraints import Cut
@@ -22,6 +21,8 @@ PENALTY_PER_KWH = 1e6
 """Cost of breaking a constraint of the network, by what it takes to keep it [1/kWh]: dearer than any load."""
 BROKEN_KW = 1e-3
 """A constraint that is broken by less counts as kept [kW]."""
+_SMALL_SLOPE = 1e-6
+"""Sensitivities that are smaller, beside the largest of their constraint, are left out."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,10 @@ class DispatchError(RuntimeError):
 
 
 class Dispatch:
-    """The model of a window; `solve` it again and again with more constraints.
+    """The model of a window, loaded once; `solve` it again and again with more constraints.
+
+    Constraints of the network are put behind the rows that are there, and the solver goes on from its last basis.
+    It belongs to the thread that made it, and is closed by ``with`` or `close`.
 
     Parameters
     ----------
@@ -128,13 +132,11 @@ class Dispatch:
         solver: str = "glpk",
         time_limit_s: float = 60.0,
     ):
+        began = perf_counter()
         self.steps = next(iter(hubs.values())).steps
-        self.seconds = 0.0
-        self._places, self._m = places, n_places
-        self._solver, self._time_limit_s = solver, time_limit_s
+        self._places, self._m, self._time_limit_s = places, n_places, time_limit_s
         self._models = {name: HubModel(data) for name, data in hubs.items()}
         model: Any = pyo.ConcreteModel()
-        self._model = model
         with PauseGC():
             for n, (name, hub) in enumerate(self._models.items()):
                 model.add_component(f"hub_{n}_{name}", hub.block)
@@ -144,7 +146,22 @@ class Dispatch:
                     np.flatnonzero(np.isfinite(shared_kw)).tolist(),
                     rule=lambda _, t: sum(grid.buy[t] - grid.sell[t] for grid in grids) <= float(shared_kw[t]),
                 )
+            model.cost = pyo.Objective(expr=sum(hub.cost for hub in self._models.values()))
+            self._program = Program(model, solver)
         self._terms = self._fed_in()
+        self._u: dict[int, np.ndarray] = {}
+        self._cuts: dict[Cut, tuple[int, int]] = {}
+        self.seconds = perf_counter() - began
+
+    def __enter__(self) -> Dispatch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the solver's memory; a second call does nothing."""
+        self._program.close()
 
     def solve(self, cuts: Sequence[Cut], boxes: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> Schedule:
         """Dispatch under constraints of the network.
@@ -152,7 +169,7 @@ class Dispatch:
         Parameters
         ----------
         cuts : sequence of Cut
-            All constraints so far.
+            All constraints so far; earlier ones that are not among them are let go.
         boxes : mapping of int to (ndarray, ndarray)
             Of some steps, the least and most that may be fed in at each place, shapes (2 m,) [kW, kvar].
 
@@ -166,92 +183,88 @@ class Dispatch:
             If there is no solution, or none in time; with what the solver says.
         """
         began = perf_counter()
-        model, hours = self._model, self.steps.hours
-        with PauseGC():
-            for item in ("cost", "network"):
-                model.del_component(item)
-            rows: Any = pyo.Block(concrete=True)
-            model.network = rows
-            rows.broken = pyo.Var(range(len(cuts)), domain=pyo.NonNegativeReals)
-            self._constrain(rows, cuts, boxes)
-            penalty = LinearExpression(
-                linear_coefs=[PENALTY_PER_KWH * float(hours[cut.step]) for cut in cuts],
-                linear_vars=list(rows.broken.values()),
-            )
-            cost = sum(hub.cost for hub in self._models.values())
-            model.cost = pyo.Objective(expr=cost + penalty)
-        with Program(model, self._solver) as program:
-            solution = program.solve(time_limit_s=self._time_limit_s)
-            if not solution.ok:
-                reasons = "; ".join(solution.conflict[:3])
-                raise DispatchError(f"{solution.status.value}{': ' if reasons else ''}{reasons}")
-            plans = {name: hub.plan(program) for name, hub in self._models.items()}
-            broken = program.values(program.columns(rows.broken)) if cuts else np.empty(0)
+        program = self._program
+        self._open(sorted(({cut.step for cut in cuts} | set(boxes)) - set(self._u)))
+        self._add([cut for cut in cuts if cut not in self._cuts])
+        self._hold(cuts, boxes)
+        solution = program.solve(time_limit_s=self._time_limit_s)
+        if not solution.ok:
+            reasons = "; ".join(solution.conflict[:3])
+            raise DispatchError(f"{solution.status.value}{': ' if reasons else ''}{reasons}")
+        plans = {name: hub.plan(program) for name, hub in self._models.items()}
+        broken = program.values(np.array([self._cuts[cut][1] for cut in cuts], dtype=int))
         self.seconds += perf_counter() - began
         u, rest = self._set_points(plans)
         cost = sum(plan.cost for plan in plans.values())
         return Schedule(plans, u, rest, cost, broken)
 
-    def _constrain(self, block: Any, cuts: Sequence[Cut], boxes: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> None:
-        """Rows over what is fed in at each place, in the steps that have any."""
-        used = sorted({cut.step for cut in cuts} | set(boxes))
-        limits = {
-            (j, step): (float(low[j]), float(high[j]))
-            for step, (low, high) in boxes.items()
-            for j in range(2 * self._m)
-        }
-        block.u = pyo.Var(range(2 * self._m), used, bounds=lambda _, j, step: limits.get((j, step), (None, None)))
+    def _open(self, steps: list[int]) -> None:
+        """Give some steps columns for what is fed in at each place, and the rows that say what that is."""
+        if not steps:
+            return
+        at, count, size = np.array(steps), 2 * self._m, self._program.size
+        row, column, value = (
+            [np.arange(count * at.size)],
+            [size + np.arange(count * at.size)],
+            [-np.ones(count * at.size)],
+        )
+        constant = np.zeros((count, at.size))
+        for j, (fixed, terms) in enumerate(self._terms):
+            constant[j] = -fixed[at]
+            for sign, columns in terms:
+                row.append(j * at.size + np.arange(at.size))
+                column.append(columns[at])
+                value.append(np.full(at.size, sign))
+        rows = _sparse(row, column, value, (count * at.size, size + count * at.size))
+        free, none = np.full(count * at.size, np.inf), np.zeros(count * at.size)
+        u, _ = self._program.extend(-free, free, none, rows, constant.ravel(), constant.ravel())
+        self._u |= dict(zip(steps, u.reshape(count, -1).T, strict=True))
 
-        def fed_in(_, j: int, step: int):
-            constant, terms = self._terms[j]
-            coefficients = [-1.0, *(sign for sign, _ in terms)]
-            variables = [block.u[j, step], *(variable[step] for _, variable in terms)]
-            return LinearExpression(linear_coefs=coefficients, linear_vars=variables) == -float(constant[step])
+    def _add(self, cuts: list[Cut]) -> None:
+        """Add constraints, each with a column for by how much it is broken."""
+        if not cuts:
+            return
+        size, k = self._program.size, len(cuts)
+        row, column, value = [np.arange(k)], [size + np.arange(k)], [np.where([cut.upper for cut in cuts], -1.0, 1.0)]
+        for n, cut in enumerate(cuts):
+            slope = cut.slope / cut.scale
+            near = np.flatnonzero(np.abs(slope) > _SMALL_SLOPE)
+            row.append(np.full(near.size, n))
+            column.append(self._u[cut.step][near])
+            value.append(slope[near])
+        price = PENALTY_PER_KWH * self.steps.hours[[cut.step for cut in cuts]]
+        free = np.full(k, np.inf)
+        rows = _sparse(row, column, value, (k, size + k))
+        broken, at = self._program.extend(np.zeros(k), free, price, rows, -free, free)
+        self._cuts |= dict(zip(cuts, zip(at.tolist(), broken.tolist(), strict=True), strict=True))
 
-        block.fed_in = pyo.Constraint(range(2 * self._m), used, rule=fed_in)
-
-        def kept(_, k: int):
-            cut = cuts[k]
-            scale = np.abs(cut.slope).max()  # in kW: rows of the same size as all others
-            slope = cut.slope / scale
-            near = np.flatnonzero(np.abs(slope) > 1e-6)
-            room = (cut.limit - cut.value) / scale + float(slope[near] @ cut.point[near])
-            body = LinearExpression(
-                linear_coefs=[*slope[near].tolist(), -1.0 if cut.upper else 1.0],
-                linear_vars=[*(block.u[j, cut.step] for j in near.tolist()), block.broken[k]],
-            )
-            return body <= room if cut.upper else body >= room
-
-        block.kept = pyo.Constraint(range(len(cuts)), rule=kept)
+    def _hold(self, cuts: Sequence[Cut], boxes: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Bounds of this solve: of the constraints that count, and of what is fed in."""
+        bounds = {row: (-np.inf, np.inf) for row, _ in self._cuts.values()}
+        for cut in cuts:
+            slope = cut.slope / cut.scale
+            near = np.abs(slope) > _SMALL_SLOPE
+            room = (cut.limit - cut.value) / cut.scale + float(slope[near] @ cut.point[near])
+            bounds[self._cuts[cut][0]] = (-np.inf, room) if cut.upper else (room, np.inf)
+        if bounds:
+            self._program.set_row_bounds(np.array(list(bounds)), *np.array(list(bounds.values())).T)
+        free = np.full(2 * self._m, np.inf)
+        for step, columns in self._u.items():
+            self._program.set_bounds(columns, *boxes.get(step, (-free, free)))
 
     def _fed_in(self) -> list[tuple[np.ndarray, list[tuple[float, np.ndarray]]]]:
-        """Constant and terms of what is fed in at each place: active, then reactive."""
+        """Constant and terms (sign, columns of the steps) of what is fed in at each place: active, then reactive."""
         found = [(np.zeros(self.steps.n), []) for _ in range(2 * self._m)]
         for name, places in self._places.items():
-            data = self._models[name].data
-            block: Any = self._models[name].block
-            for device in ("pv", "bess"):
-                part, place = block.component(device), getattr(places, device)
-                if part is None:
-                    continue
-                if device == "pv":
-                    found[place][1].append((1.0, array(part, "power")))
-                else:
-                    found[place][1].extend([(1.0, array(part, "discharge")), (-1.0, array(part, "charge"))])
-                if part.component("q_out") is not None:
-                    found[self._m + place][1].extend([(1.0, array(part, "q_out")), (-1.0, array(part, "q_in"))])
-            if data.dg is not None:
-                found[places.dg][1].extend((1.0, piece) for piece in array(block.component("dg"), "power"))
-            if data.load is not None:
-                found[places.load][0][:] -= loads.fixed_kw(self.steps, data.load)
-                found[places.load][1].extend(loads.injection(block.component("load")))
-            if data.sessions is not None:
-                part = block.component("sessions")
-                for place, charge in zip(places.sessions, array(part, "charge"), strict=False):
-                    found[place][1].append((-1.0, charge))
-                if part.component("discharge") is not None:
-                    for place, discharge in zip(places.sessions, array(part, "discharge"), strict=False):
-                        found[place][1].append((1.0, discharge))
+            hub = self._models[name]
+            for part in ("pv", "bess", "dg", "load", "sessions"):
+                for reactive, terms in ((False, hub.injection(part)), (True, hub.reactive(part))):
+                    where = places.sessions if part == "sessions" else (getattr(places, part),)
+                    for n, (sign, entries) in enumerate(terms):
+                        place = where[n % len(where)] + self._m * reactive
+                        found[place][1].append((sign, self._program.columns(entries)))
+            if hub.data.load is not None:
+                found[places.load][0][:] -= loads.fixed_kw(self.steps, hub.data.load)
         return found
 
     def _set_points(self, plans: Mapping[str, Plan]) -> tuple[np.ndarray, np.ndarray]:
@@ -268,3 +281,9 @@ class Dispatch:
             for place, charge in zip(places.sessions, plan.session_kw, strict=True):
                 u[:, place] -= charge
         return u + rest, rest
+
+
+def _sparse(row: list[np.ndarray], column: list[np.ndarray], value: list[np.ndarray], shape: tuple[int, int]) -> Any:
+    """A matrix from its entries; those in the same place add up."""
+    entries = np.concatenate(value), (np.concatenate(row), np.concatenate(column))
+    return sparse.csr_array(sparse.coo_array(entries, shape=shape))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...simulators.models.units import KW_PER_MW
-from .network import Network
+from .network import Network, solved
 from .sensitivities import factors, jacobians
 
 _TOLERANCE_KW = 1e-5
@@ -77,7 +77,7 @@ def solve(network: Network, s_pu: np.ndarray) -> Flow:
     with np.errstate(all="ignore"):
         moving = np.arange(s.shape[1])
         for _ in range(_FIXED_POINT):
-            new = no_load + network.factors.solve(np.conj(s[:, moving] / v[:, moving]))
+            new = no_load + solved(network.factors, np.conj(s[:, moving] / v[:, moving]))
             moved = np.abs(new - v[:, moving]).max(axis=0, initial=0.0)
             v[:, moving] = new
             # a step that has run away is left to Newton at once

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import coo_array, csc_array
 from scipy.sparse.linalg import splu
 
-from .network import Network
+from .network import Network, solved
 
 
 def jacobians(network: Network, v: np.ndarray) -> Iterator[csc_array]:
@@ -87,7 +87,7 @@ def voltage_change(network: Network, v: np.ndarray, nodes: np.ndarray) -> np.nda
             fed_in[row, j] = fed_in[free.size + row, m + j] = 1.0
     change = np.zeros((len(v), network.bus.size, 2 * m), dtype=complex)
     for k, jacobian in enumerate(jacobians(network, v)):
-        answer = factors(jacobian).solve(fed_in)
+        answer = solved(factors(jacobian), fed_in)
         at = v[k, free, None]
         change[k, free] = 1j * at * answer[: free.size] + at / np.abs(at) * answer[free.size :]
     return change

@@ -15,7 +15,7 @@ from pyomo.core.base.block import BlockData, ScalarBlock
 from .blocks import balance, generator, grid_connection, loads, pv, sessions, storage
 from .blocks.generator import GeneratorData
 from .blocks.grid_connection import GridData
-from .blocks.linear import Numbers, objective, refuse_new_matrix, update
+from .blocks.linear import Numbers, array, objective, refuse_new_matrix, update
 from .blocks.loads import CLASSES, LoadsData
 from .blocks.pv import PvData
 from .blocks.sessions import SessionsData
@@ -162,6 +162,18 @@ class HubModel:
     def cost(self) -> Any:
         """Cost of the hub as a Pyomo expression, with the numbers of the latest data."""
         return objective([(self._blocks[name], part) for name, part in self._numbers.items()])
+
+    def injection(self, part: str) -> list[tuple[float, np.ndarray]]:
+        """Terms of a part that feed the hub bus [kW]: signs, and variables of shape (n,); none if it is not there."""
+        return _KINDS[part].injection(self._blocks[part]) if part in self._blocks else []
+
+    def reactive(self, part: str) -> list[tuple[float, np.ndarray]]:
+        """The same of its reactive power [kvar]; none if it has no set points of it."""
+        block = self._blocks.get(part)
+        if block is None or block.component("q_out") is None:
+            return []
+        both = ((1.0, array(block, "q_out")), (-1.0, array(block, "q_in")))
+        return [(sign, each) for sign, entries in both for each in entries.reshape(-1, self.data.steps.n)]
 
     @cached_property
     def model(self) -> pyo.ConcreteModel:
