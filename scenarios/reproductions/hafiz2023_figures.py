@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import DateFormatter, HourLocator
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from ...analysis.results import Results
 
@@ -43,9 +44,18 @@ def draw(path: Path, whole: Results, part: Results, band_pu: tuple[float, float]
     _line(rounds, whole, f"{hub}/controller/violations", _PART, "violations of the first dispatch", ":")
     _line(rounds, whole, f"{hub}/controller/constraints", "0.5", "constraints of the last one", "--")
     rounds.set_yscale("symlog", linthresh=10)
-    _line(cost, whole, f"{hub}/controller/network_cost", _WHOLE, "cost of respecting the network")
-    _line(cost, whole, f"{hub}/controller/unserved_kwh", _PART, "demand not served [kWh]", ":")
-    titles = ("lowest and highest voltage [pu]", "import [kW]", "how each window converged", "what each window costs")
+    rounds.yaxis.set_major_formatter(ScalarFormatter())
+    rounds.set_ylim(0.0, max(10.0, 1.5 * rounds.get_ylim()[1]))
+    last = "what each window costs"
+    if "priorities" in label:
+        last = "state of charge of critical (solid) and other buses"
+        _vehicles(cost, part, _PART, label)
+        _vehicles(cost, whole, _WHOLE, "whole process")
+    else:
+        _line(cost, whole, f"{hub}/controller/network_cost", _WHOLE, "cost of respecting the network")
+        _line(cost, whole, f"{hub}/controller/unserved_kwh", _PART, "demand not served [kWh]", ":")
+        cost.set_ylim(0.0, max(1.0, cost.get_ylim()[1]))
+    titles = ("lowest and highest voltage [pu]", "import [kW]", "how each window converged", last)
     for axes, title in zip((voltage, power, rounds, cost), titles, strict=True):
         axes.set_title(title, loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
@@ -63,3 +73,15 @@ def _line(axes: Axes, results: Results, signal: str, colour: str, label: str | N
     t_s, values = results.arrays(signal)
     clock = results.clock(np.append(t_s, results.end_s))
     axes.step(clock, np.append(values, values[-1]), style, where="post", color=colour, label=label, lw=1.2)
+
+
+def _vehicles(axes: Axes, results: Results, colour: str, label: str) -> None:
+    """State of charge of every bus while it is there."""
+    sessions = results.sessions()
+    t_s, soc = results.arrays(f"{results.hubs[0]}/cp/soc")
+    clock = results.clock(t_s)
+    for row in sessions.itertuples():
+        critical = str(row.id).startswith("line")
+        there = (t_s >= row.plug_s) & (t_s < row.end_s)
+        axes.plot(clock[there], soc[there, int(row.connector) - 1], "-" if critical else ":", color=colour, lw=1.2)
+    axes.plot([], [], color=colour, label=label)
