@@ -200,8 +200,8 @@ def load_flows(results: Results) -> Check:
             scale += missing_mw / float(net.load.p_mw[0])
         v_pu.append(net.res_bus.vm_pu.to_numpy())
         loading.append(max(net.res_line.loading_percent.max(), net.res_trafo.loading_percent.max()))
-    found = np.array(v_pu)
-    return Check(len(at_s), found.min(), found.max(), float(max(loading)), float(np.abs(found - bus_v_pu).max()))
+    found, difference_pu = np.array(v_pu), np.abs(np.array(v_pu) - bus_v_pu).max()
+    return Check(len(at_s), float(found.min()), float(found.max()), float(max(loading)), float(difference_pu))
 
 
 def judge(case: Case, whole: Outcome, part: Outcome, check: Check) -> Iterator[Row]:

@@ -83,5 +83,5 @@ def _vehicles(axes: Axes, results: Results, colour: str, label: str) -> None:
     for row in sessions.itertuples():
         critical = str(row.id).startswith("line")
         there = (t_s >= row.plug_s) & (t_s < row.end_s)
-        axes.plot(clock[there], soc[there, int(row.connector) - 1], "-" if critical else ":", color=colour, lw=1.2)
+        axes.plot(clock[there], soc[there, int(row.connector)], "-" if critical else ":", color=colour, lw=1.2)
     axes.plot([], [], color=colour, label=label)
