@@ -324,7 +324,7 @@ class Ems(base.Controller):
     def _command(self, name: str, hub: base.Hub, t_s: float) -> base.Setpoints:
         """Set points of the step that is on (process 470)."""
         site = self.sites[name]
-        limit_kw = np.zeros(site.connector_kw.size)
+        limit_kw, q_kvar = np.zeros((2, site.connector_kw.size))
         window = self._window
         plan = window.outcome.schedule.plans.get(name) if window is not None else None
         if window is None or plan is None or hub.dead or t_s >= window.steps.edges_s[-1]:
@@ -335,6 +335,7 @@ class Ems(base.Controller):
                 connector = hub.connectors.session_id.index(demand.name)
                 power = float(plan.session_kw[k, step])
                 # below its minimum a connector pauses
+                q_kvar[connector] = float(plan.session_q_kvar[k, step])
                 limit_kw[connector] = 0.0 if 0.0 < power < site.connector_minimum_kw[connector] - 1e-6 else power
         available_kw = float(hub.forecast.pv_kw(window.steps.edges_s[step : step + 2])[0]) if site.pv_kw else 0.0
         pv_kw = float(plan.pv_kw[step] * window.pv_share[step])
@@ -348,6 +349,8 @@ class Ems(base.Controller):
             dg_kw=float(plan.dg_kw[step]),
             pv_q_kvar=float(plan.pv_q_kvar[step]),
             bess_q_kvar=float(plan.bess_q_kvar[step]),
+            dg_q_kvar=float(plan.dg_q_kvar[step]),
+            connector_q_kvar=q_kvar,
             load_limit_kw=tuple(  # pyright: ignore[reportArgumentType]
                 float(kw - lost) if is_cut else np.inf
                 for kw, lost, is_cut in zip(demand_kw, plan.load_unserved_kw[:, step], cut, strict=True)

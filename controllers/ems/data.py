@@ -21,6 +21,8 @@ from .schedule import Demand
 
 _DELAY_S = 30.0
 """Longest that a set point is expected to be on its way [s]."""
+_POWER_FACTOR = 0.8
+"""Least power factor of a generator: what gensets are rated at (ISO 8528-1)."""
 
 
 def purchase_kw(limits: Iterable[PurchaseLimit], hub: str | None, steps: Steps) -> np.ndarray:
@@ -79,11 +81,13 @@ def hub_data(
             minimum_kw=site.dg_minimum_kw,
             available="dg" not in hub.failed,
             on=hub.p_dg_kw > 0.0,
+            power_factor=_POWER_FACTOR if reactive else None,
+            q_per_kvarh=given.q_per_kvarh,
         )
         if site.dg_kw
         else None,
         load=LoadsData(*np.maximum(hub.forecast.load_kw(edges_s), 0.0).T, eens_per_kwh=given.load_eens_per_kwh),
-        sessions=_sessions(demands, eens, given.v2g_per_kwh) if demands else None,
+        sessions=_sessions(demands, eens, given, reactive) if demands else None,
     )
 
 
@@ -135,7 +139,7 @@ def _bess(hub: base.Hub, site: base.Site, steps: Steps, given: Parameters, react
     )
 
 
-def _sessions(demands: Sequence[Demand], eens: np.ndarray, v2g_per_kwh: float) -> SessionsData:
+def _sessions(demands: Sequence[Demand], eens: np.ndarray, given: Parameters, reactive: bool) -> SessionsData:
     def each(item: str) -> np.ndarray:
         return np.array([getattr(demand, item) for demand in demands], dtype=float)
 
@@ -152,6 +156,8 @@ def _sessions(demands: Sequence[Demand], eens: np.ndarray, v2g_per_kwh: float) -
         eens_per_kwh=eens,
         discharge_kw=np.where(v2g, each("power_kw"), 0.0),
         floor_kwh=np.minimum(each("floor_kwh"), each("stored_kwh")),
-        subsidy_per_kwh=v2g_per_kwh,
+        subsidy_per_kwh=given.v2g_per_kwh,
+        reactive=reactive,
+        q_per_kvarh=given.q_per_kvarh,
         v2g=bool(v2g.any()),
     )

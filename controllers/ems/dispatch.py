@@ -84,7 +84,7 @@ class Schedule:
             net_kw = plan.load_kw.sum(axis=0) + share * (
                 plan.session_kw.sum(axis=0) - plan.pv_kw - plan.bess_kw - plan.dg_kw
             )
-            scaled = ("pv_kw", "pv_q_kvar", "bess_kw", "bess_q_kvar", "dg_kw", "session_kw")
+            scaled = [f"{device}_{power}" for device in ("pv", "bess", "dg", "session") for power in ("kw", "q_kvar")]
             plans[name] = replace(
                 plan,
                 buy_kw=np.maximum(net_kw, 0.0),
@@ -260,6 +260,8 @@ class Dispatch:
             for part in ("pv", "bess", "dg", "load", "sessions"):
                 for reactive, terms in ((False, hub.injection(part)), (True, hub.reactive(part))):
                     where = places.sessions if part == "sessions" else (getattr(places, part),)
+                    if reactive and part == "sessions" and hub.data.sessions is not None:
+                        where = tuple(where[k] for k in hub.data.sessions.inverters)
                     for n, (sign, entries) in enumerate(terms):
                         place = where[n % len(where)] + self._m * reactive
                         found[place][1].append((sign, self._program.columns(entries)))
@@ -276,10 +278,10 @@ class Dispatch:
             rest[:, places.load] -= plan.load_kw.sum(axis=0)
             for device in ("pv", "bess", "dg"):
                 u[:, getattr(places, device)] += getattr(plan, f"{device}_kw")
-            u[:, self._m + places.pv] += plan.pv_q_kvar
-            u[:, self._m + places.bess] += plan.bess_q_kvar
-            for place, charge in zip(places.sessions, plan.session_kw, strict=True):
+                u[:, self._m + getattr(places, device)] += getattr(plan, f"{device}_q_kvar")
+            for place, charge, q_kvar in zip(places.sessions, plan.session_kw, plan.session_q_kvar, strict=True):
                 u[:, place] -= charge
+                u[:, self._m + place] += q_kvar
         return u + rest, rest
 
 

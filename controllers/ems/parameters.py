@@ -151,7 +151,7 @@ class Parameters(base.Parameters):
     soc_end: Soc | None = None
     """State of charge at the end of the window; what is stored is worth the lowest price when left out."""
     reactive: bool = True
-    """Use the reactive power of PV and battery inverters, rated as the devices."""
+    """Use reactive power: of PV, batteries and EVs with V2G, rated as they are; of generators, to power factor 0.8."""
     q_per_kvarh: NonNegative = 1e-4
     """Cost of reactive energy [1/kvarh]."""
     eens_per_kwh: Positive = 10.0

@@ -63,10 +63,12 @@ class Plan:
         Battery, > 0 discharges [kW], [kvar].
     bess_kwh : ndarray, shape (n + 1,)
         Stored energy at the edges of the steps [kWh].
-    dg_kw : ndarray, shape (n,)
-        Generator [kW].
+    dg_kw, dg_q_kvar : ndarray, shape (n,)
+        Generator [kW], [kvar].
     session_kw : ndarray, shape (n_sessions, n)
         Each EV, > 0 charges [kW].
+    session_q_kvar : ndarray, shape (n_sessions, n)
+        Reactive power of each, > 0 feeds the hub bus [kvar].
     session_unserved_kwh : ndarray, shape (n_sessions,)
         Energy missing at departure [kWh].
     load_kw, load_unserved_kw : ndarray, shape (4, n)
@@ -89,7 +91,9 @@ class Plan:
     bess_q_kvar: np.ndarray
     bess_kwh: np.ndarray
     dg_kw: np.ndarray
+    dg_q_kvar: np.ndarray
     session_kw: np.ndarray
+    session_q_kvar: np.ndarray
     session_unserved_kwh: np.ndarray
     load_kw: np.ndarray
     load_unserved_kw: np.ndarray
@@ -245,6 +249,9 @@ class HubModel:
         both = np.minimum(of("grid.buy"), of("grid.sell"))
         count = len(self.data.sessions.names) if self.data.sessions else 0
         session_kw = of("sessions.charge", (count, n)) - of("sessions.discharge", (1, n))
+        session_q_kvar = np.zeros((count, n))
+        if self.data.sessions and self.data.sessions.inverters.size:
+            session_q_kvar[self.data.sessions.inverters] = of("sessions.q_out") - of("sessions.q_in")
         lost = [
             of("load.critical_lost"),
             of("load.controllable_cut") + of("load.controllable_lost"),
@@ -264,7 +271,9 @@ class HubModel:
             bess_q_kvar=of("bess.q_out") - of("bess.q_in"),
             bess_kwh=of("bess.energy", (n + 1,)),
             dg_kw=of("dg.power", (1, n)).sum(axis=0),
+            dg_q_kvar=of("dg.q_out") - of("dg.q_in"),
             session_kw=session_kw[:count],
+            session_q_kvar=session_q_kvar,
             session_unserved_kwh=of("sessions.unserved", (count,))[:count],
             load_kw=served,
             load_unserved_kw=np.array(lost),

@@ -80,8 +80,9 @@ def _vehicles(axes: Axes, results: Results, colour: str, label: str) -> None:
     sessions = results.sessions()
     t_s, soc = results.arrays(f"{results.hubs[0]}/cp/soc")
     clock = results.clock(t_s)
-    for row in sessions.itertuples():
-        critical = str(row.id).startswith("line")
-        there = (t_s >= row.plug_s) & (t_s < row.end_s)
-        axes.plot(clock[there], soc[there, int(row.connector)], "-" if critical else ":", color=colour, lw=1.2)
+    columns = (sessions[item] for item in ("id", "connector", "plug_s", "end_s"))
+    for name, connector, begin_s, end_s in zip(*columns, strict=True):
+        there = (t_s >= begin_s) & (t_s < end_s)
+        style = "-" if name.startswith("line") else ":"
+        axes.plot(clock[there], soc[there, connector], style, color=colour, lw=1.2)
     axes.plot([], [], color=colour, label=label)
