@@ -281,7 +281,7 @@ class Setpoints:
         Upper limit of PV [kW].
     dg_kw : float
         Generator [kW]; 0 stops it.
-    pv_q_kvar, bess_q_kvar : float
+    pv_q_kvar, bess_q_kvar, dg_q_kvar : float
         Reactive set points, > 0 feeds the hub bus [kvar].
     connector_q_kvar : ndarray, shape (n_connectors,), optional
         The same of each connector, for V2G sessions [kvar]; 0 when left out.
@@ -295,6 +295,7 @@ class Setpoints:
     dg_kw: float = 0.0
     pv_q_kvar: float = 0.0
     bess_q_kvar: float = 0.0
+    dg_q_kvar: float = 0.0
     connector_q_kvar: np.ndarray | None = None
     load_limit_kw: tuple[float, float, float, float] = (inf, inf, inf, inf)
 

@@ -394,7 +394,7 @@ class _Builder(Inputs):
             with self.at(key):
                 cls = controller_class(spec.type, self.loaded.folder, self.where, f"{key}.type")
                 try:
-                    parameters = cls.Parameters.model_validate(spec.parameters)
+                    parameters = cls.Parameters.model_validate(spec.parameters, context=self._files(key))
                 except ValidationError as error:
                     raise InputError(
                         problems_of(error, spec.parameters, self.where, cls.Parameters, f"{key}.")
@@ -432,6 +432,10 @@ class _Builder(Inputs):
             )
         return built
 
+    def _files(self, key: str) -> dict[str, Any]:
+        """How parameters of a controller find files: `resolve`, as for all files of a scenario."""
+        return {"resolve": lambda name, own: self.loaded.resolve(name, f"{key}.{own}")}
+
     def _parameters(self, hub: str, spec: schema.ControllerSpec, given: base.Parameters) -> Schedule:
         """The parameters of a hub's controller, and what events make of them, each with the others in force."""
         changes = [
@@ -447,7 +451,7 @@ class _Builder(Inputs):
                 if event.at <= edge < (math.inf if event.what.until is None else event.what.until):
                     values, key = _merged(values, event.what.set), f"events[{n}].parameters.set."
             try:
-                intervals.append((edge, until, type(given).model_validate(values)))
+                intervals.append((edge, until, type(given).model_validate(values, context=self._files("controller"))))
             except ValidationError as error:
                 raise InputError(problems_of(error, values, self.where, type(given), key)) from None
         return Schedule(intervals, given)

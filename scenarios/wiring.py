@@ -63,6 +63,7 @@ COMMANDS = (
     ("pv_limit_kw", "pv", "p_limit_kw"),
     ("pv_q_kvar", "pv", "q_set_kvar"),
     ("dg_kw", "dg", "p_set_kw"),
+    ("dg_q_kvar", "dg", "q_set_kvar"),
     ("load_limit_kw", "load", "limit_kw"),
 )
 """(set point, device, input): what a controller commands."""

@@ -23,7 +23,7 @@ _MEASURED = Port("", "a measurement, held until the next one", trigger=False)
 _STATUS = Port("", "a status, whose change calls for a decision")
 _STATUS_PORTS = ("ats.bus", "arrivals.session", "arrivals.faulted")
 _FALLIBLE = ("pv", "bess", "dg")
-_NUMBERS = ("bess_kw", "pv_limit_kw", "dg_kw", "bess_q_kvar", "pv_q_kvar")
+_NUMBERS = ("bess_kw", "pv_limit_kw", "dg_kw", "bess_q_kvar", "pv_q_kvar", "dg_q_kvar")
 _MEASUREMENT_PORTS = (
     "grid.meter_kw",
     "grid.meter_a",
@@ -205,6 +205,7 @@ class ControlledHub(Device):
         self.emit("pv_limit_kw", min(max(float(setpoints.pv_limit_kw), 0.0), site.pv_kw))
         self.emit("pv_q_kvar", float(setpoints.pv_q_kvar))
         self.emit("dg_kw", min(max(float(setpoints.dg_kw), 0.0), site.dg_kw))
+        self.emit("dg_q_kvar", float(setpoints.dg_q_kvar))
         self.emit("load_limit_kw", np.maximum(np.asarray(setpoints.load_limit_kw, dtype=float), 0.0))
 
     def record(self, values: Mapping[str, float]) -> None:
@@ -283,6 +284,7 @@ class Simulator(Adapter):
         "pv_limit_kw": Port("kW", "upper limit of PV"),
         "pv_q_kvar": Port("kvar", "reactive set point of PV, > 0 feeds the hub bus"),
         "dg_kw": Port("kW", "set point of the generator"),
+        "dg_q_kvar": Port("kvar", "reactive set point of the generator, > 0 feeds the hub bus"),
         "load_limit_kw": Port("kW", "limit of each load class", "class"),
         "events": EVENTS,
     }

@@ -30,7 +30,7 @@ class Genset(Device):
         self._telemetry_s = telemetry_s
         self._state = generator.initial(parameters, fuel_l)
         self._t_s = 0.0
-        self.inputs = {"bus": 1, "p_set_kw": 0.0}
+        self.inputs = {"bus": 1, "p_set_kw": 0.0, "q_set_kvar": 0.0}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Burn the fuel of the time that has passed, and follow the set point."""
@@ -47,7 +47,7 @@ class Genset(Device):
         self._t_s = t_s
         burning = bool(outputs.fuel_l_per_h[0] > 0.0)
         self.emit("p_kw", float(outputs.p_kw[0]))
-        self.emit("q_kvar", 0.0)
+        self.emit("q_kvar", float(generator.reactive_kvar(outputs.p_kw[0], self.inputs["q_set_kvar"])))
         self.emit("fuel_l", float(self._state.fuel_l[0]))
         self.emit("phase", int(self._state.phase[0]))
         self.emit("failed", fault is not None)
@@ -62,7 +62,11 @@ class Simulator(Adapter):
 
     model = "Dg"
     device = Genset
-    inputs = {"bus": BUS_PORT, "p_set_kw": Port("kW", "set point; 0 stops it")}
+    inputs = {
+        "bus": BUS_PORT,
+        "p_set_kw": Port("kW", "set point; 0 stops it"),
+        "q_set_kvar": Port("kvar", "reactive set point, > 0 feeds the hub bus"),
+    }
     outputs = {
         "p_kw": Port("kW", "power fed into the hub bus"),
         "q_kvar": Port("kvar", "reactive power fed into the hub bus"),

@@ -10,6 +10,7 @@ from time import perf_counter
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+from scipy import sparse
 
 from evhub.controllers.optimization import glpk
 from evhub.controllers.optimization.program import Program
@@ -62,6 +63,47 @@ def knapsacks(items=70, rows=12, seed=3):
     )
     model.value = pyo.Objective(expr=sum(value[i] * model.take[i] for i in range(items)), sense=pyo.maximize)
     return model
+
+
+@both
+def test_rows_and_columns_that_are_added_give_the_program_that_was_built_with_them(solver):
+    rng = np.random.default_rng(4)
+    whole = transport()
+    limits = rng.uniform(2.0, 6.0, 3)
+    whole.over = pyo.Var(range(3), domain=pyo.NonNegativeReals)
+    whole.most = pyo.Constraint(range(3), rule=lambda m, k: m.flow[k, 0] + m.flow[k, 1] - m.over[k] <= limits[k])
+    whole.cost.expr += 2.5 * sum(whole.over.values())
+    with Program(whole, solver) as program:
+        expected = program.solve().objective
+
+    model = transport()
+    with Program(model, solver) as program:
+        cheaper = program.solve().objective
+        for k in range(3):
+            size = program.size
+            row = np.zeros((1, size + 1))
+            row[0, program.columns(np.array([model.flow[k, 0], model.flow[k, 1]]))] = 1.0
+            row[0, size] = -1.0
+            columns, rows = program.extend([0.0], [np.inf], [2.5], sparse.csr_array(row), [-np.inf], [limits[k]])
+            assert (columns.tolist(), program.size) == ([size], size + 1)
+        found = program.solve()
+        assert found.status is Status.OPTIMAL
+        assert found.objective == pytest.approx(expected, rel=1e-9)
+        assert expected > cheaper + 0.1
+        program.set_row_bounds(rows - np.arange(3), -np.inf, np.inf)
+        assert program.solve().objective == pytest.approx(cheaper, rel=1e-9)
+
+
+@both
+def test_what_is_added_is_checked(solver):
+    with Program(product_mix(), solver) as program:
+        one = sparse.csr_array(np.array([[1.0, 0.0]]))
+        with pytest.raises(ValueError, match="row 3: bounds"):
+            program.extend([], [], [], one, [2.0], [1.0])
+        with pytest.raises(ValueError, match="not finite"):
+            program.extend([], [], [], one * np.nan, [2.0], [3.0])
+        program.extend([], [], [], one, [5.0], [np.inf])
+        assert program.solve().conflict == ("plant[1] <= 4", "row 3 >= 5")
 
 
 @both

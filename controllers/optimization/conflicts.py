@@ -99,7 +99,7 @@ def _item(form: StandardForm, is_row: bool, place: int, dual: float) -> _Item:
         place,
         low if side != "<=" else -np.inf,
         high if side != ">=" else np.inf,
-        _sentence(data[place]) if data else None,
+        _sentence(data[place]) if place < len(data) else None,
         f"{name(place)} {side} {high if side == '<=' else low:.6g}",
     )
 

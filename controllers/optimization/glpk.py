@@ -73,6 +73,27 @@ class Glpk:
         if m and n:
             glp.glp_scale_prob(problem, glp.GLP_SF_AUTO)
 
+    def extend(self, form: StandardForm) -> None:
+        """Take a program that has more columns and rows than the one loaded."""
+        problem = self._own()
+        m, n = self._form.row_lower.size, self._form.cost.size
+        columns, rows = np.arange(n, form.cost.size), np.arange(m, form.row_lower.size)
+        if columns.size:
+            glp.glp_add_cols(problem, columns.size)
+        if rows.size:
+            glp.glp_add_rows(problem, rows.size)
+        self._form = form
+        self.set_bounds(columns, form.lower[n:], form.upper[n:])
+        self.set_row_bounds(rows, form.row_lower[m:], form.row_upper[m:])
+        for column in columns.tolist():
+            glp.glp_set_obj_coef(problem, column + 1, float(form.cost[column]))
+        starts, indices, data = form.matrix.indptr, form.matrix.indices, form.matrix.data
+        for row in rows.tolist():
+            here = slice(starts[row], starts[row + 1])
+            entries = _swig_array(glp.intArray, np.asarray(indices[here] + 1, dtype=np.intc))
+            values = _swig_array(glp.doubleArray, np.asarray(data[here], dtype=float))
+            glp.glp_set_mat_row(problem, row + 1, int(starts[row + 1] - starts[row]), entries, values)
+
     def close(self) -> None:
         """Free the memory; a second call does nothing."""
         problem, self._problem = self._problem, None

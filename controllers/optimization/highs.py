@@ -57,6 +57,23 @@ class Highs:
         # HiGHS shall tell an unbounded program from an infeasible one
         self._solver.setOptionValue("allow_unbounded_or_infeasible", False)
 
+    def extend(self, form: StandardForm) -> None:
+        """Take a program that has more columns and rows than the one loaded."""
+        m, n = self._form.row_lower.size, self._form.cost.size
+        rows = form.matrix[m:]
+        none = np.empty(0, dtype=np.int32)
+        self._own().addCols(form.cost.size - n, form.cost[n:], form.lower[n:], form.upper[n:], 0, none, none, none)
+        self._own().addRows(
+            rows.shape[0],
+            form.row_lower[m:],
+            form.row_upper[m:],
+            rows.nnz,
+            rows.indptr[:-1].astype(np.int32),
+            rows.indices.astype(np.int32),
+            rows.data,
+        )
+        self._form = form
+
     def close(self) -> None:
         """Free the memory; a second call does nothing."""
         solver, self._solver = self._solver, None

@@ -15,7 +15,7 @@ from pyomo.core.base.block import BlockData, ScalarBlock
 from .blocks import balance, generator, grid_connection, loads, pv, sessions, storage
 from .blocks.generator import GeneratorData
 from .blocks.grid_connection import GridData
-from .blocks.linear import Numbers, objective, refuse_new_matrix, update
+from .blocks.linear import Numbers, array, objective, refuse_new_matrix, update
 from .blocks.loads import CLASSES, LoadsData
 from .blocks.pv import PvData
 from .blocks.sessions import SessionsData
@@ -63,10 +63,12 @@ class Plan:
         Battery, > 0 discharges [kW], [kvar].
     bess_kwh : ndarray, shape (n + 1,)
         Stored energy at the edges of the steps [kWh].
-    dg_kw : ndarray, shape (n,)
-        Generator [kW].
+    dg_kw, dg_q_kvar : ndarray, shape (n,)
+        Generator [kW], [kvar].
     session_kw : ndarray, shape (n_sessions, n)
         Each EV, > 0 charges [kW].
+    session_q_kvar : ndarray, shape (n_sessions, n)
+        Reactive power of each, > 0 feeds the hub bus [kvar].
     session_unserved_kwh : ndarray, shape (n_sessions,)
         Energy missing at departure [kWh].
     load_kw, load_unserved_kw : ndarray, shape (4, n)
@@ -89,7 +91,9 @@ class Plan:
     bess_q_kvar: np.ndarray
     bess_kwh: np.ndarray
     dg_kw: np.ndarray
+    dg_q_kvar: np.ndarray
     session_kw: np.ndarray
+    session_q_kvar: np.ndarray
     session_unserved_kwh: np.ndarray
     load_kw: np.ndarray
     load_unserved_kw: np.ndarray
@@ -163,6 +167,18 @@ class HubModel:
         """Cost of the hub as a Pyomo expression, with the numbers of the latest data."""
         return objective([(self._blocks[name], part) for name, part in self._numbers.items()])
 
+    def injection(self, part: str) -> list[tuple[float, np.ndarray]]:
+        """Terms of a part that feed the hub bus [kW]: signs, and variables of shape (n,); none if it is not there."""
+        return _KINDS[part].injection(self._blocks[part]) if part in self._blocks else []
+
+    def reactive(self, part: str) -> list[tuple[float, np.ndarray]]:
+        """The same of its reactive power [kvar]; none if it has no set points of it."""
+        block = self._blocks.get(part)
+        if block is None or block.component("q_out") is None:
+            return []
+        both = ((1.0, array(block, "q_out")), (-1.0, array(block, "q_in")))
+        return [(sign, each) for sign, entries in both for each in entries.reshape(-1, self.data.steps.n)]
+
     @cached_property
     def model(self) -> pyo.ConcreteModel:
         """A model of this hub alone, with its cost as the objective."""
@@ -233,6 +249,9 @@ class HubModel:
         both = np.minimum(of("grid.buy"), of("grid.sell"))
         count = len(self.data.sessions.names) if self.data.sessions else 0
         session_kw = of("sessions.charge", (count, n)) - of("sessions.discharge", (1, n))
+        session_q_kvar = np.zeros((count, n))
+        if self.data.sessions and self.data.sessions.inverters.size:
+            session_q_kvar[self.data.sessions.inverters] = of("sessions.q_out") - of("sessions.q_in")
         lost = [
             of("load.critical_lost"),
             of("load.controllable_cut") + of("load.controllable_lost"),
@@ -252,7 +271,9 @@ class HubModel:
             bess_q_kvar=of("bess.q_out") - of("bess.q_in"),
             bess_kwh=of("bess.energy", (n + 1,)),
             dg_kw=of("dg.power", (1, n)).sum(axis=0),
+            dg_q_kvar=of("dg.q_out") - of("dg.q_in"),
             session_kw=session_kw[:count],
+            session_q_kvar=session_q_kvar,
             session_unserved_kwh=of("sessions.unserved", (count,))[:count],
             load_kw=served,
             load_unserved_kw=np.array(lost),

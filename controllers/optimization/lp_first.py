@@ -51,7 +51,9 @@ def declare_exclusive(model: BlockData, x: Any, y: Any, binary: Any) -> None:
 
 
 def entries(variable: Any) -> list[Any]:
-    """The data of a Pyomo component or slice of it, in index order."""
+    """The data of a Pyomo component or slice of it, in index order; of an array of entries, those."""
+    if isinstance(variable, np.ndarray):
+        return variable.tolist()
     return list(variable.values()) if hasattr(variable, "values") else [variable]
 
 

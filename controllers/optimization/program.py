@@ -33,8 +33,9 @@ T = TypeVar("T")
 class Program:
     """A linear or mixed-integer Pyomo model, compiled and loaded once.
 
-    Bounds of variables, bounds of constraints and costs can be changed; coefficients cannot. Later changes of the
-    Pyomo model are not seen. It belongs to the thread that made it, and is closed by ``with`` or `close`.
+    Bounds of variables, bounds of constraints and costs can be changed, columns and rows added; coefficients stay.
+    Later changes of the Pyomo model are not seen. It belongs to the thread that made it, and is closed by ``with`` or
+    `close`.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ class Program:
     seconds : dict of str to float
         Wall time of 'compile' and 'load' [s].
     variables, constraints : tuple
-        The Pyomo data behind the columns and rows.
+        The Pyomo data behind the columns and rows it was made with.
     maximise : bool
         Sense of the objective.
 
@@ -92,13 +93,18 @@ class Program:
         """Free the solver's memory; a second call does nothing."""
         self._backend.close()
 
+    @property
+    def size(self) -> int:
+        """Number of columns."""
+        return self._form.cost.size
+
     def columns(self, var: Any) -> np.ndarray:
         """Columns of a variable.
 
         Parameters
         ----------
         var : Var
-            Scalar, indexed, or one entry of an indexed one.
+            Scalar, indexed, or one entry of an indexed one; or an array of entries, shape (k,).
 
         Returns
         -------
@@ -218,6 +224,38 @@ class Program:
         check_costs(costs, lambda k: form.column_name(columns[k]))
         changed = _put(columns, (form.cost, costs))
         self._backend.set_costs(changed, form.cost[changed])
+
+    def extend(self, lower, upper, cost, rows: Any, row_lower, row_upper) -> tuple[np.ndarray, np.ndarray]:
+        """Add columns and rows; the next solve begins at the last basis. The new columns stand in the new rows only.
+
+        Parameters
+        ----------
+        lower, upper, cost : array, shape (c,)
+            Bounds and objective coefficients of the new columns, which are not whole numbers.
+        rows : scipy.sparse array, shape (r, n + c)
+            Coefficients of the new rows, over all columns.
+        row_lower, row_upper : array, shape (r,)
+            Bounds of the new rows.
+
+        Returns
+        -------
+        columns : ndarray of int, shape (c,)
+        rows : ndarray of int, shape (r,)
+
+        Raises
+        ------
+        ValueError
+            For all that `StandardForm` refuses.
+        """
+        lower, upper, cost, row_lower, row_upper = (
+            np.asarray(x, dtype=float) for x in (lower, upper, cost, row_lower, row_upper)
+        )
+        m, n = self._form.row_lower.size, self._form.cost.size
+        form = self._form.extended(lower, upper, cost, rows, row_lower, row_upper)
+        self._backend.extend(form)
+        self._form = form
+        self._fixed = np.append(self._fixed, np.zeros(cost.size, dtype=bool))
+        return np.arange(n, form.cost.size), np.arange(m, form.row_lower.size)
 
     def solve(self, *, gap: float = 1e-4, time_limit_s: float | None = None) -> Solution:
         """Solve: the LP relaxation first, from the last basis; branch only if it does not settle the integers.
@@ -449,7 +487,7 @@ class Program:
         ValueError
             If the last solve found no point.
         """
-        values = self.values(np.arange(self._form.lower.size))
+        values = self.values(np.arange(len(self.variables)))
         StaleFlagManager.mark_all_as_stale()
         for variable, value in zip(self.variables, values.tolist(), strict=True):
             if not variable.fixed:

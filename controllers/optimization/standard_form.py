@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class StandardForm:
     maximise : bool
         Sense of the objective.
     variables, constraints : tuple
-        The Pyomo data behind columns and rows; empty if there is none.
+        The Pyomo data behind the first columns and rows; those that come later have none.
     refuted : tuple of ConstraintData
         False constraints without a variable; they have no row.
 
@@ -86,11 +86,36 @@ class StandardForm:
 
     def column_name(self, column: int) -> str:
         """Name of a column in the model's words."""
-        return self.variables[column].name if self.variables else f"column {column}"
+        return self.variables[column].name if column < len(self.variables) else f"column {column}"
 
     def row_name(self, row: int) -> str:
         """Name of a row in the model's words."""
-        return self.constraints[row].name if self.constraints else f"row {row}"
+        return self.constraints[row].name if row < len(self.constraints) else f"row {row}"
+
+    def extended(
+        self,
+        lower: np.ndarray,
+        upper: np.ndarray,
+        cost: np.ndarray,
+        rows: sparse.csr_array,
+        row_lower: np.ndarray,
+        row_upper: np.ndarray,
+    ) -> StandardForm:
+        """Put columns and rows behind those that are there; see `Program.extend`."""
+        m, n = self.row_lower.size, self.cost.size + cost.size
+        wide = sparse.csr_array((self.matrix.data, self.matrix.indices, self.matrix.indptr), shape=(m, n))
+        matrix = sparse.csr_array(sparse.vstack([wide, rows]))
+        matrix.sum_duplicates()
+        return replace(
+            self,
+            matrix=matrix,
+            cost=np.append(self.cost, cost),
+            lower=np.append(self.lower, lower),
+            upper=np.append(self.upper, upper),
+            row_lower=np.append(self.row_lower, row_lower),
+            row_upper=np.append(self.row_upper, row_upper),
+            integer=np.append(self.integer, np.zeros(cost.size, dtype=bool)),
+        )
 
     def objective(self, x: np.ndarray) -> float:
         """Objective at a point of shape (n,)."""

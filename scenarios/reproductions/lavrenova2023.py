@@ -14,11 +14,8 @@ from ...analysis.kpis import energy, negative, positive
 from ...analysis.reproduction import Row, at_most, holds, informs, within
 from ...analysis.results import Results
 from ...simulators.models.units import S_PER_MIN
-from ..build import build
-from ..loader import parse, shipped
-from ..runner import run_wiring
-from ..yaml_loader import read_yaml
 from . import lavrenova2023_figures as figures
+from .variants import run_variant
 
 TITLE = "Power dispatch of a charging station with PV and storage (Lavrenova & Denysiuk 2023)"
 HUB = "station"
@@ -149,20 +146,18 @@ def run(case: Case, folder: Path, *, tremblay: bool = False) -> Path:
     Path
         The result file.
     """
-    path = shipped()[f"lavrenova2023-{case.season}"]
-    data: dict[str, Any] = read_yaml(path)
-    hub = data["hubs"][HUB]
-    if case.strategy == "rule":
-        data["controller"] = {"type": "pv_first", "period": data["controller"]["period"]}
-    if case.tariff == "day-ahead":
-        hub["tariffs"] |= {"buy": _DAY_AHEAD, "sell": _DAY_AHEAD}
-    if tremblay:
-        hub["bess"]["type"] = "tremblay"
-    # what a run has to keep is judged here, row by row
-    data.pop("expect", None)
-    loaded = parse(data, path)
+
+    def change(data: dict[str, Any]) -> None:
+        hub = data["hubs"][HUB]
+        if case.strategy == "rule":
+            data["controller"] = {"type": "pv_first", "period": data["controller"]["period"]}
+        if case.tariff == "day-ahead":
+            hub["tariffs"] |= {"buy": _DAY_AHEAD, "sell": _DAY_AHEAD}
+        if tremblay:
+            hub["bess"]["type"] = "tremblay"
+
     name = case.name.replace(" ", "-") + ("-tremblay" if tremblay else "")
-    return run_wiring(build(loaded), loaded, folder / f"{name}.h5", engine="inprocess")
+    return run_variant(f"lavrenova2023-{case.season}", folder, name, change)
 
 
 def outcome(results: Results) -> Outcome:

@@ -21,6 +21,8 @@ FUEL_INTERCEPT = 0.033
 """Fuel at no load [l/h per kW rated]; HOMER Pro 3.12 manual, generator fuel curve intercept coefficient (50 kW set)."""
 FUEL_SLOPE = 0.273
 """Fuel for power [l/kWh]; same source (8.48 l/h at 25 kW, 15.3 l/h at 50 kW)."""
+POWER_FACTOR = 0.8
+"""Power factor that gensets are rated at (ISO 8528-1): least ratio of active to apparent power."""
 DIESEL_KWH_PER_L = 9.84
 """Lower heating value of diesel [kWh/l]: 43.2 MJ/kg at 0.82 kg/l."""
 
@@ -138,6 +140,25 @@ def fuel_rate(parameters, p_kw):
         Fuel consumption [l/h].
     """
     return parameters.fuel_intercept * parameters.rated_kw + parameters.fuel_slope * p_kw
+
+
+def reactive_kvar(p_kw, q_set_kvar):
+    """Reactive power of running engines, as far as the rated power factor goes.
+
+    Parameters
+    ----------
+    p_kw : float or array, shape (n,)
+        Power [kW]; 0 where an engine gives none.
+    q_set_kvar : float or array, shape (n,)
+        Set point, > 0 feeds the hub bus [kvar].
+
+    Returns
+    -------
+    float or array, shape (n,)
+        Reactive power [kvar], ``|q| <= tan(acos(0.8)) p``.
+    """
+    most_kvar = np.tan(np.arccos(POWER_FACTOR)) * np.asarray(p_kw)
+    return np.clip(q_set_kvar, -most_kvar, most_kvar)
 
 
 def efficiency(parameters: Parameters, p_kw):

@@ -35,6 +35,10 @@ class GeneratorData:
         What the fuel is good for over the rest of the horizon [kWh]; None: no limit, now or later.
     on : bool
         It runs at the begin of step `now`.
+    power_factor : float, optional
+        Least power factor, where it has reactive set points, above 0 and up to 1.
+    q_per_kvarh : float
+        Cost of reactive energy [1/kvarh].
     name : str
         For messages.
     """
@@ -47,6 +51,8 @@ class GeneratorData:
     available: np.ndarray | bool = True
     energy_kwh: float | None = None
     on: bool = False
+    power_factor: float | None = None
+    q_per_kvarh: float = 0.0
     name: str = "dg"
 
     def __post_init__(self):
@@ -64,6 +70,9 @@ class GeneratorData:
         finite(f"{self.name}.start_cost", self.start_cost, 0.0)
         if self.energy_kwh is not None:
             finite(f"{self.name}.energy_kwh", self.energy_kwh, 0.0)
+        if self.power_factor is not None and not 0.0 < self.power_factor <= 1.0:
+            raise ValueError(f"{self.name}.power_factor: must be > 0 and <= 1, got {self.power_factor:g}")
+        finite(f"{self.name}.q_per_kvarh", self.q_per_kvarh, 0.0)
 
     @property
     def committed(self) -> bool:
@@ -101,6 +110,10 @@ def numbers(steps: Steps, data: GeneratorData) -> Numbers:
         columns["running"] = column((n,), may, data.running_per_h * steps.hours, binary=True)
         columns["start"] = column((n,), 1.0 * steps.open, data.start_cost)
         rows = {"rated": row((n,), upper=0.0), "minimum": row((n,), 0.0), "starts": row((n,), before)}
+    if data.power_factor is not None:
+        q = column((n,), width.sum() * may, data.q_per_kvarh * steps.hours)
+        columns |= {"q_out": q, "q_in": q}
+        rows["reactive"] = row((n,), upper=0.0)
     if data.energy_kwh is not None:
         rows["fuel"] = row((1,), upper=data.energy_kwh)
     return Numbers(
@@ -110,6 +123,7 @@ def numbers(steps: Steps, data: GeneratorData) -> Numbers:
             f"{name}.segment_kw": width.tolist(),
             f"{name}.minimum_kw": data.minimum_kw,
             f"{name}: commitment": data.committed,
+            f"{name}.power_factor": data.power_factor,
             f"{name}: fuel limit": data.energy_kwh is not None,
         },
     )
@@ -119,7 +133,8 @@ def build(steps: Steps, data: GeneratorData) -> BlockData:
     """Build the block of a generator.
 
     Variables: ``power`` [kW] of each piece of the cost curve in each step; with commitment the binary ``running`` and
-    ``start``. Rows: ``rated``, ``minimum``, ``starts``, ``fuel``.
+    ``start``; where asked ``q_out``, ``q_in`` [kvar]. Rows: ``rated``, ``minimum``, ``starts``, ``fuel``; ``reactive``,
+    ``q_out + q_in <= tan(acos(power_factor)) power``: a machine that stands gives none.
 
     Parameters
     ----------
@@ -141,6 +156,10 @@ def build(steps: Steps, data: GeneratorData) -> BlockData:
         add_rows(block, "rated", part, [*power, (-float(np.sum(data.segment_kw)), running)])
         add_rows(block, "minimum", part, [*power, (-data.minimum_kw, running)])
         add_rows(block, "starts", part, [(1.0, start), (-1.0, running), (np.arange(steps.n) > 0, before)])
+    if data.power_factor is not None:
+        most = np.sqrt(1.0 / data.power_factor**2 - 1.0)
+        q_terms = [(1.0, array(block, "q_out")), (1.0, array(block, "q_in"))]
+        add_rows(block, "reactive", part, [*q_terms, *((-most * sign, piece) for sign, piece in power)])
     if data.energy_kwh is not None:
         used = [(hours, power[t : t + 1]) for _, power in power for t, hours in enumerate(steps.hours)]
         add_rows(block, "fuel", part, used)

@@ -8,7 +8,7 @@ import numpy as np
 from pyomo.core.base.block import BlockData
 
 from .checks import finite
-from .linear import Column, Numbers, Row, add_rows, array, column, row
+from .linear import Column, Numbers, Row, Values, add_rows, array, column, row
 from .steps import Steps
 
 # normals of the sides; a corner lies on each axis, so that full active power remains possible
@@ -21,7 +21,7 @@ def sides(one_way: bool) -> np.ndarray:
 
 
 def numbers(
-    steps: Steps, item: str, inverter_kva: float | None, q_per_kvarh: float, one_way: bool
+    steps: Steps, item: str, inverter_kva: Values | None, q_per_kvarh: float, one_way: bool
 ) -> tuple[dict[str, Column], dict[str, Row]]:
     """Make the reactive powers and their rows; nothing where `inverter_kva` is None.
 
@@ -31,8 +31,8 @@ def numbers(
         The grid.
     item : str
         Name for the message.
-    inverter_kva : float, optional
-        Apparent power [kVA].
+    inverter_kva : float or array, shape (m, n), optional
+        Apparent power [kVA]; an array for m inverters.
     q_per_kvarh : float
         Cost of reactive energy [1/kvarh]; a small one keeps a plan from moving what nobody needs.
     one_way : bool
@@ -48,8 +48,8 @@ def numbers(
     finite(f"{item}.inverter_kva", inverter_kva, 0.0)
     cost = finite(f"{item}.q_per_kvarh", q_per_kvarh, 0.0) * steps.hours
     most = np.where(steps.open, inverter_kva, 0.0)
-    q = column((steps.n,), most, cost)
-    inside = row((sides(one_way).size, steps.n), upper=inverter_kva * np.cos(np.pi / 8))
+    q = column(most.shape, most, cost)
+    inside = row((sides(one_way).size, *most.shape), upper=inverter_kva * np.cos(np.pi / 8))
     return {"q_out": q, "q_in": q}, {"circle": inside}
 
 
@@ -57,8 +57,9 @@ def add(block: BlockData, part: Numbers, active: Sequence[tuple[float, np.ndarra
     """Add the sides of the octagon, where `part` has them; `active` are the terms of the active power."""
     if "circle" not in part.rows:
         return
-    angles = sides(one_way)[:, None]
+    q_out, q_in = array(block, "q_out"), array(block, "q_in")
+    angles = sides(one_way).reshape(-1, *[1] * q_out.ndim)
     cos, sin = np.cos(angles), np.sin(angles)
     terms = [(cos * sign, power) for sign, power in active]
-    terms += [(sin, array(block, "q_out")), (-sin, array(block, "q_in"))]
+    terms += [(sin, q_out), (-sin, q_in)]
     add_rows(block, "circle", part, terms)

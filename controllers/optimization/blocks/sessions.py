@@ -13,7 +13,7 @@ import numpy as np
 from pyomo.core.base.block import BlockData
 
 from ..conflicts import describe
-from . import exclusive
+from . import exclusive, inverter
 from .checks import finite
 from .linear import Numbers, add_rows, array, block_of, column, row
 from .steps import Steps
@@ -63,6 +63,10 @@ class SessionsData:
         Number of slots; 0: one a session.
     v2g : bool
         Build discharging; without it a session is one row instead of one a step.
+    reactive : bool
+        Give reactive set points to the EVs with V2G, whose inverters are rated `charge_kw`.
+    q_per_kvarh : float
+        Cost of their reactive energy [1/kvarh].
     exclusive_kw : float, optional
         Largest power ever allowed [kW], where charging and discharging at once must be excluded by binaries.
     """
@@ -86,6 +90,8 @@ class SessionsData:
     eta_discharge: float = 1.0
     slots: int = 0
     v2g: bool = False
+    reactive: bool = False
+    q_per_kvarh: float = 0.0
     exclusive_kw: float | None = None
 
     def __post_init__(self):
@@ -119,6 +125,11 @@ class SessionsData:
         for k in np.flatnonzero(wrong)[:1]:
             limit = f" {getattr(self, other)[k]:g}" if other else ""
             raise ValueError(f"session {self.names[k]}: {item} {rule}{limit}, got {getattr(self, item)[k]:g}")
+
+    @property
+    def inverters(self) -> np.ndarray:
+        """Sessions with reactive set points."""
+        return np.flatnonzero(self.reactive & (np.asarray(self.discharge_kw) > 0.0))
 
     @property
     def n_slots(self) -> int:
@@ -198,6 +209,10 @@ def numbers(steps: Steps, data: SessionsData) -> Numbers:
         powers = {side: columns[side] for side in ("charge", "discharge")}
         pair_columns, pair_rows = exclusive.numbers("sessions", data.exclusive_kw, **powers)
         columns, rows = columns | pair_columns, rows | pair_rows
+        if data.inverters.size:
+            kva = (share * data.charge_kw[:, None])[data.inverters]
+            q_columns, q_rows = inverter.numbers(steps, "sessions", kva, data.q_per_kvarh, one_way=False)
+            columns, rows = columns | q_columns, rows | q_rows
     else:
         need = slots(np.maximum(target - data.energy_kwh, 0.0))
         rows = {"target": row((data.n_slots,), need, need)}
@@ -207,6 +222,7 @@ def numbers(steps: Steps, data: SessionsData) -> Numbers:
         matrix={
             "sessions.slots": data.n_slots,
             "sessions.v2g": data.v2g,
+            "sessions: reactive": data.inverters.tolist(),
             "sessions.exclusive_kw": data.exclusive_kw,
             "sessions.eta_charge": data.eta_charge,
             "sessions.eta_discharge": data.eta_discharge,
@@ -251,8 +267,9 @@ def build(steps: Steps, data: SessionsData) -> BlockData:
     """Build the block of all sessions.
 
     Variables (all >= 0), by slot: ``charge`` [kW] of each step, ``unserved`` [kWh]; with V2G also ``discharge`` [kW]
-    and ``energy`` [kWh] at each edge. Rows: ``target``; with V2G ``stored``,
-    ``energy[t+1] = energy[t] + dt (eta_charge charge[t] - discharge[t] / eta_discharge)``.
+    and ``energy`` [kWh] at each edge, and where asked ``q_out``, ``q_in`` [kvar] of each EV with V2G. Rows:
+    ``target``; with V2G ``stored``, ``energy[t+1] = energy[t] + dt (eta_charge charge[t] - discharge[t] /
+    eta_discharge)``; ``circle`` of the inverters.
 
     Parameters
     ----------
@@ -275,6 +292,8 @@ def build(steps: Steps, data: SessionsData) -> BlockData:
         add_rows(block, "stored", part, moved)
         add_rows(block, "target", part, [(1.0, energy[:, -1]), (1.0, unserved)])
         exclusive.add(block, part, data.exclusive_kw, "charge", "discharge", "EVs")
+        active = [(-1.0, charge[data.inverters]), (1.0, discharge[data.inverters])]
+        inverter.add(block, part, active, one_way=False)
     else:
         charged = [(hours, charge[:, t]) for t, hours in enumerate(into)]
         add_rows(block, "target", part, [*charged, (1.0, unserved)])

@@ -1,0 +1,367 @@
+"""`ems`: economic dispatch that respects its network, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import numpy as np
+
+from .. import base
+from ..optimization.blocks.steps import Steps
+from . import data, network, priorities, schedule
+from .constraints import Limits
+from .dispatch import Dispatch, DispatchError, Places
+from .loop import Loop, Outcome, Round, Verdict
+from .parameters import Buses, Parameters, parameters_of
+from .schedule import Demand
+
+_UNSERVED_KWH = 0.5
+"""Less than this counts as served [kWh]."""
+
+
+@dataclass(frozen=True)
+class _Site:
+    """Places of a hub's parts, and of its connectors."""
+
+    pv: int
+    bess: int
+    dg: int
+    load: int
+    connectors: tuple[int, ...]
+
+    def places(self, demands: list[Demand]) -> Places:
+        """Places of the parts and of the EVs; who is not there yet is expected at any connector in turn."""
+        count = len(self.connectors)
+        sessions = [self.connectors[(d.connector if d.connector >= 0 else n) % count] for n, d in enumerate(demands)]
+        return Places(self.pv, self.bess, self.dg, self.load, tuple(sessions))
+
+
+@dataclass(frozen=True)
+class _Window:
+    """What was decided for a window, and for whom."""
+
+    steps: Steps
+    outcome: Outcome
+    demands: Mapping[str, list[Demand]]
+    situation: tuple
+    limited: frozenset[int]
+    pv_share: np.ndarray
+
+
+@dataclass
+class _Memory:
+    """What a hub was told last, so that nothing is told twice."""
+
+    changes: dict[str, priorities.Change] = field(default_factory=dict)
+    alarm: str = ""
+    peak_kw: float = 0.0
+
+
+class Ems(base.Controller):
+    """The constraint loop of Hafiz & Ishchenko 2023, US 2023/0182605 A1 (process 400).
+
+    Every period: refresh the charging schedule (415), dispatch over the rolling window (410), solve the load flow of
+    every step (420), constrain what breaks the grid code and dispatch again (430, 440), adjust the charging schedule by
+    priority where not all can be served (450, 460), and command the devices of the period (470). It plans anew at once
+    when the supply of a hub, a device or its own parameters change, and when an EV leaves that was to charge.
+    """
+
+    Parameters = Parameters
+    records = {
+        "iterations": ("", "dispatches of the window until the load flow agreed"),
+        "violations": ("", "limits broken by the first dispatch, over all steps of the window"),
+        "worst_pu": ("pu", "how far the first dispatch was beyond a limit of voltage or current"),
+        "constraints": ("", "constraints of the last dispatch"),
+        "network_cost": ("1", "what it costs to respect the network in this window"),
+        "unserved_kwh": ("kWh", "demand of EVs that the window cannot serve"),
+        "verified": ("", "1 where the load flow finds every limit kept"),
+    }
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not isinstance(self.parameters, Parameters):
+            raise TypeError(f"parameters of ems expected, got {type(self.parameters).__name__}")
+        self._given = given = self.parameters
+        self._memory = {name: _Memory() for name in self.sites}
+        self._window: _Window | None = None
+        self._loop: Loop | None = None
+        self._sites: dict[str, _Site] = {}
+        unknown = sorted({limit.hub for limit in given.purchase_limits if limit.hub is not None} - set(self.sites))
+        if unknown:
+            raise ValueError(f"purchase_limits: there is no hub {unknown[0]!r}; hubs are {', '.join(self.sites)}")
+        if given.network is not None:
+            self._connect(given)
+
+    def _connect(self, given: Parameters) -> None:
+        """Read the network and find the place of every part."""
+        grid = given.network
+        if grid is None:
+            return
+        missing = [name for name in self.sites if name not in grid.buses]
+        if missing:
+            raise ValueError(f"network.buses: has no bus for hub {missing[0]!r}")
+        net = network.read(grid.net)
+        buses = {name: bus if isinstance(bus, Buses) else Buses(hub=bus) for name, bus in grid.buses.items()}
+        known = network.compiled(net)
+        where = {name: f"network.buses.{name}" for name in self.sites}
+        if grid.replaces_load:
+            at = {known.node(net, buses[name].hub, where[name]) for name in self.sites}
+            replaced = tuple(bus for bus, node in known.node_of.items() if node in at)
+            known = network.compiled(net, replaced)
+        nodes: dict[int, int] = {}
+
+        def place(name: str, bus: int | str | None) -> int:
+            node = known.node(net, buses[name].hub if bus is None else bus, where[name])
+            return nodes.setdefault(node, len(nodes))
+
+        for name, site in self.sites.items():
+            own, count = buses[name], site.connector_kw.size
+            if own.connectors and len(own.connectors) != count:
+                raise ValueError(f"{where[name]}.connectors: must name {count} buses, got {len(own.connectors)}")
+            self._sites[name] = _Site(
+                *(place(name, bus) for bus in (own.pv, own.bess, own.dg, own.load)),
+                connectors=tuple(place(name, bus) for bus in own.connectors or [None]),
+            )
+        low, high = grid.band_pu
+        limits = Limits(low, high, grid.loading_percent / 100.0)
+        self._loop = Loop(known, np.array(list(nodes)), limits, given.max_iterations, grid.margin_pu)
+
+    def decide(self, observation: base.Observation) -> base.Decision:
+        """Plan where it is time to, and command what is planned for now."""
+        events: list[tuple[str, str, str]] = []
+        records: dict[str, dict[str, float]] = {}
+        diagnostics: dict[str, float] = {}
+        for name, hub in observation.hubs.items():
+            memory = self._memory[name]
+            memory.peak_kw = max(memory.peak_kw, np.nan_to_num(hub.p_grid_kw))
+        if self._is_due(observation):
+            try:
+                self._window = self._plan(observation, events, records, diagnostics)
+            except DispatchError as error:
+                self._tell_alarm(observation, f"no dispatch: {error}; the last schedule goes on", events)
+                if self._window is not None and observation.t_s >= self._window.steps.edges_s[-1]:
+                    self._window = None
+        return base.Decision(
+            {name: self._command(name, hub, observation.t_s) for name, hub in observation.hubs.items()},
+            events,
+            records,
+            diagnostics,
+        )
+
+    def _is_due(self, observation: base.Observation) -> bool:
+        window, t_s = self._window, observation.t_s
+        if window is None or t_s % self.period_s == 0.0 or t_s >= window.steps.edges_s[-1]:
+            return True
+        if window.situation != _situation(observation):
+            return True
+        step = window.steps.at(t_s).now
+        for name, hub in observation.hubs.items():
+            plan = window.outcome.schedule.plans.get(name)
+            for k, demand in enumerate(window.demands.get(name, [])):
+                charges = plan is not None and abs(plan.session_kw[k, step]) > 1e-6
+                if demand.connector >= 0 and charges and demand.name not in hub.connectors.session_id:
+                    return True
+        return False
+
+    def _plan(
+        self,
+        observation: base.Observation,
+        events: list[tuple[str, str, str]],
+        records: dict[str, dict[str, float]],
+        diagnostics: dict[str, float],
+    ) -> _Window | None:
+        """One window (processes 410 to 460)."""
+        given = self._given
+        hubs = {name: hub for name, hub in observation.hubs.items() if not hub.dead}
+        if not hubs:
+            return None
+        steps = schedule.window(observation.t_s, given.step_s, given.horizon_s, observation.end_s)
+        demands = {name: schedule.charging_schedule(hub, self.sites[name], steps) for name, hub in hubs.items()}
+        eens = {name: np.full(len(each), given.eens_per_kwh) for name, each in demands.items()}
+        dispatch, outcome = self._respecting(observation, hubs, steps, demands, eens)
+        seconds, network_cost = dispatch.seconds, outcome.network_cost
+
+        if given.priorities and any(_unserved_kwh(outcome, name).sum() > _UNSERVED_KWH for name in hubs):
+            before = outcome.schedule.plans
+            ranked = {
+                name: priorities.ranks(each, parameters_of(hubs[name]).vehicles, given.weights, observation.t_s)
+                for name, each in demands.items()
+            }
+            adjusted = {
+                name: [
+                    demand if rank.critical else schedule.put_off(demand)
+                    for demand, rank in zip(each, ranked[name], strict=True)
+                ]
+                for name, each in demands.items()
+            }
+            eens = {
+                name: given.eens_per_kwh * np.array([rank.weight for rank in each]) for name, each in ranked.items()
+            }
+            dispatch, adjusted_outcome = self._respecting(observation, hubs, steps, adjusted, eens, outcome)
+            seconds += dispatch.seconds
+            outcome = replace(adjusted_outcome, rounds=(*outcome.rounds, *adjusted_outcome.rounds))
+            for name, each in demands.items():
+                told = self._memory[name].changes
+                for k, (demand, rank) in enumerate(zip(each, ranked[name], strict=True)):
+                    after_kw = outcome.schedule.plans[name].session_kw[k]
+                    change = priorities.change(demand, before[name].session_kw[k], after_kw, steps)
+                    if change.is_news(told.get(demand.name, priorities.Change())):
+                        events.append((name, "schedule", change.text(demand, rank)))
+                        told[demand.name] = change
+
+        self._report(observation, outcome, events)
+        first = outcome.rounds[0]
+        for name in hubs:
+            records[name] = {
+                "iterations": float(outcome.iterations),
+                "violations": float(first.violations + first.diverged),
+                "worst_pu": first.worst,
+                "constraints": float(len(outcome.cuts)),
+                "network_cost": network_cost,
+                "unserved_kwh": float(_unserved_kwh(outcome, name).sum()),
+                "verified": float(self._loop is not None and outcome.kept.all()),
+            }
+        diagnostics["dispatch_s"] = seconds
+        limited = frozenset(cut.step for cut in outcome.cuts)
+        pv_share = self._pv_share(observation, outcome, demands, steps)
+        return _Window(steps, outcome, demands, _situation(observation), limited, pv_share)
+
+    def _pv_share(
+        self, observation: base.Observation, outcome: Outcome, demands: Mapping[str, list[Demand]], steps: Steps
+    ) -> np.ndarray:
+        """Share of the planned PV that is safe in each step, shape (k,): an EV that gets full in a step stops early."""
+        if self._loop is None:
+            return np.ones(steps.n)
+        u = outcome.schedule.u.copy()
+        pv = np.zeros_like(u)
+        for name, plan in outcome.schedule.plans.items():
+            places = self._sites[name].places(demands[name])
+            if observation.hubs[name].islanded:
+                continue
+            pv[:, places.pv] += plan.pv_kw
+            for place, charge in zip(places.sessions, plan.session_kw, strict=True):
+                charges = np.flatnonzero(charge > 1e-3)
+                u[charges[-1:], place] += charge[charges[-1:]]
+        return 1.0 - self._loop.secured(u, u - pv, self._background_pu(observation, steps))
+
+    def _respecting(
+        self,
+        observation: base.Observation,
+        hubs: Mapping[str, base.Hub],
+        steps: Steps,
+        demands: Mapping[str, list[Demand]],
+        eens: Mapping[str, np.ndarray],
+        before: Outcome | None = None,
+    ) -> tuple[Dispatch, Outcome]:
+        """Dispatch the window until the load flow agrees."""
+        given = self._given
+        limits = [limit for hub in hubs.values() for limit in parameters_of(hub).purchase_limits]
+        shared_kw = data.purchase_kw(limits, None, steps)
+        on_grid = {name: hub for name, hub in hubs.items() if not hub.islanded}
+        with Dispatch(
+            {
+                name: data.hub_data(
+                    name, hub, self.sites[name], steps, demands[name], eens[name], self._memory[name].peak_kw
+                )
+                for name, hub in hubs.items()
+            },
+            {name: self._sites[name].places(demands[name]) for name in on_grid if self._loop is not None},
+            0 if self._loop is None else len(self._loop.nodes),
+            shared_kw,
+            tuple(on_grid),
+            given.solver,
+            given.time_limit_s,
+        ) as dispatch:
+            if self._loop is None:
+                alone = dispatch.solve((), {})
+                unseen = Round(0, 0, 0.0, "", 0, alone.cost)
+                return dispatch, Outcome(Verdict.FEASIBLE, alone, np.zeros(steps.n, dtype=bool), (unseen,), ())
+            earlier = before.cuts if before else ()
+            return dispatch, self._loop.run(dispatch, self._background_pu(observation, steps), earlier)
+
+    def _background_pu(self, observation: base.Observation, steps: Steps) -> np.ndarray:
+        """What the network's own loads and plants are expected to feed in, shape (k, n) [pu]."""
+        loop, given = self._loop, self._given.network
+        if loop is None or given is None:
+            return np.empty((steps.n, 0))
+        scales = sorted(given.load_scale.items())
+        factors = []
+        for begin_s in steps.edges_s[:-1]:
+            clock = (observation.time + timedelta(seconds=float(begin_s) - observation.t_s)).time()
+            past = [factor for begin, factor in scales if begin <= clock]
+            factors.append(past[-1] if past else scales[-1][1])
+        return loop.network.other_pu - np.outer(factors, loop.network.load_pu)
+
+    def _report(self, observation: base.Observation, outcome: Outcome, events: list[tuple[str, str, str]]) -> None:
+        """Tell what could not be kept or verified."""
+        if self._loop is None:
+            text = "no network is given: schedules are not verified by a load flow"
+        elif outcome.verdict is Verdict.FEASIBLE:
+            text = ""
+        else:
+            last = outcome.rounds[-1]
+            kept = "holds back its set points and" if outcome.kept.all() else "still breaks limits, but"
+            text = (
+                f"{outcome.verdict.value} after {len(outcome.rounds)} iterations: {last.violations} limits broken, "
+                f"worst by {last.worst:.4f} pu at {last.where or 'a step without a load flow'}; "
+                f"the best schedule {kept} is used"
+            )
+        self._tell_alarm(observation, text, events)
+
+    def _tell_alarm(self, observation: base.Observation, text: str, events: list[tuple[str, str, str]]) -> None:
+        """Tell it once, and when it is over."""
+        for name in observation.hubs:
+            memory = self._memory[name]
+            sort = text.partition(" after ")[0]
+            if sort and sort != memory.alarm:
+                events.append((name, "alarm" if self._loop is not None else "unverified", text))
+            elif memory.alarm and not sort:
+                events.append((name, "verified", "the load flow finds every limit kept again"))
+            memory.alarm = sort
+
+    def _command(self, name: str, hub: base.Hub, t_s: float) -> base.Setpoints:
+        """Set points of the step that is on (process 470)."""
+        site = self.sites[name]
+        limit_kw, q_kvar = np.zeros((2, site.connector_kw.size))
+        window = self._window
+        plan = window.outcome.schedule.plans.get(name) if window is not None else None
+        if window is None or plan is None or hub.dead or t_s >= window.steps.edges_s[-1]:
+            return base.Setpoints(connector_kw=limit_kw, pv_limit_kw=0.0)
+        step = window.steps.at(t_s).now
+        for k, demand in enumerate(window.demands[name]):
+            if demand.name in hub.connectors.session_id:
+                connector = hub.connectors.session_id.index(demand.name)
+                power = float(plan.session_kw[k, step])
+                # below its minimum a connector pauses
+                q_kvar[connector] = float(plan.session_q_kvar[k, step])
+                limit_kw[connector] = 0.0 if 0.0 < power < site.connector_minimum_kw[connector] - 1e-6 else power
+        available_kw = float(hub.forecast.pv_kw(window.steps.edges_s[step : step + 2])[0]) if site.pv_kw else 0.0
+        pv_kw = float(plan.pv_kw[step] * window.pv_share[step])
+        curtailed = pv_kw < available_kw - 1e-6
+        demand_kw = hub.forecast.load_kw(window.steps.edges_s[step : step + 2])[0]
+        cut = plan.load_unserved_kw[:, step] > 1e-6
+        return base.Setpoints(
+            connector_kw=limit_kw,
+            bess_kw=float(plan.bess_kw[step]),
+            pv_limit_kw=pv_kw if curtailed or step in window.limited else np.inf,
+            dg_kw=float(plan.dg_kw[step]),
+            pv_q_kvar=float(plan.pv_q_kvar[step]),
+            bess_q_kvar=float(plan.bess_q_kvar[step]),
+            dg_q_kvar=float(plan.dg_q_kvar[step]),
+            connector_q_kvar=q_kvar,
+            load_limit_kw=tuple(  # pyright: ignore[reportArgumentType]
+                float(kw - lost) if is_cut else np.inf
+                for kw, lost, is_cut in zip(demand_kw, plan.load_unserved_kw[:, step], cut, strict=True)
+            ),
+        )
+
+
+def _situation(observation: base.Observation) -> tuple:
+    """What calls for a new plan when it changes."""
+    return tuple((hub.bus, hub.failed, hub.parameters) for hub in observation.hubs.values())
+
+
+def _unserved_kwh(outcome: Outcome, name: str) -> np.ndarray:
+    return outcome.schedule.plans[name].session_unserved_kwh

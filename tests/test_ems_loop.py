@@ -1,0 +1,224 @@
+"""The loop of dispatch, load flow and constraints: what it calls feasible is, what it costs, and what it cannot do."""
+
+from copy import deepcopy
+from itertools import product
+
+import numpy as np
+import pandapower as pp
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evhub.controllers.ems import network
+from evhub.controllers.ems.constraints import Limits
+from evhub.controllers.ems.dispatch import Dispatch, Places
+from evhub.controllers.ems.loop import Loop, Verdict
+from evhub.controllers.optimization.blocks.generator import GeneratorData
+from evhub.controllers.optimization.blocks.grid_connection import GridData
+from evhub.controllers.optimization.blocks.loads import LoadsData
+from evhub.controllers.optimization.blocks.pv import PvData
+from evhub.controllers.optimization.blocks.steps import Steps
+from evhub.controllers.optimization.hub_model import HubData
+from evhub.scenarios.loader import LIBRARY
+
+from .random_feeders import depot, feeder, places
+
+BAND = Limits(0.9, 1.1, 1.0)
+DEPOT = str(LIBRARY / "data" / "hafiz2023_depot.json")
+
+
+def drawn(seed: int):
+    """A random network, a depot on it, and what the loop makes of both."""
+    rng = np.random.default_rng(seed)
+    level = str(rng.choice(["lv", "mv"]))
+    net = feeder(rng, level, int(rng.integers(4, 25)))
+    known = network.compiled(net)
+    n = int(rng.integers(1, 9))
+    data = depot(rng, level, n)
+    buses, where = places(rng, net.bus.index.to_numpy()[2:], data)
+    loop = Loop(known, np.array([known.node_of[int(bus)] for bus in buses]), BAND)
+    dispatch = Dispatch({"depot": data}, {"depot": where}, len(buses))
+    return net, buses, loop, loop.run(dispatch, np.tile(known.other_pu - known.load_pu, (n, 1)))
+
+
+def by_pandapower(net, buses, u):
+    """Excess over the limits that pandapower finds for the set points of each step."""
+    m = len(buses)
+    net = deepcopy(net)
+    plants = [pp.create_sgen(net, int(bus), p_mw=0.0) for bus in buses]
+    found = []
+    for row in u:
+        net.sgen.loc[plants, "p_mw"], net.sgen.loc[plants, "q_mvar"] = row[:m] / 1e3, row[m:] / 1e3
+        pp.runpp(net, calculate_voltage_angles=True, init="dc", numba=False, max_iteration=30)
+        v = net.res_bus.vm_pu.drop(net.ext_grid.bus)
+        loading = max(net.res_line.loading_percent.max(), net.res_trafo.loading_percent.max()) / 100.0
+        found.append(max(v.max() - BAND.v_max_pu, BAND.v_min_pu - v.min(), loading - BAND.loading))
+    return np.array(found)
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 10**6))
+def test_what_the_loop_calls_feasible_is_feasible_for_pandapower(seed):
+    net, buses, _, outcome = drawn(seed)
+    if outcome.verdict is Verdict.FEASIBLE:
+        assert outcome.kept.all()
+        assert (by_pandapower(net, buses, outcome.schedule.u) < 2e-6).all()
+
+
+@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.campaign)])
+def test_95_of_100_networks_converge_within_5_iterations(count):
+    outcomes = [drawn(seed)[3] for seed in range(count)]
+    assert sum(one.rounds[0].ok for one in outcomes) < 0.7 * count, "most depots must break something"
+    assert all(one.verdict is Verdict.FEASIBLE for one in outcomes)
+    assert sum(one.iterations <= 5 for one in outcomes) >= 0.95 * count
+
+
+def single(net, bus, data, limits, **options):
+    """One period of one hub at one bus."""
+    known = network.compiled(net)
+    loop = Loop(known, np.array([known.node_of[bus]]), limits, **options)
+    dispatch = Dispatch({"depot": data}, {"depot": Places(0, 0, 0, 0, ())}, 1)
+    background = (known.other_pu - known.load_pu)[None]
+    outcome = loop.run(dispatch, background)
+    return outcome, loop.flow(outcome.schedule.u, background)
+
+
+CASES = {
+    # PV lifts the voltage; a load pulls it down and a dear generator lifts it; a branch is full
+    "overvoltage": (2, 600.0, 0.0, 0.0, 20.0, BAND),
+    "undervoltage": (3, 0.0, 200.0, 0.5, 420.0, BAND),
+    "loading": (3, 100.0, 200.0, 0.3, 250.0, Limits(0.9, 1.1, 0.3)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_cost_is_that_of_a_full_optimal_power_flow(case):
+    bus, pv_kw, dg_kw, dg_price, load_kw, limits = CASES[case]
+    price = 0.2
+    data = HubData(
+        Steps.regular(1, 3600.0),
+        GridData(price, price, 1e4, 1e4),
+        pv=PvData(pv_kw),
+        dg=GeneratorData([dg_kw], [dg_price]),
+        load=LoadsData(load_kw, 0.0, 0.0, 0.0, (1e3, 1.0, 1.0, 1.0)),
+    )
+    outcome, flow = single(network.read(DEPOT), bus, data, limits, margin=1e-5)
+    assert outcome.verdict is Verdict.FEASIBLE
+    assert not outcome.rounds[0].ok, "the case must need the network"
+    ours = price * flow.slack_kw[0] + dg_price * outcome.schedule.plans["depot"].dg_kw[0]
+
+    net = network.read(DEPOT)
+    pp.create_load(net, bus, p_mw=load_kw / 1e3)
+    net.load["controllable"] = False
+    net.bus["min_vm_pu"], net.bus["max_vm_pu"] = limits.v_min_pu, limits.v_max_pu
+    net.line["max_loading_percent"] = net.trafo["max_loading_percent"] = 100.0 * limits.loading
+    for item in ("p", "q"):
+        net.ext_grid[f"min_{item}_mw" if item == "p" else "min_q_mvar"] = -5.0
+        net.ext_grid[f"max_{item}_mw" if item == "p" else "max_q_mvar"] = 5.0
+    pp.create_poly_cost(net, 0, "ext_grid", cp1_eur_per_mw=1e3 * price)
+    for most_kw, cost in ((pv_kw, 0.0), (dg_kw, dg_price)):
+        plant = pp.create_sgen(
+            net, bus, p_mw=0.0, controllable=True, min_p_mw=0.0, max_p_mw=most_kw / 1e3, min_q_mvar=0.0, max_q_mvar=0.0
+        )
+        pp.create_poly_cost(net, plant, "sgen", cp1_eur_per_mw=1e3 * cost)
+    pp.runopp(net, init="flat", calculate_voltage_angles=False, numba=False)
+    assert ours == pytest.approx(net.res_cost, rel=0.01)
+
+
+def test_reactive_power_is_used_before_pv_is_curtailed():
+    def best(inverter_kva):
+        pv = PvData(500.0, inverter_kva=inverter_kva, q_per_kvarh=1e-4)
+        data = HubData(Steps.regular(1, 3600.0), GridData(0.2, 0.1, 1e4, 1e4), pv=pv)
+        outcome, _ = single(network.read(DEPOT), 2, data, BAND)
+        return outcome.schedule.plans["depot"]
+
+    without, with_q = best(None), best(600.0)
+    assert without.pv_kw[0] < 460.0
+    assert with_q.pv_kw[0] > without.pv_kw[0] + 20.0
+    assert with_q.pv_q_kvar[0] < 0.0
+
+
+def hopeless(limits: Limits, **options):
+    """A generator of 100 kW at the garage of a network whose own load pulls it down."""
+    net = network.read(DEPOT)
+    pp.create_load(net, 3, p_mw=0.45, q_mvar=0.1)
+    data = HubData(Steps.regular(1, 3600.0), GridData(0.2, 0.1, 1e4, 1e4), dg=GeneratorData([100.0], [0.4]))
+    return net, single(net, 3, data, limits, **options)
+
+
+@pytest.mark.parametrize("v_min_pu", [0.80, 0.86, 0.88, 0.9, 0.95])
+def test_infeasible_is_what_brute_force_cannot_do_either(v_min_pu):
+    net, (outcome, _) = hopeless(Limits(v_min_pu, 1.1, 1.2))
+    voltages = []
+    for p_kw in np.linspace(0.0, 100.0, 21):
+        trial = deepcopy(net)
+        pp.create_sgen(trial, 3, p_mw=p_kw / 1e3)
+        pp.runpp(trial, numba=False)
+        voltages.append(trial.res_bus.vm_pu.drop(0).min())
+    possible = max(voltages) >= v_min_pu
+    assert (outcome.verdict is Verdict.FEASIBLE) == possible
+    assert outcome.kept.all() == possible
+    if not possible:
+        assert outcome.verdict is Verdict.INFEASIBLE
+        assert outcome.schedule.plans["depot"].dg_kw[0] == pytest.approx(100.0), "it comes as near as it can"
+
+
+def test_a_limit_of_iterations_ends_in_a_schedule_that_keeps_the_limits():
+    pv = PvData(np.array([600.0, 0.0, 500.0]))
+    data = HubData(Steps.regular(3, 3600.0), GridData(0.2, 0.1, 1e4, 1e4), pv=pv)
+    known = network.compiled(network.read(DEPOT))
+    loop = Loop(known, np.array([known.node_of[2]]), BAND, max_iterations=1)
+    outcome = loop.run(
+        Dispatch({"depot": data}, {"depot": Places(0, 0, 0, 0, ())}, 1),
+        np.tile(known.other_pu - known.load_pu, (3, 1)),
+    )
+    assert outcome.verdict is Verdict.UNSETTLED
+    assert outcome.kept.all()
+    plan = outcome.schedule.plans["depot"]
+    assert (plan.pv_kw < [460.0, 1.0, 460.0]).all()
+    assert (plan.pv_kw[[0, 2]] > 400.0).all()
+    np.testing.assert_allclose(plan.sell_kw - plan.buy_kw, plan.pv_kw, atol=1e-9)
+
+
+def test_a_load_flow_without_solution_is_led_back():
+    net = network.read(DEPOT)
+    data = HubData(Steps.regular(1, 3600.0), GridData(0.2, 0.1, 1e4, 1e4), dg=GeneratorData([9000.0], [0.01]))
+    outcome, flow = single(net, 3, data, BAND)
+    assert outcome.rounds[0].diverged == 1
+    assert outcome.verdict is Verdict.FEASIBLE
+    assert flow.converged.all()
+    assert flow.v_pu.max() == pytest.approx(1.1, abs=0.002) or flow.loading.max() == pytest.approx(1.0, abs=0.01)
+
+
+def test_respecting_the_network_never_pays():
+    for seed in range(6):
+        outcome = drawn(seed)[3]
+        assert outcome.network_cost >= -1e-6 * max(1.0, abs(outcome.schedule.cost))
+
+
+def test_held_back_set_points_keep_the_balance():
+    outcome = drawn(0)[3]
+    plan = outcome.schedule.plans["depot"]
+    half = outcome.schedule.held_back(np.full(len(plan.buy_kw), 0.5)).plans["depot"]
+    fed_in = half.buy_kw - half.sell_kw + half.pv_kw + half.bess_kw + half.dg_kw
+    np.testing.assert_allclose(fed_in, half.load_kw.sum(axis=0) + half.session_kw.sum(axis=0), atol=1e-9)
+
+
+def test_grid_search_finds_nothing_better_than_the_loop():
+    """PV and generator on a coarse grid: no pair that pandapower agrees with is cheaper."""
+    price, dg_price = 0.2, 0.25
+    net = network.read(DEPOT)
+    data = HubData(
+        Steps.regular(1, 3600.0),
+        GridData(price, 0.05, 1e4, 1e4),
+        pv=PvData(550.0),
+        dg=GeneratorData([100.0], [dg_price]),
+        load=LoadsData(30.0, 0.0, 0.0, 0.0, (1e3, 1.0, 1.0, 1.0)),
+    )
+    outcome, _ = single(net, 2, data, BAND)
+    pairs = np.array(list(product(np.linspace(0.0, 550.0, 23), np.linspace(0.0, 100.0, 5))))
+    net_kw = 30.0 - pairs.sum(axis=1)
+    cost = dg_price * pairs[:, 1] + np.where(net_kw > 0.0, price, 0.05) * net_kw
+    kept = by_pandapower(net, [2], np.column_stack([-net_kw, np.zeros(len(pairs))])) <= 0.0
+    assert kept.any() and not kept.all()
+    assert outcome.schedule.cost <= cost[kept].min() + 1e-6
