@@ -60,7 +60,7 @@ def window(solver: str, n_bus: int, n_evs: int, n: int, step_s: float) -> dict[s
     rng = np.random.default_rng(1)
     places = Places(0, 1, 2, 3, tuple(rng.integers(0, nodes.size, n_evs).tolist()))
     background = np.tile(known.other_pu - known.load_pu, (n, 1))
-    data = _depot(rng, 3000.0 if n_bus == 33 else 12_000.0, n_evs, n, step_s)
+    data = _depot(rng, 3.0 if n_bus == 33 else 1.5, n_evs, n, step_s)
     began, cpu = perf_counter(), process_time()
     with Dispatch({"depot": data}, {"depot": places}, nodes.size, solver=solver) as dispatch:
         outcome = loop.run(dispatch, background)
@@ -94,22 +94,35 @@ def _feeder(n_bus: int) -> Any:
     return net
 
 
-def _depot(rng: np.random.Generator, size_kw: float, n_evs: int, n: int, step_s: float) -> HubData:
-    """A depot whose EVs want the cheap steps; they share the power, however many there are."""
-    hour = np.arange(n) * step_s / 3600.0
+def _depot(rng: np.random.Generator, size: float, n_evs: int, n: int, step_s: float) -> HubData:
+    """A depot whose EVs want the cheap hours of a day, or the same pressed into a shorter window."""
     day = n * step_s
-    arrival = np.floor(rng.uniform(0.0, 0.4, n_evs) * n) * step_s
-    departure = np.minimum(arrival + np.ceil(rng.uniform(0.3, 0.6, n_evs) * n) * step_s, day)
-    charge_kw = np.full(n_evs, size_kw / n_evs)
-    need = 0.3 * charge_kw * (departure - arrival) / 3600.0
+    hour = np.arange(n) * step_s / 3600.0
+    arrival = rng.uniform(0.0, 0.42, n_evs) * day
+    departure = np.minimum(arrival + rng.uniform(0.33, 0.58, n_evs) * day, day)
+    charge_kw = np.full(n_evs, 50.0 * size)
+    need = np.minimum(300.0 * size * day / _DAY_S, 0.7 * charge_kw * (departure - arrival) / 3600.0)
+    arrival, departure = np.floor(arrival / step_s) * step_s, np.ceil(departure / step_s) * step_s
     names = tuple(f"ev{k}" for k in range(n_evs))
-    sun = np.maximum(0.0, np.sin((hour - 6.0) / 12.0 * np.pi)) if day >= _DAY_S else 1.0
+    sun = np.maximum(0.0, np.sin((hour - 6.0) / 12.0 * np.pi))
     return HubData(
         Steps.regular(n, step_s),
-        GridData(rng.uniform(0.1, 0.3, n), 0.05, 2e4, 2e4),
-        pv=PvData(0.8 * size_kw * sun * np.ones(n), inverter_kva=0.9 * size_kw, q_per_kvarh=1e-4),
-        bess=StorageData(600.0, 150.0, 1200.0, 450.0, 450.0, 0.95, 0.95, 0.01, end_per_kwh=0.1, inverter_kva=450.0),
-        load=LoadsData(60.0, 0.0, 0.0, 0.0, (1e5, 50.0, 20.0, 20.0)),
+        GridData(np.where((hour < 6.0) | (hour > 21.0), 0.12, 0.25), 0.05, 2e4, 2e4),
+        pv=PvData(800.0 * size * sun, inverter_kva=900.0 * size, q_per_kvarh=1e-4),
+        bess=StorageData(
+            200.0 * size,
+            50.0 * size,
+            400.0 * size,
+            150.0 * size,
+            150.0 * size,
+            0.95,
+            0.95,
+            0.01,
+            end_per_kwh=0.1,
+            inverter_kva=150.0 * size,
+            q_per_kvarh=1e-4,
+        ),
+        load=LoadsData(20.0, 0.0, 0.0, 0.0, (1e5, 50.0, 20.0, 20.0)),
         sessions=SessionsData(names, names, arrival, departure, np.zeros(n_evs), need, need + 1.0, charge_kw, 10.0),
     )
 
