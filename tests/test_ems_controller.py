@@ -156,6 +156,16 @@ def test_a_set_point_at_the_pcc_is_held_as_far_as_the_battery_can(folder):
     assert np.abs(p_kw[(t_s > 10.0) & (t_s < 7000.0)] - 30.0).max() < 0.5
 
 
+def test_room_is_made_for_preconditioning_before_the_buses_leave(folder):
+    hub = depot((60.0, 60.0), load={"demand": {"type": "profile", "points": [["0s", 10], ["90min", 60]]}})
+    results = run(scenario({"depot": hub}, {"purchase_limits": [{"limit_kw": 90}]}), folder)
+    t_s, p_kw = results.arrays("depot/load/p_kw")
+    assert p_kw[t_s >= 5400.0].max() == pytest.approx(60.0)
+    t_s, p_kw = results.arrays("depot/grid/p_kw")
+    assert p_kw[(t_s < 5400.0) | (t_s > 5410.0)].max() <= 90.0 + 1e-6, "but while new set points are on their way"
+    assert sum(delivered(results).values()) == pytest.approx(120.0, abs=2.0)
+
+
 def test_a_schedule_that_nobody_verifies_says_so(folder):
     results = run(scenario({"depot": depot()}, network=False), folder)
     assert texts(results, "unverified") == ["no network is given: schedules are not verified by a load flow"]

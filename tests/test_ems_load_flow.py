@@ -102,7 +102,7 @@ def test_beyond_what_the_network_can_carry_there_is_no_solution():
     assert np.isnan(flow.v[2]).all()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=6)
 @given(seed=st.integers(0, 10**6), level=st.sampled_from(["lv", "mv"]))
 def test_sensitivities_are_finite_differences(seed, level):
     rng = np.random.default_rng(seed)

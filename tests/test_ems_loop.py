@@ -17,6 +17,7 @@ from evhub.controllers.optimization.blocks.generator import GeneratorData
 from evhub.controllers.optimization.blocks.grid_connection import GridData
 from evhub.controllers.optimization.blocks.loads import LoadsData
 from evhub.controllers.optimization.blocks.pv import PvData
+from evhub.controllers.optimization.blocks.sessions import SessionsData
 from evhub.controllers.optimization.blocks.steps import Steps
 from evhub.controllers.optimization.hub_model import HubData
 from evhub.scenarios.loader import LIBRARY
@@ -56,7 +57,7 @@ def by_pandapower(net, buses, u):
     return np.array(found)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 10**6))
 def test_what_the_loop_calls_feasible_is_feasible_for_pandapower(seed):
     net, buses, _, outcome = drawn(seed)
@@ -65,7 +66,7 @@ def test_what_the_loop_calls_feasible_is_feasible_for_pandapower(seed):
         assert (by_pandapower(net, buses, outcome.schedule.u) < 2e-6).all()
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize("count", [10, pytest.param(100, marks=pytest.mark.campaign)])
 def test_95_of_100_networks_converge_within_5_iterations(count):
     outcomes = [drawn(seed)[3] for seed in range(count)]
     assert sum(one.rounds[0].ok for one in outcomes) < 0.7 * count, "most depots must break something"
@@ -136,6 +137,51 @@ def test_reactive_power_is_used_before_pv_is_curtailed():
     assert without.pv_kw[0] < 460.0
     assert with_q.pv_kw[0] > without.pv_kw[0] + 20.0
     assert with_q.pv_q_kvar[0] < 0.0
+
+
+def test_a_generator_and_evs_with_v2g_lift_the_voltage_by_reactive_power():
+    """At rest 0.4 MW pull the garage below 0.9 pu; neither may feed in more than a little active power."""
+    net = network.read(DEPOT)
+    pp.create_load(net, 3, p_mw=0.33)
+    known = network.compiled(net)
+    loop = Loop(known, np.array([known.node_of[3]]), Limits(0.9, 1.1, 1.5))
+    background = (known.other_pu - known.load_pu)[None]
+
+    def best(reactive: bool):
+        charge_kw = np.array([60.0, 60.0])
+        data = HubData(
+            Steps.regular(1, 3600.0),
+            GridData(0.2, 0.1, 1e4, 1e4),
+            dg=GeneratorData([40.0], [0.5], power_factor=0.8 if reactive else None, q_per_kvarh=1e-3),
+            sessions=SessionsData(
+                names=("with", "without"),
+                connectors=("1", "2"),
+                arrival_s=np.zeros(2),
+                departure_s=np.full(2, 3600.0),
+                energy_kwh=np.array([20.0, 0.0]),
+                target_kwh=np.array([50.0, 30.0]),
+                capacity_kwh=np.full(2, 100.0),
+                charge_kw=charge_kw,
+                eens_per_kwh=3.0,
+                discharge_kw=np.array([60.0, 0.0]),
+                v2g=True,
+                reactive=reactive,
+                q_per_kvarh=1e-3,
+            ),
+        )
+        with Dispatch({"depot": data}, {"depot": Places(0, 0, 0, 0, (0, 0))}, 1) as dispatch:
+            outcome = loop.run(dispatch, background)
+        assert outcome.verdict is Verdict.FEASIBLE
+        assert (by_pandapower(net, [3], outcome.schedule.u)[0]) < 2e-6 or loop.limits.loading > 1.0
+        return outcome.schedule.plans["depot"]
+
+    without, with_q = best(False), best(True)
+    assert with_q.cost < without.cost - 1.0
+    assert with_q.dg_q_kvar[0] == pytest.approx(0.75 * with_q.dg_kw[0], abs=1e-6)
+    assert with_q.session_q_kvar[0, 0] > 5.0
+    assert with_q.session_q_kvar[1, 0] == 0.0
+    assert np.hypot(with_q.session_kw[0, 0], with_q.session_q_kvar[0, 0]) <= 60.0 + 1e-6
+    assert not without.dg_q_kvar.any() and not without.session_q_kvar.any()
 
 
 def hopeless(limits: Limits, **options):
@@ -216,7 +262,7 @@ def test_grid_search_finds_nothing_better_than_the_loop():
         load=LoadsData(30.0, 0.0, 0.0, 0.0, (1e3, 1.0, 1.0, 1.0)),
     )
     outcome, _ = single(net, 2, data, BAND)
-    pairs = np.array(list(product(np.linspace(0.0, 550.0, 23), np.linspace(0.0, 100.0, 5))))
+    pairs = np.array(list(product(np.linspace(0.0, 550.0, 12), np.linspace(0.0, 100.0, 3))))
     net_kw = 30.0 - pairs.sum(axis=1)
     cost = dg_price * pairs[:, 1] + np.where(net_kw > 0.0, price, 0.05) * net_kw
     kept = by_pandapower(net, [2], np.column_stack([-net_kw, np.zeros(len(pairs))])) <= 0.0

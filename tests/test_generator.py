@@ -217,3 +217,9 @@ def test_calls_in_between_change_nothing(genset, script):
     assert plain_out.next_event_s == often_out.next_event_s
     # Up to 120 subtractions from 200 l, each rounded by at most 1.4e-14 l.
     assert plain.fuel_l == pytest.approx(often.fuel_l, rel=0, abs=120 * 1.5e-14)
+
+
+def test_reactive_power_goes_as_far_as_the_rated_power_factor():
+    p_kw = np.array([0.0, 8.0, 8.0, 8.0])
+    q_kvar = generator.reactive_kvar(p_kw, np.array([5.0, 5.0, -5.0, 99.0]))
+    np.testing.assert_allclose(q_kvar, [0.0, 5.0, -5.0, 6.0], atol=1e-12)

@@ -253,7 +253,7 @@ class Program:
         m, n = self._form.row_lower.size, self._form.cost.size
         form = self._form.extended(lower, upper, cost, rows, row_lower, row_upper)
         self._backend.extend(form)
-        self._form = form
+        self._form, self._x, self._has_duals = form, None, False
         self._fixed = np.append(self._fixed, np.zeros(cost.size, dtype=bool))
         return np.arange(n, form.cost.size), np.arange(m, form.row_lower.size)
 
