@@ -54,7 +54,8 @@ def window(solver: str, n_bus: int, n_evs: int, n: int, step_s: float) -> dict[s
     """One window from nothing to the schedule that the load flow agrees with."""
     net = network.read("case33bw") if n_bus == 33 else _feeder(n_bus)
     known = network.compiled(net)
-    at = net.bus.index[-15 : -10 if n_bus == 33 else None].tolist()
+    # the ends of the feeder: bus 17 of the 33
+    at = net.bus.index[: 18 if n_bus == 33 else None].tolist()[-5:]
     nodes = np.array([known.node_of[bus] for bus in at])
     loop = Loop(known, nodes, Limits(0.9, 1.1, np.inf), margin=1e-3)
     rng = np.random.default_rng(1)
