@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .base import Hub, Site
@@ -22,13 +24,13 @@ def self_consumption_kw(site: Site, hub: Hub) -> float:
         Set point of the battery, > 0 discharges [kW]; 0 when a meter it needs is silent.
     """
     deficit = hub.p_load_kw + hub.p_cp_kw - hub.p_pv_kw - hub.p_dg_kw
-    if not np.isfinite(deficit):
+    if not math.isfinite(deficit):
         return 0.0
     if deficit < 0.0 and hub.soc >= site.bess_soc_max:
         return 0.0
     if deficit > 0.0 and hub.soc <= site.bess_soc_min:
         return 0.0
-    return float(np.clip(deficit, -site.bess_kw, site.bess_kw))
+    return min(max(float(deficit), -site.bess_kw), site.bess_kw)
 
 
 def usable_kw(site: Site, hub: Hub) -> np.ndarray:

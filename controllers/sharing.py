@@ -88,10 +88,11 @@ class Sharing(base.Controller):
         pv_kw = hub.p_pv_kw if self.parameters.count_pv else 0.0
         # without its meter the load may be anything
         room_kw = limit_kw - load_kw + pv_kw if math.isfinite(load_kw) else 0.0
-        most_kw = usable_kw(site, hub)
-        # an EV may accept less than the least that its connector can offer
-        least_kw = np.minimum(site.connector_minimum_kw, most_kw)
-        shares_kw = self.share(t_s, Room(max(0.0, room_kw), site.circuits), hub.connectors, most_kw, least_kw)
+        shares_kw = most_kw = usable_kw(site, hub)
+        if most_kw.any():
+            # an EV may accept less than the least that its connector can offer
+            least_kw = np.minimum(site.connector_minimum_kw, most_kw)
+            shares_kw = self.share(t_s, Room(max(0.0, room_kw), site.circuits), hub.connectors, most_kw, least_kw)
         limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
         pv_limit_kw, bess_kw = math.inf, 0.0
         if hub.islanded:
