@@ -337,7 +337,9 @@ class _Builder(Inputs):
             replaces = frozenset(self.scenario.hubs) if given.replaces_load else frozenset()
             ordered = {name: given.hub_bus[name] for name in self.scenario.hubs}
             try:
-                self.network = network.Network(network.Parameters(source, replaces), ordered)
+                self.network = network.Network(network.Parameters(source, replaces, given.solver), ordered)
+            except ImportError as error:
+                self.problems.append(Problem(self.where, "network.solver", given.solver, f"must be newton: {error}"))
             except ValueError as error:
                 # what begins with a hub concerns its bus, not the network itself
                 key = "network.hub_bus" if str(error).startswith("hub ") else "network.net"

@@ -717,6 +717,9 @@ class Network(Section):
     """A hub stands in the place of the loads at its bus."""
     load_scale: Source | None = None
     """Factor on the network's own loads over time; 1 when left out."""
+    solver: Literal["newton", "power_grid_model"] = "newton"
+    """What solves it while only powers change: Newton's method on pandapower's equations, or power-grid-model (extra
+    `fast`), which pays on large networks; voltages agree to 1e-6 pu. pandapower itself solves after every switching."""
     tolerance_kw: NonNegative = 0.0
     """No new power flow while every hub's power has changed by no more than this since the last one [kW]."""
 
