@@ -64,10 +64,7 @@ def _call(work: Callable[[], None]) -> None:
 async def _run(wiring: Wiring, objects: dict[str, Any], real_time_factor: float | None) -> None:
     _drop_cancelled_waiters()
     world = AsyncWorld(
-        {
-            spec.sid: {"connect": spec.connect} if spec.connect else {"python": spec.python}
-            for spec in wiring.simulators
-        },
+        {spec.sid: {"python": spec.python} for spec in wiring.simulators},
         cache=False,
         time_resolution=wiring.time_step_s,
         skip_greetings=True,
