@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PEERS := .venv-peers
+PEERS := $(VENV)/peers
 PACKAGE_FOLDERS := $(shell find analysis controllers scenarios simulators -type d -not -name __pycache__)
 
 .PHONY: demo test campaign lint types bench bench-smoke bench-peers docs clean
@@ -41,7 +41,7 @@ $(PEERS)/.ready: benchmarks/peers/requirements.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) build dist demo *.egg-info
+	rm -rf $(VENV) build dist demo *.egg-info
 
 # A strict editable install lists the files of the packages, so a new file or folder makes it again.
 $(READY): setup.cfg pyproject.toml $(PACKAGE_FOLDERS)
