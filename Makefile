@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := $(VENV)/peers
 PACKAGE_FOLDERS := $(shell find analysis controllers scenarios simulators -type d -not -name __pycache__)
 
-.PHONY: demo test campaign lint types bench bench-smoke docs clean
+.PHONY: demo test campaign lint types bench bench-smoke bench-peers docs clean
 
 demo: $(READY)            ## simulate a month of real sessions; ends in a table and a picture
 	@mkdir -p demo
@@ -30,6 +31,14 @@ bench: $(READY)           ## benchmarks with ratios measured in one run
 
 bench-smoke: $(READY)     ## every benchmark once, so that none rots
 	$(BIN)/python -m pytest benchmarks -q --benchmark-disable
+
+bench-peers: $(READY) $(PEERS)/.ready   ## beside ACN-Sim and EV2Gym, which get an environment of their own
+	$(BIN)/python -m benchmarks.peers $(PEERS)/bin/python
+
+$(PEERS)/.ready: benchmarks/peers/requirements.txt
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info

@@ -87,7 +87,7 @@ def slope_mb_per_week(found: Sequence[Memory]) -> float:
     return float(np.polyfit(weeks, [each.peak_mb for each in found], 1)[0])
 
 
-def _status_mb(key: str) -> float:
+def status_mb(key: str) -> float:
     """A line of this process's status; unlike ``getrusage``, it does not know the parent's memory."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{key}:"):
@@ -98,14 +98,14 @@ def _status_mb(key: str) -> float:
 def _run(case: str) -> Memory:
     loaded = workplace_year() if case == YEAR else workplace(case)
     wiring = build(loaded)
-    built_mb = _status_mb("VmRSS")
+    built_mb = status_mb("VmRSS")
     with TemporaryDirectory() as folder:
         began = perf_counter()
         path = run_wiring(wiring, loaded, Path(folder) / "run.h5")
         run_s = perf_counter() - began
         file_mb = path.stat().st_size / _BYTES_PER_MB
     days = loaded.scenario.duration / 86_400.0
-    return Memory(days, built_mb, _status_mb("VmHWM"), file_mb, run_s)
+    return Memory(days, built_mb, status_mb("VmHWM"), file_mb, run_s)
 
 
 if __name__ == "__main__":

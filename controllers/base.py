@@ -17,6 +17,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from .circuits import Circuits
+
 
 class Parameters(BaseModel):
     """Parameters of a controller in the scenario file; unknown keys are refused."""
@@ -50,6 +52,8 @@ class Site:
         Below this a connector pauses [kW]: 6 A on AC, 0 on DC.
     connector_phases : ndarray, shape (n_connectors,)
         Number of phases.
+    circuits : Circuits
+        Current limits between the connection and the connectors.
     """
 
     contracted_kw: float
@@ -68,6 +72,7 @@ class Site:
     connector_kw: np.ndarray
     connector_minimum_kw: np.ndarray
     connector_phases: np.ndarray
+    circuits: Circuits
 
 
 @dataclass(frozen=True, slots=True)

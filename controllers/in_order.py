@@ -14,6 +14,7 @@ from pydantic import Field
 
 from ..simulators.models.units import S_PER_H
 from . import base
+from .circuits import Room, whole_steps
 from .sharing import Sharing
 
 
@@ -42,38 +43,34 @@ class InOrder(Sharing):
         """
 
     def share(
-        self, t_s: float, room_kw: float, connectors: base.Connectors, most_kw: np.ndarray, least_kw: np.ndarray
+        self, t_s: float, room: Room, connectors: base.Connectors, most_kw: np.ndarray, least_kw: np.ndarray
     ) -> np.ndarray:
         """Shares by the order; nobody gets more than is left of the request. See `Sharing.share`."""
         order = np.argsort(self.keys(t_s, connectors, most_kw), kind="stable")
         rest_kw = np.maximum(connectors.remaining_kwh * S_PER_H / self.period_s, least_kw)
-        given_kw = self.give(room_kw, np.minimum(most_kw, rest_kw).tolist(), least_kw.tolist(), order.tolist())
-        return np.array(given_kw)
+        wanted_kw = np.minimum(most_kw, rest_kw)
+        self.give(room, wanted_kw, least_kw.tolist(), order[wanted_kw[order] > 0.0].tolist())
+        return room.given_kw
 
-    def give(self, room_kw: float, wanted_kw: list[float], least_kw: list[float], order: list[int]) -> list[float]:
+    def give(self, room: Room, wanted_kw: np.ndarray, least_kw: list[float], order: list[int]) -> None:
         """One after the other, each as much as it can use.
 
         Parameters
         ----------
-        room_kw : float
-            To be shared [kW].
-        wanted_kw, least_kw : list of float
-            What each connector can use, and below which it gets nothing [kW].
+        room : Room
+            What is to be shared.
+        wanted_kw : ndarray, shape (n_connectors,)
+            What each connector can use [kW].
+        least_kw : list of float
+            Below which it gets nothing [kW].
         order : list of int
-            Who comes first.
-
-        Returns
-        -------
-        list of float
-            Shares [kW], whose sum is at most `room_kw`.
+            Those who can use any, in the order in which they get it.
         """
-        given = [0.0] * len(wanted_kw)
+        wanted = wanted_kw.tolist()
         for i in order:
-            kw = min(wanted_kw[i], room_kw)
+            kw = room.most(i, wanted[i])
             if kw > 0.0 and kw >= least_kw[i] - 1e-9:
-                given[i] = kw
-                room_kw -= kw
-        return given
+                room.give(i, kw)
 
 
 class EarliestDeadlineFirst(InOrder):
@@ -113,24 +110,24 @@ class RoundRobin(FirstComeFirstServed):
 
     parameters: Parameters
 
-    def give(self, room_kw: float, wanted_kw: list[float], least_kw: list[float], order: list[int]) -> list[float]:
+    def give(self, room: Room, wanted_kw: np.ndarray, least_kw: list[float], order: list[int]) -> None:
         """First the least power of each, then in steps by turns; see `InOrder.give`."""
-        step_kw = self.parameters.step_kw
-        given = [0.0] * len(wanted_kw)
+        step_kw, wanted = self.parameters.step_kw, wanted_kw.tolist()
         members = []
         for i in order:
-            start_kw = max(least_kw[i], min(step_kw, wanted_kw[i]))
-            if wanted_kw[i] > 0.0 and start_kw <= min(wanted_kw[i], room_kw) + 1e-9:
-                given[i] = start_kw
-                room_kw -= start_kw
+            kw = room.most(i, min(max(least_kw[i], step_kw), wanted[i]))
+            if kw > 0.0 and kw >= least_kw[i] - 1e-9:
+                room.give(i, kw)
                 members.append(i)
-        while members and room_kw > 1e-9:
+        while members and room.kw > 1e-9:
+            # turns in which everyone gets a whole step are taken at once
+            turns = whole_steps(room, np.array(members), wanted_kw, step_kw)
+            if turns > 0:
+                room.give_each(np.array(members), turns * step_kw)
             still = []
             for i in members:
-                kw = min(step_kw, wanted_kw[i] - given[i], room_kw)
+                kw = room.most(i, min(step_kw, wanted[i] - float(room.given_kw[i])))
                 if kw > 1e-9:
-                    given[i] += kw
-                    room_kw -= kw
+                    room.give(i, kw)
                     still.append(i)
             members = still
-        return given

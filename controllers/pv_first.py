@@ -36,7 +36,7 @@ class PvFirst(base.Controller):
     def _on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
         connectors, most_kw = hub.connectors, usable_kw(site, hub)
         room_kw = site.contracted_kw - hub.p_load_kw + np.nan_to_num(hub.p_pv_kw) + self._battery_kw(site, hub)
-        shares_kw = share_equally(room_kw, most_kw, np.minimum(site.connector_minimum_kw, most_kw))
+        shares_kw = share_equally(room_kw, most_kw, np.minimum(site.connector_minimum_kw, most_kw), site.circuits)
         limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
         # an EV that charges takes what it is seen to take; one that begins is taken at its limit
         taken_kw = np.where(connectors.p_kw > 0.0, np.minimum(connectors.p_kw, limits_kw), shares_kw)

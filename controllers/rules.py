@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .base import Hub, Site
+from .circuits import Circuits, Room, fill_equally
 
 
 def self_consumption_kw(site: Site, hub: Hub) -> float:
@@ -21,13 +24,13 @@ def self_consumption_kw(site: Site, hub: Hub) -> float:
         Set point of the battery, > 0 discharges [kW]; 0 when a meter it needs is silent.
     """
     deficit = hub.p_load_kw + hub.p_cp_kw - hub.p_pv_kw - hub.p_dg_kw
-    if not np.isfinite(deficit):
+    if not math.isfinite(deficit):
         return 0.0
     if deficit < 0.0 and hub.soc >= site.bess_soc_max:
         return 0.0
     if deficit > 0.0 and hub.soc <= site.bess_soc_min:
         return 0.0
-    return float(np.clip(deficit, -site.bess_kw, site.bess_kw))
+    return min(max(float(deficit), -site.bess_kw), site.bess_kw)
 
 
 def usable_kw(site: Site, hub: Hub) -> np.ndarray:
@@ -64,7 +67,9 @@ def offered_kw(shares_kw: np.ndarray, minimum_kw: np.ndarray) -> np.ndarray:
     return np.where(shares_kw > 0.0, np.maximum(shares_kw, minimum_kw), 0.0)
 
 
-def share_equally(available_kw: float, most_kw: np.ndarray, least_kw: np.ndarray) -> np.ndarray:
+def share_equally(
+    available_kw: float, most_kw: np.ndarray, least_kw: np.ndarray, circuits: Circuits | None = None
+) -> np.ndarray:
     """Share a power equally; what one cannot use goes on to the others.
 
     Parameters
@@ -75,23 +80,35 @@ def share_equally(available_kw: float, most_kw: np.ndarray, least_kw: np.ndarray
         What each can use [kW]; 0 takes no part.
     least_kw : ndarray, shape (n,)
         Below this one gets nothing [kW]; the last ones (by index) pause first, so that the others can run.
+    circuits : Circuits, optional
+        Current limits to keep; who is held back by one leaves more to those who are not.
 
     Returns
     -------
     ndarray, shape (n,)
-        Shares [kW]; their sum is ``min(available_kw, sum(most_kw))``, less what minimum powers leave unused.
+        Shares [kW]; without circuits their sum is ``min(available_kw, sum(most_kw))``, less what minimum powers leave
+        unused.
     """
-    shares = np.zeros_like(most_kw)
     members = np.flatnonzero((most_kw > 0.0) & (most_kw >= least_kw - 1e-12))
     available_kw = max(0.0, available_kw)
     while members.size:
-        level = _water_level(available_kw, most_kw[members])
-        given = np.minimum(most_kw[members], level)
-        if (given >= least_kw[members] - 1e-12).all():
-            shares[members] = given
-            break
+        shares = _filled(available_kw, most_kw, members, circuits)
+        short = members[shares[members] < least_kw[members] - 1e-12]
+        if not short.size:
+            return shares
         # one pause may free enough for the rest, so they go one by one
-        members = np.delete(members, np.flatnonzero(given < least_kw[members] - 1e-12)[-1])
+        members = members[members != short[-1]]
+    return np.zeros_like(most_kw)
+
+
+def _filled(available_kw: float, most_kw: np.ndarray, members: np.ndarray, circuits: Circuits | None) -> np.ndarray:
+    """Equal shares of those who take part."""
+    if circuits is not None and circuits.limit_a.size:
+        room = Room(available_kw, circuits)
+        fill_equally(room, most_kw, members)
+        return room.given_kw
+    shares = np.zeros_like(most_kw)
+    shares[members] = np.minimum(most_kw[members], _water_level(available_kw, most_kw[members]))
     return shares
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from . import base
+from .circuits import Room
 from .rules import offered_kw, self_consumption_kw, usable_kw
 
 
@@ -19,6 +20,9 @@ class Sharing(base.Controller):
     neither is the battery. In an island the battery rests and PV is held below what the hub surely consumes, so that
     nothing flows back into the secondary source. On a dead bus everything is set to 0, so that whatever energises it
     next meets no load but the local one.
+
+    No circuit of the site carries more than its limit as long as every EV takes what it gets. Where currents of
+    different phases cancel each other, one that takes less can raise a current until the next decision.
     """
 
     class Parameters(base.Parameters):
@@ -38,7 +42,7 @@ class Sharing(base.Controller):
 
     @abstractmethod
     def share(
-        self, t_s: float, room_kw: float, connectors: base.Connectors, most_kw: np.ndarray, least_kw: np.ndarray
+        self, t_s: float, room: Room, connectors: base.Connectors, most_kw: np.ndarray, least_kw: np.ndarray
     ) -> np.ndarray:
         """Share a power among the connectors.
 
@@ -46,8 +50,8 @@ class Sharing(base.Controller):
         ----------
         t_s : float
             Now [s].
-        room_kw : float
-            To be shared [kW], >= 0.
+        room : Room
+            What is to be shared, nothing of it given yet.
         connectors : Connectors
             What is plugged in.
         most_kw, least_kw : ndarray, shape (n_connectors,)
@@ -56,7 +60,7 @@ class Sharing(base.Controller):
         Returns
         -------
         ndarray, shape (n_connectors,)
-            Shares [kW], whose sum is at most `room_kw`.
+            Shares [kW] that the room holds.
         """
 
     def decide(self, observation: base.Observation) -> base.Decision:
@@ -84,10 +88,11 @@ class Sharing(base.Controller):
         pv_kw = hub.p_pv_kw if self.parameters.count_pv else 0.0
         # without its meter the load may be anything
         room_kw = limit_kw - load_kw + pv_kw if math.isfinite(load_kw) else 0.0
-        most_kw = usable_kw(site, hub)
-        # an EV may accept less than the least that its connector can offer
-        least_kw = np.minimum(site.connector_minimum_kw, most_kw)
-        shares_kw = self.share(t_s, max(0.0, room_kw), hub.connectors, most_kw, least_kw)
+        shares_kw = most_kw = usable_kw(site, hub)
+        if most_kw.any():
+            # an EV may accept less than the least that its connector can offer
+            least_kw = np.minimum(site.connector_minimum_kw, most_kw)
+            shares_kw = self.share(t_s, Room(max(0.0, room_kw), site.circuits), hub.connectors, most_kw, least_kw)
         limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
         pv_limit_kw, bess_kw = math.inf, 0.0
         if hub.islanded:

@@ -15,13 +15,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from ..controllers import base
+from ..controllers.circuits import Circuits
 from ..simulators.adapter import Fault, Port, Schedule
 from ..simulators.controller import Sessions as KnownSessions
 from ..simulators.controller import ports
 from ..simulators.models import generator, grid, irradiance, link, load, pv
 from ..simulators.models.series import Series
 from ..simulators.models.tariffs import NAMES, Tariffs
-from ..simulators.models.units import S_PER_MIN
+from ..simulators.models.units import S_PER_MIN, W_PER_KW
 from . import schema
 from .errors import InputError, Problem
 from .expected import expected
@@ -336,7 +337,9 @@ class _Builder(Inputs):
             replaces = frozenset(self.scenario.hubs) if given.replaces_load else frozenset()
             ordered = {name: given.hub_bus[name] for name in self.scenario.hubs}
             try:
-                self.network = network.Network(network.Parameters(source, replaces), ordered)
+                self.network = network.Network(network.Parameters(source, replaces, given.solver), ordered)
+            except ImportError as error:
+                self.problems.append(Problem(self.where, "network.solver", given.solver, f"must be newton: {error}"))
             except ValueError as error:
                 # what begins with a hub concerns its bus, not the network itself
                 key = "network.hub_bus" if str(error).startswith("hub ") else "network.net"
@@ -525,4 +528,22 @@ def _site(hub: schema.Hub, seen: Visits | None) -> base.Site:
         connector_kw=plate(connectors.rated_kw) if connectors else none,
         connector_minimum_kw=plate(connectors.minimum_kw) if connectors else none,
         connector_phases=plate(np.where(connectors.phase >= 0, 1, 3)) if connectors else none,
+        circuits=_circuits(hub.connectors),
     )
+
+
+def _circuits(given: schema.Connectors | None) -> Circuits:
+    """Current limits of a site as a matrix: amperes at each limit for a kilowatt at each connector."""
+    if given is None or given.circuits is None:
+        return Circuits.none(given.count if given else 0)
+    limits = given.circuits.limits
+    a_per_kw = np.zeros((len(limits), given.count), dtype=complex)
+    for group, conductors in given.circuits.groups.items():
+        of_each = W_PER_KW / (given.phases * given.circuits.voltage_v) * np.exp(1j * np.deg2rad(conductors.angle_deg))
+        columns = np.array(conductors.connectors) - 1
+        for row, limit in enumerate(limits):
+            a_per_kw[row, columns] = limit.sum.get(group, 0.0) * of_each
+    limit_a = np.array([limit.limit_a for limit in limits])
+    for array in (a_per_kw, limit_a):
+        array.flags.writeable = False
+    return Circuits(tuple(limit.name for limit in limits), a_per_kw, limit_a)

@@ -98,6 +98,9 @@ def run(
     controller: Annotated[str | None, typer.Option(help="Another controller than the scenario's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
     engine: Annotated[str, typer.Option(help="mosaik, or inprocess: the same results, faster.")] = "mosaik",
+    real_time_factor: Annotated[
+        float | None, typer.Option(help="Seconds that a simulated second takes, on mosaik; as fast as possible.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     force: Force = False,
     as_json: Json = False,
@@ -116,7 +119,14 @@ def run(
     try:
         with SimulationProgress(loaded.scenario.duration, silent) as advance:
             path = run_scenario(
-                loaded, output, controller=controller, seed=seed, engine=engine, force=force, progress=advance
+                loaded,
+                output,
+                controller=controller,
+                seed=seed,
+                engine=engine,
+                real_time_factor=real_time_factor,
+                force=force,
+                progress=advance,
             )
     except KeyboardInterrupt as stop:
         raise _StoppedError(*stop.args or ("nothing was written",)) from None

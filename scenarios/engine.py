@@ -15,13 +15,15 @@ from mosaik.exceptions import SimulationError
 from .wiring import EngineError, Wiring, data_order, filled
 
 
-def run_mosaik(wiring: Wiring, **objects: Any) -> None:
+def run_mosaik(wiring: Wiring, real_time_factor: float | None = None, **objects: Any) -> None:
     """Run a wiring to its end.
 
     Parameters
     ----------
     wiring : Wiring
         Simulators, entities and connections as plain data.
+    real_time_factor : float, optional
+        Seconds that a simulated second takes; as fast as possible when left out.
     **objects
         What cannot be plain data, by name: a parameter of the wiring that is ``Given(name)`` is replaced by it.
 
@@ -34,7 +36,7 @@ def run_mosaik(wiring: Wiring, **objects: Any) -> None:
     """
     data_order(wiring.simulators, wiring.connections)
     try:
-        _call(lambda: asyncio.run(_run(wiring, objects)))
+        _call(lambda: asyncio.run(_run(wiring, objects, real_time_factor)))
     except SimulationError as error:
         raise EngineError(str(error)) from error
 
@@ -59,7 +61,7 @@ def _call(work: Callable[[], None]) -> None:
         raise raised[0]
 
 
-async def _run(wiring: Wiring, objects: dict[str, Any]) -> None:
+async def _run(wiring: Wiring, objects: dict[str, Any], real_time_factor: float | None) -> None:
     _drop_cancelled_waiters()
     world = AsyncWorld(
         {spec.sid: {"python": spec.python} for spec in wiring.simulators},
@@ -92,7 +94,7 @@ async def _run(wiring: Wiring, objects: dict[str, Any]) -> None:
             if spec.first_step is not None:
                 world.set_initial_event(spec.sid, spec.first_step)
         # the last step is the end itself, at which accounts are closed
-        await world.run(until=wiring.steps + 1, print_progress=False)
+        await world.run(until=wiring.steps + 1, rt_factor=real_time_factor, print_progress=False)
     finally:
         await _cancel_others()
         await world.shutdown()

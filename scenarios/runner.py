@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def run(
     controller: str | None = None,
     seed: int | None = None,
     engine: str = "mosaik",
+    real_time_factor: float | None = None,
     force: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Path:
@@ -44,6 +46,8 @@ def run(
         Another seed than the scenario's.
     engine : {"mosaik", "inprocess"}
         What steps the simulators; both give the same datasets, the second one faster.
+    real_time_factor : float, optional
+        Seconds that a simulated second takes at least, on mosaik only; as fast as possible when left out.
     force : bool
         Replace an existing result.
     progress : callable, optional
@@ -63,7 +67,8 @@ def run(
     loaded = loaded.with_changes(controller=controller, seed=seed)
     path = Path(output) if output is not None else Path(f"{loaded.scenario.name}.h5")
     check_output(path, force, keep=loaded.path)
-    return run_wiring(build(loaded), loaded, path, progress, engine)
+    _engine(engine, real_time_factor)
+    return run_wiring(build(loaded), loaded, path, progress, engine, real_time_factor)
 
 
 def run_wiring(
@@ -72,9 +77,10 @@ def run_wiring(
     path: Path,
     progress: Callable[[float], None] | None = None,
     engine: str = "mosaik",
+    real_time_factor: float | None = None,
 ) -> Path:
     """Run a wiring that is built already; the status of the file tells how it ended."""
-    step_through = _engine(engine)
+    step_through = _engine(engine, real_time_factor)
     specs = [
         SeriesSpec(
             signal.path,
@@ -101,16 +107,21 @@ def run_wiring(
     return path
 
 
-def _engine(name: str) -> Callable[..., None]:
+def _engine(name: str, real_time_factor: float | None) -> Callable[..., None]:
     """An engine by name; mosaik is imported only where it is used."""
+    if real_time_factor is not None and not 0.0 < real_time_factor < math.inf:
+        raise InputError(Problem("", "real_time_factor", real_time_factor, "must be > 0"))
     if name == "inprocess":
+        if real_time_factor is not None:
+            allowed = "must be left out with the engine inprocess, which runs as fast as it can; use mosaik"
+            raise InputError(Problem("", "real_time_factor", real_time_factor, allowed))
         from .inprocess import run_inprocess
 
         return run_inprocess
     if name == "mosaik":
         from .engine import run_mosaik
 
-        return run_mosaik
+        return partial(run_mosaik, real_time_factor=real_time_factor)
     raise InputError([Problem("", "engine", name, "must be mosaik or inprocess")])
 
 

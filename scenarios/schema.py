@@ -269,6 +269,52 @@ class Load(Section):
         return self
 
 
+class Conductors(Section):
+    """Connectors that hang on the same conductors, so that their currents are in phase."""
+
+    connectors: Annotated[list[Count], Field(min_length=1)]
+    """Their numbers, from 1."""
+    angle_deg: Number = 0.0
+    """Angle of their currents: 30, -90, 150 between the lines of a delta, 0 where every limit is that of one phase."""
+
+
+class CurrentLimit(Section):
+    """The largest current through a conductor of the site."""
+
+    name: str
+    """What carries it: a side of a transformer, a panel, a cable."""
+    limit_a: Positive
+    """The limit [A]."""
+    sum: Annotated[dict[str, Number], Field(min_length=1)]
+    """Groups whose currents add up in it, each with its factor: -1 where it returns, 0.25 behind turns of 4 to 1."""
+
+
+class Circuits(Section):
+    """What lies between the connection of a hub and its connectors, and how much current it carries."""
+
+    voltage_v: Positive
+    """Across which a connector's current flows [V]: it is power over this voltage and the number of phases."""
+    groups: Annotated[dict[str, Conductors], Field(min_length=1)]
+    """Connectors by the conductors they hang on, each in one group."""
+    limits: Annotated[list[CurrentLimit], Field(min_length=1)]
+    """What strategies keep that share a power: `equal_share`, `edf`, `llf`, `fcfs`, `round_robin`, `pv_first`, and
+    `milp_dispatch` when it shares what is left of its plan."""
+
+    @model_validator(mode="after")
+    def _groups_fit(self):
+        found: dict[int, str] = {}
+        for name, group in self.groups.items():
+            for number in group.connectors:
+                if number in found:
+                    raise ValueError(f"connector {number} must be in one group, got {found[number]} and {name}")
+                found[number] = name
+        for limit in self.limits:
+            for name in limit.sum:
+                if name not in self.groups:
+                    raise ValueError(f"limit {limit.name}: {name!r} must be one of {', '.join(self.groups)}")
+        return self
+
+
 class Connectors(Section):
     """The charging connectors of a hub."""
 
@@ -284,6 +330,17 @@ class Connectors(Section):
     """From the hub bus into the EV's battery."""
     v2g: Switch = False
     """Whether connectors can feed back, for sessions that allow it."""
+    circuits: Circuits | None = None
+    """Current limits of what feeds them."""
+
+    @model_validator(mode="after")
+    def _circuits_fit(self):
+        for name, group in (self.circuits.groups if self.circuits else {}).items():
+            if max(group.connectors) > self.count:
+                raise ValueError(
+                    f"circuits.groups.{name}: connectors are numbered 1 to {self.count}, got {max(group.connectors)}"
+                )
+        return self
 
 
 class Ev(Section):
@@ -660,6 +717,9 @@ class Network(Section):
     """A hub stands in the place of the loads at its bus."""
     load_scale: Source | None = None
     """Factor on the network's own loads over time; 1 when left out."""
+    solver: Literal["newton", "power_grid_model"] = "newton"
+    """What solves it while only powers change: Newton's method on pandapower's equations, or power-grid-model (extra
+    `fast`), which pays on large networks; voltages agree to 1e-6 pu. pandapower itself solves after every switching."""
     tolerance_kw: NonNegative = 0.0
     """No new power flow while every hub's power has changed by no more than this since the last one [kW]."""
 

@@ -23,6 +23,7 @@ _MEASURED = Port("", "a measurement, held until the next one", trigger=False)
 _STATUS = Port("", "a status, whose change calls for a decision")
 _STATUS_PORTS = ("ats.bus", "arrivals.session", "arrivals.faulted")
 _FALLIBLE = ("pv", "bess", "dg")
+_NUMBER = (float, int, np.number)
 _NUMBERS = ("bess_kw", "pv_limit_kw", "dg_kw", "bess_q_kvar", "pv_q_kvar", "dg_q_kvar")
 _MEASUREMENT_PORTS = (
     "grid.meter_kw",
@@ -252,7 +253,7 @@ def check(setpoints: base.Setpoints, site: base.Site, who: str) -> None:
     numbers = [(field, getattr(setpoints, field)) for field in _NUMBERS]
     numbers += [("load_limit_kw", value) for value in setpoints.load_limit_kw]
     for field, value in numbers:
-        if not isinstance(value, float | int | np.number) or math.isnan(value):
+        if not isinstance(value, _NUMBER) or math.isnan(value):
             raise ControllerError(f"{who}: {field} must be a number, got {value!r}")
     for field in ("connector_kw", "connector_q_kvar"):
         values = getattr(setpoints, field)

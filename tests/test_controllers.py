@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evhub.controllers import base
+from evhub.controllers.circuits import Circuits
 from evhub.controllers.rules import self_consumption_kw, share_equally
 from evhub.scenarios.forecasts import NO_LOAD, NO_PV
 from evhub.scenarios.registry import controllers
@@ -41,6 +42,7 @@ def site(n: int, **changes) -> base.Site:
         "connector_kw": np.full(n, 22.0),
         "connector_minimum_kw": np.full(n, 4.16),
         "connector_phases": np.full(n, 3),
+        "circuits": Circuits.none(n),
     }
     return base.Site(**{**plates, **changes})
 

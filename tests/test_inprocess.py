@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from importlib import import_module
+from time import perf_counter
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from evhub.scenarios.engine import run_mosaik
+from evhub.scenarios.errors import InputError
 from evhub.scenarios.inprocess import run_inprocess
 from evhub.scenarios.loader import parse, shipped
+from evhub.scenarios.runner import run
 from evhub.scenarios.wiring import SIMULATORS, Connection, EngineError, EntitySpec, SimulatorSpec, Wiring
 from evhub.scenarios.yaml_loader import read_yaml
 from evhub.simulators import adapter, controller, load, network
@@ -196,3 +199,25 @@ def test_a_step_between_two_steps_is_refused(run):
     with pytest.raises(EngineError, match=NAMED) as told:
         run(toys(Fractional, 1))
     assert "float" in str(told.value)
+
+
+# --- what only mosaik has ---------------------------------------------------------------------------------------------
+
+
+def test_a_real_time_factor_is_refused_by_name_before_anything_is_written(folder):
+    path = folder / "never.h5"
+    with pytest.raises(InputError, match=r"real_time_factor.*must be left out with the engine inprocess"):
+        run("leal2024-1", path, engine="inprocess", real_time_factor=1.0)
+    with pytest.raises(InputError, match="real_time_factor: must be > 0, got 0"):
+        run("leal2024-1", path, real_time_factor=0.0)
+    assert not path.exists()
+
+
+@pytest.mark.filterwarnings("ignore:Simulation too slow")
+def test_mosaik_takes_the_time_that_a_real_time_factor_asks_for(folder):
+    data = plants.smallest(duration="60s")
+    loaded = plants.loaded(data, folder)
+    began = perf_counter()
+    paced = run(loaded, folder / "paced.h5", real_time_factor=0.01)
+    assert perf_counter() - began >= 0.6
+    assert plants.datasets(paced) == plants.datasets(run(loaded, folder / "fast.h5"))

@@ -85,7 +85,7 @@ class Dispatch:
         wish_kw = self._wish_kw(hub, most_kw, k, t_s)
         # below its minimum a connector can only pause: whichever is nearer
         wish_kw = np.where(2.0 * wish_kw >= least_kw, np.maximum(wish_kw, least_kw), 0.0)
-        shares_kw = share_equally(room_kw, wish_kw, least_kw)
+        shares_kw = share_equally(room_kw, wish_kw, least_kw, site.circuits)
         limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
         curtailed = plan.pv_kw[k] < self.available_kw[k] - _CURTAILED_KW
         return base.Setpoints(limits_kw, bess_kw, float(plan.pv_kw[k] / share) if curtailed else inf)

@@ -8,8 +8,9 @@ and what is drawn from an island without any is reported.
 
 Two solvers share the work. **pandapower** solves whenever branches were switched, and whenever the other one fails.
 Between, only powers change, and `network_topology` solves the same equations from pandapower's own admittance
-matrices, to the same mismatch, some hundred times faster. pandapower's own shortcut, ``recycle``, is not used: after a
-change of switches or sources it returns old numbers without notice, and after a divergence it does not recover.
+matrices, to the same mismatch, some hundred times faster; by choice power-grid-model does. pandapower's own shortcut,
+``recycle``, is not used: after a change of switches or sources it returns old numbers without notice, and after a
+divergence it does not recover.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandapower as pp
@@ -48,10 +50,13 @@ class Parameters:
         JSON file (ends with ``.json``).
     replaces_load : frozenset of str
         Hubs that stand in the place of the load at their bus: the loads there are taken out of service.
+    solver : {"newton", "power_grid_model"}
+        What solves the network while only powers change; the second one comes with the extra `fast`.
     """
 
     net: str = DEFAULT
     replaces_load: frozenset[str] = frozenset()
+    solver: Literal["newton", "power_grid_model"] = "newton"
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ class Network:
 
     Raises
     ------
+    ImportError
+        If power-grid-model is asked for and not installed.
     ValueError
         If the network cannot be had (see `network_build.build`); if a bus does not exist, is out of service or has no
         path to a source; if `replaces_load` names an unknown hub, or one whose bus has no load.
@@ -125,6 +132,7 @@ class Network:
 
     def __init__(self, parameters: Parameters, hubs: Mapping[str, int | str]):
         net = self.net = build(parameters.net)
+        self._solver = parameters.solver
         self.hubs = tuple(hubs)
         self.bus_index = net.bus.index.to_numpy()
         self.line_index = net.line.index.to_numpy()
@@ -228,7 +236,7 @@ class Network:
         if flow is None:
             self._write(p_kw, q_kvar, bus_status, load_scale, out)
             if solved_from_scratch(self.net):
-                topology = Topology(self.net, self.bus_index, self._draws, load_scale, grid_kva)
+                topology = Topology(self.net, self.bus_index, self._draws, load_scale, grid_kva, self._solver)
                 self._topologies[out] = topology
                 flow = topology.solve(load_scale, grid_kva)
         if topology:

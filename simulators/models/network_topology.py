@@ -73,6 +73,8 @@ class Topology:
         Scale of the network's own loads in that solution.
     hub_kva : array, shape (h,)
         Complex power of the hubs at their feeder buses in that solution [kW, kvar].
+    solver : {"newton", "power_grid_model"}
+        What solves it again.
 
     Raises
     ------
@@ -80,7 +82,7 @@ class Topology:
         If pandapower's solution is not one of the equations built here: the network has elements that are not linear.
     """
 
-    def __init__(self, net: pp.pandapowerNet, bus_index, draws: Draws, load_scale, hub_kva):
+    def __init__(self, net: pp.pandapowerNet, bus_index, draws: Draws, load_scale, hub_kva, solver="newton"):
         ppc: dict = net["_ppc"]
         base_mva = float(ppc["baseMVA"])
         bus = ppc["bus"][ppc["bus"][:, BUS_TYPE] != NONE]
@@ -112,7 +114,12 @@ class Topology:
         y_bus, y_from, y_to = makeYbus(base_mva, bus, branch)
         v = bus[:, VM] * np.exp(1j * np.deg2rad(bus[:, VA]))
         _, pv, pq = bustypes(bus, gen)
-        self._newton = HeldNewton(y_bus, v, pv, pq)
+        if solver == "power_grid_model":
+            from .network_pgm import PgmFlow  # an extra, which not everyone has
+
+            self._solver = PgmFlow(base_mva, bus, branch, v, pv, pq)
+        else:
+            self._solver = HeldNewton(y_bus, v, pv, pq)
 
         self._slack_row = np.unique(row_of(draws.slack_bus))
         self._y_slack = csr_array(y_bus)[self._slack_row]
@@ -132,7 +139,7 @@ class Topology:
     def solve(self, load_scale: float, hub_kva: NDArray) -> Flow | None:
         """Flow at new powers (parameters as in `Topology`); None if the iteration does not converge."""
         s = self._s_fixed + self._fed_in(load_scale, hub_kva)
-        v = self._newton.solve(s)
+        v = self._solver.solve(s)
         if v is None:
             return None
         v_end = v[self._end_row]

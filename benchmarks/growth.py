@@ -1,0 +1,146 @@
+"""How time and memory grow with the number of connectors, and what a year of a hub takes.
+
+Every case has a process of its own. ``python -m benchmarks.growth`` prints the table and writes JSON;
+``python -m benchmarks.growth CASE`` runs one case and prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import process_time
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from evhub.scenarios.build import build
+from evhub.scenarios.loader import LoadedScenario, parse, shipped
+from evhub.scenarios.runner import run_wiring
+
+from .memory import status_mb
+
+CONNECTORS = (10, 54, 200, 1000, 5000)
+YEAR_CONNECTORS = 20
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Processor time of building and of the run [s], steps of control, and memory [MB] before the run and at most."""
+
+    connectors: int
+    days: float
+    periods: int
+    engine: str
+    build_s: float
+    run_s: float
+    built_mb: float
+    peak_mb: float
+
+    @property
+    def ms_a_period(self) -> float:
+        return 1e3 * self.run_s / self.periods
+
+
+def hub(connectors: int, days: float, period: str, controller: str) -> LoadedScenario:
+    """A hub of some size with PV, a battery and sessions in proportion, without a network."""
+    data: dict[str, Any] = {
+        "name": "growth",
+        "start": "2024-03-04T00:00:00+01:00",
+        "duration": f"{days:g}d",
+        "time_step": period,
+        "seed": 1,
+        "hubs": {
+            "depot": {
+                "grid": {"contracted_kw": 5.0 * connectors, "installed_kw": 8.0 * connectors},
+                "pv": {
+                    "rated_kw": 2.0 * connectors,
+                    "irradiance": {"type": "clear_sky", "latitude": 48, "longitude": 11, "resolution": "15min"},
+                },
+                "bess": {"type": "ideal", "rated_kw": 1.0 * connectors, "capacity_kwh": 4.0 * connectors},
+                "load": {"demand": {"type": "constant", "value": 0.5 * connectors}},
+                "connectors": {"count": connectors, "rated_kw": 11},
+                "sessions": {"type": "stochastic", "profile": "workplace", "scale": connectors / 54},
+            }
+        },
+        "controller": {"type": controller, "period": period},
+    }
+    return parse(data, shipped()["workplace-month"])
+
+
+def run(loaded: LoadedScenario, engine: str = "inprocess") -> Taken:
+    """Build and run a scenario, into a file that is thrown away."""
+    began = process_time()
+    wiring = build(loaded)
+    build_s, built_mb = process_time() - began, status_mb("VmRSS")
+    with TemporaryDirectory() as folder:
+        began = process_time()
+        run_wiring(wiring, loaded, Path(folder) / "run.h5", engine=engine)
+        run_s = process_time() - began
+    scenario = loaded.scenario
+    (site,) = scenario.hubs.values()
+    return Taken(
+        site.connectors.count if site.connectors else 0,
+        scenario.duration / 86_400.0,
+        round(scenario.duration / scenario.controller[0].period),
+        engine,
+        build_s,
+        run_s,
+        built_mb,
+        status_mb("VmHWM"),
+    )
+
+
+def measure(case: str) -> Taken:
+    """Run a case in a new process: ``CONNECTORS:DAYS:PERIOD:CONTROLLER:ENGINE``."""
+    done = subprocess.run([sys.executable, "-m", __name__, case], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"benchmark of growth, {case}: {done.stderr.strip()}")
+    return Taken(**json.loads(done.stdout))
+
+
+def exponent(found: Sequence[Taken], value: str) -> float:
+    """By which power of the number of connectors a value grows, from the two largest hubs."""
+    before, last = found[-2:]
+    grown = getattr(last, value) / getattr(before, value)
+    return float(np.log(grown) / np.log(last.connectors / before.connectors))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """One case, or the table."""
+    if arguments:
+        count, days, period, controller, engine = arguments[0].split(":")
+        print(json.dumps(asdict(run(hub(int(count), float(days), period, controller), engine))))
+        return
+    console = Console(markup=False)
+    found = [measure(f"{count}:2:5min:equal_share:inprocess") for count in CONNECTORS]
+    table = Table(
+        "connectors", "build [s]", "run [s]", "a period [ms]", "memory [MB]", "exponent", title="2 days at 5 min"
+    )
+    for n, taken in enumerate(found):
+        growth = f"{exponent(found[: n + 1], 'run_s'):.2f}" if n else ""
+        table.add_row(
+            str(taken.connectors),
+            *(f"{value:.2f}" for value in (taken.build_s, taken.run_s, taken.ms_a_period)),
+            f"{taken.peak_mb:.0f}",
+            growth,
+        )
+    console.print(table)
+    year = measure(f"{YEAR_CONNECTORS}:365:15min:emh:inprocess")
+    console.print(
+        f"a year of {YEAR_CONNECTORS} connectors at 15 min with emh: {year.run_s:.1f} s, {year.ms_a_period:.2f} ms a "
+        f"period, {year.built_mb:.0f} MB built, {year.peak_mb:.0f} MB at most"
+    )
+    path = Path(__file__).with_name("growth.json")
+    path.write_text(json.dumps([asdict(taken) for taken in (*found, year)], indent=1) + "\n", encoding="utf-8")
+    console.print(f"written to {path}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,128 @@
+"""Current limits inside a site: transformers, panels and cables between the connection and the connectors.
+
+Connectors on different phases load a conductor with currents of different angles, so the current through it is a sum of
+phasors. Each limit is a row of a matrix: the current at its place for each kilowatt at a connector. That is the model
+of Lee et al. 2021, "Adaptive Charging Networks: A Framework for Smart Electric Vehicle Charging",
+doi:10.1109/TSG.2021.3074437.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+_DUST = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Circuits:
+    """The current limits of a site.
+
+    Parameters
+    ----------
+    name : tuple of str
+        What each limit belongs to.
+    a_per_kw : ndarray of complex, shape (n_limits, n_connectors)
+        Current there for each kilowatt at a connector [A/kW].
+    limit_a : ndarray, shape (n_limits,)
+        Largest current [A].
+    """
+
+    name: tuple[str, ...]
+    a_per_kw: np.ndarray
+    limit_a: np.ndarray
+
+    @classmethod
+    def none(cls, n_connectors: int) -> Circuits:
+        """Circuits that carry everything."""
+        return cls((), np.zeros((0, n_connectors), dtype=complex), np.zeros(0))
+
+    def current_a(self, p_kw: np.ndarray) -> np.ndarray:
+        """Current at each limit [A], shape (n_limits,), for powers of the connectors [kW]."""
+        return np.abs(self.a_per_kw @ p_kw)
+
+
+class Room:
+    """What is left of a power and of the circuits' currents while connectors get their shares.
+
+    Parameters
+    ----------
+    room_kw : float
+        Power to be shared [kW], >= 0.
+    circuits : Circuits
+        The limits that the shares must keep.
+    """
+
+    def __init__(self, room_kw: float, circuits: Circuits):
+        self.kw = room_kw
+        self.circuits = circuits
+        self._current_a = np.zeros(circuits.limit_a.size, dtype=complex)
+        self.given_kw = np.zeros(circuits.a_per_kw.shape[1])
+        """What each connector has got [kW]."""
+
+    def most(self, connector: int, kw: float) -> float:
+        """How much of a power a connector can still get [kW]."""
+        kw = min(kw, self.kw)
+        if kw <= 0.0 or not self._current_a.size:
+            return max(kw, 0.0)
+        return min(kw, self._reach(self.circuits.a_per_kw[:, connector], kw))
+
+    def give(self, connector: int, kw: float) -> None:
+        """Give a connector more power [kW]."""
+        self.given_kw[connector] += kw
+        self.kw -= kw
+        if self._current_a.size:
+            self._current_a += kw * self.circuits.a_per_kw[:, connector]
+
+    def rise(self, members: np.ndarray, kw: float) -> float:
+        """How much of a power each of several connectors can still get at the same time [kW]."""
+        kw = min(kw, self.kw / len(members))
+        if kw <= 0.0 or not self._current_a.size:
+            return max(kw, 0.0)
+        return min(kw, self._reach(self.circuits.a_per_kw[:, members].sum(axis=1), kw))
+
+    def give_each(self, members: np.ndarray, kw: float) -> None:
+        """Give several connectors more power, each the same [kW]."""
+        self.given_kw[members] += kw
+        self.kw -= len(members) * kw
+        if self._current_a.size:
+            self._current_a += kw * self.circuits.a_per_kw[:, members].sum(axis=1)
+
+    def _reach(self, a_per_kw: np.ndarray, kw: float) -> float:
+        """Largest x <= kw with ``|current + a_per_kw * x| <= limit`` everywhere."""
+        current_a, limit_a = self._current_a, self.circuits.limit_a
+        tight = (np.abs(current_a + kw * a_per_kw) > limit_a) & (a_per_kw != 0.0)
+        if not tight.any():
+            return kw
+        a, s, limit = a_per_kw[tight], current_a[tight], limit_a[tight]
+        # a x^2 + 2 b x + c = 0, where c <= 0 because the limits are kept now
+        square, b, c = np.abs(a) ** 2, np.real(s.conj() * a), np.minimum(np.abs(s) ** 2 - limit**2, 0.0)
+        return max(0.0, float(((np.sqrt(b * b - square * c) - b) / square).min()))
+
+
+def fill_equally(room: Room, most_kw: np.ndarray, members: np.ndarray) -> None:
+    """Raise the powers of connectors together, each until it, the room or one of its circuits is full.
+
+    Parameters
+    ----------
+    room : Room
+        What there is.
+    most_kw : ndarray, shape (n_connectors,)
+        What each can use [kW].
+    members : ndarray of int
+        Who takes part.
+    """
+    while members.size and room.kw > _DUST:
+        step_kw = room.rise(members, float((most_kw - room.given_kw)[members].min()))
+        room.give_each(members, step_kw)
+        able = np.array([room.most(i, float(most_kw[i] - room.given_kw[i])) > _DUST for i in members.tolist()])
+        if able.all() and step_kw <= _DUST:
+            return  # each could alone, but not all together
+        members = members[able]
+
+
+def whole_steps(room: Room, members: np.ndarray, wanted_kw: np.ndarray, step_kw: float) -> int:
+    """How many steps of power all of several connectors can surely get."""
+    return math.floor(room.rise(members, float((wanted_kw - room.given_kw)[members].min())) / step_kw - _DUST)
