@@ -262,10 +262,7 @@ def reproduce(
     from .reproductions import reproduction
 
     module = reproduction(study)
-    if output.exists() and not output.is_dir():
-        raise InputError(Problem("", "output", str(output), "must be a folder"))
-    if output.is_dir() and any(output.iterdir()) and not force:
-        raise InputError(Problem("", "output", str(output), "must be empty; --force replaces what is there"))
+    _refuse_filled(output, force)
     output.mkdir(parents=True, exist_ok=True)
     with err.status(module.TITLE) as status:
         rows = module.reproduce(output, lambda text: status.update(f"{module.TITLE}: {text}"))
@@ -338,6 +335,51 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
     """The name of each file, or its whole path where two have one name."""
     stems = [path.stem for path in paths]
     return [stem if stems.count(stem) == 1 else str(path) for stem, path in zip(stems, paths, strict=True)]
+
+
+@app.command()
+def export(
+    result: Annotated[Path, typer.Argument(help="Result file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the tables.")],
+    format_: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    signals: Annotated[str, typer.Option(help="Names or patterns, such as */bess/*, with commas between; all.")] = "",
+    every: Annotated[str | None, typer.Option(help="Step of the series, such as 15min; every change.")] = None,
+    mean: Annotated[
+        bool, typer.Option("--mean", help="Means over the steps, instead of the values at their begin.")
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Write a result as tables for other programs: series, key figures, sessions, events."""
+    from ..analysis.export import FORMATS, MissingExtraError
+    from ..analysis.export import export as write
+    from ..analysis.store import ResultError
+
+    if format_ not in FORMATS:
+        raise InputError(Problem("", "--format", format_, f"must be {' or '.join(FORMATS)}"))
+    if mean and every is None:
+        raise InputError(Problem("", "--mean", ..., "must stand beside --every"))
+    _refuse_filled(output, force)
+    with ExitStack() as opened:
+        (results,) = _opened([result], [], opened).values()
+        try:
+            paths = write(results, output, format_, _listed(signals) or "*", every, "mean" if mean else "hold")  # pyright: ignore[reportArgumentType]
+        except MissingExtraError as error:
+            raise InputError(Problem("", "--format", format_, str(error))) from None
+        except ResultError:
+            raise
+        except ValueError:
+            allowed = "must be a length of time with its unit, such as 15min"
+            raise InputError(Problem("", "--every", every, allowed)) from None
+    for path in paths:
+        _made(path)
+
+
+def _refuse_filled(folder: Path, force: bool) -> None:
+    """Refuse a target that is no folder, or has something in it."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(Problem("", "output", str(folder), "must be a folder"))
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise InputError(Problem("", "output", str(folder), "must be empty; --force replaces what is there"))
 
 
 def _picture_of(hub: str, picture: Path, hubs: Sequence[str]) -> Path:
