@@ -470,8 +470,9 @@ def _bounds(plan: Plan, comparison: Comparison, kpis: pd.DataFrame, workers: int
     costs = pd.DataFrame(kpis[kpis["kpi"] == "cost_net"])
     if costs.empty:
         return
-    table = costs.rename(columns={"value": "cost_net"})[["controller", "seed", "cost_net"]]
-    table["bound"] = table["seed"].map(dict(zip(comparison.seeds, (bound.cost for bound in found), strict=True)))
+    table = pd.DataFrame(costs.rename(columns={"value": "cost_net"})[["controller", "seed", "cost_net"]])
+    least = {seed: bound.cost for seed, bound in zip(comparison.seeds, found, strict=True)}
+    table["bound"] = [least[seed] for seed in table["seed"]]
     table["above"] = table["cost_net"] - table["bound"]
     table.to_csv(plan.output / "bounds.csv", index=False)
     unit = str(costs["unit"].iloc[0])

@@ -122,6 +122,15 @@ class Chromium:
         """Write what the window shows as PNG."""
         path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot")["data"]))
 
+    def count_thread_time(self) -> None:
+        """Count what the page's thread computes, not how long it takes."""
+        self._call("Performance.enable", timeDomain="threadTicks")
+
+    def thread_s(self) -> float:
+        """What the page's thread has computed since it was opened [s]."""
+        metrics = self._call("Performance.getMetrics")["metrics"]
+        return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
+
     def troubles(self) -> list[str]:
         """Exceptions and errors of the page, and whatever it tried to fetch beside itself."""
         found = []
