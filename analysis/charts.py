@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from html import escape
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from ..simulators.models.units import S_PER_DAY, S_PER_H, S_PER_MIN
-from . import kpis, steps
+from . import decisions, kpis, steps
 from .results import Results
 from .views import COLOURS, balance, connectors, hub_supply, resolution_s
 
@@ -19,6 +20,10 @@ SHADES = {kpis.ISLANDED: ("islanded", "rgba(86,180,233,0.20)"), kpis.DEAD: ("no 
 _TITLE_PX, _LEGEND_PX = 38, 48  # room above a panel
 _MARGIN = {"l": 64, "r": 16, "t": 4, "b": 48}
 _MOST_SHADES = 200
+_MOST_TOLD = 500
+_ALARM, _ALARM_COLOUR, _ALARM_STRIP = "alarm", "#C81E1E", (0.95, 1.0)
+# Okabe & Ito 2008, paler where rules lie beside each other for long
+_RULE_COLOURS = ("#8FB8DE", "#F2C46D", "#7CC9AE", "#E3A4C4", "#F0A27A", "#B7BDC6", "#A9DDF5", "#D8D16A")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,15 @@ class _Panel:
     axis: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Shade:
+    begin_s: float
+    end_s: float
+    colour: str
+    strip: tuple[float, float]
+    axis: str | None
+
+
 class Figure:
     """Panels below each other over one time axis.
 
@@ -36,14 +50,16 @@ class Figure:
     ----------
     results : Results
         The run the axis belongs to.
+    end_s : float, optional
+        End of the axis [s]; that of the run when left out.
     """
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, end_s: float | None = None) -> None:
         self._results = results
-        self._end_s = results.end_s
+        self._end_s = results.end_s if end_s is None else end_s
         self._panels: list[_Panel] = []
         self._data: list[dict[str, Any]] = []
-        self._shades: list[tuple[float, float, str]] = []
+        self._shades: list[_Shade] = []
 
     def panel(self, title: str, height_px: float, legend: bool = False, **axis: Any) -> str:
         """Add a panel below the last, with the figure's legend on top or not; returns the y axis for its traces."""
@@ -54,19 +70,34 @@ class Figure:
     def __bool__(self) -> bool:
         return bool(self._panels)
 
-    def shade(self, begin_s: float, end_s: float, colour: str) -> None:
-        """Shade a period [s] in all panels."""
-        self._shades.append((begin_s, end_s, colour))
+    def shade(
+        self,
+        begin_s: float,
+        end_s: float,
+        colour: str,
+        strip: tuple[float, float] = (0.0, 1.0),
+        axis: str | None = None,
+    ) -> None:
+        """Shade a period [s] in all panels, or in that of one y axis; `strip` is the part of their height."""
+        self._shades.append(_Shade(begin_s, end_s, colour, strip, axis))
 
     def trace(self, **fields: Any) -> None:
         """Add a trace as it stands."""
         self._data.append(fields)
 
-    def held(self, y_axis: str, t_s: np.ndarray, y: np.ndarray, step_s: float | None, **fields: Any) -> None:
-        """Add a step-held line from `t_s` on, up to the end of the run; `step_s` if the times are equidistant."""
+    def held(
+        self,
+        y_axis: str,
+        t_s: np.ndarray,
+        y: np.ndarray,
+        step_s: float | None,
+        end_s: float | None = None,
+        **fields: Any,
+    ) -> None:
+        """Add a step-held line from `t_s` on, up to `end_s` or that of the axis; `step_s` for equidistant times."""
         if len(t_s) == 0:
             return
-        t_s, y = np.append(t_s, self._end_s), np.append(y, y[-1])
+        t_s, y = np.append(t_s, self._end_s if end_s is None else end_s), np.append(y, y[-1])
         # plotly draws no line towards an unknown value: hold the last known one up to it
         stops = np.flatnonzero(np.isnan(y[1:]) & np.isfinite(y[:-1])) + 1
         if len(stops):
@@ -129,7 +160,7 @@ class Figure:
             layout["annotations"].append(title | {"xref": "paper", "yref": "paper", "showarrow": False})
             colour_bar = {"y": (top - 10) / total, "yanchor": "top", "x": 1, "xanchor": "right"}
             for trace in self._data:
-                if trace["type"] == "heatmap" and trace["yaxis"] == y_axis:
+                if "colorbar" in trace and trace["yaxis"] == y_axis:
                     trace["colorbar"] |= colour_bar
             top -= panel.head_px
             domain = [(top - panel.height_px) / total, top / total]
@@ -140,10 +171,13 @@ class Figure:
                 "ticks": "",
                 **panel.axis,
             }
-            for begin_s, end_s, colour in self._shades:
-                x0, x1 = self.instants(np.array([begin_s, end_s]))
-                area = {"type": "rect", "x0": x0, "x1": x1, "yref": f"{y_axis} domain", "y0": 0, "y1": 1}
-                layout["shapes"].append(area | {"fillcolor": colour, "line": {"width": 0}, "layer": "below"})
+            for shade in self._shades:
+                if shade.axis not in (None, y_axis):
+                    continue
+                x0, x1 = self.instants(np.array([shade.begin_s, shade.end_s]))
+                low, high = shade.strip
+                area = {"type": "rect", "x0": x0, "x1": x1, "yref": f"{y_axis} domain", "y0": low, "y1": high}
+                layout["shapes"].append(area | {"fillcolor": shade.colour, "line": {"width": 0}, "layer": "below"})
             top -= panel.height_px
         return {"data": self._data, "layout": layout}
 
@@ -156,7 +190,9 @@ def packed(values: np.ndarray) -> dict[str, str]:
 
 
 def hub_figure(results: Results, hub: str, most: int = 1500, most_cells: int = 1500) -> dict[str, Any]:
-    """A hub over time: power balance, state of charge, connectors, voltage; periods off the grid shaded.
+    """A hub over time: power balance, state of charge, connectors, voltage, decisions.
+
+    Periods off the grid are shaded, those with an alarm have a strip on top.
 
     Parameters
     ----------
@@ -183,7 +219,8 @@ def hub_figure(results: Results, hub: str, most: int = 1500, most_cells: int = 1
     if results.has(f"{hub}/network/v_pu"):
         axis = figure.panel("<b>Voltage</b>  hub bus [pu]", 110)
         _line(figure, results, f"{hub}/network/v_pu", axis, COLOURS["grid"], "%{y:.4f} pu", most)
-    _shades(figure, results, hub)
+    _decisions(figure, results, hub, most)
+    shades(figure, results, hub)
     return figure.plotly()
 
 
@@ -247,10 +284,7 @@ def _line(
     name: str = "",
 ) -> None:
     """A signal; if it changes too often, its mean within the band of its extremes. Of an array, the greatest value."""
-    t_s, values = results.arrays(path)
-    values = np.asarray(values, dtype=float) if values.ndim == 1 else np.fmax.reduce(values, axis=1)
-    if path.endswith("_pu"):  # a dead bus has no voltage
-        values = np.where(values > 0, values, np.nan)
+    t_s, values = drawable(*results.arrays(path), path)
     values = values * factor
     fields = {"name": name or path.rsplit("/", 1)[1], "hovertemplate": hover, "showlegend": False}
     if len(t_s) <= most:
@@ -264,6 +298,12 @@ def _line(
     figure.held(axis, edges[:-1], high, step_s, fill="tonexty", fillcolor=faded(colour).replace("0.72", "0.25"), **band)
     mean = steps.mean(t_s, values, edges, results.end_s)
     figure.held(axis, edges[:-1], mean, step_s, line={"color": colour, "width": 1.4}, **fields)
+
+
+def drawable(t_s: np.ndarray, values: np.ndarray, path: str) -> tuple[np.ndarray, np.ndarray]:
+    """A signal as a line, shape (k,): of an array the greatest value; a dead bus has no voltage."""
+    values = np.asarray(values, dtype=float) if values.ndim == 1 else np.fmax.reduce(values, axis=1)
+    return t_s, np.where(values > 0, values, np.nan) if path.endswith("_pu") else values
 
 
 def _connectors(figure: Figure, t_s: np.ndarray, p_kw: np.ndarray, step_s: float) -> None:
@@ -295,15 +335,106 @@ def _connectors(figure: Figure, t_s: np.ndarray, p_kw: np.ndarray, step_s: float
     )
 
 
-def _shades(figure: Figure, results: Results, hub: str) -> None:
+def _decisions(figure: Figure, results: Results, hub: str, most: int) -> None:
+    """Which rule decided what, as coloured lanes; below, what else the controller told, and how its plans ended."""
+    lanes = decisions.lanes(results, hub)
+    told = [("plans", decisions.plans(results, hub)), ("events", decisions.events(results, hub))]
+    told = [(name, some) for name, some in told if some]
+    if not lanes and not told:
+        return
+    rules = list(dict.fromkeys(rule for lane in lanes for rule in lane.rules))
+    colours = dict(zip(rules, cycle(_RULE_COLOURS), strict=False))
+    marks = "  ".join(f'<span style="color:{colours[rule]}">\u25a0</span> {escape(rule)}' for rule in rules[:8])
+    names = [lane.name for lane in lanes] + [name for name, _ in told]
+    axis = figure.panel(
+        f"<b>Decisions</b>  {marks}" + (" ..." if len(rules) > 8 else ""),
+        max(24.0 * len(names), 44.0),
+        range=[len(names) - 0.5, -0.5],
+        tickvals=list(range(len(names))),
+        ticktext=[escape(name) for name in names],
+        showgrid=False,
+    )
+    for place, lane in enumerate(lanes):
+        _lane(figure, results, lane, axis, place, rules, [colours[rule] for rule in rules], most)
+    for place, (name, some) in enumerate(told, len(lanes)):
+        some = some[:_MOST_TOLD]
+        figure.trace(
+            type="scatter",
+            mode="markers",
+            yaxis=axis,
+            x=figure.instants(np.array([one.t_s for one in some])),
+            y=[place] * len(some),
+            text=[escape(one.text) for one in some],
+            name=name,
+            showlegend=False,
+            cliponaxis=False,
+            marker={"size": 9, "color": [_ALARM_COLOUR if one.trouble else COLOURS["bess"] for one in some]},
+            hovertemplate="%{text}<extra></extra>",
+        )
+
+
+def _lane(
+    figure: Figure,
+    results: Results,
+    lane: decisions.Lane,
+    axis: str,
+    place: int,
+    rules: list[str],
+    colours: list[str],
+    most: int,
+) -> None:
+    """One lane as a row of coloured cells; if the rules change too often, those that decided longest."""
+    codes, texts, edges = np.array([rules.index(rule) for rule in lane.rules]), lane.texts, lane.t_s
+    if len(codes) > most:
+        edges = steps.edges(results.end_s, resolution_s(results.end_s, most))
+        share = steps.mean(lane.t_s, codes[:, None] == np.arange(len(rules)), edges, results.end_s)
+        codes = np.argmax(np.nan_to_num(share), axis=1)
+        edges, texts = edges[:-1], [f"{lane.name} by {rules[code]}" for code in codes]
+    figure.trace(
+        type="heatmap",
+        yaxis=axis,
+        x=figure.instants(np.append(edges, results.end_s)),
+        y=[place - 0.4, place + 0.4],
+        z=[codes.tolist()],
+        text=[[escape(text) for text in texts]],
+        zmin=-0.5,
+        zmax=len(rules) - 0.5,
+        colorscale=[[(n + end) / len(rules), colour] for n, colour in enumerate(colours) for end in (0, 1)],
+        showscale=False,
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def shades(figure: Figure, results: Results, hub: str, axis: str | None = None, known: set[str] | None = None) -> None:
+    """Shade where a hub is off the grid, and mark its alarms, in all panels or in that of one axis.
+
+    Parameters
+    ----------
+    figure : Figure
+        Where to draw.
+    results : Results
+        The run.
+    hub : str
+        Name of the hub.
+    axis : str, optional
+        y axis of a panel; all panels when left out.
+    known : set of str, optional
+        What the legend has already; what is new is added.
+    """
+    known = set() if known is None else known
     t_s, state = hub_supply(results, hub)
-    for code, (name, colour) in SHADES.items():
-        begin_s, end_s = steps.episodes(t_s, state == code, results.end_s)
+    found = [
+        (name, colour, (0.0, 1.0), steps.episodes(t_s, state == code, results.end_s))
+        for code, (name, colour) in SHADES.items()
+    ]
+    found.append((_ALARM, _ALARM_COLOUR, _ALARM_STRIP, decisions.alarms(results, hub)))
+    for name, colour, strip, (begin_s, end_s) in found:
         longest = np.argsort(begin_s - end_s, kind="stable")[:_MOST_SHADES]
         for i in np.sort(longest):
-            figure.shade(float(begin_s[i]), float(end_s[i]), colour)
-        if len(begin_s):
+            figure.shade(float(begin_s[i]), float(end_s[i]), colour, strip, axis)
+        if len(begin_s) and name not in known:
             figure.legend_only(name, colour)
+            known.add(name)
 
 
 def duration(seconds: float) -> str:

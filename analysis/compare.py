@@ -138,9 +138,17 @@ def _machine_figures(results: Results) -> list[tuple]:
             rows.append(("decision_mean_ms", MACHINE, "mean time of a decision", "ms", "", mean * _MS_PER_S))
             longest = max(row["max"] for row in part) * _MS_PER_S
             rows.append(("decision_max_ms", MACHINE, "longest time of a decision", "ms", "", longest))
+        elif name == "status":  # a code, whose mean says nothing
+            codes = results.diagnostics().query("name.str.endswith('/status')")["value"]
+            rows.append(("plans_found", MACHINE, "attempts to plan that gave a plan", "%", "", _found_percent(codes)))
         else:
             rows.append((name, MACHINE, f"{name}, mean", "1", "", mean))
     return rows
+
+
+def _found_percent(codes: pd.Series) -> float:
+    """Share of plans that are optimal or feasible, see `controllers.optimization.solution.Status`."""
+    return 100.0 * float(codes.isin([0.0, 1.0]).mean())
 
 
 # --- means ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import steps
-from .charts import Figure, duration, faded
+from .charts import Figure, drawable, duration, faded, shades
 from .views import COLOURS, Area, balance, resolution_s
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ RUN_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
 
 
 def side_by_side(runs: Mapping[str, Results], hub: str, most: int = 1500) -> dict[str, Any]:
-    """A hub under several controllers: the power balance of each, to one scale, and all states of charge.
+    """A hub in several runs: the power balance of each, to one scale, all states of charge and voltages.
+
+    In the balance of each run, its periods off the grid are shaded and its alarms marked.
 
     Parameters
     ----------
@@ -38,10 +40,11 @@ def side_by_side(runs: Mapping[str, Results], hub: str, most: int = 1500) -> dic
     dict
         plotly figure: data and layout. Zooming into the time axis zooms into all of them.
     """
-    figure = Figure(next(iter(runs.values())))
+    figure = Figure(next(iter(runs.values())), max(results.end_s for results in runs.values()))
     balances = {name: balance(results, hub, most) for name, results in runs.items()}
     low, high = _reach([areas for _, areas, _ in balances.values()])
     shown: set[str] = set()
+    shaded: set[str] = set()
     for name, (t_s, areas, step_s) in balances.items():
         note = "" if step_s is None else f", means over {duration(step_s)}"
         title = f"<b>{escape(name)}</b>  sources above, uses below [kW]{note}"
@@ -52,6 +55,7 @@ def side_by_side(runs: Mapping[str, Results], hub: str, most: int = 1500) -> dic
                 t_s,
                 area.p_kw if area.source else -area.p_kw,
                 step_s,
+                runs[name].end_s,
                 name=escape(area.name),
                 legendgroup=area.name,
                 showlegend=area.name not in shown,
@@ -61,7 +65,10 @@ def side_by_side(runs: Mapping[str, Results], hub: str, most: int = 1500) -> dic
                 hovertemplate="%{y:.1f} kW",
             )
             shown.add(area.name)
-    _states_of_charge(figure, runs, hub, most)
+        shades(figure, runs[name], hub, axis, shaded)
+    percent = {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100]}
+    _lines(figure, runs, f"{hub}/bess/soc", "<b>Battery</b>  state of charge [%]", "%{y:.1f} %", most, 100.0, **percent)
+    _lines(figure, runs, f"{hub}/network/v_pu", "<b>Voltage</b>  hub bus [pu]", "%{y:.4f} pu", most)
     return figure.plotly()
 
 
@@ -82,26 +89,37 @@ def _reach(runs: list[list[Area]]) -> tuple[float, float]:
     return -1.06 * float(stacks[0]), 1.06 * float(stacks[1]) or 1.0
 
 
-def _states_of_charge(figure: Figure, runs: Mapping[str, Results], hub: str, most: int) -> None:
-    path = f"{hub}/bess/soc"
+def _lines(
+    figure: Figure,
+    runs: Mapping[str, Results],
+    path: str,
+    title: str,
+    hover: str,
+    most: int,
+    factor: float = 1.0,
+    **axis_options: Any,
+) -> None:
+    """A signal of all runs that have it, one line each; of an array the greatest value."""
     if not any(results.has(path) for results in runs.values()):
         return
-    title = "<b>Battery</b>  state of charge [%]"
-    axis = figure.panel(title, 150, range=[0, 100], tickvals=[0, 25, 50, 75, 100])
+    axis = figure.panel(title, 150, **axis_options)
     for (name, colour), results in zip(colours(runs), runs.values(), strict=True):
-        t_s, soc = results.arrays(path)
+        if not results.has(path):
+            continue
+        t_s, values = drawable(*results.arrays(path), path)
         step_s = None
         if len(t_s) > most:
             step_s = resolution_s(results.end_s, most)
             edges = steps.edges(results.end_s, step_s)
-            t_s, soc = edges[:-1], steps.mean(t_s, soc, edges, results.end_s)
+            t_s, values = edges[:-1], steps.mean(t_s, values, edges, results.end_s)
         figure.held(
             axis,
             t_s,
-            100.0 * soc,
+            factor * values,
             step_s,
+            results.end_s,
             name=escape(name),
             showlegend=False,
             line={"color": colour, "width": 1.6},
-            hovertemplate="%{y:.1f} %",
+            hovertemplate=hover,
         )

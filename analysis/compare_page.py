@@ -10,13 +10,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plotly.offline import get_plotlyjs
-
 from .charts import duration
 from .compare import FIXED, HIGHER, LOWER, MACHINE, ONE_SEED, SAME, TESTS, UNDECIDED, Comparison, improves
-from .compare_charts import colours, side_by_side
-from .page import PAGE, SCRIPT, STYLE
-from .report import chart, number
+from .compare_charts import side_by_side
+from .report import assembled, chart, number
+from .runs_page import run_legend
 
 if TYPE_CHECKING:
     from .results import Results
@@ -41,17 +39,8 @@ _STYLE = """
 .diff .dot { fill: currentColor; stroke: var(--card); stroke-width: 1.5; }
 .diff .good, td .good { color: var(--good); } .diff .bad, td .bad { color: var(--bad); }
 .diff .plain { color: var(--accent); } .diff .open { color: var(--soft); }
-.wide { overflow-x: auto; } .wide table { min-width: max-content; }
-.wide td:first-child, .wide th:first-child { position: sticky; left: 0; background: var(--card); max-width: 240px;
-  z-index: 1; }
-.wide .u { color: var(--soft); font-size: 12.5px; }
 .wide td .more { display: block; font-size: 12px; color: var(--soft); }
-.runs { color: var(--soft); font-size: 13.5px; margin: 0 0 10px; } .runs span { color: var(--ink); margin-left: 14px; }
-.runs i { display: inline-block; width: 18px; height: 4px; border-radius: 2px; margin-right: 6px;
-  vertical-align: middle; }
 .how { color: var(--soft); font-size: 14px; max-width: 78ch; } .how p { margin: 8px 0; }
-@media (max-width: 600px) { main, header > div, nav > div { padding: 0 14px; } th, td { padding: 6px 10px; }
-  .wide td:first-child, .wide th:first-child { max-width: 132px; } h1 { font-size: 24px; } }
 """
 
 
@@ -108,25 +97,13 @@ def page(
     sections = [("Key figures", _key_figures(comparison, rows)), ("Differences", _differences(rows))]
     for place, hub in enumerate(hubs):
         drawn = chart(side_by_side(runs, hub, most), f"figure-{place}")
-        sections.append((hub, _runs(runs, hub) + drawn))
+        sections.append((hub, run_legend(runs) + drawn))
     if failures:
         sections.insert(0, ("Failed runs", _failures(failures)))
     sections.append(("How to read this", _how(comparison)))
 
-    links = "".join(f'<a href="#part-{i}">{escape(title)}</a>' for i, (title, _) in enumerate(sections))
-    parts = "".join(
-        f'<section id="part-{i}"><h2>{escape(title)}</h2>{content}</section>'
-        for i, (title, content) in enumerate(sections)
-    )
-    name = next(iter(runs.values())).name
-    body = f"{_header(comparison, runs, notes)}<nav><div>{links}</div></nav><main>{parts}{_footer()}</main>"
-    return PAGE.substitute(
-        title=escape(f"{name}: {', '.join(comparison.controllers)} · evhub"),
-        style=STYLE + _STYLE,
-        plotly=get_plotlyjs(),
-        body=body,
-        script=SCRIPT,
-    )
+    title = f"{next(iter(runs.values())).name}: {', '.join(comparison.controllers)}"
+    return assembled(title, _header(comparison, runs, notes), sections, "evhub compare", _STYLE)
 
 
 def _header(comparison: Comparison, runs: Mapping[str, Results], notes: Iterable[str]) -> str:
@@ -172,14 +149,6 @@ def _key_figures(comparison: Comparison, rows: list[Row]) -> str:
 
 def _folded(summary: str, content: str) -> str:
     return f'<details class="box" style="margin-top:14px"><summary>{summary}</summary>{content}</details>'
-
-
-def _runs(runs: Mapping[str, Results], hub: str) -> str:
-    """Which line is whose, where there are lines."""
-    if not any(results.has(f"{hub}/bess/soc") for results in runs.values()):
-        return ""
-    names = "".join(f'<span><i style="background:{colour}"></i>{escape(name)}</span>' for name, colour in colours(runs))
-    return f'<p class="runs">Lines: {names}</p>'
 
 
 def _by_kpi(rows: list[Row]) -> list[list[Row]]:
@@ -334,7 +303,3 @@ def _how(comparison: Comparison) -> str:
         "figures stand in docs/kpis.md. kpis.csv beside this page has every run, differences.csv every comparison."
     )
     return f'<div class="how">{"".join(f"<p>{escape(text)}</p>" for text in told)}</div>'
-
-
-def _footer() -> str:
-    return "<footer>evhub compare</footer>"

@@ -165,6 +165,40 @@ def costs(
     return found
 
 
+def emissions(
+    t_s: np.ndarray, powers_kw: Mapping[str, np.ndarray], intensities: Mapping[str, np.ndarray], end_s: float
+) -> dict[str, float]:
+    """CO2 of the energy a hub takes from outside or makes from fuel [kg].
+
+    Energy that is exported is credited to nobody (GHG Protocol, scope 2 for ``grid``, scope 1 for ``fuel``).
+
+    Parameters
+    ----------
+    t_s : array, shape (k,)
+        Times [s].
+    powers_kw : mapping of str to array, shape (k,)
+        Any of grid, secondary, dg [kW].
+    intensities : mapping of str to array, shape (k,)
+        Any of grid and fuel [kg/kWh].
+    end_s : float
+        End of the signals [s].
+
+    Returns
+    -------
+    dict of str to float
+        ``grid`` (import times the intensity of its time), ``fuel`` (secondary source and generator), and their sum
+        ``total``. What has no intensity or no power is left out; empty where nothing is known.
+    """
+    found: dict[str, float] = {}
+    for name, sources in (("grid", ("grid",)), ("fuel", ("secondary", "dg"))):
+        powers = [positive(powers_kw[source]) for source in sources if source in powers_kw]
+        if powers and name in intensities:
+            found[name] = sum(energy(t_s, p_kw * intensities[name], end_s) for p_kw in powers)
+    if found:
+        found["total"] = sum(found.values())
+    return found
+
+
 def supply(
     powers_kw: Mapping[str, np.ndarray], bus: np.ndarray | None = None, available: np.ndarray | None = None
 ) -> np.ndarray:

@@ -54,7 +54,20 @@ input { font: inherit; color: inherit; background: var(--card); border: 1px soli
 pre { margin: 0; padding: 16px 18px; overflow: auto; max-height: 640px;
   font: 13px/1.55 ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 summary { cursor: pointer; padding: 12px 18px; font-weight: 600; } details.box { padding: 0; margin-bottom: 12px; }
+.chart:focus-visible, a:focus-visible, summary:focus-visible, input:focus-visible { outline: 2px solid var(--accent);
+  outline-offset: 2px; border-radius: 6px; }
 footer { color: var(--soft); font-size: 13px; margin: 40px 0 48px; }
+.wide { overflow-x: auto; } .wide table { min-width: max-content; }
+.wide td:first-child, .wide th:first-child { position: sticky; left: 0; background: var(--card); max-width: 240px;
+  z-index: 1; }
+.runs { color: var(--soft); font-size: 13.5px; margin: 0 0 10px; } .runs span { color: var(--ink); margin-left: 14px; }
+.runs i { display: inline-block; width: 18px; height: 4px; border-radius: 2px; margin-right: 6px;
+  vertical-align: middle; }
+.wide .u { color: var(--soft); font-size: 12.5px; }
+tr.alarm td { color: var(--bad); } h3 { margin: 18px 0 8px; font-size: 15.5px; }
+header p .pill { margin-left: 10px; padding: 0 9px; font-size: 11.5px; }
+@media (max-width: 600px) { main, header > div, nav > div { padding: 0 14px; } th, td { padding: 6px 10px; }
+  .wide td:first-child, .wide th:first-child { max-width: 132px; } h1 { font-size: 24px; } }
 @media print { nav, input { display: none; } .box, .card { break-inside: avoid; box-shadow: none; }
   .scroll { max-height: none; } }
 """
@@ -78,24 +91,64 @@ function paint(figure) {
   for (const note of layout.annotations) note.font = {color: ink, size: 13.5};
   for (const key of Object.keys(layout)) if (/^[xy]axis/.test(key))
     Object.assign(layout[key], {gridcolor: grid, zerolinecolor: soft, linecolor: grid, spikecolor: soft});
-  for (const trace of figure.data) if (trace.type === 'heatmap') {
+  for (const trace of figure.data) if (trace.meta) {
     trace.colorscale = scales[trace.meta][dark.matches ? 1 : 0];
     Object.assign(trace.colorbar, {outlinewidth: 0, tickfont: {color: soft, size: 11}});
   }
 }
 const drawn = new Map();
+let whole = null, span = null, following = false;
 function draw(box) {
   if (drawn.has(box)) return;
   const figure = JSON.parse(document.getElementById(box.dataset.figure).textContent);
   drawn.set(box, figure);
   paint(figure);
+  if (box.clientWidth < 640) {  // a phone: the legend is longer than the room for it
+    const layout = figure.layout, more = 14 * figure.data.length;
+    Object.assign(layout.legend, {y: -64 / (layout.height - layout.margin.t - layout.margin.b), yanchor: 'top'});
+    layout.height += more;
+    layout.margin.b += more;
+    box.style.height = layout.height + 'px';
+  }
+  whole = whole || figure.layout.xaxis.range.slice();
+  if (span) figure.layout.xaxis.range = span.slice();
   Plotly.newPlot(box, figure.data, figure.layout, {responsive: true, displaylogo: false,
     modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d']});
+  box.on('plotly_relayout', change => {
+    if (!following && Object.keys(change).some(key => key.startsWith('xaxis'))) look(box._fullLayout.xaxis.range, box);
+  });
 }
-// one chart at a time, so that the page stays responsive while they appear
+// one time axis: what one chart shows, all show
+function look(range, but) {
+  span = range.slice();
+  following = true;
+  const others = [...drawn.keys()].filter(box => box !== but);
+  Promise.all(others.map(box => Plotly.relayout(box, {'xaxis.range': span.slice()})))
+    .finally(() => { following = false; });
+}
+// one chart at a time, so that the page stays responsive while they appear; folded ones when they are opened
 const boxes = [...document.querySelectorAll('.chart')];
-(function next(i) { if (i < boxes.length) { draw(boxes[i]); setTimeout(next, 0, i + 1); } })(0);
-window.addEventListener('beforeprint', () => boxes.forEach(draw));
+const folded = box => box.closest('details:not([open])');
+(function next(i) {
+  if (i < boxes.length) { if (!folded(boxes[i])) draw(boxes[i]); setTimeout(next, 0, i + 1); }
+})(0);
+for (const part of document.querySelectorAll('details'))
+  part.addEventListener('toggle', () => { if (part.open) part.querySelectorAll('.chart').forEach(draw); });
+window.addEventListener('beforeprint', () => boxes.filter(box => !folded(box)).forEach(draw));
+// arrows move along time, + and - zoom, 0 shows all
+for (const box of boxes) {
+  box.tabIndex = 0;
+  box.setAttribute('role', 'application');
+  box.setAttribute('aria-label', 'chart over time: arrow keys move, plus and minus zoom, 0 shows all');
+  box.addEventListener('keydown', event => {
+    const step = {ArrowLeft: [-.2, -.2], ArrowRight: [.2, .2], '+': [.2, -.2], '-': [-.4, .4]}[event.key];
+    if (!step && event.key !== '0') return;
+    event.preventDefault();
+    const axis = box._fullLayout.xaxis, [from, to] = axis.range.map(x => axis.r2l(x));
+    if (step) look([axis.l2r(from + step[0] * (to - from)), axis.l2r(to + step[1] * (to - from))]);
+    else look(whole);
+  });
+}
 dark.addEventListener('change', () => drawn.forEach((figure, box) => { paint(figure); Plotly.react(box, figure); }));
 for (const input of document.querySelectorAll('input[data-table]')) {
   const rows = [...document.querySelectorAll('#' + input.dataset.table + ' tbody tr')];

@@ -1,10 +1,12 @@
-"""A run as one self-contained page: numbers, interactive charts, events, scenario."""
+"""A run as one self-contained page: numbers, interactive charts, decisions, events, scenario."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from .charts import duration, hub_figure, network_figure
+from .decisions import ALARM, plans
 from .page import PAGE, SCRIPT, STYLE
 from .results import Results
+from .summary import decision_times
 
 _MOST_EVENTS = 2000
 _ZERO = 5e-4  # smaller shows as 0
@@ -22,6 +26,7 @@ _ZERO = 5e-4  # smaller shows as 0
 _LINE_POINTS = 15_000
 _CELLS = 400_000
 _MOST_POINTS = 1500
+_MS_PER_S = 1e3
 
 # key, and what stands below it: text with keys of the summary in braces
 _CARDS = (
@@ -42,13 +47,13 @@ _CARDS = (
 )
 
 
-def write_report(results: Results, path: str | os.PathLike) -> Path:
-    """Write a run as one HTML page that needs no network: key figures, charts for every hub, events, the scenario.
+def write_report(runs: Results | Mapping[str, Results], path: str | os.PathLike) -> Path:
+    """Write runs as one HTML page that needs no network: key figures, charts for every hub, events, the scenario.
 
     Parameters
     ----------
-    results : Results
-        The run.
+    runs : Results or mapping of str to Results
+        The run, or several by what to call them, to be shown side by side over one time axis.
     path : str or Path
         File to write; missing folders are made.
 
@@ -56,37 +61,61 @@ def write_report(results: Results, path: str | os.PathLike) -> Path:
     -------
     Path
         The file.
+
+    Raises
+    ------
+    ResultError
+        If several runs do not begin at the same instant, or have other hubs.
     """
+    if not isinstance(runs, Mapping):
+        text = page(runs)
+    elif len(runs) == 1:
+        text = page(next(iter(runs.values())))
+    else:
+        from .runs_page import runs_page
+
+        text = runs_page(runs)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(results), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return path
 
 
 def page(results: Results) -> str:
-    """The page of `write_report` as text."""
+    """The page of one run as text."""
     summary = results.summary()
     hubs = results.hubs
-    lines = min(_MOST_POINTS, _LINE_POINTS // max(len(hubs), 1))
-    cells = min(_MOST_POINTS, max(_CELLS // max(_connectors(results), 1), 100))
+    lines, cells = budget([results])
     sections = [("Key figures", _cards(summary) + _summary_table(summary, hubs))]
     for hub in hubs:
         sections.append((hub, chart(hub_figure(results, hub, lines, cells), f"figure-{len(sections)}")))
     network = network_figure(results, lines)
     if network is not None:
         sections.append(("Network", chart(network, "figure-network")))
-    sections.append(("Events", _events(results)))
-    sections.append(("Scenario and versions", _scenario(results)))
+    sections.append(("Controllers", controllers_table({"": results})))
+    sections.append(("Events", events_table({"": results})))
+    sections.append(("Scenario and versions", scenario_details(results)))
+    return assembled(results.name, _header(results), sections, _footer(results))
 
-    links = "".join(f'<a href="#part-{i}">{escape(title)}</a>' for i, (title, _) in enumerate(sections))
+
+def assembled(title: str, header: str, sections: Sequence[tuple[str, str]], footer: str, style: str = "") -> str:
+    """A page of a header, titled sections with links to them, and a footer."""
+    links = "".join(f'<a href="#part-{i}">{escape(name)}</a>' for i, (name, _) in enumerate(sections))
     parts = "".join(
-        f'<section id="part-{i}"><h2>{escape(title)}</h2>{content}</section>'
-        for i, (title, content) in enumerate(sections)
+        f'<section id="part-{i}"><h2>{escape(name)}</h2>{content}</section>'
+        for i, (name, content) in enumerate(sections)
     )
-    body = f"{_header(results)}<nav><div>{links}</div></nav><main>{parts}{_footer(results)}</main>"
+    body = f"{header}<nav><div>{links}</div></nav><main>{parts}<footer>{footer}</footer></main>"
     return PAGE.substitute(
-        title=escape(f"{results.name} · evhub"), style=STYLE, plotly=get_plotlyjs(), body=body, script=SCRIPT
+        title=escape(f"{title} · evhub"), style=STYLE + style, plotly=get_plotlyjs(), body=body, script=SCRIPT
     )
+
+
+def budget(runs: Sequence[Results]) -> tuple[int, int]:
+    """Most points of a line and of the map of connectors, so that a page of these runs stays small."""
+    hubs = sum(len(results.hubs) for results in runs)
+    connectors = sum(_connectors(results) for results in runs)
+    return min(_MOST_POINTS, _LINE_POINTS // max(hubs, 1)), min(_MOST_POINTS, max(_CELLS // max(connectors, 1), 100))
 
 
 def _connectors(results: Results) -> int:
@@ -116,11 +145,19 @@ def _unit(unit: str) -> str:
     return "" if unit == "1" else f"\u00a0{escape(unit)}"
 
 
-def _header(results: Results) -> str:
+def period(results: Results) -> str:
+    """From when to when a run goes, for people."""
     begin = results.start
     end = begin + pd.Timedelta(seconds=results.end_s)
-    length = f"{begin:%a %d %b %Y %H:%M} to {end:%a %d %b %Y %H:%M} (UTC{begin:%z})"
-    facts = [length, duration(results.end_s), f"step {duration(float(results.attributes.get('time_step_s', 0)))}"]
+    return f"{begin:%a %d %b %Y %H:%M} to {end:%a %d %b %Y %H:%M} (UTC{begin:%z})"
+
+
+def _header(results: Results) -> str:
+    facts = [
+        period(results),
+        duration(results.end_s),
+        f"step {duration(float(results.attributes.get('time_step_s', 0)))}",
+    ]
     if "seed" in results.attributes:
         facts.append(f"seed {results.attributes['seed']}")
     title = str(results.attributes.get("title", ""))
@@ -183,25 +220,63 @@ def chart(figure: dict[str, Any], name: str) -> str:
     )
 
 
-def _events(results: Results) -> str:
-    events = results.events()
-    if events.empty:
+def controllers_table(runs: Mapping[str, Results]) -> str:
+    """How long decisions took and how solvers ended, for each run."""
+    rows = []
+    for run, results in runs.items():
+        for name, times in decision_times(results).iterrows():
+            seconds = str(name).endswith("_s")
+            values = [times[key] * (_MS_PER_S if seconds else 1.0) for key in ("mean", "median", "p95", "max")]
+            told = f"{name} [ms]" if seconds else str(name)
+            if str(name).endswith("/status"):
+                continue  # a code: its mean says nothing, see below
+            cells = "".join(f'<td class="n">{number(value)}</td>' for value in (times["count"], *values))
+            rows.append(f"{_run_cell(run)}<td>{escape(told)}</td>{cells}")
+        for hub in results.hubs:
+            ended = Counter(one.text.removeprefix("plan: ").split(" in ")[0] for one in plans(results, hub))
+            if ended:
+                told = ", ".join(f"{count} {status}" for status, count in ended.items())
+                rows.append(f'{_run_cell(run)}<td>{escape(hub)}: plans</td><td colspan="5">{escape(told)}</td>')
+    if not rows:
+        return "<p>Nothing was recorded.</p>"
+    heads = ("count", "mean", "median", "95 %", "longest")
+    head = _run_head(runs) + "<th>wall clock</th>" + "".join(f'<th class="n">{name}</th>' for name in heads)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="box table wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _run_cell(run: str) -> str:
+    return f'<td class="t">{escape(run)}</td>' if run else ""
+
+
+def _run_head(runs: Mapping[str, Results]) -> str:
+    return "" if "" in runs else "<th>run</th>"
+
+
+def events_table(runs: Mapping[str, Results]) -> str:
+    """What happened, of all runs in order of time, with a field to filter them."""
+    tables = [results.events().assign(run=run) for run, results in runs.items()]
+    tables = [table for table in tables if len(table)]
+    if not tables:
         return "<p>No events.</p>"
+    events = pd.concat(tables).sort_values("t_s", kind="stable")
     shown = events.iloc[:_MOST_EVENTS]
+    columns = (shown.index, shown["run"], shown["source"], shown["kind"], shown["text"])
     rows = "".join(
-        f'<tr><td class="t">{time:%Y-%m-%d %H:%M:%S}</td><td class="t">{escape(source)}</td>'
-        f'<td class="t">{escape(kind)}</td><td>{escape(text)}</td></tr>'
-        for time, source, kind, text in zip(shown.index, shown["source"], shown["kind"], shown["text"], strict=True)
+        f'<tr class="{"alarm" if kind == ALARM else ""}"><td class="t">{time:%Y-%m-%d %H:%M:%S}</td>{_run_cell(run)}'
+        f'<td class="t">{escape(source)}</td><td class="t">{escape(kind)}</td><td>{escape(text)}</td></tr>'
+        for time, run, source, kind, text in zip(*columns, strict=True)
     )
     more = f"<p>The first {len(shown)} of {len(events)} events.</p>" if len(shown) < len(events) else ""
     return (
         f'<input type="search" data-table="events" placeholder="Filter {len(shown)} events" aria-label="Filter events">'
-        '<div class="box table"><div class="scroll"><table id="events"><thead><tr><th>time</th><th>source</th>'
-        f"<th>kind</th><th>text</th></tr></thead><tbody>{rows}</tbody></table></div></div>{more}"
+        f'<div class="box table"><div class="scroll"><table id="events"><thead><tr><th>time</th>{_run_head(runs)}'
+        f"<th>source</th><th>kind</th><th>text</th></tr></thead><tbody>{rows}</tbody></table></div></div>{more}"
     )
 
 
-def _scenario(results: Results) -> str:
+def scenario_details(results: Results) -> str:
+    """The resolved scenario and the versions, folded."""
     versions = results.attributes.get("versions", {})
     listed = "".join(f"<tr><td>{escape(str(k))}</td><td>{escape(str(v))}</td></tr>" for k, v in versions.items())
     text = f'<details class="box"><summary>Resolved scenario</summary><pre>{escape(results.scenario)}</pre></details>'
@@ -211,4 +286,4 @@ def _scenario(results: Results) -> str:
 def _footer(results: Results) -> str:
     wall_s = results.diagnostics().attrs.get("wall_s", math.nan)
     took = f" · computed in {wall_s:.3g} s" if math.isfinite(wall_s) else ""
-    return f"<footer>{escape(results.path.name)}{took}</footer>"
+    return escape(results.path.name) + took

@@ -219,7 +219,7 @@ class Results:
         """
         if how not in ("hold", "mean") or (how == "mean" and every is None):
             raise ValueError(f"how must be hold, or mean with a step, got {how!r} with every={every!r}")
-        chosen = self._match(paths)
+        chosen = self.matching(paths)
         signals = {path: self.arrays(path) for path in chosen}
         if every is None:
             axis = edges = steps.union([t_s for t_s, _ in signals.values()])
@@ -302,7 +302,14 @@ class Results:
         hint = f"did you mean {' or '.join(near)}?" if near else "Results.signals() lists all"
         raise ResultError(f"{self.path}: no signal {name!r}; {hint}")
 
-    def _match(self, patterns: str | Sequence[str]) -> list[str]:
+    def matching(self, patterns: str | Sequence[str]) -> list[str]:
+        """Paths of the signals that match names or patterns.
+
+        Raises
+        ------
+        ResultError
+            If one of them matches nothing.
+        """
         chosen: dict[str, None] = {}
         for pattern in [patterns] if isinstance(patterns, str) else patterns:
             slashed = pattern if "/" in pattern else pattern.replace(".", "/")

@@ -24,7 +24,10 @@ _PRICES = {
     "price of dg": "tariffs/dg_per_kwh",
     "price of bess": "tariffs/bess_per_kwh",
     "price of charging": "tariffs/charging_per_kwh",
+    "price of missed": "tariffs/missed_per_kwh",
+    "price of unserved": "tariffs/unserved_per_kwh",
 }
+_INTENSITIES = {"CO2 of grid": "emissions/grid_kg_per_kwh", "CO2 of fuel": "emissions/fuel_kg_per_kwh"}
 _FULL_PERCENT = 100.0
 
 
@@ -74,9 +77,14 @@ _ROWS = (
     _Row("cost_secondary", "cost", "secondary source", "money"),
     _Row("cost_dg", "cost", "generator", "money"),
     _Row("cost_bess", "cost", "battery use", "money"),
+    _Row("cost_missed", "cost", "penalty: energy missed", "money", better="less"),
+    _Row("cost_unserved", "cost", "penalty: load not served", "money", better="less"),
     _Row("cost_sold", "cost", "revenue: energy sold", "money"),
     _Row("cost_charging", "cost", "revenue: charging", "money"),
     _Row("cost_net", "cost", "net cost", "money", better="less"),
+    _Row("co2_grid_kg", "emissions", "CO2 of grid import", "kg", better="less"),
+    _Row("co2_fuel_kg", "emissions", "CO2 of fuel", "kg", better="less"),
+    _Row("co2_kg", "emissions", "CO2", "kg", better="less"),
     _Row("sessions", "EV service", "sessions", "1"),
     _Row("served", "EV service", "served", "1", better="more"),
     _Row("balked", "EV service", "balked", "1", better="less"),
@@ -239,12 +247,21 @@ def _hub_values(results: Results, hub: str, sessions: pd.DataFrame) -> dict[str,
     if len(sessions) or results.has(f"{hub}/cp/p_kw"):
         values.update(kpis.ev_service(sessions, end_s))
 
-    t_s, signals = hub_signals(results, hub, {**POWERS, **_PRICES})
+    values.update(_unserved(results, hub))
+    t_s, signals = hub_signals(results, hub, {**POWERS, **_PRICES, **_INTENSITIES})
     powers = {device: signals[device] for device in POWERS if device in signals}
     prices = {name.removeprefix("price of "): signals[name] for name in _PRICES if name in signals}
+    intensities = {name.removeprefix("CO2 of "): signals[name] for name in _INTENSITIES if name in signals}
     if powers:
         values.update(_energies(t_s, powers, end_s))
-        values.update({f"cost_{name}": value for name, value in kpis.costs(t_s, powers, prices, end_s, start).items()})
+        costs = kpis.costs(t_s, powers, prices, end_s, start)
+        for name in ("missed", "unserved"):  # a constant price on what a hub owed in the end
+            if name in prices and f"{name}_kwh" in values:
+                costs[name] = float(prices[name][-1]) * values[f"{name}_kwh"]
+                costs["net"] = costs.get("net", 0.0) + costs[name]
+        values.update({f"cost_{name}": value for name, value in costs.items()})
+        co2 = kpis.emissions(t_s, powers, intensities, end_s)
+        values.update({"co2_kg" if name == "total" else f"co2_{name}_kg": kg for name, kg in co2.items()})
         values.update(_supply(results, hub))
     if "grid" in powers:
         held = steps.durations(t_s, end_s) > 0
@@ -254,7 +271,6 @@ def _hub_values(results: Results, hub: str, sessions: pd.DataFrame) -> dict[str,
         values["at_peak_kwh"] = float(energy_kwh(values["peak_demand_kw"], end_s))
 
     values.update(_outages(results, hub))
-    values.update(_unserved(results, hub))
     if results.has(f"{hub}/bess/soc"):
         t_s, soc = results.arrays(f"{hub}/bess/soc")
         values["bess_cycles"] = kpis.full_cycles(soc)

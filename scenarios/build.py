@@ -146,6 +146,10 @@ class _Builder(Inputs):
         self.seen |= seen
         self._ats(name, hub, key)
         self._tariffs(name, hub, key)
+        if hub.emissions is not None:
+            with self.at(f"{key}.emissions"):
+                grid = self.series(hub.emissions.grid, f"{key}.emissions.grid", low=0.0)
+                self._add("emissions", name, grid_kg_per_kwh=grid, fuel_kg_per_kwh=hub.emissions.fuel_kg_per_kwh)
         if hub.pv is not None:
             with self.at(f"{key}.pv"):
                 self._pv(name, hub.pv, f"{key}.pv")
@@ -207,7 +211,9 @@ class _Builder(Inputs):
             for change in self.price_changes(name):
                 tariffs = tariffs.changed(*change)
             self.tariffs[name] = tariffs
-            self._add("tariffs", name, tariffs=tariffs)
+            given = {"missed_per_kwh": hub.tariffs.missed_per_kwh, "unserved_per_kwh": hub.tariffs.unserved_per_kwh}
+            penalties = {port: price for port, price in given.items() if price}
+            self._add("tariffs", name, tariffs=tariffs, penalties=penalties)
 
     def _pv(self, name: str, given: schema.Pv, key: str) -> None:
         parameters = pv.Parameters(

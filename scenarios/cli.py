@@ -9,15 +9,19 @@ import time
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from .errors import InputError, Problem
 from .terminal import RunsProgress, SimulationProgress, err, out, show, show_summary, summary_rows
+
+if TYPE_CHECKING:
+    from ..analysis import Results
 
 app = typer.Typer(
     name="evhub",
@@ -268,10 +272,7 @@ def reproduce(
     from .reproductions import reproduction
 
     module = reproduction(study)
-    if output.exists() and not output.is_dir():
-        raise InputError(Problem("", "output", str(output), "must be a folder"))
-    if output.is_dir() and any(output.iterdir()) and not force:
-        raise InputError(Problem("", "output", str(output), "must be empty; --force replaces what is there"))
+    _refuse_filled(output, force)
     output.mkdir(parents=True, exist_ok=True)
     with err.status(module.TITLE) as status:
         rows = module.reproduce(output, lambda text: status.update(f"{module.TITLE}: {text}"))
@@ -289,36 +290,106 @@ def reproduce(
 
 @app.command()
 def report(
-    result: Annotated[Path, typer.Argument(help="Result file.")],
+    results: Annotated[list[Path], typer.Argument(help="Result files; several are shown side by side.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The page (HTML).")],
+    names: Annotated[str, typer.Option(help="What to call several runs, with commas between; their files.")] = "",
     picture: Annotated[
-        Path | None, typer.Option("--picture", help="Also one picture of each hub (PNG, SVG or PDF).")
+        Path | None, typer.Option("--picture", help="Also one picture of each hub of a single result (PNG, SVG, PDF).")
     ] = None,
     force: Force = False,
 ) -> None:
-    """Make one self-contained interactive page of a result."""
-    from ..analysis import open_results
+    """Make one self-contained interactive page of a result, or of several over one time axis."""
     from ..analysis.figures import overview
     from ..analysis.report import write_report
     from .runner import check_output
 
-    # a killed or failed run is told as a line of ours, not as a warning with its source
-    warnings.simplefilter("ignore", UserWarning)
     if picture is not None and picture.suffix.lower() not in _PICTURES:
         raise InputError(Problem("", "--picture", str(picture), f"must end with {', '.join(_PICTURES)}"))
-    with open_results(result) as results:
-        if results.note:
-            out.print(f"note: {results.note}", style="yellow", markup=False, soft_wrap=True)
-        pictures = {} if picture is None else {hub: _picture_of(hub, picture, results.hubs) for hub in results.hubs}
+    _refuse_together({"several results": len(results) > 1, "--picture": picture is not None})
+    with ExitStack() as opened:
+        runs = _opened(results, _listed(names), opened)
+        first = next(iter(runs.values()))
+        pictures = {} if picture is None else {hub: _picture_of(hub, picture, first.hubs) for hub in first.hubs}
         for target in (output, *pictures.values()):
-            check_output(target, force, keep=result)
+            for result in results:
+                check_output(target, force, keep=result)
         for target in (output, *pictures.values()):
             target.parent.mkdir(parents=True, exist_ok=True)
-        write_report(results, output)
+        write_report(runs, output)
         _made(output)
         for hub, target in pictures.items():
-            overview(results, hub).savefig(target, dpi=150)
+            overview(first, hub).savefig(target, dpi=150)
             _made(target)
+
+
+def _opened(paths: Sequence[Path], names: Sequence[str], opened: ExitStack) -> dict[str, Results]:
+    """Results by what to call them; says what is wrong with a run, such as that it was killed."""
+    from ..analysis import open_results
+
+    twice = [str(path) for path in paths if paths.count(path) > 1]
+    if twice:
+        raise InputError(Problem("", "results", twice[0], "must be given only once"))
+    names = names or _short_names(paths)
+    if len(names) != len(paths) or len(set(names)) < len(names):
+        raise InputError(Problem("", "--names", ",".join(names), f"must be {len(paths)} different names"))
+    # a killed or failed run is told as a line of ours, not as a warning with its source
+    warnings.simplefilter("ignore", UserWarning)
+    runs = {name: opened.enter_context(open_results(path)) for name, path in zip(names, paths, strict=True)}
+    for results in runs.values():
+        if results.note:
+            out.print(f"note: {results.path}: {results.note}", style="yellow", markup=False, soft_wrap=True)
+    return runs
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """The name of each file, or its whole path where two have one name."""
+    stems = [path.stem for path in paths]
+    return [stem if stems.count(stem) == 1 else str(path) for stem, path in zip(stems, paths, strict=True)]
+
+
+@app.command()
+def export(
+    result: Annotated[Path, typer.Argument(help="Result file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the tables.")],
+    format_: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    signals: Annotated[str, typer.Option(help="Names or patterns, such as */bess/*, with commas between; all.")] = "",
+    every: Annotated[str | None, typer.Option(help="Step of the series, such as 15min; every change.")] = None,
+    mean: Annotated[
+        bool, typer.Option("--mean", help="Means over the steps, instead of the values at their begin.")
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Write a result as tables for other programs: series, key figures, sessions, events."""
+    from ..analysis.export import FORMATS, MissingExtraError
+    from ..analysis.export import export as write
+    from ..analysis.store import ResultError
+
+    if format_ not in FORMATS:
+        raise InputError(Problem("", "--format", format_, f"must be {' or '.join(FORMATS)}"))
+    if mean and every is None:
+        raise InputError(Problem("", "--mean", ..., "must stand beside --every"))
+    _refuse_filled(output, force)
+    with ExitStack() as opened:
+        (results,) = _opened([result], [], opened).values()
+        try:
+            paths = write(results, output, format_, _listed(signals) or "*", every, "mean" if mean else "hold")  # pyright: ignore[reportArgumentType]
+        except MissingExtraError as error:
+            raise InputError(Problem("", "--format", format_, str(error))) from None
+        except ResultError:
+            raise
+        except ValueError:
+            allowed = "must be a length of time with its unit, such as 15min"
+            raise InputError(Problem("", "--every", every, allowed)) from None
+    for path in paths:
+        _made(path)
+
+
+def _refuse_filled(folder: Path, force: bool) -> None:
+    """Refuse a target that is no folder, or has something in it."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(Problem("", "output", str(folder), "must be a folder"))
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise InputError(Problem("", "output", str(folder), "must be empty; --force replaces what is there"))
 
 
 def _picture_of(hub: str, picture: Path, hubs: Sequence[str]) -> Path:

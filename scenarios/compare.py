@@ -16,6 +16,7 @@ from ..analysis import Results, open_results
 from ..analysis.compare import MACHINE, TESTS, Comparison, Test, collect, compare
 from ..analysis.compare_page import write_page
 from ..analysis.summary import better
+from .bound import clairvoyant_bound
 from .build import build
 from .errors import InputError, Problem, nearest
 from .loader import LoadedScenario, load_scenario
@@ -345,7 +346,8 @@ class Compared:
     notes : tuple of str
         What to know before trusting the numbers.
     output : Path
-        The folder: ``index.html``, ``kpis.csv``, ``means.csv``, ``differences.csv``, and the results in ``runs``.
+        The folder: ``index.html``, ``kpis.csv``, ``means.csv``, ``differences.csv``, ``bounds.csv`` where there is a
+        bound, and the results in ``runs``.
     """
 
     comparison: Comparison | None
@@ -399,7 +401,7 @@ def compare_controllers(
     told = pd.DataFrame(kpis[kpis["kpi"].isin(plan.kpis) | (kpis["group"] == MACHINE)]) if plan.kpis else kpis
     baseline = plan.baseline if plan.baseline in set(kpis["controller"]) else str(kpis["controller"].iloc[0])
     comparison = compare(told, baseline, test=plan.test, random=random)
-    notes = tuple(_notes(plan, comparison, kpis))
+    notes = (*_notes(plan, comparison, kpis), *_bounds(plan, comparison, kpis, workers))
     kpis.drop(columns="better").to_csv(plan.output / "kpis.csv", index=False)
     comparison.means.merge(comparison.ranks, on=["kpi", "controller"], how="left").to_csv(
         plan.output / "means.csv", index=False
@@ -449,3 +451,35 @@ def _notes(plan: Plan, comparison: Comparison, kpis: pd.DataFrame) -> Iterator[s
     for name in plan.kpis:
         if name not in set(kpis["kpi"]):
             yield f"No run has the key figure {name}."
+
+
+def _bounds(plan: Plan, comparison: Comparison, kpis: pd.DataFrame, workers: int) -> Iterator[str]:
+    """Set the clairvoyant bound of every seed beside its runs, in ``bounds.csv``, and say what came of it."""
+    if plan.kpis and "cost_net" not in plan.kpis:
+        return
+    changed = [plan.loaded.with_changes(seed=seed) for seed in comparison.seeds]
+    if workers > 1 and len(changed) > 1:
+        with _pool(min(workers, len(changed))) as pool:
+            found = list(pool.map(clairvoyant_bound, changed))
+    else:
+        found = [clairvoyant_bound(loaded) for loaded in changed]
+    missing = next((bound.why_not for bound in found if bound.why_not), "")
+    if missing:
+        yield f"No clairvoyant bound of the net cost: {missing}."
+        return
+    costs = pd.DataFrame(kpis[kpis["kpi"] == "cost_net"])
+    if costs.empty:
+        return
+    table = pd.DataFrame(costs.rename(columns={"value": "cost_net"})[["controller", "seed", "cost_net"]])
+    least = {seed: bound.cost for seed, bound in zip(comparison.seeds, found, strict=True)}
+    table["bound"] = [least[seed] for seed in table["seed"]]
+    table["above"] = table["cost_net"] - table["bound"]
+    table.to_csv(plan.output / "bounds.csv", index=False)
+    unit = str(costs["unit"].iloc[0])
+    above = table.groupby("controller", sort=False)["above"].mean()
+    told = ", ".join(f"{name} {value:.2f}" for name, value in above.items())
+    yield (
+        f"Had everything been known beforehand, the net cost would be at least {table['bound'].mean():.2f} {unit} "
+        f"(clairvoyant optimum of a simpler model of the plant{', mean over the seeds' if len(found) > 1 else ''}). "
+        f"Above it: {told} {unit}."
+    )

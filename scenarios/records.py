@@ -99,9 +99,11 @@ def records(
 
 
 def _exists(sid: str, output: str, hub: str, scenario: Scenario, devices: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a set point has a device that takes it, and the secondary source is there."""
+    """Whether a set point has a device that takes it, a penalty is asked for, and the secondary source is there."""
     if sid == "controller" and output in adapter_of(sid).outputs:
         return any(output == setpoint and device in devices[hub] for setpoint, device, _ in COMMANDS)
+    if sid == "tariffs" and output in ("missed_per_kwh", "unserved_per_kwh"):
+        return getattr(scenario.hubs[hub].tariffs, output) > 0
     return not output.startswith("secondary") or scenario.hubs[hub].grid.secondary is not None
 
 

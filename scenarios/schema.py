@@ -468,6 +468,19 @@ class Tariffs(Section):
     """What EV drivers pay [1/kWh]."""
     demand_per_kw: NonNegative = 0.0
     """On the highest quarter-hour import of each month [1/kW]."""
+    missed_per_kwh: NonNegative = 0.0
+    """Penalty on energy that an EV asked for and did not get [1/kWh]."""
+    unserved_per_kwh: NonNegative = 0.0
+    """Penalty on local load that was not served [1/kWh]."""
+
+
+class Emissions(Section):
+    """What the energy of a hub emits."""
+
+    grid: Source
+    """CO2 of a kWh from the grid, constant or over time [kg/kWh]."""
+    fuel_kg_per_kwh: NonNegative = 0.0
+    """CO2 of a kWh of the generator or the secondary source [kg/kWh]."""
 
 
 class Secondary(Section):
@@ -674,6 +687,7 @@ class Hub(Section):
     sessions: Sessions | None = None
     queue: Queue = Queue()
     tariffs: Tariffs = Tariffs()
+    emissions: Emissions | None = None
     link: Link | None = None
     forecasts: Forecasts = Forecasts()
 

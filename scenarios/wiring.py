@@ -19,6 +19,7 @@ SIMULATORS = {
     "arrivals": "evhub.simulators.ev_arrivals:Simulator",
     "ats": "evhub.simulators.ats:Simulator",
     "tariffs": "evhub.simulators.tariffs:Simulator",
+    "emissions": "evhub.simulators.emissions:Simulator",
     "pv": "evhub.simulators.pv:Simulator",
     "load": "evhub.simulators.load:Simulator",
     "bess": "evhub.simulators.battery:Simulator",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from evhub.analysis import ResultWriter, SeriesSpec, kpis, open_results
 from evhub.analysis.summary import decision_times
+from evhub.scenarios import run
 
 from .sample_results import attributes, write_hubs
 
@@ -431,3 +432,52 @@ def test_decision_times_are_no_key_figures_of_the_plant(tmp_path):
     row = times.loc["emh/decision_s"]
     assert row[["count", "mean", "median", "max"]].tolist() == pytest.approx([100, 0.0505, 0.0505, 0.1])
     assert 0.095 <= row["p95"] <= 0.0961
+
+
+# --- emissions and penalties ------------------------------------------------------------------------------------------
+
+
+def test_emissions_are_those_of_the_time_of_import_and_export_is_not_credited():
+    t_s = np.array([0.0, 3600.0, 7200.0])
+    powers = {"grid": np.array([10.0, 4.0, -50.0]), "secondary": np.array([0.0, 3.0, 0.0]), "dg": np.array([1.0, 0, 0])}
+    intensities = {"grid": np.array([0.5, 0.2, 0.9]), "fuel": np.full(3, 0.8)}
+    found = kpis.emissions(t_s, powers, intensities, 10800.0)
+    assert found == pytest.approx({"grid": 10 * 0.5 + 4 * 0.2, "fuel": (3 + 1) * 0.8, "total": 5.8 + 3.2})
+
+
+def test_emissions_without_an_intensity_are_unknown_and_not_zero():
+    assert kpis.emissions(np.array([0.0]), {"grid": np.ones(1)}, {}, 3600.0) == {}
+
+
+def test_penalties_are_paid_on_what_was_missed_and_not_served(tmp_path):
+    scenario = tmp_path / "penalties.yaml"
+    scenario.write_text("""
+name: penalties
+start: 2024-03-01T12:00:00+00:00
+duration: 2h
+hubs:
+  depot:
+    grid: {contracted_kw: 50}
+    load: {demand: {type: constant, value: 6}}
+    connectors: {count: 1, rated_kw: 11}
+    sessions: {type: list, items: [{at: 0s, until: 30min, energy_kwh: 20, id: a}]}
+    tariffs: {buy: {type: constant, value: 0.25}, missed_per_kwh: 2, unserved_per_kwh: 5}
+    emissions: {grid: {type: profile, points: [[0s, 0.4], [1h, 0.1]]}, fuel_kg_per_kwh: 0.7}
+events: [{at: 1h, outage: {hub: depot, until: 90min}}]
+""")
+    with open_results(run(scenario, tmp_path / "r.h5", engine="inprocess")) as results:
+        table = results.summary()["depot"]
+        assert results.spec("depot/tariffs/missed_per_kwh").unit == "EUR/kWh"
+    assert table["cost_missed"] == pytest.approx(2 * table["missed_kwh"])
+    assert table["missed_kwh"] == pytest.approx(20 - 11 / 2, abs=0.01)
+    assert table["cost_unserved"] == pytest.approx(5 * table["unserved_kwh"])
+    assert table["unserved_kwh"] == pytest.approx(3.0, abs=0.01)
+    assert table["cost_net"] == pytest.approx(table["cost_bought"] + table["cost_missed"] + table["cost_unserved"])
+    first_hour, rest = 6 + 5.5, table["import_kwh"] - 11.5
+    assert table["co2_kg"] == pytest.approx(first_hour * 0.4 + rest * 0.1, abs=0.01)
+    assert "co2_fuel_kg" not in table  # nothing burns any
+
+
+def test_scenario_without_emissions_and_penalties_has_no_such_rows(tmp_path):
+    table = figures(tmp_path / "r.h5", {"a/grid/p_kw": [(0.0, 2.0)], "a/tariffs/buy_per_kwh": [(0.0, 1.0)]}, 3600.0)
+    assert not [key for key in table.index if key.startswith("co2") or key in ("cost_missed", "cost_unserved")]
