@@ -214,7 +214,7 @@ class _Builder:
         else:
             table = {bus: (deck.p_kw[bus], deck.q_kvar[bus]) for bus in deck.p_kw}
         self._stop_if_refused()
-        periods, demand, radiation, weight = profiles
+        periods, demand, radiation = profiles
         scaled = study.demand.scale * demand[:, None]
         clusters = [self._cluster(name, entry, periods) for name, entry in study.clusters.items()]
         self._stop_if_refused()
@@ -230,7 +230,6 @@ class _Builder:
             ),
             tuple(cluster for cluster in clusters if cluster),
             study.step / S_PER_H,
-            weight,
             study.options.penalty,
             study.options.diagonal,
         )
@@ -285,10 +284,10 @@ class _Builder:
 
     def _profiles(self):
         given = self._study.profiles
-        columns = [given.demand, given.radiation, *([given.weight] if given.weight else [])]
+        columns = [given.demand, given.radiation]
         found = self._rows(given.file, "profiles.file", [given.period, *columns])
         if found is None:
-            return [], *([np.zeros(0)] * 3)
+            return [], np.zeros(0), np.zeros(0)
         path, rows = found
         periods = [(row[given.period] or "").strip() for row in rows]
         if not rows:
@@ -304,7 +303,7 @@ class _Builder:
         for column, values in zip(columns, series, strict=True):
             for k in np.flatnonzero(values < 0):
                 self._refuse(f"period {periods[k]}, {column}", float(values[k]), "must be >= 0", path)
-        return periods, series[0], series[1], series[2] if given.weight else None
+        return periods, *series
 
     def _demand(self, name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         columns = [f"{phase}_{unit}" for phase in PHASES for unit in ("kw", "kvar")]

@@ -151,8 +151,6 @@ class Profiles(Section):
     """Column with the factor on all demand."""
     radiation: str = "radiation"
     """Column with the available radiation; a PV unit gives its rating at 1."""
-    weight: str | None = None
-    """Column with the weight of each period in the objective; 1 when left out."""
 
 
 class DgEntry(Section):
@@ -251,8 +249,8 @@ class Options(Section):
     """Cost of power that is not balanced [1/kW], against a width of 1 for the whole rating of a unit."""
     diagonal: Annotated[Number, Field(ge=1, le=2)] = 2.0**0.5
     """Factor of the octagon that stands for the circle of apparent power."""
-    time_limit: PositiveDuration = 60.0
-    """For each search of a worst case; what it leaves open is reported as gap."""
+    time_limit: PositiveDuration = 600.0
+    """For each case; what it leaves open is reported as gap."""
     workers: Count = 2
     """Processes for the drawn cases."""
 

@@ -9,26 +9,26 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from evhub.controllers.optimization import ccg
+from evhub.controllers.optimization import ccg, two_stage, worst_case
 from evhub.controllers.optimization.array_program import ArrayProgram
 
 INF = np.inf
 
 
-def random_problem(seed: int) -> ccg.TwoStage:
+def random_problem(seed: int) -> two_stage.TwoStage:
     """Covering rows with penalised slacks, equations, capped and free recourse, products, sometimes a budget."""
     rng = np.random.default_rng(seed)
     n, m, r, k = rng.integers(2, 5), rng.integers(2, 5), rng.integers(2, 5), rng.integers(2, 6)
     slack = sparse.hstack([sparse.eye_array(r), -sparse.eye_array(r)])
     G = np.hstack([rng.integers(-3, 4, (r, m)).astype(float), slack.toarray()])
     count = int(rng.integers(0, 5))
-    products = ccg.Products(
+    products = two_stage.Products(
         rng.integers(0, r, count), rng.integers(0, k, count), rng.integers(0, n, count), rng.normal(0, 2, count)
     )
     upper = np.concatenate([rng.choice([2.0, 5.0, INF], m), np.full(2 * r, INF)])
     lower = np.concatenate([rng.choice([0.0, 1.0, -1.0], m), np.zeros(2 * r)])
     budget = bool(rng.integers(0, 2))
-    return ccg.TwoStage(
+    return two_stage.TwoStage(
         cost=rng.uniform(0.5, 3.0, n),
         lower=np.zeros(n),
         upper=np.full(n, 4.0),
@@ -50,12 +50,12 @@ def random_problem(seed: int) -> ccg.TwoStage:
     )
 
 
-def all_s(problem: ccg.TwoStage) -> list[np.ndarray]:
+def all_s(problem: two_stage.TwoStage) -> list[np.ndarray]:
     found = [np.array(s, dtype=float) for s in product([0, 1], repeat=problem.H.shape[1])]
     return [s for s in found if np.all(problem.choice @ s <= problem.choice_upper + 1e-9)]
 
 
-def extensive_form(problem: ccg.TwoStage) -> float:
+def extensive_form(problem: two_stage.TwoStage) -> float:
     """Optimum with the recourse of every s at once, written here a second time, by HiGHS."""
     n, m = problem.cost.size, problem.recourse_cost.size
     scenarios = all_s(problem)
@@ -103,7 +103,7 @@ def test_it_agrees_with_enumeration_of_the_uncertainty_set(seed):
     expected = extensive_form(problem)
     assert found.lower == pytest.approx(expected, abs=1e-4)
     assert found.upper == pytest.approx(expected, abs=1e-4)
-    worst = max(ccg.recourse_cost(problem, found.x, s) for s in all_s(problem))
+    worst = max(worst_case.recourse_cost(problem, found.x, s) for s in all_s(problem))
     assert found.worst == pytest.approx(worst, abs=1e-4)
     lower, upper = [one.lower for one in found.log], [one.upper for one in found.log]
     assert lower == sorted(lower)
@@ -124,7 +124,7 @@ def test_a_known_worst_case_saves_rounds_and_changes_nothing():
     assert warm.upper == pytest.approx(cold.upper, abs=1e-3)
 
 
-def side_by_side(*problems: ccg.TwoStage) -> ccg.TwoStage:
+def side_by_side(*problems: two_stage.TwoStage) -> two_stage.TwoStage:
     """Problems that share nothing, as one."""
     matrices = {name: [getattr(p, name) for p in problems] for name in ("limits", "G", "E", "H", "choice")}
     arrays = {
@@ -138,14 +138,14 @@ def side_by_side(*problems: ccg.TwoStage) -> ccg.TwoStage:
         (p.products.row + rows[i], p.products.scenario + ks[i], p.products.first + ns[i], p.products.value)
         for i, p in enumerate(problems)
     ]
-    products = ccg.Products(*(np.concatenate(part) for part in zip(*moved, strict=True)))
+    products = two_stage.Products(*(np.concatenate(part) for part in zip(*moved, strict=True)))
     blocks = {name: sparse.csr_array(sparse.block_diag(parts)) for name, parts in matrices.items()}
-    return ccg.TwoStage(**arrays, **blocks, products=products)
+    return two_stage.TwoStage(**arrays, **blocks, products=products)
 
 
 def test_parts_that_share_nothing_add_up():
     whole = side_by_side(*(random_problem(seed) for seed in (1, 4, 9)))
-    parts = ccg.split(whole)
+    parts = two_stage.split(whole)
     assert len(parts) >= 3
     assert sum(part.x.size for part in parts) == whole.cost.size
     assert sum(part.s.size for part in parts) == whole.H.shape[1]
@@ -154,10 +154,10 @@ def test_parts_that_share_nothing_add_up():
     assert total == pytest.approx(alone, abs=1e-4)
 
 
-def newsvendor(penalty: float | None) -> ccg.TwoStage:
+def newsvendor(penalty: float | None) -> two_stage.TwoStage:
     """Buy x at 1 now or y at 2 later, demand 1 or 3; unserved demand costs the penalty, or is not allowed."""
     later = [1.0] if penalty is None else [1.0, 1.0]
-    return ccg.TwoStage(
+    return two_stage.TwoStage(
         cost=np.array([1.0]),
         lower=np.zeros(1),
         upper=np.full(1, 10.0),
@@ -211,10 +211,10 @@ def test_shapes_and_unbounded_recourse_are_refused():
 
 def test_corners_of_a_polytope():
     square = np.vstack([np.eye(2), -np.eye(2), [1, 1]])
-    corners = ccg.vertices(square, np.array([1, 1, 0, 0, 1.5]))
+    corners = two_stage.vertices(square, np.array([1, 1, 0, 0, 1.5]))
     assert sorted(map(tuple, corners.round(9) + 0.0)) == [(0, 0), (0, 1), (0.5, 1), (1, 0), (1, 0.5)]
     with pytest.raises(ValueError, match="no corner"):
-        ccg.vertices(square, np.array([1, 1, -2, 0, 1.5]))
+        two_stage.vertices(square, np.array([1, 1, -2, 0, 1.5]))
 
 
 def test_a_time_limit_leaves_honest_bounds():

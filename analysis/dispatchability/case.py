@@ -28,8 +28,6 @@ class Case:
         The units.
     step_h : float
         Length of a period [h].
-    weight : ndarray, shape (t,), optional
-        How much a period counts in the objective (1); 1 everywhere in the paper.
     penalty : float
         Cost of power that is not balanced, against a width of 1 for the whole rating [1/kW]; 1 in the paper.
     diagonal : float
@@ -44,7 +42,6 @@ class Case:
     pvs: tuple[Pv, ...] = ()
     clusters: tuple[EvCluster, ...] = ()
     step_h: float = 1.0
-    weight: np.ndarray | None = None
     penalty: float = 1.0
     diagonal: float = sqrt(2.0)
 
@@ -52,11 +49,6 @@ class Case:
     def periods(self) -> int:
         """Number of periods."""
         return len(self.radiation)
-
-    @property
-    def weights(self) -> np.ndarray:
-        """Weight of each period."""
-        return np.ones(self.periods) if self.weight is None else self.weight
 
     @property
     def available_kw(self) -> np.ndarray:
@@ -75,7 +67,6 @@ class Case:
             demand_kw={bus: series[here] for bus, series in self.demand_kw.items()},
             demand_kvar={bus: series[here] for bus, series in self.demand_kvar.items()},
             radiation=self.radiation[here],
-            weight=self.weights[here],
             clusters=(),
         )
 
@@ -140,8 +131,5 @@ def _series_problems(case: Case) -> Iterator[Problem]:
                 elif kind == "demand_kw" and np.any(demand[:, number] < 0):
                     given = float(demand[:, number].min())
                     yield Problem(key, given, f"must be >= 0 in phase {phase}; generation is a unit")
-    for name, series in (("radiation", case.radiation), ("weight", case.weights)):
-        if not np.all(np.isfinite(series)) or np.any(np.asarray(series) < 0):
-            yield Problem(name, float(np.min(series)), "must be finite and >= 0")
-    if case.weights.shape != (case.periods,):
-        yield Problem("weight", case.weights.shape, f"must be of shape ({case.periods},)")
+    if not np.all(np.isfinite(case.radiation)) or np.any(case.radiation < 0):
+        yield Problem("radiation", float(np.min(case.radiation)), "must be finite and >= 0")

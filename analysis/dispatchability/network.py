@@ -76,11 +76,14 @@ class Equations:
         Column of the squared voltage of a period, bus and phase.
     slack : list of (int, int, int)
         Column, period and node of power that is not balanced.
+    ev : list of int
+        Columns of powers and energies of EVs.
     """
 
     balance: dict[tuple[int, int], int] = field(default_factory=dict)
     squared: dict[tuple[int, str, int], int] = field(default_factory=dict)
     slack: list[tuple[int, int, int]] = field(default_factory=list)
+    ev: list[int] = field(default_factory=list)
     _lower: list[float] = field(default_factory=list)
     _upper: list[float] = field(default_factory=list)
     _cost: list[float] = field(default_factory=list)
@@ -246,6 +249,7 @@ def _energy(found: Equations, case: Case, cluster, phase: int, grids: list[Grid]
         if t == cluster.last:
             limits = cluster.e_departure_kwh, cluster.e_departure_kwh
         energy = found.column(*(cluster.share(limit) for limit in limits))
+        found.ev += [p, energy]
         if before >= 0:
             found.row([(energy, 1.0), (before, -1.0), (p, -case.step_h)], 0.0, equal=True)
         before = energy

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from evhub.controllers.optimization import ccg
+from evhub.controllers.optimization import ccg, two_stage, worst_case
 
 CASE = json.loads((Path(__file__).parent / "case.json").read_text(encoding="utf-8"))
 F, A, K, C = (np.array(CASE[key], dtype=float) for key in ("f", "a", "K", "c"))
@@ -21,7 +21,7 @@ BUDGETS = np.vstack([np.eye(3), -np.eye(3), [1, 1, 1], [1, 1, 0]])
 LIMITS = np.array([1, 1, 1, 0, 0, 0, 1.8, 1.2])
 
 
-def problem(least_total: float = 772.0) -> ccg.TwoStage:
+def problem(least_total: float = 772.0) -> two_stage.TwoStage:
     """x: three sites open or not, three capacities; y: nine flows (plant by customer), three shortfalls."""
     G = np.zeros((6, 12))
     for plant, customer in product(range(3), range(3)):
@@ -33,7 +33,7 @@ def problem(least_total: float = 772.0) -> ccg.TwoStage:
     H = np.zeros((6, 3))
     H[3:] = -np.diag(DEVIATION)
     limits = np.vstack([np.hstack([-np.diag(K), np.eye(3)]), [0, 0, 0, 1, 1, 1]])
-    return ccg.TwoStage(
+    return two_stage.TwoStage(
         cost=np.concatenate([F, A]),
         lower=np.zeros(6),
         upper=np.concatenate([np.ones(3), K]),
@@ -54,12 +54,12 @@ def problem(least_total: float = 772.0) -> ccg.TwoStage:
 
 @pytest.fixture(scope="module")
 def corners():
-    return ccg.vertices(BUDGETS, LIMITS)
+    return two_stage.vertices(BUDGETS, LIMITS)
 
 
 @pytest.mark.parametrize("solver", ["glpk", "highs"])
 def test_the_published_optimum_and_first_bounds(corners, solver):
-    found = ccg.solve(ccg.one_of(problem(), corners), solver=solver)
+    found = ccg.solve(two_stage.one_of(problem(), corners), solver=solver)
     assert found.lower == pytest.approx(CASE["published"]["objective"], abs=1e-3)
     assert found.upper == pytest.approx(CASE["published"]["objective"], abs=1e-3)
     assert found.x[:3].tolist() == CASE["verified_extensive_form"]["y"]
@@ -70,7 +70,7 @@ def test_the_published_optimum_and_first_bounds(corners, solver):
 
 
 def test_bounds_are_monotone_and_enclose_the_optimum(corners):
-    log = ccg.solve(ccg.one_of(problem(), corners)).log
+    log = ccg.solve(two_stage.one_of(problem(), corners)).log
     lower, upper = [round_.lower for round_ in log], [round_.upper for round_ in log]
     assert lower == sorted(lower)
     assert upper == sorted(upper, reverse=True)
@@ -80,9 +80,9 @@ def test_bounds_are_monotone_and_enclose_the_optimum(corners):
 
 
 def test_the_optimum_serves_everyone_in_every_corner(corners):
-    chosen = ccg.one_of(problem(), corners)
+    chosen = two_stage.one_of(problem(), corners)
     found = ccg.solve(chosen)
-    costs = [ccg.recourse_cost(chosen, found.x, s) for s in np.eye(len(corners))]
+    costs = [worst_case.recourse_cost(chosen, found.x, s) for s in np.eye(len(corners))]
     assert max(costs) == pytest.approx(found.worst, abs=1e-3)
     worst_demand = (NOMINAL + corners * DEVIATION).sum(axis=1).max()
     assert found.x[3:].sum() >= worst_demand - 1e-6
@@ -97,5 +97,5 @@ def test_the_optimum_serves_everyone_in_every_corner(corners):
     ],
 )
 def test_other_uncertainty_sets(points, least_total, expected):
-    found = ccg.solve(ccg.one_of(problem(least_total), np.array(points, dtype=float)))
+    found = ccg.solve(two_stage.one_of(problem(least_total), np.array(points, dtype=float)))
     assert found.upper == pytest.approx(CASE["ours_extra"][expected], abs=1e-3)
