@@ -32,8 +32,7 @@ class Limits:
     objective : float
         Upper bound of (1): minus the widths as shares of the ratings, plus the cost of what is not balanced.
     gap : float
-        Distance of upper and lower bound of (1), summed over the independent parts. The limits hold in any case; the gap
-        tells how much wider they might be.
+        Distance of upper and lower bound of (1), summed over the independent parts: how much wider the limits might be.
     unbalanced : float
         Power that is not balanced in the worst case, summed over buses and periods [kW and kvar]; 0 in a case that
         can be served.
@@ -163,8 +162,8 @@ def solve_limits(
         Distance of the bounds at which a part is solved, in the unit of the objective: 1 is the whole rating of a
         unit's phase in one period, or 1 kW that is not balanced.
     time_limit_s : float, optional
-        Wall time [s] after which no new search begins and running ones end. Parts without limits by then get the narrowest,
-        one PV power that can be served; `Limits.gap` tells what is left open.
+        Wall time [s] after which no new search begins and running ones end. Parts without limits by then get the
+        narrowest, one PV power that can be served; `Limits.gap` tells what is left open.
     start : tuple of ndarray
         ``Limits.scenarios`` of a case of the same shape.
     tell : callable, optional
