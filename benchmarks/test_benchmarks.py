@@ -15,7 +15,7 @@ from evhub.controllers.optimization.hub_model import HubModel
 from evhub.controllers.optimization.program import Program
 
 from . import __main__ as command
-from . import memory, overhead, planning
+from . import dispatchability, memory, overhead, planning
 from .cases import NAME, workplace, workplace_year
 from .empty_world import Comparison, run_empty
 from .observed import Seconds, Trace, best, run
@@ -133,3 +133,8 @@ def test_warm_plans_are_as_good_as_those_of_a_new_model(v2g):
         with Program(HubModel(data).model) as cold:
             expected = cold.solve().objective
         assert planning.warm_objective(first, data) == pytest.approx(expected, rel=1e-6)
+
+
+def test_dispatchability_has_every_family():
+    sizes = [len(list(dispatchability.cases(family))) for family in dispatchability.FAMILIES]
+    assert sizes == [4, 5, 3, 3, 4]

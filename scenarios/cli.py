@@ -291,7 +291,7 @@ def dispatchability(
     """Find the PV limits of an unbalanced feeder with EVs."""
     from ..analysis.dispatchability import open_study
     from ..analysis.dispatchability.figures import limits_by_phase
-    from .dispatchability_run import load_study, rows, run_study
+    from .dispatchability_run import load_study, notes, rows, run_study
     from .runner import check_output
 
     if picture is not None and picture.suffix.lower() not in _PICTURES:
@@ -308,6 +308,8 @@ def dispatchability(
         raise _StoppedError("nothing was written") from None
     result = open_study(output)
     show(rows(result), loaded.study.title or loaded.study.name, as_json)
+    for note in notes(result, loaded.study.options.tolerance):
+        err.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
     if picture is not None:
         limits_by_phase(result, list(result.cases)).savefig(picture)
     if not as_json:

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.resources import files
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,10 @@ from ..analysis.dispatchability.feeder import PHASES
 from ..analysis.dispatchability.results import StudyResult
 from ..analysis.dispatchability.service import service_problems
 from ..simulators.models.units import S_PER_H
-from .dispatchability_study import CaseEntry, ClusterEntry, DeckFeeder, LineEntry, ListedFeeder, Study
+from .dispatchability_study import CaseEntry, ClusterEntry, DeckFeeder, LineEntry, ListedFeeder, Study, shipped_studies
 from .errors import NOTHING, InputError, Problem, nearest
 from .loader import problems_of
 from .yaml_loader import read_yaml
-
-STUDIES = Path(str(files("evhub.scenarios") / "library" / "studies"))
 
 
 @dataclass(frozen=True)
@@ -49,11 +46,6 @@ class LoadedStudy:
     path: Path
     periods: list[str]
     cases: dict[str, dp.Case]
-
-
-def shipped_studies() -> dict[str, Path]:
-    """The studies that come with evhub, by name."""
-    return {path.stem: path for path in sorted(STUDIES.glob("*.yaml"))}
 
 
 def load_study(target: str | Path) -> LoadedStudy:
@@ -176,6 +168,19 @@ def rows(result: StudyResult) -> list[dict[str, Any]]:
                     "seconds": round(result.seconds[name], 2),
                 }
             )
+    return found
+
+
+def notes(result: StudyResult, tolerance: float) -> list[str]:
+    """What is not proven: cases that the time limit left with a gap."""
+    found = []
+    for name, case in result.cases.items():
+        gap, upper = case.numbers["gap"], case.numbers["objective"]
+        if gap >= tolerance:
+            told = f"the limits hold, but wider ones may: objective {upper:.4f}, lower bound {upper - gap:.4f}"
+            found.append(f"{name}: not solved within the time limit; {told}")
+    if result.expected is not None and (open_still := int((result.expected.gap >= tolerance).sum())):
+        found.append(f"drawn cases: {open_still} of {result.expected.gap.size} not solved within the time limit")
     return found
 
 

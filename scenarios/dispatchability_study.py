@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ..simulators.models.units import S_PER_H
 from .quantities import (
@@ -20,7 +22,21 @@ from .quantities import (
     Whole,
 )
 
-PhaseNames = Annotated[str, Field(pattern=r"^(a?b?c?)$", min_length=1)]
+STUDIES = Path(str(files("evhub.scenarios") / "library" / "studies"))
+
+
+def shipped_studies() -> dict[str, Path]:
+    """The studies that come with evhub, by name."""
+    return {path.stem: path for path in sorted(STUDIES.glob("*.yaml"))}
+
+
+def _phases(value: str) -> str:
+    if value not in ("a", "b", "c", "ab", "ac", "bc", "abc"):
+        raise ValueError("must be one to three of a, b, c, in this order")
+    return value
+
+
+PhaseNames = Annotated[str, AfterValidator(_phases)]
 """One to three of a, b, c, in this order."""
 BusName = Annotated[str, Field(min_length=1, max_length=40)]
 Length = Literal["m", "km", "ft", "kft", "mi"]

@@ -154,6 +154,59 @@ def test_parts_that_share_nothing_add_up():
     assert total == pytest.approx(alone, abs=1e-4)
 
 
+def sharing_x(*problems: two_stage.TwoStage) -> two_stage.TwoStage:
+    """The first stage of the first problem, and the recourse of all, whose x are among its own."""
+    n = problems[0].cost.size
+    one = side_by_side(*problems)
+    keep = np.arange(n)
+    start = np.cumsum([0, *(p.cost.size for p in problems)])
+    place = np.concatenate([np.arange(p.cost.size) % n for p in problems])
+    E = one.E.tocoo()
+    return replace(
+        one,
+        **{name: getattr(one, name)[keep] for name in ("cost", "lower", "upper", "integer")},
+        limits=sparse.csr_array(one.limits[: problems[0].limits_lower.size][:, : start[1]]),
+        limits_lower=problems[0].limits_lower,
+        limits_upper=problems[0].limits_upper,
+        E=sparse.csr_array((E.data, (E.row, place[E.col])), shape=(one.rhs.size, n)),
+        products=one.products._replace(first=place[one.products.first]),
+    )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_parts_that_meet_in_x_alone_agree_with_enumeration(seed):
+    problem = sharing_x(random_problem(seed), random_problem(seed + 100))
+    parts = two_stage.recourse_parts(problem)
+    assert len(parts) >= 2
+    assert sum(part.y.size for part in parts) == problem.recourse_cost.size
+    found = ccg.solve(problem, tolerance=1e-5)
+    assert found.upper == pytest.approx(extensive_form(problem), abs=1e-4)
+    assert found.worst == pytest.approx(
+        max(worst_case.recourse_cost(problem, found.x, s) for s in all_s(problem)), abs=1e-4
+    )
+    again = ccg.solve(problem, tolerance=1e-4, start=list(found.scenarios), incumbent=(found.x, found.worst))
+    assert len(again.log) == 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_recourse_that_is_decided_early_is_one_decision_for_all_scenarios(seed):
+    problem = random_problem(seed)
+    problem = replace(problem, recourse_cost=np.append(0.0, problem.recourse_cost[1:]))
+    early = two_stage.restricted(problem, np.array([0]))
+    assert early.cost.size == problem.cost.size + 1
+    found = ccg.solve(early, tolerance=1e-5)
+    assert found.upper >= extensive_form(problem) - 1e-4
+    y = found.x[-1]
+    fixed = {name: np.append(y, getattr(problem, name)[1:]) for name in ("recourse_lower", "recourse_upper")}
+    worst = max(worst_case.recourse_cost(replace(problem, **fixed), found.x[:-1], s) for s in all_s(problem))
+    assert found.worst == pytest.approx(worst, abs=1e-4)
+
+
+def test_early_recourse_must_not_cost_anything():
+    with pytest.raises(ValueError, match=r"recourse variable 1 costs .*: allowed are costs of 0"):
+        two_stage.restricted(random_problem(0), np.array([1]))
+
+
 def newsvendor(penalty: float | None) -> two_stage.TwoStage:
     """Buy x at 1 now or y at 2 later, demand 1 or 3; unserved demand costs the penalty, or is not allowed."""
     later = [1.0] if penalty is None else [1.0, 1.0]

@@ -211,7 +211,7 @@ def _line_problems(key: str, line: Line) -> Iterator[Problem]:
             for j in range(i):
                 if abs(part[i, j] - part[j, i]) > 1e-9 * max(1.0, abs(part).max()):
                     given = f"{part[i, j]:g} for phases {PHASES[i]}{PHASES[j]} and {part[j, i]:g} for the reverse"
-                    yield Problem(f"{key}.{name}", given, "must be symmetric")
+                    yield Problem(f"{key}.{name}", given, f"must be symmetric ({line.start} - {line.end})")
     for i, phase in enumerate(PHASES):
         if phase not in line.phases and np.any(z[i] != 0):
             yield Problem(f"{key}.z_ohm", z[i][z[i] != 0][0], f"must be 0 for phase {phase}, which the line lacks")

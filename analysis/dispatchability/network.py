@@ -168,7 +168,7 @@ def _period(found: Equations, case: Case, t: int, now: Grid, voltage: bool, slac
             terms[arc.end].append((column, 1.0))
     source = case.feeder.source
     for phase in range(3):
-        p, q = _flow(found, source.limit_kva, case.diagonal)
+        p, q = _flow(found, source.limit_kva, case.diagonal, least=-inf if source.power_factor is None else 0.0)
         if source.power_factor is not None:
             slope = tan(acos(source.power_factor))
             found.row([(p, slope), (q, -1.0)], 0.0)
@@ -204,9 +204,9 @@ def _period(found: Equations, case: Case, t: int, now: Grid, voltage: bool, slac
         _voltages(found, case.feeder, t, flows)
 
 
-def _flow(found: Equations, limit: float, diagonal: float) -> tuple[int, int]:
+def _flow(found: Equations, limit: float, diagonal: float, least: float = -inf) -> tuple[int, int]:
     """Columns of the active and reactive flow within the octagon (6)-(9)."""
-    p, q = found.column(-limit, limit), found.column(-limit, limit)
+    p, q = found.column(max(-limit, least), limit), found.column(-limit, limit)
     if limit < inf:
         for sign in (1.0, -1.0):
             found.row([(p, 1.0), (q, sign)], -diagonal * limit)

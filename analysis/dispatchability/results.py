@@ -35,7 +35,7 @@ from .limits import Limits
 
 LAYOUT = 1
 KIND = "dispatchability"
-_ARRAYS = ("lower_kw", "upper_kw", "available_kw", "demand_kw", "log")
+_ARRAYS = ("lower_kw", "upper_kw", "available_kw", "demand_kw", "voltage", "log")
 
 
 class StudyWriter:
@@ -113,6 +113,8 @@ class CaseResult:
         Limits, and what radiation and rating allow [kW].
     demand_kw : ndarray, shape (3, t)
         Demand of all buses [kW].
+    voltage : ndarray of bool, shape (t,)
+        Periods in which voltage limits had to be modelled.
     log : ndarray
         Rounds of the method: part, lower, upper, worst.
     numbers : dict of str to float
@@ -123,6 +125,7 @@ class CaseResult:
     upper_kw: np.ndarray
     available_kw: np.ndarray
     demand_kw: np.ndarray
+    voltage: np.ndarray
     log: np.ndarray
     numbers: dict[str, float]
 
@@ -144,6 +147,8 @@ class Expected:
         Expected lower and upper totals, and half the width of their 95 % confidence intervals [kW].
     served : ndarray of bool, shape (n,)
         Drawn cases in which all power is balanced.
+    gap : ndarray, shape (n,)
+        What is left open in each of them.
     clips : dict of str to int
         How many drawn values were moved to what is possible.
     """
@@ -152,6 +157,7 @@ class Expected:
     mean_kw: np.ndarray
     half_width_kw: np.ndarray
     served: np.ndarray
+    gap: np.ndarray
     clips: dict[str, int]
 
 
@@ -213,7 +219,7 @@ def open_study(path: str | os.PathLike) -> StudyResult:
             expected = None
             if "campaign" in file:
                 group = file["campaign"]
-                arrays = {key: group[key][:] for key in ("mean_kw", "half_width_kw", "served")}
+                arrays = {key: group[key][:] for key in ("mean_kw", "half_width_kw", "served", "gap")}
                 expected = Expected(group.attrs["case"], **arrays, clips=json.loads(group.attrs["clips"]))
             attributes = file.attrs
             return StudyResult(

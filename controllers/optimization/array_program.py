@@ -1,17 +1,15 @@
-"""A program given as arrays instead of a Pyomo model, for problems that are built by matrix algebra."""
+"""A program given as arrays, for problems that are built by matrix algebra: Pyomo would take longer than the solver."""
 
 from __future__ import annotations
 
-from math import inf
 from typing import Any
 
 import numpy as np
-import pyomo.environ as pyo
-from pyomo.core.expr import LinearExpression
 from scipy import sparse
 
 from .program import Program
 from .solution import Solution
+from .standard_form import StandardForm
 
 
 class ArrayProgram:
@@ -50,36 +48,24 @@ class ArrayProgram:
         filled = np.diff(table.indptr) > 0
         for i in np.flatnonzero(~filled & ((row_lower > 0.0) | (row_upper < 0.0)))[:1]:
             raise ValueError(f"row {i} has no variable, and asks for {row_lower[i]} to {row_upper[i]}")
-        rows = np.flatnonzero(filled & (np.isfinite(row_lower) | np.isfinite(row_upper)))
-        model: Any = pyo.ConcreteModel()
-        model.x = pyo.Var(range(self._n))
-        entries: list[Any] = list(model.x.values())
-        for entry, low, high in zip(entries, lower.tolist(), upper.tolist(), strict=True):
-            if low > -inf:
-                entry.setlb(low)
-            if high < inf:
-                entry.setub(high)
-        for j in [] if integer is None else np.flatnonzero(integer).tolist():
-            entries[j].domain = pyo.Integers
-
-        def row(_, i):
-            here = slice(table.indptr[i], table.indptr[i + 1])
-            variables = [entries[j] for j in table.indices[here].tolist()]
-            body = LinearExpression(linear_coefs=table.data[here].tolist(), linear_vars=variables)
-            low, high = float(row_lower[i]), float(row_upper[i])
-            if low == high:
-                return body == low
-            return (low if low > -inf else None, body, high if high < inf else None)
-
-        model.row = pyo.Constraint(rows.tolist(), rule=row)
-        paid = np.flatnonzero(cost)
-        expression = LinearExpression(linear_coefs=cost[paid].tolist(), linear_vars=[entries[j] for j in paid.tolist()])
-        model.total = pyo.Objective(expr=expression, sense=pyo.maximize if maximise else pyo.minimize)
-        self._program = Program(model, solver)
-        self._columns = self._program.columns(model.x)
+        table.sum_duplicates()
+        rows = np.flatnonzero(filled)
+        whole = np.zeros(self._n, dtype=bool) if integer is None else np.asarray(integer, dtype=bool)
+        lower, upper, cost = (np.array(part, dtype=float) for part in (lower, upper, cost))
+        form = StandardForm(
+            sparse.csr_array(table[rows]),
+            cost,
+            np.where(whole, np.ceil(lower - 1e-9), lower),
+            np.where(whole, np.floor(upper + 1e-9), upper),
+            row_lower[rows],
+            row_upper[rows],
+            whole,
+            maximise=maximise,
+        )
+        self._program = Program(form, solver)
+        self._columns = np.arange(self._n)
         self._rows = np.full(m, -1)
-        if rows.size:
-            self._rows[rows] = self._program.rows(model.row)
+        self._rows[rows] = np.arange(rows.size)
 
     def __enter__(self) -> ArrayProgram:
         return self

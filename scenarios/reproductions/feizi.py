@@ -59,6 +59,16 @@ def _case_1(study: StudyResult) -> list[Row]:
         within("1", "lower limit, phase A, hour 9", "kW", 0.0, _lower(study, "without-evs", "a", "9"), absolute=0.001)
     )
     most = study.cases["without-evs"].numbers["unbalanced"]
+    modelled = int(study.cases["without-evs"].voltage.sum())
+    rows.append(
+        holds(
+            "1",
+            "no voltage limit binds",
+            "implied",
+            f"in {len(study.periods) - modelled} of {len(study.periods)} hours proven",
+            modelled == 0,
+        )
+    )
     rows.append(holds("1", "all power is balanced in the worst case", "yes", f"{most:.1e} kW left", most < 1e-6))
     return rows
 
