@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -525,3 +526,19 @@ def test_a_study_on_a_strangers_deck(tmp_path):
     assert outcome.status == 0, outcome.err
     found = open_study(tmp_path / "out.h5").cases["base"].totals_kw[0, 1]
     assert found.sum() == pytest.approx(3 * 20.0 + 60.0, abs=1e-3)
+
+
+def test_the_feeder_of_the_documentation_runs_as_it_stands(tmp_path):
+    text = (Path(__file__).parents[1] / "docs" / "dispatchability.md").read_text()
+    blocks = re.findall(r"```(?:yaml|csv)\n# (\S+)\n(.*?)```", text, flags=re.DOTALL)
+    assert [name for name, _ in blocks] == ["town.yaml", "loads.csv", "day.csv"]
+    for name, block in blocks:
+        (tmp_path / name).write_text(block)
+    outcome = evhub("dispatchability", tmp_path / "town.yaml", "-o", tmp_path / "town.h5", "--json")
+    assert outcome.status == 0, outcome.err
+    rows = json.loads(outcome.out)
+    assert [row["phase"] for row in rows] == ["a", "b", "c"]
+    assert all(row["gap"] < 1e-3 for row in rows)
+    study = open_study(tmp_path / "town.h5")
+    assert study.cases["base"].upper_kw.shape == (1, 3, 5)
+    assert np.all(study.cases["base"].totals_kw[1] <= 300.0 + 1e-6)  # a third of the roofs in each phase
