@@ -421,7 +421,7 @@ def test_a_wrong_study_is_refused_with_file_key_and_value(tmp_path, changes, tol
 
 
 def test_what_the_time_limit_leaves_open_is_told(tmp_path):
-    changes = {"cases": {"base": {"evs": False}}, "uncertainty": None, "options/time_limit": "1 ms"}
+    changes = {"cases": {"base": {"evs": False}}, "uncertainty": None, "options/time_limit": "0.001s"}
     outcome = evhub("dispatchability", study_in(tmp_path, **changes), "-o", tmp_path / "out.h5")
     assert outcome.status == 0
     assert "note: base: not solved within the time limit; the limits hold, but wider ones may: objective" in outcome.err
