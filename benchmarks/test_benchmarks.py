@@ -15,7 +15,7 @@ from evhub.controllers.optimization.hub_model import HubModel
 from evhub.controllers.optimization.program import Program
 
 from . import __main__ as command
-from . import memory, overhead, planning, reading
+from . import dispatchability, memory, overhead, planning, reading
 from .cases import NAME, workplace, workplace_year
 from .empty_world import Comparison, run_empty
 from .observed import Seconds, Trace, best, run
@@ -139,3 +139,8 @@ def test_result_is_read_and_its_page_opened(benchmark, loaded):
     found = benchmark.pedantic(reading.measure, (loaded,), rounds=1)
     assert found["page_mb"] < 10
     assert {"open_s", "frames_s", "peak_mb", "make_s"} <= found.keys()
+
+
+def test_dispatchability_has_every_family():
+    sizes = [len(list(dispatchability.cases(family))) for family in dispatchability.FAMILIES]
+    assert sizes == [4, 5, 3, 3, 4]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .dispatchability_study import shipped_studies
 from .loader import shipped
 from .packs import cell_sets
 from .prices import shipped_tariffs
@@ -15,13 +16,15 @@ from .yaml_loader import read_yaml
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """One row for each scenario, controller, set of cell parameters, arrival profile and tariff."""
+    """One row for each scenario, controller, set of cell parameters, arrival profile study and tariff."""
     rows: list[dict[str, Any]] = []
     for name, path in shipped().items():
         rows.append({"kind": "scenario", "name": name, "what": read_yaml(path).get("title", "")})
     for name, entry in controllers().items():
         doc = entry.load().__doc__ or ""
         rows.append({"kind": "controller", "name": name, "what": doc.strip().split("\n")[0]})
+    for name, path in shipped_studies().items():
+        rows.append({"kind": "dispatchability study", "name": name, "what": read_yaml(path).get("title", "")})
     rows += [{"kind": "published study", "name": name, "what": reproduction(name).TITLE} for name in NAMES]
     kinds = {
         "pack": cell_sets(),

@@ -289,6 +289,47 @@ def reproduce(
 
 
 @app.command()
+def dispatchability(
+    study: Annotated[str, typer.Argument(help="Name of a shipped study, or a YAML file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Result file (HDF5).")],
+    scenarios: Annotated[
+        int | None, typer.Option(min=0, help="Another number of drawn cases than the study's; 0 for none.")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option("--picture", help="Also a picture (PNG, SVG or PDF).")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Find the PV limits of an unbalanced feeder with EVs."""
+    from ..analysis.dispatchability import open_study
+    from ..analysis.dispatchability.figures import limits_by_phase
+    from .dispatchability_run import load_study, notes, rows, run_study
+    from .runner import check_output
+
+    if picture is not None and picture.suffix.lower() not in _PICTURES:
+        raise InputError(Problem("", "--picture", str(picture), f"must end with {', '.join(_PICTURES)}"))
+    loaded = load_study(study)
+    for target in (output, picture):
+        if target is not None:
+            check_output(target, force, keep=loaded.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with err.status(loaded.study.name) as status:
+            run_study(loaded, output, scenarios=scenarios, tell=lambda told: status.update(escape(told)))
+    except KeyboardInterrupt:
+        raise _StoppedError("nothing was written") from None
+    result = open_study(output)
+    show(rows(result), loaded.study.title or loaded.study.name, as_json)
+    for note in notes(result, loaded.study.options.tolerance):
+        err.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
+    if picture is not None:
+        limits_by_phase(result, list(result.cases)).savefig(picture)
+    if not as_json:
+        for target in (output, picture):
+            if target is not None:
+                _made(target)
+
+
+@app.command()
 def report(
     results: Annotated[list[Path], typer.Argument(help="Result files; several are shown side by side.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The page (HTML).")],

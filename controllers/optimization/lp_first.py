@@ -24,6 +24,10 @@ class Exclusive(NamedTuple):
     binary: np.ndarray
 
 
+_NONE = np.zeros(0, dtype=int)
+NO_EXCLUSIVES = Exclusive(_NONE, _NONE, _NONE)
+
+
 def declare_exclusive(model: BlockData, x: Any, y: Any, binary: Any) -> None:
     """Say that a binary only keeps two quantities from being positive at once.
 

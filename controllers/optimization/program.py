@@ -13,9 +13,9 @@ from pyomo.core.base.component import Component
 from pyomo.core.staleflag import StaleFlagManager
 
 from .conflicts import explain, integrality
-from .lp_first import entries, exclusives, rounded
+from .lp_first import NO_EXCLUSIVES, entries, exclusives, rounded
 from .solution import Solution, Status, relative_gap
-from .standard_form import check_bounds, check_costs, compile_model
+from .standard_form import StandardForm, check_bounds, check_costs, compile_model
 
 _OPTIMAL_GAP = 1e-7
 """Relative distance to the bound below which a point counts as the best; GLPK prunes at the same."""
@@ -39,8 +39,8 @@ class Program:
 
     Parameters
     ----------
-    model : ConcreteModel
-        Linear, see `standard_form.compile_model`.
+    model : ConcreteModel or StandardForm
+        Linear, see `standard_form.compile_model`; or compiled already.
     solver : {'glpk', 'highs'}
         Who solves it.
 
@@ -61,19 +61,21 @@ class Program:
         If HiGHS is asked for and not installed.
     """
 
-    def __init__(self, model: BlockData, solver: str = "glpk"):
+    def __init__(self, model: BlockData | StandardForm, solver: str = "glpk"):
         self.seconds: dict[str, float] = {}
         self._backend_type = _backend(solver)
         # its variables and constraints know it by weak references only
         self._model = model
-        self._form = _timed(self.seconds, "compile", lambda: compile_model(model))
+        compiled = isinstance(model, StandardForm)
+        self._form = model if compiled else _timed(self.seconds, "compile", lambda: compile_model(model))
         self.variables, self.constraints = self._form.variables, self._form.constraints
         self.maximise = self._form.maximise
         self._column_of = {id(variable): k for k, variable in enumerate(self.variables)}
         self._row_of = {id(constraint): k for k, constraint in enumerate(self.constraints)}
-        self._exclusive = exclusives(model, self._column_of)
+        self._exclusive = NO_EXCLUSIVES if compiled else exclusives(model, self._column_of)
         self._integers = np.flatnonzero(self._form.integer)
-        self._fixed = np.array([variable.fixed for variable in self.variables], dtype=bool)
+        self._fixed = np.zeros(self._form.cost.size, dtype=bool)
+        self._fixed[[k for k, variable in enumerate(self.variables) if variable.fixed]] = True
         self._x: np.ndarray | None = None
         self._duals: tuple[np.ndarray, np.ndarray] | None = None
         self._has_duals = False

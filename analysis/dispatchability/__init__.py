@@ -1,0 +1,27 @@
+"""PV limits in unbalanced feeders with EVs, after Feizi & Khodayar: how much PV a feeder can always take, and needs."""
+
+from .campaign import Campaign, Spread, draw, run_campaign
+from .case import Case, problems
+from .feeder import Feeder, Line, Source
+from .limits import Limits, solve_limits
+from .results import StudyWriter, open_study
+from .units import Dg, EvCluster, Pv
+
+__all__ = [
+    "Campaign",
+    "Case",
+    "Dg",
+    "EvCluster",
+    "Feeder",
+    "Limits",
+    "Line",
+    "Pv",
+    "Source",
+    "Spread",
+    "StudyWriter",
+    "draw",
+    "open_study",
+    "problems",
+    "run_campaign",
+    "solve_limits",
+]

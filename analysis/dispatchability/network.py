@@ -1,0 +1,255 @@
+"""The equations of a case as matrices: balances, branch flow, limits of lines, source, generators and EVs.
+
+Where voltages cannot reach their limits (see `voltage`) they are left out. Then the phases are independent, and buses
+joined by lines without a limit share one balance, a *zone*: a flow that nothing limits makes the prices of both
+ends equal, so this changes no result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import acos, inf, tan
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from .case import Case
+from .feeder import Feeder, Line
+
+
+class Arc(NamedTuple):
+    """A phase of a line between two nodes."""
+
+    line: Line
+    phase: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Nodes and arcs of a feeder.
+
+    Parameters
+    ----------
+    node_of : dict of (str, int) to int
+        Node of each bus and phase.
+    arcs : tuple of Arc
+        Lines between different nodes.
+    """
+
+    node_of: dict[tuple[str, int], int]
+    arcs: tuple[Arc, ...]
+
+    @property
+    def nodes(self) -> range:
+        """All nodes."""
+        return range(max(self.node_of.values()) + 1)
+
+
+def grid(feeder: Feeder, zones: bool) -> Grid:
+    """Nodes of a feeder: every bus and phase, or zones within which nothing limits the flow."""
+    node_of = {node: number for number, node in enumerate(feeder.nodes)}
+    kept = []
+    for line in feeder.oriented:
+        for phase in (phase for bus, phase in feeder.nodes if bus == line.end):
+            start, end = node_of[line.start, phase], node_of[line.end, phase]
+            if zones and line.limit_kva == inf:
+                node_of = {key: start if node == end else node for key, node in node_of.items()}
+            else:
+                kept.append((line, phase))
+    numbers = {node: number for number, node in enumerate(dict.fromkeys(node_of.values()))}
+    node_of = {key: numbers[node] for key, node in node_of.items()}
+    return Grid(node_of, tuple(Arc(line, p, node_of[line.start, p], node_of[line.end, p]) for line, p in kept))
+
+
+@dataclass
+class Equations:
+    """Rows ``G y >= rhs`` (``=`` where equal) of the recourse, without the PV power, grown one by one.
+
+    Attributes
+    ----------
+    balance : dict of (int, int) to int
+        Row of the active power of a period and node.
+    squared : dict of (int, str, int) to int
+        Column of the squared voltage of a period, bus and phase.
+    slack : list of (int, int, int)
+        Column, period and node of power that is not balanced.
+    ev : list of int
+        Columns of powers and energies of EVs.
+    """
+
+    balance: dict[tuple[int, int], int] = field(default_factory=dict)
+    squared: dict[tuple[int, str, int], int] = field(default_factory=dict)
+    slack: list[tuple[int, int, int]] = field(default_factory=list)
+    ev: list[int] = field(default_factory=list)
+    _lower: list[float] = field(default_factory=list)
+    _upper: list[float] = field(default_factory=list)
+    _cost: list[float] = field(default_factory=list)
+    _rhs: list[float] = field(default_factory=list)
+    _equal: list[bool] = field(default_factory=list)
+    _entries: tuple[list[float], list[float], list[float]] = field(default_factory=lambda: ([], [], []))
+
+    def column(self, lower: float, upper: float, cost: float = 0.0) -> int:
+        """Add a variable."""
+        self._lower.append(lower)
+        self._upper.append(upper)
+        self._cost.append(cost)
+        return len(self._cost) - 1
+
+    def row(self, terms: list[tuple[int, float]], rhs: float, equal: bool = False) -> int:
+        """Add a row from pairs of column and coefficient."""
+        number = len(self._rhs)
+        self._rhs.append(rhs)
+        self._equal.append(equal)
+        for column, value in terms:
+            self.add(number, column, value)
+        return number
+
+    def add(self, row: int, column: int, value: float) -> None:
+        """Add a coefficient to a row."""
+        for part, item in zip(self._entries, (row, column, value), strict=True):
+            part.append(item)
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """Costs and bounds of the columns, matrix, right-hand side, kinds of rows; as `TwoStage` calls them."""
+        rows, columns = (np.array(part, dtype=int) for part in self._entries[:2])
+        values = np.array(self._entries[2])
+        return {
+            "recourse_cost": np.array(self._cost),
+            "recourse_lower": np.array(self._lower),
+            "recourse_upper": np.array(self._upper),
+            "G": sparse.csr_array((values, (rows, columns)), shape=(len(self._rhs), len(self._cost))),
+            "rhs": np.array(self._rhs),
+            "equal": np.array(self._equal),
+        }
+
+
+def equations(case: Case, grids: list[Grid], voltage: np.ndarray, *, slack: bool = True) -> Equations:
+    """All equations of a case but the PV power.
+
+    Parameters
+    ----------
+    case : Case
+        A case without problems.
+    grids : list of Grid
+        Of each period.
+    voltage : ndarray of bool, shape (t,)
+        Periods in which voltages are modelled; their grids have a node for each bus and phase.
+    slack : bool
+        Whether power that is not balanced is possible, at the case's penalty (33).
+
+    Returns
+    -------
+    Equations
+    """
+    found = Equations()
+    for t, now in enumerate(grids):
+        _period(found, case, t, now, bool(voltage[t]), slack)
+    for cluster in case.clusters:
+        for phase in cluster.phase_numbers:
+            _energy(found, case, cluster, phase, grids)
+    return found
+
+
+def _period(found: Equations, case: Case, t: int, now: Grid, voltage: bool, slack: bool) -> None:
+    """Balances (2)-(3) of a period, with flows (4)-(9), generators (10)-(11), source (12)-(13), PV's vars (15)."""
+    active: dict[int, list[tuple[int, float]]] = {node: [] for node in now.nodes}
+    reactive: dict[int, list[tuple[int, float]]] = {node: [] for node in now.nodes}
+    flows: dict[tuple[str, int], tuple[int, int]] = {}
+
+    for arc in now.arcs:
+        p, q = _flow(found, arc.line.limit_kva, case.diagonal)
+        flows[arc.line.name, arc.phase] = p, q
+        for terms, column in ((active, p), (reactive, q)):
+            terms[arc.start].append((column, -1.0))
+            terms[arc.end].append((column, 1.0))
+    source = case.feeder.source
+    for phase in range(3):
+        p, q = _flow(found, source.limit_kva, case.diagonal, least=-inf if source.power_factor is None else 0.0)
+        if source.power_factor is not None:
+            slope = tan(acos(source.power_factor))
+            found.row([(p, slope), (q, -1.0)], 0.0)
+            found.row([(p, slope), (q, 1.0)], 0.0)
+        active[now.node_of[source.bus, phase]].append((p, 1.0))
+        reactive[now.node_of[source.bus, phase]].append((q, 1.0))
+    for dg in case.dgs:
+        for phase in dg.phase_numbers:
+            node, q_max = now.node_of[dg.bus, phase], dg.share(dg.q_max_kvar)
+            active[node].append((found.column(0.0, dg.share(dg.p_max_kw)), 1.0))
+            reactive[node].append((found.column(-q_max, q_max), 1.0))
+    for pv in case.pvs:
+        for phase in pv.phase_numbers:
+            q_max = pv.share(pv.q_max_kvar)
+            reactive[now.node_of[pv.bus, phase]].append((found.column(-q_max, q_max), 1.0))
+
+    demand = np.zeros((2, len(now.nodes)))
+    for kind, table in enumerate((case.demand_kw, case.demand_kvar)):
+        for bus, series in table.items():
+            for phase in (phase for b, phase in case.feeder.nodes if b == bus):
+                demand[kind, now.node_of[bus, phase]] += series[t, phase]
+    for node in now.nodes:
+        for kind, terms in enumerate((active, reactive)):
+            if slack:
+                for sign in (1.0, -1.0):
+                    column = found.column(0.0, inf, case.penalty)
+                    found.slack.append((column, t, node))
+                    terms[node].append((column, sign))
+            row = found.row(terms[node], demand[kind, node], equal=True)
+            if kind == 0:
+                found.balance[t, node] = row
+    if voltage:
+        _voltages(found, case.feeder, t, flows)
+
+
+def _flow(found: Equations, limit: float, diagonal: float, least: float = -inf) -> tuple[int, int]:
+    """Columns of the active and reactive flow within the octagon (6)-(9)."""
+    p, q = found.column(max(-limit, least), limit), found.column(-limit, limit)
+    if limit < inf:
+        for sign in (1.0, -1.0):
+            found.row([(p, 1.0), (q, sign)], -diagonal * limit)
+            found.row([(p, -1.0), (q, -sign)], -diagonal * limit)
+    return p, q
+
+
+def _voltages(found: Equations, feeder: Feeder, t: int, flows: dict[tuple[str, int], tuple[int, int]]) -> None:
+    """Squared voltages along the lines, eq. (4)-(5); only phases that are there."""
+    low, high = feeder.v_min_pu**2, feeder.v_max_pu**2
+    for bus, phase in feeder.nodes:
+        fixed = feeder.source.v_pu[phase] ** 2
+        at_source = bus == feeder.source.bus
+        found.squared[t, bus, phase] = found.column(*((fixed, fixed) if at_source else (low, high)))
+    for line in feeder.oriented:
+        r, x = feeder.drop(line)
+        ratio = feeder.ratios.get(line.name, (1.0, 1.0, 1.0))
+        there = [phase for phase in range(3) if (line.name, phase) in flows]
+        for phase in there:
+            terms = [(found.squared[t, line.end, phase], 1.0)]
+            terms.append((found.squared[t, line.start, phase], -(ratio[phase] ** 2)))
+            for other in there:
+                p, q = flows[line.name, other]
+                terms += [(p, r[phase, other]), (q, x[phase, other])]
+            found.row(terms, 0.0, equal=True)
+
+
+def _energy(found: Equations, case: Case, cluster, phase: int, grids: list[Grid]) -> None:
+    """Power (22)-(24) and energy (25)-(32) of one phase of a cluster; outside its stay there is neither.
+
+    The energy at arrival holds at the end of the first period, as printed: power in that period is free.
+    """
+    before = -1
+    for t in range(cluster.first, cluster.last + 1):
+        p = found.column(-cluster.share(cluster.discharge_kw), cluster.share(cluster.charge_kw))
+        found.add(found.balance[t, grids[t].node_of[cluster.bus, phase]], p, -1.0)
+        limits = cluster.e_min_kwh, cluster.e_max_kwh
+        if t == cluster.first:
+            limits = cluster.e_arrival_kwh, cluster.e_arrival_kwh
+        if t == cluster.last:
+            limits = cluster.e_departure_kwh, cluster.e_departure_kwh
+        energy = found.column(*(cluster.share(limit) for limit in limits))
+        found.ev += [p, energy]
+        if before >= 0:
+            found.row([(energy, 1.0), (before, -1.0), (p, -case.step_h)], 0.0, equal=True)
+        before = energy

@@ -1,0 +1,114 @@
+"""Whether given PV power can be served: one linear program with all buses, phases, periods and voltages."""
+
+from __future__ import annotations
+
+from math import inf
+
+import numpy as np
+
+from ...controllers.optimization.array_program import ArrayProgram
+from .case import Case
+from .feeder import PHASES, Problem
+from .network import equations, grid
+
+
+class Service:
+    """The recourse of a case as one loaded program, asked again and again.
+
+    Parameters
+    ----------
+    case : Case
+        A case without problems.
+    solver : {'glpk', 'highs'}
+        Who solves it.
+    """
+
+    def __init__(self, case: Case, solver: str = "glpk"):
+        self._case = case
+        whole = grid(case.feeder, zones=False)
+        found = equations(case, [whole] * case.periods, np.ones(case.periods, dtype=bool))
+        self._node_of = whole.node_of
+        self._slack = found.slack
+        self._places = np.argwhere(case.available_kw > 0.0)
+        self._pv = []
+        for i, phase, t in self._places.tolist():
+            self._pv.append(found.column(0.0, 0.0))
+            found.add(found.balance[t, whole.node_of[case.pvs[i].bus, phase]], self._pv[-1], 1.0)
+        self._squared = found.squared
+        arrays = found.arrays
+        rows = arrays["rhs"], np.where(arrays["equal"], arrays["rhs"], inf)
+        cost, lower, upper = (arrays[f"recourse_{name}"] for name in ("cost", "lower", "upper"))
+        self._program = ArrayProgram(arrays["G"], cost, lower, upper, *rows, solver=solver)
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._program.close()
+
+    def unbalanced(self, p_kw: np.ndarray) -> float:
+        """Power that cannot be balanced, summed over buses and periods [kW and kvar]; 0 if all can be served.
+
+        Parameters
+        ----------
+        p_kw : ndarray, shape (n_pv, 3, t)
+            Power of the PV units [kW].
+        """
+        p_kw = p_kw[tuple(self._places.T)]
+        return self._solve(p_kw, p_kw)
+
+    def least_unbalanced(self) -> float:
+        """The same for the PV power that suits best."""
+        return self._solve(np.zeros(len(self._places)), self._case.available_kw[tuple(self._places.T)])
+
+    def _solve(self, low: np.ndarray, high: np.ndarray) -> float:
+        if self._pv:
+            self._program.set_bounds(self._pv, low, high)
+        solution = self._program.solve()
+        if not solution.ok:
+            raise ValueError(f"the recourse is {solution.status.value}: {'; '.join(solution.conflict[:3])}")
+        return solution.objective / self._case.penalty
+
+    def voltages_pu(self) -> np.ndarray:
+        """Voltages at the last solution [pu], shape (t, nodes), in the order of ``Feeder.nodes``; NaN for none."""
+        values = self._program.values()
+        columns = [[self._squared[t, *node] for node in self._case.feeder.nodes] for t in range(self._case.periods)]
+        return np.sqrt(values[np.array(columns)])
+
+    def missing(self) -> list[tuple[int, str, str, float]]:
+        """Where power was not balanced at the last solution: period, bus, phase, amount [kW or kvar]."""
+        values, node = self._program.values(), {number: key for key, number in self._node_of.items()}
+        found: dict[tuple[int, int], float] = {}
+        for column, t, number in self._slack:
+            if values[column] > 1e-6:
+                found[t, number] = found.get((t, number), 0.0) + values[column]
+        return [(t, node[number][0], PHASES[node[number][1]], amount) for (t, number), amount in found.items()]
+
+
+def service_problems(case: Case, labels: list[str], solver: str = "glpk") -> list[Problem]:
+    """Periods that no PV power whatever makes servable, with a bus and phase where power is missing.
+
+    Parameters
+    ----------
+    case : Case
+        A case without problems.
+    labels : list of str
+        Names of the periods.
+    solver : {'glpk', 'highs'}
+        Who solves the linear program.
+
+    Returns
+    -------
+    list of Problem
+    """
+    with Service(case, solver) as service:
+        if service.least_unbalanced() <= 1e-6:
+            return []
+        missing = service.missing()
+    found = []
+    for t, bus, phase, amount in missing:
+        allowed = f"must be servable with the best PV power within all limits, but {amount:.3f} kW or kvar are not"
+        demand = case.demand_kw.get(bus)
+        given = ... if demand is None else float(demand[t, PHASES.index(phase)])
+        found.append(Problem(f"demand in period {labels[t]} at bus {bus}, phase {phase}", given, allowed))
+    return found

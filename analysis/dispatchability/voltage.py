@@ -1,0 +1,225 @@
+"""Periods in which a voltage limit can matter, so that all others do without voltages.
+
+The limits of PV are first found without voltages. They stand if every PV power between them can still be served with
+all voltages kept, for whatever power the EVs have then. Two ways to prove it for a period:
+
+- Where no line has a limit, the phases meet only in the voltages, and the rest of the problem sees only the net demand
+  of a phase: demand plus EVs minus PV. One way to serve a phase is always open, if any is: a fixed reactive power of
+  each unit, and as little active power from the source as it may give. Its voltages are linear in PV and EV power, with
+  known extremes, so one linear program finds the reactive powers, or that there are none.
+- Otherwise linear programs find the extremes of each voltage over everything that the other limits allow.
+"""
+
+from __future__ import annotations
+
+from math import acos, inf, tan
+from typing import NamedTuple
+
+import numpy as np
+
+from ...controllers.optimization.array_program import ArrayProgram
+from .case import Case
+from .network import equations, grid
+
+
+def voltage_matters(case: Case, lower_kw: np.ndarray, upper_kw: np.ndarray, solver: str = "glpk") -> np.ndarray:
+    """Periods in which voltages have to be modelled.
+
+    Parameters
+    ----------
+    case : Case
+        A case without problems.
+    lower_kw, upper_kw : ndarray, shape (n_pv, 3, t)
+        PV power lies between them [kW].
+    solver : {'glpk', 'highs'}
+        Who solves the linear programs.
+
+    Returns
+    -------
+    ndarray of bool, shape (t,)
+        False is a proof that voltages can be kept for all PV power within the limits that can be served without
+        voltage limits; True is not a proof that they cannot.
+    """
+    limited = any(line.limit_kva < inf for line in case.feeder.lines)
+    kept = _kept_by_programs if limited else _kept_by_rule
+    free = [_free(case, t, lower_kw, upper_kw) for t in range(case.periods)]
+    return np.array([not kept(case, free[t], t, solver) for t in range(case.periods)])
+
+
+class _Free(NamedTuple):
+    """What PV or EVs may draw in one phase of one bus: node, phase, least and largest power [kW]."""
+
+    node: int
+    phase: int
+    low: float
+    high: float
+
+
+def _free(case: Case, t: int, lower_kw: np.ndarray, upper_kw: np.ndarray) -> list[_Free]:
+    """All of them in a period."""
+    place = {node: k for k, node in enumerate(case.feeder.nodes)}
+    free = [
+        _Free(place[pv.bus, phase], phase, -upper_kw[i, phase, t], -lower_kw[i, phase, t])
+        for i, pv in enumerate(case.pvs)
+        for phase in pv.phase_numbers
+    ]
+    free += [
+        _Free(place[ev.bus, phase], phase, -ev.share(ev.discharge_kw), ev.share(ev.charge_kw))
+        for ev in case.clusters
+        if ev.first <= t <= ev.last
+        for phase in ev.phase_numbers
+    ]
+    return free
+
+
+def _kept_by_rule(case: Case, free: list[_Free], t: int, solver: str) -> bool:
+    """Whether one choice of reactive powers keeps all voltages, for all PV and EV power that can be served.
+
+    The more reactive power the source may give, the wider the choice, but the more active power it has to give.
+    """
+    return any(_kept_with(case, free, t, solver, share) for share in (0.0, 0.5, 1.0))
+
+
+def _kept_with(case: Case, free: list[_Free], t: int, solver: str, share: float) -> bool:
+    """The same with this share of the reactive power that the source can give without harm."""
+    feeder = case.feeder
+    u0, r, x = feeder.linear
+    place = {node: k for k, node in enumerate(feeder.nodes)}
+    phase_of = np.array([phase for _, phase in feeder.nodes])
+    p, q = np.zeros(len(place)), np.zeros(len(place))
+    for table, drawn in ((case.demand_kw, p), (case.demand_kvar, q)):
+        for bus, series in table.items():
+            for phase in (phase for b, phase in place if b == bus):
+                drawn[place[bus, phase]] += series[t, phase]
+    least, largest = (u0 - r @ p - x @ q for _ in range(2))
+    units = [(place[unit.bus, phase], phase, unit.share(unit.q_max_kvar)) for unit in (*case.dgs, *case.pvs)
+             for phase in unit.phase_numbers]  # fmt: skip
+    node, unit_phase = (np.array([unit[k] for unit in units], dtype=int) for k in range(2))
+    most = np.array([unit[2] for unit in units])
+    reactive = np.array([q[phase_of == phase].sum() for phase in range(3)])
+    room = np.zeros(3)  # for reactive power of the source
+    for phase in range(3):
+        mine = [one for one in free if one.phase == phase]
+        limits = np.array([one.low for one in mine]), np.array([one.high for one in mine])
+        net = float(p[phase_of == phase].sum())
+        shares = np.zeros(len(place))  # of the generators
+        for dg in case.dgs:
+            if phase in dg.phase_numbers:
+                shares[place[dg.bus, phase]] += dg.share(dg.p_max_kw)
+        size = shares.sum()
+        span = net + limits[0].sum(), net + limits[1].sum()
+        needed = max(abs(reactive[phase]) - most[unit_phase == phase].sum(), 0.0)
+        room[phase] = needed + share * (_room(case, needed, span, size) - needed)
+        low, high = _source_range(case, room[phase])
+        if low > high:
+            return False
+        effect = -r[:, [one.node for one in mine]]
+        pieces = [_Piece(low + size - net, high + size - net, r @ shares, effect)]
+        if size:  # the source gives its least, the generators the rest
+            rest = r @ (shares / size)
+            pieces.append(_Piece(low - net, low + size - net, rest * (net - low), rest[:, None] + effect))
+        found = [piece.extremes(*limits) for piece in pieces if piece.meets(*limits)]
+        if not found:
+            return False
+        least += np.min([piece for piece, _ in found], axis=0)
+        largest += np.max([piece for _, piece in found], axis=0)
+    fed = np.array([bus != feeder.source.bus for bus, _ in place])
+    of_phase = (unit_phase == np.arange(3)[:, None]).astype(float)
+    low, high = feeder.v_min_pu**2 - least, feeder.v_max_pu**2 - largest
+    if np.any((low > high)[fed]):
+        return False
+    # what the units feed raises the voltages by x, and must leave the source within its room
+    matrix = np.vstack([x[:, node][fed], of_phase])
+    rows = np.concatenate([low[fed], reactive - room]), np.concatenate([high[fed], reactive + room])
+    if not units:
+        return bool(np.all(rows[0] <= 0.0) and np.all(rows[1] >= 0.0))
+    with ArrayProgram(matrix, np.zeros(most.size), -most, most, *rows, solver=solver) as program:
+        return program.solve().ok
+
+
+def _room(case: Case, least: float, span: tuple[float, float], size: float) -> float:
+    """Most reactive power of the source [kvar] beside which as much net demand can be served as beside the least."""
+    source = case.feeder.source
+    low, high = _source_range(case, least)
+    if low > high:
+        return least
+    needed = min(span[1], high + size) - size
+    found = source.limit_kva
+    if source.power_factor is None:
+        needed = max(needed, -max(span[0], low))
+    else:
+        found = min(found, tan(acos(source.power_factor)) * max(span[0], low))
+    found = min(found, case.diagonal * source.limit_kva - needed) if source.limit_kva < inf else least
+    return max(least, found)
+
+
+class _Piece(NamedTuple):
+    """Squared voltages ``fixed + effect z`` as long as the sum of z is between `least` and `largest`."""
+
+    least: float
+    largest: float
+    fixed: np.ndarray
+    effect: np.ndarray
+
+    def meets(self, low: np.ndarray, high: np.ndarray) -> bool:
+        """Whether any z between low and high belongs to it."""
+        return self.least <= high.sum() + 1e-9 and self.largest >= low.sum() - 1e-9
+
+    def extremes(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Least and largest value of each row."""
+        bounds = low, high, self.least, self.largest
+        return self.fixed + _smallest(self.effect, *bounds), self.fixed - _smallest(-self.effect, *bounds)
+
+
+def _source_range(case: Case, reactive: float) -> tuple[float, float]:
+    """Active power that the source can give in a phase beside a reactive power [kW], eq. (6)-(9), (12)-(13)."""
+    source = case.feeder.source
+    if reactive > source.limit_kva:
+        return inf, -inf
+    high = min(source.limit_kva, case.diagonal * source.limit_kva - reactive)
+    if source.power_factor is None:
+        return -high, high
+    slope = tan(acos(source.power_factor))
+    return (reactive / slope if slope else (0.0 if reactive == 0.0 else inf)), high
+
+
+def _smallest(effect: np.ndarray, low: np.ndarray, high: np.ndarray, least: float, largest: float) -> np.ndarray:
+    """Smallest ``effect z`` for ``low <= z <= high`` and ``least <= sum(z) <= largest``, for each row of effects.
+
+    Starts where each z is best by itself, then moves those that cost least until the sum fits.
+    """
+    z = np.where(effect > 0.0, low, high)
+    found = (effect * z).sum(axis=1)
+    total = z.sum(axis=1)
+    for row in np.flatnonzero((total < least) | (total > largest)):
+        missing = least - total[row] if total[row] < least else largest - total[row]
+        room = (high if missing > 0 else low) - z[row]
+        price = effect[row] * np.sign(missing)
+        for k in np.argsort(price):
+            moved = min(abs(missing), abs(room[k]))
+            found[row] += price[k] * moved
+            missing -= np.sign(missing) * moved
+    return found
+
+
+def _kept_by_programs(case: Case, free: list[_Free], t: int, solver: str) -> bool:
+    """Whether no voltage can pass its limits, whatever is served in whatever way."""
+    whole = grid(case.feeder, zones=False)
+    found = equations(case.one_period(t), [whole], np.ones(1, dtype=bool), slack=False)
+    columns = np.array([found.squared[0, bus, phase] for bus, phase in case.feeder.nodes])
+    fed = np.array([bus != case.feeder.source.bus for bus, _ in case.feeder.nodes])
+    for one in free:
+        found.add(found.balance[0, one.node], found.column(one.low, one.high), -1.0)
+    arrays = found.arrays
+    lower, upper = arrays["recourse_lower"], arrays["recourse_upper"]
+    lower[columns[fed]], upper[columns[fed]] = -inf, inf
+    rows = arrays["rhs"], np.where(arrays["equal"], arrays["rhs"], inf)
+    with ArrayProgram(arrays["G"], np.zeros(lower.size), lower, upper, *rows, solver=solver) as program:
+        for column in columns[fed]:
+            for sign, limit in ((1.0, case.feeder.v_min_pu**2), (-1.0, -(case.feeder.v_max_pu**2))):
+                program.set_costs([column], sign)
+                solution = program.solve()
+                if not solution.ok or solution.objective < limit - 1e-9:
+                    return False
+            program.set_costs([column], 0.0)
+    return True

@@ -1,0 +1,544 @@
+"""PV limits: the published numbers, limits that hold, what is refused, the result file and the command."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from evhub.analysis.dispatchability import (
+    Case,
+    Dg,
+    EvCluster,
+    Feeder,
+    Line,
+    Pv,
+    Source,
+    Spread,
+    draw,
+    open_study,
+    problems,
+    run_campaign,
+    solve_limits,
+)
+from evhub.analysis.dispatchability.limits import two_stage
+from evhub.analysis.dispatchability.service import Service, service_problems
+from evhub.analysis.store import ResultError
+from evhub.controllers.optimization import ccg
+from evhub.scenarios.dispatchability_run import load_study
+from evhub.scenarios.dispatchability_study import shipped_studies
+from evhub.scenarios.reproductions import feizi
+
+from .command import evhub
+
+STUDY = "ieee13-pv-limits"
+PUBLISHED = {("a", "10"): 32.917, ("a", "11"): 10.592, ("c", "10"): 146.383, ("c", "11"): 107.946}
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return load_study(STUDY)
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory):
+    """Folder and rows of the reproduction, with two drawn cases instead of 200."""
+    folder = tmp_path_factory.mktemp("feizi")
+    return folder, feizi.reproduce(folder, lambda _: None, scenarios=2)
+
+
+@pytest.fixture(scope="module")
+def limits(reproduced):
+    """Limits of all cases of the shipped study."""
+    return open_study(reproduced[0] / f"{STUDY}.h5").cases
+
+
+def lower(found, phase: str, period: str) -> float:
+    """Total lower limit [kW]; periods of the study are the hours from 0."""
+    return float(found.totals_kw[0, "abc".index(phase), int(period)])
+
+
+# --- the paper --------------------------------------------------------------------------------------------------------
+
+
+def test_case_1_gives_the_published_limits(limits):
+    for (phase, hour), published in PUBLISHED.items():
+        assert lower(limits["without-evs"], phase, hour) == pytest.approx(published, abs=0.001)
+
+
+def test_without_evs_every_hour_is_what_the_balance_of_the_phase_says(loaded, limits):
+    """Demand beyond generators and source, whose active power falls as it gives the reactive power that is missing."""
+    case = loaded.cases["without-evs"]
+    rated, q_pv = 2600 / 3, (3 * 100 + 50) / 3
+    p_dg, q_dg = np.array([650 / 3, 650 / 3, 650 / 3 + 40]), np.array([470 / 3, 470 / 3, 470 / 3 + 20])
+    p, q = (sum(table.values()).T for table in (case.demand_kw, case.demand_kvar))
+    missing = np.maximum(q - (q_dg + q_pv)[:, None], 0.0)
+    source = np.minimum(rated, 1.414 * rated - missing)
+    expected = np.maximum(p - p_dg[:, None] - source, 0.0)
+    assert limits["without-evs"].totals_kw[0] == pytest.approx(expected, abs=1e-6)
+    assert limits["without-evs"].upper_kw == pytest.approx(case.available_kw)
+
+
+def test_no_voltage_limit_binds_and_all_is_proven(limits):
+    for found in limits.values():
+        assert not found.voltage.any()
+        assert found.numbers["unbalanced"] < 1e-6
+        assert found.numbers["gap"] < 1e-6
+
+
+def test_evs_move_the_lower_limit_as_the_paper_says(limits):
+    without, v2g, charging, shifted = (limits[name] for name in ("without-evs", "v2g", "no-v2g", "shifted"))
+    assert lower(v2g, "c", "10") == pytest.approx(146.383 - 30.0, abs=0.001)
+    assert lower(v2g, "a", "10") == pytest.approx(32.917 - 30.0, abs=0.001)
+    assert lower(v2g, "c", "11") == pytest.approx(107.946 + 30.0, abs=0.001)
+    assert lower(v2g, "a", "11") == pytest.approx(10.592, abs=0.001)
+    assert np.all(charging.totals_kw[0] >= without.totals_kw[0] - 1e-3)
+    assert np.all(v2g.totals_kw[0, :, 10] <= without.totals_kw[0, :, 10] + 1e-3)
+    assert lower(shifted, "a", "10") > lower(v2g, "a", "10") + 1.0
+    assert lower(shifted, "a", "11") > lower(v2g, "a", "11") + 1.0
+    assert lower(shifted, "c", "8") == pytest.approx(lower(v2g, "c", "8") - 30.0, abs=0.001)
+
+
+def test_both_solvers_find_the_same_objective(loaded, limits):
+    found = solve_limits(loaded.cases["v2g"], solver="highs")
+    assert found.objective == pytest.approx(limits["v2g"].numbers["objective"], abs=1e-6)
+    assert lower(found, "c", "10") == pytest.approx(116.383, abs=0.001)
+
+
+def test_the_reproduction_holds_and_draws_its_figures(reproduced):
+    folder, rows = reproduced
+    assert [row for row in rows if row.ok is False] == []
+    assert sum(row.ok is True for row in rows) >= 12
+    assert {path.name for path in folder.glob("*.png")} == {"figure-3.png", "figure-4.png", "figure-5.png"}
+
+
+# --- limits hold ------------------------------------------------------------------------------------------------------
+
+
+def sampled(case: Case, low: np.ndarray, high: np.ndarray, seed: int) -> None:
+    """A thousand PV realisations within limits, every second one a corner, are served by linear programs; with less
+    than a lower limit, or more than an upper one below what is available, some realisation is not."""
+    rng = np.random.default_rng(seed)
+    with Service(case) as service:
+        for number in range(1000):
+            share = rng.random(low.shape)
+            share = np.round(share) if number % 2 else share
+            assert service.unbalanced(low + share * (high - low)) < 2e-3
+        assert service.unbalanced(low) < 2e-3
+        v_pu = service.voltages_pu()
+        assert np.nanmin(v_pu) >= case.feeder.v_min_pu - 1e-6
+        assert np.nanmax(v_pu) <= case.feeder.v_max_pu + 1e-6
+        if low.max() > 1.0:
+            place = np.unravel_index(np.argmax(low), low.shape)
+            corners = [low, high, *(low + rng.integers(0, 2, low.shape) * (high - low) for _ in range(200))]
+            assert any(service.unbalanced(_with(corner, place, low[place] - 1.0)) > 0.01 for corner in corners)
+        room = case.available_kw - high
+        if room.max() > 1.0:
+            place = np.unravel_index(np.argmax(room), room.shape)
+            corners = [high, low, *(low + rng.integers(0, 2, low.shape) * (high - low) for _ in range(200))]
+            assert any(service.unbalanced(_with(corner, place, high[place] + 1.0)) > 0.01 for corner in corners)
+        assert low.max() > 1.0 or room.max() > 1.0
+
+
+def _with(values: np.ndarray, place, value: float) -> np.ndarray:
+    values = values.copy()
+    values[place] = value
+    return values
+
+
+@pytest.mark.parametrize(("name", "hours"), [("without-evs", slice(9, 12)), ("v2g", slice(10, 20))])
+def test_realisations_inside_the_shipped_study_are_served_and_one_outside_is_not(loaded, limits, name, hours):
+    case, found = loaded.cases[name], limits[name]
+    case = replace(
+        case,
+        demand_kw={bus: series[hours] for bus, series in case.demand_kw.items()},
+        demand_kvar={bus: series[hours] for bus, series in case.demand_kvar.items()},
+        radiation=case.radiation[hours],
+        clusters=tuple(replace(c, first=c.first - hours.start, last=c.last - hours.start) for c in case.clusters),
+    )
+    sampled(case, found.lower_kw[..., hours], found.upper_kw[..., hours], seed=1)
+
+
+@pytest.mark.parametrize("discharge_kw", [0.0, 60.0], ids=["no-v2g", "v2g"])
+@pytest.mark.parametrize("seed", [1, 7, 9])
+def test_realisations_inside_random_feeders_with_evs_are_served_and_one_outside_is_not(seed, discharge_kw):
+    case = random_case(seed, periods=3)
+    cluster = EvCluster("ev", "m", "abc", 60.0, discharge_kw, 0.0, 200.0, 50.0, 110.0, 0, 2)
+    case = replace(case, clusters=(cluster,))
+    assert problems(case) == []
+    assert service_problems(case, ["0", "1", "2"]) == []
+    found = solve_limits(case)
+    assert found.gap < 1e-3
+    assert found.unbalanced < 1e-3
+    sampled(case, found.lower_kw, found.upper_kw, seed)
+
+
+def small_case(**changes) -> Case:
+    """A source, a line of one phase, a load and a PV unit of that phase."""
+    z = np.zeros((3, 3), dtype=complex)
+    z[0, 0] = 3.0 + 1.0j
+    feeder = Feeder(4.16, Source("s", limit_kva=300.0), (Line("line", "s", "e", "a", z),))
+    demand = {"e": np.array([[100.0, 0.0, 0.0]])}
+    case = Case(feeder, demand, {}, np.ones(1), pvs=(Pv("pv", "e", "a", 400.0, 0.0, 400.0),))
+    return replace(case, **changes)
+
+
+def test_a_voltage_limit_that_binds_is_found():
+    """Overvoltage: 1 + 2 r (P - 100) / V^2 <= 1.02^2 with r = 3 ohm at 2.4018 kV."""
+    feeder = replace(small_case().feeder, v_max_pu=1.02)
+    found = solve_limits(small_case(feeder=feeder))
+    most = 100.0 + (1.02**2 - 1.0) * (4.16**2 / 3) / (2 * 3.0) * 1e3
+    assert found.voltage.all()
+    assert 100.0 < most < 300.0
+    assert found.upper_kw[0, 0, 0] == pytest.approx(most, abs=1e-6)
+    assert found.lower_kw[0, 0, 0] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_line_limit_that_binds_is_found():
+    """90 kVA to the load of 100 kW, with no reactive power: 10 kW of PV at least, 190 kW at most."""
+    line = replace(small_case().feeder.lines[0], limit_kva=90.0)
+    found = solve_limits(small_case(feeder=replace(small_case().feeder, lines=(line,))))
+    assert found.lower_kw[0, 0, 0] == pytest.approx(10.0, abs=1e-6)
+    assert found.upper_kw[0, 0, 0] == pytest.approx(190.0, abs=1e-6)
+
+
+def test_a_source_with_a_power_factor_takes_nothing_back():
+    feeder = replace(small_case().feeder, source=Source("s", 300.0, 0.9))
+    assert solve_limits(small_case(feeder=feeder)).upper_kw[0, 0, 0] == pytest.approx(100.0, abs=1e-6)
+
+
+def test_of_equally_good_periods_the_one_with_less_sun_is_spared():
+    """30 kWh to charge in two of three periods of which each needs its power from PV."""
+    cluster = EvCluster("ev", "e", "a", 15.0, 0.0, 0.0, 30.0, 0.0, 15.0, 0, 2)
+    demand = {"e": np.tile([310.0, 0.0, 0.0], (3, 1))}
+    feeder = replace(small_case().feeder, v_min_pu=0.5)
+    for rest in (1, 2):
+        radiation = np.where(np.arange(3) == rest, 0.8, 0.9)
+        case = small_case(feeder=feeder, demand_kw=demand, radiation=radiation, clusters=(cluster,))
+        found = solve_limits(case).lower_kw[0, 0]
+        assert found == pytest.approx([10.0, *(10.0 if t == rest else 25.0 for t in (1, 2))], abs=1e-5)
+
+
+def test_evs_that_answer_to_pv_widen_the_limits_beyond_any_plan():
+    """A source of 0 to 50 kW and 60 kWh to charge in two hours, PV in the first alone.
+
+    The EVs charge PV and up to 50 kW, and the rest from the source in the second hour: any PV up to 60 kW can be
+    served. With a plan the source alone would answer to PV, and its 50 kW would be the width.
+    """
+    cluster = EvCluster("ev", "e", "a", 100.0, 0.0, 0.0, 100.0, 0.0, 60.0, 0, 2)
+    feeder = replace(small_case().feeder, source=Source("s", 50.0, 1.0), v_min_pu=0.5, v_max_pu=1.5)
+    case = small_case(feeder=feeder, demand_kw={}, radiation=np.array([0.0, 1.0, 0.0]), clusters=(cluster,))
+    found = solve_limits(case)
+    assert found.gap < 1e-3
+    assert found.lower_kw[0, 0, 1] == pytest.approx(0.0, abs=1e-6)
+    assert found.upper_kw[0, 0, 1] == pytest.approx(60.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["without-evs", "v2g"])
+def test_without_time_the_limits_are_a_power_that_can_be_served_and_the_gap_is_told(loaded, limits, name):
+    found = solve_limits(loaded.cases[name], time_limit_s=0.0)
+    best = limits[name].numbers["objective"]
+    assert 1e-3 < found.gap < np.inf
+    assert found.objective - found.gap <= best + 1e-6 <= found.objective + 1e-6
+    with Service(loaded.cases[name]) as service:
+        assert service.unbalanced(found.lower_kw) < 1e-5
+        assert service.unbalanced(found.upper_kw) < 1e-5
+
+
+def random_case(seed: int, periods: int = 1) -> Case:
+    """Three phases, coupled lines, a lateral, tight voltages, two PV units."""
+    rng = np.random.default_rng(seed)
+
+    def z(phases: str) -> np.ndarray:
+        half = rng.uniform(0.0, 0.3, (3, 3)) * (1 + 2j)
+        full = (half + half.T) / 2 + np.diag(rng.uniform(0.8, 1.5, 3)) * (1 + 2j)
+        there = np.array([phase in phases for phase in "abc"])
+        return full * np.outer(there, there)
+
+    lateral = rng.choice(["a", "bc", "ac"])
+    lines = (Line("1", "s", "m", "abc", z("abc")), Line("2", "m", "l", lateral, z(lateral)))
+    feeder = Feeder(4.16, Source("s", 400.0, 0.8 if seed % 2 else None), lines, 0.96, 1.03)
+    there = np.array([phase in lateral for phase in "abc"])
+    p = {"m": rng.uniform(50, 250, (periods, 3)), "l": rng.uniform(20, 80, (periods, 3)) * there}
+    q = {bus: 0.3 * value for bus, value in p.items()}
+    dgs = (Dg("dg", "m", "abc", 200.0, 60.0),)
+    pvs = (Pv("p1", "m", "abc", 300.0, 60.0, 300.0), Pv("p2", "l", lateral, 150.0, 30.0, 150.0))
+    return Case(feeder, p, q, rng.uniform(0.5, 1.0, periods), dgs, pvs)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 6, 7, 8, 9])
+def test_every_corner_of_the_limits_of_a_random_feeder_can_be_served(seed):
+    case = random_case(seed)
+    assert problems(case) == []
+    assert service_problems(case, ["0"]) == []
+    found = solve_limits(case)
+    places = np.argwhere(found.upper_kw > found.lower_kw + 1e-9)
+    with Service(case) as service:
+        for corner in product([0.0, 1.0], repeat=len(places)):
+            p_kw = found.lower_kw.copy()
+            for (i, phase, t), share in zip(places, corner, strict=True):
+                p_kw[i, phase, t] += share * (found.upper_kw - found.lower_kw)[i, phase, t]
+            assert service.unbalanced(p_kw) < 1e-3
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3, 4])
+def test_leaving_voltages_out_where_they_cannot_matter_changes_nothing(seed):
+    """Zones and independent phases against all buses, phases and voltages."""
+    case = random_case(seed)
+    case = replace(case, feeder=replace(case.feeder, v_min_pu=0.9, v_max_pu=1.1))
+    assert service_problems(case, ["0"]) == []
+    whole, _, _ = two_stage(case, np.ones(1, dtype=bool))
+    assert solve_limits(case).objective == pytest.approx(ccg.solve(whole, tolerance=1e-6).upper, abs=1e-3)
+
+
+# --- drawn cases ------------------------------------------------------------------------------------------------------
+
+SPREAD = Spread(0.0167, 0.0167, 0.06, 0.06, 0.06)
+
+
+def test_draws_have_the_deviations_of_the_study_and_stay_possible(loaded):
+    case = loaded.cases["v2g"]
+    drawn = [draw(case, SPREAD, np.random.default_rng(seed)) for seed in range(300)]
+    bus = "9"
+    share = np.array([one.demand_kw[bus][:, 0] / case.demand_kw[bus][:, 0] for one, _ in drawn])
+    assert share.mean() == pytest.approx(1.0, abs=0.001)
+    assert share.std() == pytest.approx(0.0167, rel=0.05)
+    power = np.array([[cluster.charge_kw / 45.0 for cluster in one.clusters] for one, _ in drawn])
+    assert power.std() == pytest.approx(0.06, rel=0.1)
+    assert all(problems(one) == [] for one, _ in drawn[:20])
+    clips = sum((moved for _, moved in drawn), start=drawn[0][1].__class__())
+    assert clips["state of charge outside 0 to 1"] == pytest.approx(300, abs=60)  # half of the departures at 1.0
+
+
+def test_a_short_campaign_does_not_depend_on_the_workers():
+    cluster = EvCluster("ev", "e", "a", 15.0, 0.0, 0.0, 30.0, 5.0, 20.0, 0, 2)
+    feeder = replace(small_case().feeder, v_min_pu=0.5)
+    demand = {"e": np.tile([310.0, 0.0, 0.0], (3, 1))}
+    case = small_case(feeder=feeder, demand_kw=demand, radiation=np.ones(3), clusters=(cluster,))
+    one, two = (run_campaign(case, SPREAD, 4, seed=3, workers=workers) for workers in (1, 2))
+    assert np.array_equal(one.lower_kw, two.lower_kw)
+    assert one.served.all()
+    mean, half = one.expected_kw()
+    assert mean.shape == half.shape == (2, 3, 3)
+    totals = one.lower_kw.sum(axis=1)[:, 0, 0]
+    assert mean[0, 0, 0] == pytest.approx(totals.mean())
+    assert half[0, 0, 0] == pytest.approx(3.182 * totals.std(ddof=1) / 2.0, rel=1e-3)  # Student's t, 3 degrees
+
+
+def test_a_drawn_case_that_cannot_be_served_is_left_out(loaded):
+    case = loaded.cases["without-evs"].one_period(10)
+    found = run_campaign(replace(case, clusters=()), Spread(demand=0.3), 8, seed=1, workers=1)
+    assert 0 < found.served.sum() < 8
+    assert np.all(found.unbalanced[~found.served] > 1e-3)
+    assert np.isfinite(found.expected_kw()[0]).all()
+
+
+@pytest.mark.campaign
+def test_the_whole_campaign_of_case_3(loaded, limits):
+    drawn = loaded.study.uncertainty
+    found = run_campaign(loaded.cases["v2g"], SPREAD, drawn.scenarios, drawn.seed)
+    assert found.served.all()
+    assert found.gaps.max() < 1e-3
+    mean, half = found.expected_kw()
+    for phase, hour in ((2, 10), (2, 11)):
+        assert abs(mean[0, phase, hour] - limits["v2g"].totals_kw[0, phase, hour]) < 3 * half[0, phase, hour]
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+def test_demand_that_nothing_can_serve_is_refused_with_bus_phase_and_value():
+    feeder = replace(small_case().feeder, v_min_pu=0.1)
+    case = small_case(feeder=feeder, demand_kw={"e": np.array([[900.0, 0.0, 0.0]])})
+    (problem, *_) = service_problems(case, ["noon"])
+    assert problem.key == "demand in period noon at bus e, phase a"
+    assert problem.given == 900.0
+    assert "200.000 kW" in problem.allowed
+
+
+def study_in(folder: Path, **changes) -> Path:
+    """A copy of the shipped study with some sections replaced."""
+    source = shipped_studies()[STUDY]
+    data = yaml.safe_load(source.read_text())
+    for path, value in changes.items():
+        *keys, last = path.split("/")
+        section = data
+        for key in keys:
+            section = section[key]
+        if value is None:
+            del section[last]
+        else:
+            section[last] = value
+    (folder / "ieee13").mkdir(exist_ok=True)
+    for file in (source.parent / "ieee13").glob("*.csv"):
+        (folder / "ieee13" / file.name).write_text(file.read_text())
+    (folder / "study.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
+    return folder / "study.yaml"
+
+
+REFUSED = [
+    ({"clusters/ev1/bus": "7"}, "clusters.ev1.phases: must be phases that bus 7 has (c); phase a is not there"),
+    ({"feeder/lines/8-7/phases": "b"}, "lines.8-7.phases: must be phases that bus 8 has (ac); phase b ends there"),
+    (
+        {"feeder/line_codes/601/r_ohm": [[1.3, 0.1, 0], [0.2, 1.3, 0], [0, 0, 1.3]]},
+        "lines.1-4.r: must be symmetric (1 - 4), got '0.0757576 for phases ba and 0.0378788 for the reverse'",
+    ),
+    ({"feeder/lines/9-8/phases": "ca"}, "lines.9-8.phases: must be one to three of a, b, c, in this order, got 'ca'"),
+    ({"feeder/line_codes/605/r_ohm": [[1.3, 0.1], [0.1, 1.3]]}, "feeder.line_codes.605.r_ohm: must be 1 rows"),
+    ({"feeder/lines/8-7/code": "606b"}, "feeder.lines.8-7.code: must be one of the line_codes; did you mean 606?"),
+    ({"pvs/pv1/bus": "14"}, "pvs.pv1.bus: must be a bus of the feeder: 1, 4"),
+    ({"clusters/ev1/departure": "25"}, "clusters.ev1.departure: must be a period of the profiles: 0 ... 23, got '25'"),
+    ({"clusters/ev1/charge_kw": 35}, "clusters.ev1.e_departure_kwh: must be within reach"),
+    ({"cases/later": {"shift": 10}}, "cases.later: clusters.ev1.stay: must be a first and a later last period"),
+    ({"options/solver": "cplex"}, "options.solver: must be one of 'glpk' or 'highs', got 'cplex'"),
+    ({"demand/file": "no.csv"}, "demand.file: must be an existing file"),
+    ({"profiles/radiation": "sun"}, "header: must have a column sun, got 'hour,demand,radiation'"),
+    ({"feeder/lines/5-6/x_ohm": None}, "feeder.lines.5-6: needs either code and length, or r_ohm and x_ohm"),
+    ({"uncertainty/case": "v2h"}, "uncertainty.case must be one of the cases without-evs"),
+    (
+        {"demand/scale": 2.0, "cases": {"base": {"evs": False}}, "uncertainty": None},
+        "cases.base: demand in period 5 at bus",
+    ),
+    ({"pv": {}}, "pv: is not a key that is known here; did you mean pvs?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"), REFUSED, ids=lambda item: next(iter(item)) if isinstance(item, dict) else ""
+)
+def test_a_wrong_study_is_refused_with_file_key_and_value(tmp_path, changes, told):
+    outcome = evhub("dispatchability", study_in(tmp_path, **changes), "-o", tmp_path / "out.h5", "--scenarios", 0)
+    assert outcome.status == 2
+    assert any(told in line for line in outcome.err.splitlines()), outcome.err
+    assert all(str(tmp_path) in line for line in outcome.err.splitlines())
+    assert not list(tmp_path.glob("*out.h5*"))
+
+
+def test_what_the_time_limit_leaves_open_is_told(tmp_path):
+    changes = {"cases": {"base": {"evs": False}}, "uncertainty": None, "options/time_limit": "0.001s"}
+    outcome = evhub("dispatchability", study_in(tmp_path, **changes), "-o", tmp_path / "out.h5")
+    assert outcome.status == 0
+    assert "note: base: not solved within the time limit; the limits hold, but wider ones may: objective" in outcome.err
+    numbers = open_study(tmp_path / "out.h5").cases["base"].numbers
+    assert numbers["gap"] > 1e-3
+    assert numbers["unbalanced"] < 1e-5
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    changes = {"pvs/pv1/bus": "14", "clusters/ev1/bus": "7", "dgs/dg1/phases": "ab", "dgs/dg1/bus": "7"}
+    outcome = evhub("dispatchability", study_in(tmp_path, **changes), "-o", tmp_path / "out.h5")
+    assert len(outcome.err.splitlines()) == 5
+
+
+def test_a_number_that_is_none_is_told_with_its_place(tmp_path):
+    path = study_in(tmp_path)
+    table = tmp_path / "ieee13" / "demand.csv"
+    table.write_text(table.read_text().replace("218.5", "lots").replace("121.6", "-1"))
+    outcome = evhub("dispatchability", path, "-o", tmp_path / "out.h5")
+    assert "demand.csv: bus 2, b_kw: must be a finite number, got 'lots'" in outcome.err
+
+
+# --- study, result file, command --------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_a_file_that_holds_the_limits(tmp_path, limits):
+    path = study_in(tmp_path, cases={"without-evs": {"evs": False}, "v2g": {}})
+    day = tmp_path / "ieee13" / "profiles.csv"
+    night = [f"{hour}," for hour in (*range(8), *range(20, 24))]
+    day.write_text("\n".join(row for row in day.read_text().splitlines() if not row.startswith(tuple(night))))
+    out = tmp_path / "new" / "out.h5"
+    picture = tmp_path / "limits.svg"
+    outcome = evhub("dispatchability", path, "-o", out, "--scenarios", 1, "--picture", picture, "--json")
+    assert outcome.status == 0, outcome.err
+    rows = json.loads(outcome.out)
+    assert [(row["case"], row["phase"]) for row in rows] == [(c, p) for c in ("without-evs", "v2g") for p in "abc"]
+    assert rows[2]["highest_lower_kw"] == pytest.approx(146.383, abs=0.001)
+    assert rows[2]["period"] == "10"
+    assert "<svg" in picture.read_text()[:1000]
+    study = open_study(out)
+    assert list(study.cases) == ["without-evs", "v2g"]
+    assert study.periods == [str(hour) for hour in range(8, 20)]
+    assert study.pvs == ["pv1", "pv2", "pv3", "pv4"]
+    assert study.cases["v2g"].totals_kw[0] == pytest.approx(limits["v2g"].totals_kw[0, :, 8:20], abs=1e-6)
+    assert yaml.safe_load(study.text)["name"] == STUDY
+    assert study.expected is not None
+    assert study.expected.mean_kw.shape == (2, 3, 12)
+    again = evhub("dispatchability", path, "-o", out)
+    assert (again.status, "--force replaces it" in again.err) == (2, True)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "text.h5").write_text("no HDF5")
+    with pytest.raises(ResultError, match="not an HDF5 file"):
+        open_study(tmp_path / "text.h5")
+    with pytest.raises(ResultError, match="no such file"):
+        open_study(tmp_path / "none.h5")
+
+
+def test_an_error_leaves_no_half_written_file(tmp_path, monkeypatch):
+    path = study_in(tmp_path, cases={"base": {"evs": False}}, uncertainty=None)
+
+    def fail(*_, **__):
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr("evhub.analysis.dispatchability.solve_limits", fail)
+    outcome = evhub("dispatchability", path, "-o", tmp_path / "out.h5")
+    assert outcome.status == 1
+    assert "no luck" in outcome.err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["ieee13", "study.yaml"]
+
+
+DECK = """
+new circuit.small basekv=115 bus1=src
+new transformer.sub phases=3 windings=2 xhl=8
+~ wdg=1 bus=src kv=115 kva=5000 %r=.1
+~ wdg=2 bus=head kv=4.16 kva=5000 %r=.1
+new linecode.one nphases=1 units=km rmatrix=(0.5) xmatrix=(0.6)
+new line.lat phases=1 bus1=head.2 bus2=end.2 linecode=one length=1 units=km
+new load.y bus1=end.2 phases=1 kw=100 kvar=20
+"""
+OWN = """
+name: own
+feeder: {type: opendss, file: own.dss, limit_kva: 240}
+demand: {type: deck, scale: 1.0}
+profiles: {file: day.csv}
+step: 30min
+pvs: {roof: {bus: end, phases: b, p_max_kw: 150, q_max_kvar: 50}}
+clusters:
+  taxis:
+    {bus: end, phases: b, charge_kw: 40, capacity_kwh: 60, soc_arrival: 0.5, soc_departure: 1,
+     arrival: noon, departure: two}
+"""
+
+
+def test_a_study_on_a_strangers_deck(tmp_path):
+    """80 kVA on the phase, 100 kW and EVs that need 30 kWh in two half hours: 40 kW in one, 20 in the other, say."""
+    (tmp_path / "own.dss").write_text(DECK)
+    (tmp_path / "own.yaml").write_text(OWN)
+    (tmp_path / "day.csv").write_text("period,demand,radiation\nnoon,1,1\none,1,1\ntwo,1,1\n")
+    outcome = evhub("dispatchability", tmp_path / "own.yaml", "-o", tmp_path / "out.h5")
+    assert outcome.status == 0, outcome.err
+    found = open_study(tmp_path / "out.h5").cases["base"].totals_kw[0, 1]
+    assert found.sum() == pytest.approx(3 * 20.0 + 60.0, abs=1e-3)
+
+
+def test_the_feeder_of_the_documentation_runs_as_it_stands(tmp_path):
+    text = (Path(__file__).parents[1] / "docs" / "dispatchability.md").read_text()
+    blocks = re.findall(r"```(?:yaml|csv)\n# (\S+)\n(.*?)```", text, flags=re.DOTALL)
+    assert [name for name, _ in blocks] == ["town.yaml", "loads.csv", "day.csv"]
+    for name, block in blocks:
+        (tmp_path / name).write_text(block)
+    outcome = evhub("dispatchability", tmp_path / "town.yaml", "-o", tmp_path / "town.h5", "--json")
+    assert outcome.status == 0, outcome.err
+    rows = json.loads(outcome.out)
+    assert [row["phase"] for row in rows] == ["a", "b", "c"]
+    assert all(row["gap"] < 1e-3 for row in rows)
+    study = open_study(tmp_path / "town.h5")
+    assert study.cases["base"].upper_kw.shape == (1, 3, 5)
+    assert np.all(study.cases["base"].totals_kw[1] <= 300.0 + 1e-6)  # a third of the roofs in each phase
