@@ -139,6 +139,14 @@ def test_only_to_keep_the_limit_of_import_do_urgent_evs_wait():
     assert action.grid_kw == pytest.approx(50.0)
 
 
+def test_storing_a_surplus_does_not_push_the_import_above_its_limit():
+    # 81 kW would be imported with the surplus stored, 80 are allowed
+    tight = replace(BEFORE, grid_kw=60.0, import_kw=80.0, bess_kw=19.0, bess_least_kw=-2.0, bess_most_kw=19.0)
+    action = control(tight, 21.0, TABLE[SURPLUS, LOW, ORDINARY])
+    assert action.taken == [(M.STORAGE_GIVES_LESS, 19.0), (M.STORAGE_TAKES_MORE, 1.0), (M.SELL, 1.0)]
+    assert action.grid_kw == 80.0
+
+
 @st.composite
 def situations(draw):
     n = draw(st.integers(0, 5))

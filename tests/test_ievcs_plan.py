@@ -70,7 +70,7 @@ def first_plan(
     given_ |= {"owners": {"premium_to_per_kwh": 0.0}}
     midnight_s = (midnight_h if midnight_h is not None else hours) * HOUR_S
     time = datetime(2021, 7, 15, tzinfo=ZoneInfo("Asia/Shanghai"))
-    day = Day(plant, hub, Parameters(**{**given_, **parameters}), 0.0, time, midnight_s, until_s, check)
+    day = Day(plant, hub, Parameters(**{**given_, **parameters}), 0.0, time, midnight_s, until_s, check, {})
     outcome = day.plan(hub, 0.0, 0.0, 0.0)
     assert outcome.schedule is not None, outcome.problem
     return day, hub, outcome
@@ -107,7 +107,8 @@ def test_v2g_stops_at_the_agreement_at_20_percent_and_at_the_target(changes, giv
 
 
 def test_nobody_is_paid_less_for_energy_than_he_pays_for_it():
-    assert of_stage_one(np.array([0.05, 0.2]), 0.1).subsidy_per_kwh == 0.2
+    assert of_stage_one(np.array([0.05, 0.2]), 0.1, {}).subsidy_per_kwh == 0.2
+    assert of_stage_one(np.array([0.05, 0.2]), 0.1, {"a": 0.3}).subsidy_per_kwh == 0.3
 
 
 def test_shiftable_load_waits_for_a_low_price_and_is_made_good_before_the_last_step_of_the_day():
@@ -195,37 +196,79 @@ def plan_of(session_kw: np.ndarray) -> Plan:
 
 
 def test_tiers_follow_the_load_and_keep_what_drivers_pay():
-    steps = Steps.regular(6, HOUR_S)
-    plan = plan_of(np.array([[0.0, 3.0, 1.0, 0.0, 2.0, 0.0]]))
-    before = np.full(6, 0.2)
+    steps, before = Steps.regular(6, HOUR_S), np.full(6, 0.2)
+    charged = np.array([0.0, 3.0, 1.0, 0.0, 2.0, 0.0])
     load = np.array([10.0, 20.0, 30.0, 40.0, 50.0, 60.0])
-    after = tiers(Tiers(spread=0.5), plan, steps, before, load, 6 * HOUR_S)
+    after = tiers(Tiers(spread=0.5), steps, before, load, 6 * HOUR_S, lambda price: price @ charged, 0.2 * 6)
     # valley, flat and peak, two hours each: 0.5, 1 and 1.5 of the flat price; 3 * 0.5 + 1 * 1 + 2 * 1.5 = 5.5 of 6
     assert after == pytest.approx(0.2 * 6 / 5.5 * np.array([0.5, 0.5, 1.0, 1.0, 1.5, 1.5]))
-    assert after @ plan.session_kw[0] == pytest.approx(before @ plan.session_kw[0])
 
 
 def test_hours_after_midnight_keep_their_price():
-    steps = Steps.regular(8, HOUR_S)
-    after = tiers(Tiers(), plan_of(np.ones((1, 8))), steps, np.full(8, 0.2), np.arange(8.0), 6 * HOUR_S)
+    after = tiers(Tiers(), Steps.regular(8, HOUR_S), np.full(8, 0.2), np.arange(8.0), 6 * HOUR_S, np.sum, 8 * 0.2)
     assert after[6:] == pytest.approx([0.2, 0.2])
     assert after[:6].mean() == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("paid", [0.0, 9.0])
+def test_tiers_stay_near_the_price_before_where_no_scale_keeps_what_drivers_pay(paid):
+    steps, load = Steps.regular(6, HOUR_S), np.arange(6.0)
+    after = tiers(
+        Tiers(spread=0.5), steps, np.full(6, 0.2), load, 6 * HOUR_S, lambda price: 1.0 + 1e-3 * price[0], paid
+    )
+    assert 0.0 <= after.min() <= after.max() <= 3.0 * 0.2
+
+
+@pytest.mark.parametrize(
+    ("stay_h", "asked_kwh", "price"),
+    [
+        ((0.0, 4.0), 7.0, 0.1),  # one hour at 7 kW: the cheapest of four
+        ((0.0, 4.0), 14.0, 0.15),  # two hours: 0.1 and 0.2
+        ((0.0, 2.0), 7.0, 0.3),  # the cheap hours are over
+        ((0.5, 2.5), 7.0, 0.25),  # half an hour at 0.2, half at 0.3
+        ((0.0, 1.0), 70.0, 0.4),  # more than fits
+        ((0.0, 4.0), 0.0, 0.1),  # nothing asked for: what V2G takes back costs the cheapest hour
+        ((7.0, 8.0), 7.0, 0.25),  # not there: what all pay
+    ],
+)
+def test_drivers_pay_for_the_cheapest_hours_of_their_stay(stay_h, asked_kwh, price):
+    prices = PriceList(np.array([0.4, 0.3, 0.2, 0.1]), 0.5, cheapest_hours=True)
+    arrival_s, departure_s = (np.array([HOUR_S * h]) for h in stay_h)
+    edges_s = HOUR_S * np.arange(5)
+    found = prices.of_sessions(("a",), edges_s, arrival_s, departure_s, np.array([asked_kwh]), np.array([7.0]))
+    assert found == pytest.approx(np.full((1, 4), price))
+
+
+def test_who_came_before_midnight_pays_what_he_was_told():
+    prices = PriceList(np.array([0.4, 0.3]), 0.5, cheapest_hours=True, agreed={"b": 0.17})
+    stays = np.zeros(2), np.full(2, 2 * HOUR_S)
+    found = prices.of_sessions(("a", "b"), HOUR_S * np.arange(3), *stays, np.full(2, 7.0), np.full(2, 7.0))
+    assert found[:, 0] == pytest.approx([0.3, 0.17])
+
+
+def test_the_station_earns_nothing_by_charging_in_dear_hours():
+    # flat purchase, dear tiers while the building is busy: with the price of the hour it would charge there
+    loads = np.array([[40.0, 0, 0, 0], [5.0, 0, 0, 0], [5.0, 0, 0, 0], [40.0, 0, 0, 0]])
+    evs = [ev("a", 0.0, 4.0, 10.0, v2g=False)]
+    day, hub, first = first_plan(*evs, buy=(0.1,) * 4, load=loads, tiers={"spread": 0.4}, cost_bound=1.0)
+    updated = day.update_prices(hub, 0.0, first.schedule, 0.0)
+    assert np.ptp(updated.prices.charging_per_kwh) > 0.01
+    assert np.ptp(updated.driver_prices["a"]) == 0.0
+    assert updated.paid_by_drivers(updated.prices) == pytest.approx(
+        first.schedule.paid_by_drivers(first.schedule.prices)
+    )
+
+
 def test_the_ceiling_of_the_subsidy_spends_the_bound_on_what_is_given_back():
-    steps = Steps.regular(2, HOUR_S)
-    plan = plan_of(np.array([[-5.0, 5.0]]))
-    before = PriceList(np.full(2, 0.2), 0.25)
+    steps, plan, price = Steps.regular(2, HOUR_S), plan_of(np.array([[-5.0, 5.0]])), np.full(2, 0.2)
     # 0.4 allowed, 5 kWh: 0.08 more per kWh
-    assert ceiling(steps, plan, before, before.charging_per_kwh, np.array([0.9, 0.1]), 0.4) == pytest.approx(
-        (0.25, 0.33)
-    )
+    assert ceiling(steps, plan, 0.25, price, np.array([0.9, 0.1]), 0.4) == pytest.approx((0.25, 0.33))
     # never more than energy can be worth: 0.2 + (0.3 - 0.25)
-    assert ceiling(steps, plan, before, before.charging_per_kwh, np.array([0.3, 0.2]), 9.0) == pytest.approx(
-        (0.25, 0.3)
-    )
-    # a cheaper second hour costs 5 * 0.1 of revenue: beyond the bound
-    assert ceiling(steps, plan, before, np.array([0.2, 0.1]), np.array([0.9, 0.1]), 0.4) is None
+    assert ceiling(steps, plan, 0.25, price, np.array([0.3, 0.2]), 9.0) == pytest.approx((0.25, 0.3))
+    # drivers pay 0.5 less for the plan: beyond the bound
+    assert ceiling(steps, plan, 0.25, price, np.array([0.9, 0.1]), 0.4 - 0.5) is None
+    # a tier above the subsidy raises it by 0.05 for 5 kWh
+    assert ceiling(steps, plan, 0.25, np.array([0.2, 0.3]), np.array([0.9, 0.1]), 0.2) is None
 
 
 @settings(max_examples=15, deadline=None)

@@ -11,6 +11,7 @@ from evhub.analysis.invariants import INVARIANTS, Plates
 from evhub.scenarios.build import build
 from evhub.scenarios.loader import LIBRARY, load_scenario, parse
 from evhub.scenarios.reproductions import yan2022
+from evhub.scenarios.reproductions.yan2022_costs import costs, satisfaction
 from evhub.scenarios.reproductions.yan2022_days import DAY, SESSIONS, write_day
 from evhub.scenarios.runner import run_wiring
 from evhub.scenarios.yaml_loader import read_yaml
@@ -66,7 +67,7 @@ def test_each_stage_is_worth_what_the_paper_says_of_it(tmp_path):
     total = {}
     for scenario in "123457":
         with run(day(scenario, 0), tmp_path / scenario) as results:
-            total[scenario] = yan2022.costs(results)["total"]
+            total[scenario] = costs(results)["total"]
     assert total["2"] < total["1"]  # hour-ahead plans
     assert total["4"] < total["3"]  # real-time control
     assert total["1"] < total["7"]  # scenario 8 is 1: the longer horizon
@@ -240,7 +241,7 @@ def test_customer_satisfaction_is_told_per_session_and_in_total(tmp_path):
     data = short()
     data["hubs"]["station"]["sessions"]["items"][1] |= {"until": "90min"}  # 30 min at 7.2 kW for 10 kWh
     with run(data, tmp_path) as results:
-        table = yan2022.satisfaction(results).set_index("id")
+        table = satisfaction(results).set_index("id")
     assert table.loc["a", "target_met"] == 1.0
     # the first set point acts after a time step: 29 min at 7.2 kW
     assert table.loc["b", "delivered_share"] == pytest.approx(0.348, abs=1e-3)

@@ -150,6 +150,7 @@ class Ievcs(base.Controller):
         t_s, memory, parameters = observation.t_s, self._memory[name], _own(hub)
         if memory.day is not None:
             memory.day.close()
+        agreed = memory.schedule.agreed if memory.schedule is not None else {}
         memory.day, memory.raised, memory.coming = None, False, None
         memory.parameters, memory.midnight_s = parameters, t_s + _to_midnight_s(observation.time)
         memory.hour_s = memory.retry_s = _next_hour_s(t_s, memory.midnight_s)
@@ -164,6 +165,7 @@ class Ievcs(base.Controller):
                 memory.midnight_s,
                 observation.end_s,
                 self._check,
+                agreed,
             )
         except (ValueError, RuntimeError) as error:
             answer.events += _told(name, Outcome(None, str(error), -1), memory, t_s)

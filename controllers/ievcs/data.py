@@ -62,6 +62,13 @@ class Expected:
     charge_kw: np.ndarray
     v2g: np.ndarray
 
+    def charging_prices(self, prices: PriceList, steps: Steps) -> np.ndarray:
+        """What each driver pays in each step [1/kWh], shape (n_sessions, n)."""
+        asked_kwh = self.target_kwh - self.arrived_kwh
+        return prices.of_sessions(
+            self.names, steps.edges_s, self.arrival_s, self.departure_s, asked_kwh, self.charge_kw
+        )
+
 
 @dataclass(frozen=True)
 class State:
@@ -274,7 +281,9 @@ def _sessions(
     here = place >= 0
 
     def of(values: np.ndarray, otherwise: float) -> np.ndarray:
-        return np.where(here, values[place], otherwise) if values.size else np.full(here.shape, otherwise)
+        if not values.size:
+            return np.full(here.shape, otherwise)
+        return np.where(here[:, None] if values.ndim > 1 else here, values[place], otherwise)
 
     end_s = steps.edges_s[-1]
     stayed = np.clip((end_s - evs.arrival_s) / (evs.departure_s - evs.arrival_s), 0.0, 1.0)
@@ -294,7 +303,7 @@ def _sessions(
         eens_per_kwh=parameters.ev_eens_per_kwh,
         discharge_kw=of(evs.charge_kw * accepts, 0.0),
         floor_kwh=of(evs.floor_kwh, 0.0),
-        charging_per_kwh=prices.charging_per_kwh,
+        charging_per_kwh=of(evs.charging_prices(prices, steps), 0.0) if evs.names else 0.0,
         subsidy_per_kwh=prices.subsidy_per_kwh,
         slots=n_slots,
         v2g=True,

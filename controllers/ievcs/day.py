@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
 
@@ -18,7 +19,6 @@ from . import prices as stage_two
 from .data import Expected, State, demand_kw, expected, grid_of_steps, hub_data, price
 from .network_check import NetworkCheck
 from .parameters import Parameters
-from .prices import PriceList
 from .schedule import Schedule
 
 REFUSED = -1
@@ -69,6 +69,8 @@ class Day:
         End of the day, and of the run [s].
     check : NetworkCheck or None
         Where plans are checked.
+    agreed : mapping of str to float
+        Sessions of the day before, and what their drivers pay [1/kWh].
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Day:
         midnight_s: float,
         end_s: float,
         check: NetworkCheck | None,
+        agreed: Mapping[str, float],
     ):
         self._site, self._parameters, self._check = site, parameters, check
         self.midnight_s = midnight_s
@@ -96,7 +99,7 @@ class Day:
         self._import_kw = np.full(n, min(site.contracted_kw, site.installed_kw))
         self._export_kw = np.full(n, float(site.installed_kw))
         charging = price(hub, self.steps, "charging")
-        self.prices = stage_two.of_stage_one(charging, parameters.subsidy_per_kwh)
+        self.prices = stage_two.of_stage_one(charging, parameters.subsidy_per_kwh, agreed)
         self._slots: list[str] = list(evs.names)
         self._n_slots = len(evs.names) + _SPARE_SLOTS if site.connector_kw.size else 0
         self._model: HubModel | None = None
@@ -158,13 +161,19 @@ class Day:
         """
         parameters, before = self._parameters, self.prices
         load_kw = first.load_kw + np.maximum(first.plan.session_kw, 0.0).sum(axis=0)
+
+        def paid(charging_per_kwh: np.ndarray) -> float:
+            return first.paid_by_drivers(replace(before, charging_per_kwh=charging_per_kwh, cheapest_hours=True))
+
+        paid_before = first.paid_by_drivers(before)
         charging = stage_two.tiers(
-            parameters.tiers, first.plan, first.steps, before.charging_per_kwh, load_kw, self.midnight_s
+            parameters.tiers, first.steps, before.charging_per_kwh, load_kw, self.midnight_s, paid, paid_before
         )
-        span = stage_two.ceiling(first.steps, first.plan, before, charging, first.buy_per_kwh, parameters.cost_bound)
+        left = parameters.cost_bound + paid(charging) - paid_before
+        span = stage_two.ceiling(first.steps, first.plan, before.subsidy_per_kwh, charging, first.buy_per_kwh, left)
         best, most_paid = None, -1.0
         for subsidy in np.linspace(*span, _SUBSIDIES).tolist() if span is not None else ():
-            self.prices = PriceList(charging, subsidy)
+            self.prices = replace(before, charging_per_kwh=charging, subsidy_per_kwh=subsidy, cheapest_hours=True)
             schedule = self.plan(hub, t_s, t_s, backlog_kwh).schedule
             if schedule is not None and schedule.paid_to_owners > most_paid + 1e-6:
                 best, most_paid = schedule, schedule.paid_to_owners

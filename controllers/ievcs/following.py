@@ -267,8 +267,8 @@ def _evs(
     here_s = np.where(left_s > 0.0, np.minimum(left_s, period_s), period_s)
     wish_kw = np.minimum(wish_kw, power_kw(missing_kwh, here_s))
     wish_kw = np.maximum(wish_kw, np.minimum(floor_kw, most_kw))
-    pays = hub.prices.buy >= _worth_giving(parameters, schedule, k)
-    ev_least_kw = np.clip(floor_kw, given_back_kw if pays else np.minimum(wish_kw, 0.0), most_kw)
+    pays = hub.prices.buy >= _worth_giving(schedule, seen, k)
+    ev_least_kw = np.clip(floor_kw, np.where(pays, given_back_kw, np.minimum(wish_kw, 0.0)), most_kw)
     return wish_kw, np.minimum(ev_least_kw, wish_kw), ev_class
 
 
@@ -287,11 +287,14 @@ def _above_floor_kwh(schedule: Schedule, seen: base.Connectors, i: int) -> float
     return max(soc - floor_soc, 0.0) * capacity_kwh if isfinite(soc) else 0.0
 
 
-def _worth_giving(parameters: Parameters, schedule: Schedule, k: int) -> float:
-    """Purchase price from which energy given back pays: it is bought again at the lowest price to come."""
-    prices = schedule.prices
-    regained = float(prices.charging_per_kwh[k])
-    return prices.subsidy_per_kwh - regained + float(schedule.buy_per_kwh[k:].min())
+def _worth_giving(schedule: Schedule, seen: base.Connectors, k: int) -> np.ndarray:
+    """Purchase price from which energy given back pays: it is bought again at the lowest price to come.
+
+    The driver pays for it once more. Shape (n_connectors,), [1/kWh].
+    """
+    paid, here = schedule.driver_prices, float(schedule.prices.charging_per_kwh[k])
+    regained = np.array([paid[name][k] if name in paid else here for name in seen.session_id], dtype=float)
+    return schedule.prices.subsidy_per_kwh - regained + float(schedule.buy_per_kwh[k:].min())
 
 
 def _offered(site: base.Site, hub: base.Hub, ev_kw: np.ndarray) -> np.ndarray:

@@ -30,9 +30,10 @@ class Tiers(base.Parameters):
 
     quantiles: tuple[Share, Share] = (1.0 / 3.0, 2.0 / 3.0)
     """Hours with a load up to the first quantile are valley hours, above the second peak hours."""
-    spread: Share = 0.2
+    spread: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """How far the price of peak and valley hours is from that of flat hours, as a share of it, before all are scaled so
-    that drivers pay as much for the plan of stage I as before."""
+    that drivers pay as much for the plan of stage I as before. A driver pays the price of the cheapest hours of the
+    stay that hold what was asked for, so that the station earns nothing by charging in dear hours."""
 
     @model_validator(mode="after")
     def _ordered(self):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 from zlib import crc32
 
 import numpy as np
+from scipy.optimize import brentq
 
-from ...simulators.models.units import S_PER_H
+from ...simulators.models.units import S_PER_H, energy_kwh
 from ..optimization.blocks.steps import Steps
 from ..optimization.hub_model import Plan
 from .parameters import Owners, Tiers
@@ -26,28 +28,113 @@ class PriceList:
         Charging price in each step [1/kWh].
     subsidy_per_kwh : float
         For energy given back [1/kWh]; never below the charging price, or charging and giving back would be a trade.
+    cheapest_hours : bool
+        Drivers pay the price of the cheapest hours of their stay that hold what they ask for, whenever the station
+        charges them; otherwise the price of the hour.
+    agreed : mapping of str to float
+        Sessions that came on another day, and what their drivers pay [1/kWh].
     """
 
     charging_per_kwh: np.ndarray
     subsidy_per_kwh: float
+    cheapest_hours: bool = False
+    agreed: Mapping[str, float] = field(default_factory=dict)
+
+    def of_sessions(
+        self,
+        names: Sequence[str],
+        edges_s: np.ndarray,
+        arrival_s: np.ndarray,
+        departure_s: np.ndarray,
+        asked_kwh: np.ndarray,
+        charge_kw: np.ndarray,
+    ) -> np.ndarray:
+        """What each driver pays.
+
+        Parameters
+        ----------
+        names : sequence of m str
+            Sessions.
+        edges_s : ndarray, shape (n + 1,)
+            Edges of the steps [s].
+        arrival_s, departure_s : ndarray, shape (m,)
+            Stay [s]; only the part of it within the steps counts.
+        asked_kwh, charge_kw : ndarray, shape (m,)
+            Energy asked for [kWh], and the power that can deliver it [kW].
+
+        Returns
+        -------
+        ndarray, shape (m, n)
+            Prices [1/kWh].
+        """
+        price = self.charging_per_kwh
+        found = np.tile(price, (len(names), 1))
+        if self.cheapest_hours:
+            found[:] = _in_cheapest_hours(edges_s, price, arrival_s, departure_s, asked_kwh, charge_kw)[:, None]
+        for row, name in enumerate(names):
+            if name in self.agreed:
+                found[row] = self.agreed[name]
+        return found
 
 
-def of_stage_one(charging_per_kwh: np.ndarray, subsidy_per_kwh: float) -> PriceList:
-    """Prices before stage II: charging as announced [1/kWh], shape (n,), and the scenario's subsidy [1/kWh]."""
-    return PriceList(charging_per_kwh, max(subsidy_per_kwh, float(charging_per_kwh.max(initial=0.0))))
+def _in_cheapest_hours(
+    edges_s: np.ndarray,
+    price: np.ndarray,
+    arrival_s: np.ndarray,
+    departure_s: np.ndarray,
+    asked_kwh: np.ndarray,
+    charge_kw: np.ndarray,
+) -> np.ndarray:
+    """Mean price of the cheapest hours of each stay that hold what is asked for, shape (m,) [1/kWh]."""
+    from_s = np.maximum(edges_s[:-1], arrival_s[:, None])
+    stay_s = np.maximum(np.minimum(edges_s[1:], departure_s[:, None]) - from_s, 0.0)
+    need_s = asked_kwh / np.maximum(energy_kwh(charge_kw, 1.0), 1e-12)
+    # who asks for nothing pays what one second in the cheapest hour costs, who is not there what all pay
+    need_s = np.minimum(np.maximum(need_s, 1.0), stay_s.sum(axis=1))
+    order = np.argsort(price, kind="stable")
+    filled_s = np.minimum(np.cumsum(stay_s[:, order], axis=1), need_s[:, None])
+    paid = np.diff(filled_s, axis=1, prepend=0.0) @ price[order]
+    return np.where(need_s > 0.0, paid / np.maximum(need_s, 1e-9), price.mean())
 
 
-def tiers(tiers: Tiers, first: Plan, steps: Steps, charging_per_kwh: np.ndarray, load_kw: np.ndarray, day_end_s: float):
+def of_stage_one(charging_per_kwh: np.ndarray, subsidy_per_kwh: float, agreed: Mapping[str, float]) -> PriceList:
+    """Prices before stage II.
+
+    Parameters
+    ----------
+    charging_per_kwh : ndarray, shape (n,)
+        Charging price as announced [1/kWh].
+    subsidy_per_kwh : float
+        The scenario's subsidy [1/kWh].
+    agreed : mapping of str to float
+        Sessions of the day before, and what their drivers pay [1/kWh].
+
+    Returns
+    -------
+    PriceList
+    """
+    least = max([subsidy_per_kwh, *agreed.values(), float(charging_per_kwh.max(initial=0.0))])
+    return PriceList(charging_per_kwh, least, agreed=agreed)
+
+
+def tiers(
+    tiers: Tiers,
+    steps: Steps,
+    charging_per_kwh: np.ndarray,
+    load_kw: np.ndarray,
+    day_end_s: float,
+    paid: Callable[[np.ndarray], float],
+    paid_before: float,
+) -> np.ndarray:
     """Charging price in three tiers by the load of each hour.
 
-    The mean price stays: for what the plan of stage I charges today, drivers pay as much as before.
+    The mean price that drivers pay stays: all tiers are scaled so that they pay as much as before for what the plan of
+    stage I charges.
 
     Parameters
     ----------
     tiers : Tiers
         Quantiles of the load, and spread of the prices.
-    first : Plan
-        Of stage I.
     steps : Steps
         The steps of the plan.
     charging_per_kwh : ndarray, shape (n,)
@@ -56,6 +143,10 @@ def tiers(tiers: Tiers, first: Plan, steps: Steps, charging_per_kwh: np.ndarray,
         Building and EVs by the plan of stage I [kW].
     day_end_s : float
         Midnight [s]; later hours keep their price, for the next day sets them.
+    paid : callable
+        What drivers pay for the plan of stage I at a price of shape (n,) [currency]; it must rise with the price.
+    paid_before : float
+        What they pay for it at the price before [currency].
 
     Returns
     -------
@@ -71,17 +162,25 @@ def tiers(tiers: Tiers, first: Plan, steps: Steps, charging_per_kwh: np.ndarray,
     mean_kw = energy / length
     low_kw, high_kw = np.quantile(mean_kw, tiers.quantiles)
     factor = np.where(mean_kw > high_kw, 1.0 + tiers.spread, np.where(mean_kw <= low_kw, 1.0 - tiers.spread, 1.0))
-    raw = charging_per_kwh[today] * factor[place]
-    charged_kwh = (np.maximum(first.session_kw, 0.0).sum(axis=0) * hours)[today]
-    weight = charged_kwh if charged_kwh.any() else hours[today]
-    paid = float(raw @ weight)
-    price = charging_per_kwh.copy()
-    price[today] = raw * (float(charging_per_kwh[today] @ weight) / paid if paid > 0.0 else 1.0)
-    return price
+
+    def scaled(scale: float) -> np.ndarray:
+        price = charging_per_kwh.copy()
+        price[today] *= scale * factor[place]
+        return price
+
+    if np.isclose(paid(scaled(1.0)), paid_before):
+        return scaled(1.0)
+    # at the upper end no hour is cheaper than before
+    ends = 0.0, 1.0 / (1.0 - tiers.spread)
+    missing = [paid(scaled(end)) - paid_before for end in ends]
+    if not missing[0] < 0.0 < missing[1]:
+        return scaled(ends[int(missing[0] < 0.0)])
+    root: Any = brentq(lambda scale: paid(scaled(scale)) - paid_before, *ends)
+    return scaled(float(root))
 
 
 def ceiling(
-    steps: Steps, plan: Plan, before: PriceList, charging_per_kwh: np.ndarray, buy_per_kwh: np.ndarray, bound: float
+    steps: Steps, plan: Plan, subsidy_per_kwh: float, charging_per_kwh: np.ndarray, buy_per_kwh: np.ndarray, left: float
 ) -> tuple[float, float] | None:
     """The lowest subsidy that may be offered, and the highest for which the plan of stage I stays within the bound.
 
@@ -96,14 +195,14 @@ def ceiling(
         The steps of the plan.
     plan : Plan
         Of stage I.
-    before : PriceList
-        Prices it was made at.
+    subsidy_per_kwh : float
+        Subsidy it was made at [1/kWh].
     charging_per_kwh : ndarray, shape (n,)
         New charging price [1/kWh].
     buy_per_kwh : ndarray, shape (n,)
         Purchase price [1/kWh].
-    bound : float
-        By how much the plan may get dearer [currency].
+    left : float
+        By how much the plan may get dearer, less what drivers pay less for it [currency].
 
     Returns
     -------
@@ -111,16 +210,14 @@ def ceiling(
         Subsidies [1/kWh]; None instead of both where the lowest is beyond the bound already.
     """
     here = steps.open
-    charged_kwh = np.maximum(plan.session_kw, 0.0).sum(axis=0) * steps.hours
     returned_kwh = float((np.maximum(-plan.session_kw, 0.0).sum(axis=0) * steps.hours)[here].sum())
-    lost = float((before.charging_per_kwh - charging_per_kwh) @ charged_kwh)
     dearest = float(charging_per_kwh[here].max(initial=0.0))
-    least = max(before.subsidy_per_kwh, dearest)
-    left = bound - lost
-    if left < (least - before.subsidy_per_kwh) * returned_kwh:
+    least = max(subsidy_per_kwh, dearest)
+    # a rounding of the scale of the tiers is no cost
+    if left < (least - subsidy_per_kwh) * returned_kwh - 1e-9:
         return None
     worth = dearest + float(np.ptp(buy_per_kwh[here])) if here.any() else least
-    most = before.subsidy_per_kwh + left / returned_kwh if returned_kwh > 1e-9 else np.inf
+    most = subsidy_per_kwh + left / returned_kwh if returned_kwh > 1e-9 else np.inf
     return least, max(least, min(most, worth))
 
 

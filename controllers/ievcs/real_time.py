@@ -200,11 +200,12 @@ class Action:
         if measure is Measure.STORAGE_TAKES_LESS:
             room = -now
         elif measure is Measure.STORAGE_GIVES_LESS:
-            room = now
+            room = min(now, s.import_kw - self.grid_kw)
         elif up:
             room = s.bess_most_kw - max(now, 0.0)
         else:
-            room = min(now, 0.0) - s.bess_least_kw
+            # what is stored must not push the import above its limit
+            room = min(min(now, 0.0) - s.bess_least_kw, s.import_kw - self.grid_kw)
         moved = min(kw, max(room, 0.0))
         self.bess_kw += moved if up else -moved
         self.grid_kw -= moved if up else -moved

@@ -103,6 +103,25 @@ class Schedule:
         return float(given_kw @ self.steps.hours) * self.prices.subsidy_per_kwh
 
     @cached_property
+    def driver_prices(self) -> dict[str, np.ndarray]:
+        """What the driver of each EV pays for energy charged in each step [1/kWh], shape (n,)."""
+        return dict(zip(self.evs.names, self.evs.charging_prices(self.prices, self.steps), strict=True))
+
+    @property
+    def agreed(self) -> dict[str, float]:
+        """What drivers pay who are there and were told a price of their own [1/kWh]; they pay it until they leave."""
+        if not (self.prices.cheapest_hours or self.prices.agreed):
+            return {}
+        there = {name for name, here in zip(self.evs.names, self.evs.there, strict=True) if here}
+        return {name: float(price[0]) for name, price in self.driver_prices.items() if name in there}
+
+    def paid_by_drivers(self, prices: PriceList) -> float:
+        """What drivers would pay for what the plan charges, at these prices [currency]."""
+        rows = [self.rows[name] for name in self.evs.names]
+        charged_kwh = np.maximum(self.plan.session_kw[rows], 0.0) * self.steps.hours
+        return float((self.evs.charging_prices(prices, self.steps) * charged_kwh).sum())
+
+    @cached_property
     def cost_per_h(self) -> np.ndarray:
         """Planned cost of each step, over its length [currency/h], shape (n,)."""
         return self.plan.step_cost / self.steps.hours

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from ...analysis import kpis, open_results, steps
+from ...analysis import open_results, steps
 from ...analysis.reproduction import Row, holds, informs
 from ...analysis.results import Results
 from ...analysis.summary import decision_times
@@ -22,14 +22,14 @@ from ..build import build
 from ..loader import LIBRARY, parse
 from ..runner import run_wiring
 from ..yaml_loader import read_yaml
-from .yan2022_days import HOURS, assumed, write_day
+from .yan2022_costs import HUB, costs, hourly_cost, satisfaction
+from .yan2022_days import HOURS, write_day
 
 TITLE = "Yan & Tu 2022: four stages of a station with V2G and a building"
 SEEDS = 20
 """Days of the campaign."""
 _LEVELS = (0.0, 0.5, 1.0)
 """Errors of the forecasts, and depth of the disturbance, against what is assumed."""
-_HUB = "station"
 _PAIRS = (("1", "2"), ("3", "4"), ("7", "8"))
 _PUBLISHED = {("1", "2"): 15.0, ("3", "4"): 1.55, ("7", "8"): 1.4}
 _TABLE_2 = {("III", "5"): 175.8517, ("III", "6"): 177.5471, ("IV", "5"): 112.9843, ("IV", "6"): 114.6291}
@@ -60,7 +60,7 @@ class Case:
 def scenario_data(case: Case) -> dict[str, Any]:
     """The data of a shipped scenario for another day, without the feeder: its limits bind on none of the days."""
     data = dict(read_yaml(LIBRARY / f"yan2022-{case.scenario[0]}.yaml"))
-    hub, controller = dict(data["hubs"][_HUB]), dict(data["controller"])
+    hub, controller = dict(data["hubs"][HUB]), dict(data["controller"])
     del data["network"], data["expect"], controller["feeder"]
     forecasts = hub["forecasts"]
     load, sessions = forecasts["load"], forecasts["sessions"]
@@ -81,7 +81,7 @@ def scenario_data(case: Case) -> dict[str, Any]:
     if case.scenario == _CLAIRVOYANT:
         hub["forecasts"] = {}
         del controller["pv_memory"]
-    return {**data, "seed": case.seed, "hubs": {_HUB: hub}, "controller": controller}
+    return {**data, "seed": case.seed, "hubs": {HUB: hub}, "controller": controller}
 
 
 def run(case: Case, folder: Path) -> dict[str, float]:
@@ -95,118 +95,6 @@ def run(case: Case, folder: Path) -> dict[str, float]:
         found = costs(results)
     path.unlink()
     return found
-
-
-def costs(results: Results) -> dict[str, float]:
-    """Operating cost of a run by its parts (Yan & Tu 2022, eq. 2-9) [currency].
-
-    Beside the parts of eq. (2) two more, without which runs could not be compared: what EVs asked for and did not get,
-    and what is in the storage at the begin and not at the end, at the mean purchase price.
-
-    Parameters
-    ----------
-    results : Results
-        A run of one of the scenarios.
-
-    Returns
-    -------
-    dict of str to float
-        Costs positive, revenue negative; ``total``, and ``planned``: the total by the plans in force (stage III).
-    """
-    given = yaml_of(results)
-    hub, controller = given["hubs"][_HUB], given["controller"][0]
-    end_s, numbers = results.end_s, assumed()
-    t_s, now = _signals(results)
-    into, out_of = kpis.positive(now["connectors"]).sum(axis=1), kpis.negative(now["connectors"]).sum(axis=1)
-
-    def paid(power_kw: np.ndarray, price: np.ndarray) -> float:
-        return kpis.energy(t_s, power_kw * price, end_s)
-
-    eens_kwh = results.arrays(f"{_HUB}/load/eens_kwh")[1][-1]
-    missed_kwh = float(results.sessions()["missed_kwh"].sum())
-    capacity_kwh, hours = hub["bess"]["capacity_kwh"], end_s / S_PER_H
-    soc = results.arrays(f"{_HUB}/bess/soc")[1]
-    mean_price = float(steps.integral(t_s, now["buy"], end_s)) / end_s
-    fixed = {
-        "pv": numbers["theta_pv"] * hub["pv"]["rated_kw"] * hours,
-        "storage": numbers["theta_bs"] * capacity_kwh * hours,
-    }
-    found = {
-        "purchase": paid(kpis.positive(now["grid"]), now["buy"]),
-        "sale": -paid(kpis.negative(now["grid"]), now["sell"]),
-        "subsidy": paid(out_of, now["subsidy"]),
-        "charging": -paid(into, now["charging"]),
-        "eens": float(eens_kwh @ np.array(controller["eens_per_kwh"])),
-        **fixed,
-        "missed by EVs": missed_kwh * controller["ev_eens_per_kwh"],
-        "taken from storage": (soc[0] - soc[-1]) * capacity_kwh * mean_price,
-    }
-    total = sum(found.values())
-    planned = kpis.energy(t_s, np.nan_to_num(now["plan"]), end_s) + sum(fixed.values())
-    return {**found, "total": total, "planned": planned}
-
-
-def yaml_of(results: Results) -> dict[str, Any]:
-    """The resolved scenario of a run."""
-    import yaml
-
-    return yaml.safe_load(results.scenario)
-
-
-def _signals(results: Results) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Signals that cost something, at common times."""
-    paths = {
-        "grid": "grid/p_kw",
-        "connectors": "cp/connector_p_kw",
-        "buy": "tariffs/buy_per_kwh",
-        "sell": "tariffs/sell_per_kwh",
-        "charging": "controller/charging_per_kwh",
-        "subsidy": "controller/subsidy_per_kwh",
-        "plan": "controller/plan_cost_per_h",
-    }
-    read = {name: results.arrays(f"{_HUB}/{path}") for name, path in paths.items()}
-    t_s = steps.union([times for times, _ in read.values()])
-    return t_s, {name: steps.hold(times, values, t_s) for name, (times, values) in read.items()}
-
-
-def hourly_cost(results: Results) -> np.ndarray:
-    """Cost of every hour by the exchange with the grid and the EVs [currency], shape (hours,)."""
-    t_s, now = _signals(results)
-    rate = (
-        kpis.positive(now["grid"]) * now["buy"]
-        - kpis.negative(now["grid"]) * now["sell"]
-        + kpis.negative(now["connectors"]).sum(axis=1) * now["subsidy"]
-        - kpis.positive(now["connectors"]).sum(axis=1) * now["charging"]
-    )
-    return steps.mean(t_s, rate, steps.edges(results.end_s, S_PER_H), results.end_s)
-
-
-def satisfaction(results: Results) -> pd.DataFrame:
-    """What the drivers got: each session, and all together in the last row.
-
-    Parameters
-    ----------
-    results : Results
-        The run.
-
-    Returns
-    -------
-    DataFrame
-        ``delivered_share`` of what was asked for, and ``target_met``: 1 where the EV left with at least 99 % of it.
-    """
-    sessions = results.sessions()
-    asked, got = sessions["requested_kwh"], sessions["delivered_kwh"].fillna(0.0)
-    table = pd.DataFrame(
-        {
-            "id": sessions["id"],
-            "requested_kwh": asked,
-            "delivered_kwh": got,
-            "delivered_share": got / asked,
-            "target_met": (got >= 0.99 * asked).astype(float),
-        }
-    )
-    whole = ("all", asked.sum(), got.sum(), got.sum() / asked.sum(), table["target_met"].mean())
-    return pd.concat([table, pd.DataFrame([whole], columns=table.columns)], ignore_index=True)
 
 
 def interval(differences: np.ndarray) -> tuple[float, float, float]:
@@ -326,7 +214,7 @@ def _times(folder: Path) -> Iterator[Row]:
     with open_results(folder / "yan2022-4.h5") as results:
         times = decision_times(results)
     for name, stage, published in (("I", 1, ""), ("II", 2, ""), ("III", 3, 17.0), ("IV", 4, 0.034)):
-        median = float(times.loc[f"ievcs/{_HUB}/stage{stage}_s", "median"])
+        median = float(times.loc[f"ievcs/{HUB}/stage{stage}_s", "median"])
         yield informs("4", f"computing time of stage {name}", "s", published, median)
 
 
@@ -357,6 +245,6 @@ def _hourly(results: Results, panel: str) -> np.ndarray:
     if panel == "cost":
         return hourly_cost(results)
     path = "bess/p_kw" if panel == "storage" else "load/served_kw"
-    t_s, values = results.arrays(f"{_HUB}/{path}")
+    t_s, values = results.arrays(f"{HUB}/{path}")
     values = values if values.ndim == 1 else values[:, 2]
     return steps.mean(t_s, values, steps.edges(results.end_s, S_PER_H), results.end_s)
