@@ -7,12 +7,11 @@ from math import isfinite
 import numpy as np
 
 from . import base
-from .equal_share import EqualShare
+from .grid_rule import GridRule, served_kw
 from .ievcs.real_time import storage_limits
-from .rules import offered_kw, share_equally, usable_kw
 
 
-class BasicControl(base.Controller):
+class BasicControl(GridRule):
     """EVs charge at full power as soon as they are plugged in, all load is served.
 
     What is left of generation charges the storage first, then is sold; what is missing comes from the grid. So storage
@@ -20,25 +19,12 @@ class BasicControl(base.Controller):
     equally. Off the grid it does as `equal_share`, and the storage rests.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        idle = EqualShare.Parameters(bess="idle")
-        self._off_grid = EqualShare(self.sites, idle, self.period_s, self.rng)
-
-    def decide(self, observation: base.Observation) -> base.Decision:
-        """Let every hub follow the rule."""
-        setpoints = dict(self._off_grid.decide(observation).setpoints)
-        for name, hub in observation.hubs.items():
-            if not (hub.dead or hub.islanded):
-                setpoints[name] = self._on_grid(self.sites[name], hub)
-        return base.Decision(setpoints)
-
-    def _on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
-        most_kw, pv_kw = usable_kw(site, hub), float(np.nan_to_num(hub.p_pv_kw))
+    def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
+        """Surplus to storage, deficit from the grid."""
+        pv_kw = float(np.nan_to_num(hub.p_pv_kw))
         # without its meter the load may be anything
         room_kw = site.contracted_kw - hub.p_load_kw + pv_kw if isfinite(hub.p_load_kw) else 0.0
-        shares_kw = share_equally(room_kw, most_kw, np.minimum(site.connector_minimum_kw, most_kw))
-        limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
+        shares_kw, limits_kw = served_kw(site, hub, room_kw)
         surplus_kw = pv_kw - hub.p_load_kw - float(shares_kw.sum())
         return base.Setpoints(connector_kw=limits_kw, bess_kw=-self._stored_kw(site, hub, surplus_kw))
 

@@ -12,6 +12,7 @@ from typing import ClassVar
 from ...simulators.models.units import S_PER_H
 from .. import base
 from ..basic_control import BasicControl
+from ..planning import PLAN_RECORDS, REFUSED, consequence, plan_records
 from .day import Day, Outcome
 from .following import Followed, LoadAccount, follow
 from .network_check import NetworkCheck
@@ -63,8 +64,7 @@ class Ievcs(base.Controller):
     Parameters = Parameters
     parameters: Parameters
     records: ClassVar = {
-        "plan_grid_kw": ("kW", "planned power at the PCC, > 0 imports; NaN without a plan"),
-        "plan_bess_kw": ("kW", "planned power of the battery, > 0 discharges; NaN without a plan"),
+        **PLAN_RECORDS,
         "plan_cost_per_h": ("1/h", "cost of this step by the plan in force, in the currency of the tariffs"),
         "dif_kw": ("kW", "deviation from the plan, > 0: more is generated or less used"),
         "charging_per_kwh": ("1/kWh", "charging price in force"),
@@ -168,7 +168,7 @@ class Ievcs(base.Controller):
                 agreed,
             )
         except (ValueError, RuntimeError) as error:
-            answer.events += _told(name, Outcome(None, str(error), -1), memory, t_s)
+            answer.events += _told(name, Outcome(None, str(error), REFUSED), memory, t_s)
             return
         outcome = self._timed(name, "stage1_s", memory, hub, t_s, t_s, answer, began)
         if outcome.schedule is None:
@@ -237,24 +237,16 @@ def _told(name: str, outcome: Outcome, memory: _Memory, t_s: float) -> list[tupl
         events.append((name, "voltage", f"power flow of the plan: {outcome.tightened} steps limited further"))
     same = re.sub(r"\d+", "", outcome.problem)  # it may tell of another step or number
     if same and same != memory.told:
-        events.append((name, "alarm", f"{outcome.problem}; {_consequence(outcome, memory, t_s)}"))
+        in_force = memory.schedule is not None and memory.schedule.step(t_s) is not None
+        now = consequence(outcome.schedule is not None, in_force, "basic control")
+        events.append((name, "alarm", f"{outcome.problem}; {now}"))
     memory.told = same
     return events
 
 
-def _consequence(outcome: Outcome, memory: _Memory, t_s: float) -> str:
-    """What happens now that a plan has failed, or may not be the best."""
-    if outcome.schedule is not None:
-        return "it is followed"
-    if memory.schedule is not None and memory.schedule.step(t_s) is not None:
-        return "the last good plan stays in force"
-    return "basic control decides until there is a plan"
-
-
 def _records(schedule: Schedule, k: int, followed: Followed, account: LoadAccount) -> dict[str, float]:
     return {
-        "plan_grid_kw": float(schedule.grid_kw[k]),
-        "plan_bess_kw": float(schedule.plan.bess_kw[k]),
+        **plan_records(schedule.plan, k),
         "plan_cost_per_h": float(schedule.cost_per_h[k]),
         "dif_kw": followed.dif_kw,
         "charging_per_kwh": float(schedule.prices.charging_per_kwh[k]),

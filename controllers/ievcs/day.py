@@ -14,15 +14,13 @@ from .. import base
 from ..optimization.blocks.steps import Steps
 from ..optimization.hub_model import HubData, HubModel
 from ..optimization.program import Program
-from ..optimization.solution import Status
+from ..planning import REFUSED, ended
 from . import prices as stage_two
 from .data import Expected, State, demand_kw, expected, grid_of_steps, hub_data, price
 from .network_check import NetworkCheck
 from .parameters import Parameters
 from .schedule import Schedule
 
-REFUSED = -1
-"""Status of data that never reached the solver."""
 _SUBSIDIES = 6
 """So many subsidies are tried by stage II."""
 _SPARE_SLOTS = 4
@@ -237,10 +235,9 @@ class Day:
         )
         model, program = self._loaded(data)
         solution = program.solve(time_limit_s=self._parameters.time_limit)
-        status = list(Status).index(solution.status)
+        status, problem = ended(solution)
         if not solution.ok:
-            because = f": {'; '.join(solution.conflict)}" if solution.conflict else ""
-            return Outcome(None, f"{solution.status.value}{because}", status, built=built)
+            return Outcome(None, problem, status, built=built)
         schedule = Schedule(
             steps=steps,
             plan=model.plan(program),
@@ -251,7 +248,6 @@ class Day:
             rows={name: row for row, name in enumerate(self._slots)},
             backlog_kwh=state.backlog_kwh,
         )
-        problem = f"time limit: the plan may be {solution.gap:.2%} from the best one" if solution.stopped else ""
         return Outcome(schedule, problem, status, built=built)
 
     def _loaded(self, data: HubData) -> tuple[HubModel, Program]:
