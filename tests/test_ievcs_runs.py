@@ -161,6 +161,10 @@ def test_an_ev_that_never_comes_and_one_that_nobody_expected(tmp_path):
     with run(data, tmp_path) as results:
         assert met(results) == {"a": True, "b": True}
         assert results.events().query("kind == 'alarm'").empty
+        absent = results.events().query("kind == 'absent'")
+        assert len(absent) == 1  # told once, although every later plan expects it again
+        assert absent["text"].iloc[0].startswith("ghost has not come")
+        assert absent["t_s"].iloc[0] == pytest.approx(HOUR_S, abs=601.0)
 
 
 def test_an_ev_that_leaves_early_gets_what_it_could(tmp_path):
@@ -176,6 +180,12 @@ def test_an_ev_that_leaves_early_gets_what_it_could(tmp_path):
         assert met(results)["a"]
         assert got.loc["b", "delivered_kwh"] >= 0.0
         assert got.loc["b", "outcome"] == "served"
+        early = results.events().query("kind == 'left early'")
+        # in its hour at 7.2 kW it cannot have got its 10 kWh
+        assert early["text"].tolist() == [
+            f"b left with {got.loc['b', 'missed_kwh']:.1f} kWh missing; what was planned for it is a surplus until the "
+            "next plan"
+        ]
         assert not any(law(results, "station", PLATES) for law in INVARIANTS.values())
 
 
@@ -184,6 +194,8 @@ def test_a_faulted_charger_takes_its_ev_out_of_the_plan_and_the_others_go_on(tmp
     with run(short(events=events), tmp_path) as results:
         assert met(results)["b"]
         assert results.events().query("kind == 'alarm'").empty
+        told = results.events().query("kind == 'charger fault'")
+        assert told["text"].tolist() == ["a at connector 1 counts with 0 kW until the fault is over"]
         assert results.status == "complete"
 
 
@@ -218,6 +230,24 @@ def test_when_a_forecast_fails_the_last_good_plan_stays_in_force(tmp_path, monke
         assert "the last good plan stays in force" in alarms["text"].iloc[0]
         assert np.isfinite(plan_kw).all()
         assert met(results) == {"a": True, "b": True}
+
+
+def test_an_hour_that_has_no_solution_is_told_and_the_last_good_plan_stays_in_force(tmp_path, monkeypatch):
+    from evhub.controllers.ievcs import day as planning
+
+    solved = planning.Day._solved
+
+    def infeasible(self, hub, steps, state, built):
+        if HOUR_S < state.t_s <= 3 * HOUR_S:
+            return planning.Outcome(None, "infeasible: load and contract", 2, built=built)
+        return solved(self, hub, steps, state, built)
+
+    monkeypatch.setattr(planning.Day, "_solved", infeasible)
+    with run(short(), tmp_path) as results:
+        told = results.events().query("kind == 'alarm'")["text"].tolist()
+        assert told == ["infeasible: load and contract; the last good plan stays in force"]
+        assert met(results) == {"a": True, "b": True}
+        assert not any(law(results, "station", PLATES) for law in INVARIANTS.values())
 
 
 def test_while_the_grid_is_lost_basic_control_decides_and_then_a_new_plan(tmp_path):

@@ -18,6 +18,7 @@ from .following import Followed, LoadAccount, follow
 from .network_check import NetworkCheck
 from .parameters import Parameters
 from .schedule import Schedule
+from .surprises import Surprises
 
 
 @dataclass
@@ -54,7 +55,8 @@ class Ievcs(base.Controller):
     At midnight stage I plans the day (eq. 1-10), and stage II sets charging price and discharge subsidy from that plan.
     Stage III plans the rest of the day again before every hour. Stage IV balances what is not as planned, at every
     decision; without it basic control does: surplus to storage, deficit from the grid. Where there is no new plan, the
-    last good one stays in force until it ends, then `basic_control` decides; an event ``alarm`` tells why.
+    last good one stays in force until it ends, then `basic_control` decides; an event ``alarm`` tells why. Events
+    ``absent``, ``left early`` and ``charger fault`` tell of EVs and connectors that are not as the plan has them.
     Off the grid `basic_control` decides, too.
 
     Diagnostics of each hub: ``stage1_s`` to ``stage4_s`` (wall time [s]), and at every attempt to plan
@@ -81,6 +83,7 @@ class Ievcs(base.Controller):
         if self._check is not None:
             self._import_kw = {name: self._check.most_import_kw(kw) for name, kw in self._import_kw.items()}
         self._memory = {name: _Memory() for name in self.sites}
+        self._surprises = {name: Surprises(name, self.period_s) for name in self.sites}
 
     def decide(self, observation: base.Observation) -> base.Decision:
         """Plan where it is time to, and follow the plans."""
@@ -102,6 +105,7 @@ class Ievcs(base.Controller):
         if memory.coming is not None and t_s >= memory.coming.steps.now_s:
             memory.schedule, memory.coming = memory.coming, None
         schedule = memory.schedule
+        answer.events += self._surprises[name].seen(hub, schedule, t_s)
         k = schedule.step(t_s) if schedule is not None and on_grid else None
         if schedule is None or k is None:
             alone = self._basic.decide(replace(observation, hubs={name: hub}))
