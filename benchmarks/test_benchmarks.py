@@ -15,7 +15,7 @@ from evhub.controllers.optimization.hub_model import HubModel
 from evhub.controllers.optimization.program import Program
 
 from . import __main__ as command
-from . import memory, overhead, planning
+from . import ievcs, memory, overhead, planning
 from .cases import NAME, workplace, workplace_year
 from .empty_world import Comparison, run_empty
 from .observed import Seconds, Trace, best, run
@@ -133,3 +133,13 @@ def test_warm_plans_are_as_good_as_those_of_a_new_model(v2g):
         with Program(HubModel(data).model) as cold:
             expected = cold.solve().objective
         assert planning.warm_objective(first, data) == pytest.approx(expected, rel=1e-6)
+
+
+def test_ievcs_tells_the_times_of_its_stages_and_takes_a_day_on_the_feeder_apart(benchmark):
+    times = benchmark.pedantic(ievcs.measure, (4, 1), rounds=1)
+    assert min(times.stage_1, times.stage_3_cold, times.stage_3_warm, times.stage_4) > 0.0
+    day = ievcs.week(days=1)
+    assert day.days == pytest.approx(29 / 24)
+    assert 0.0 < day.optimisation < 1.0
+    assert day.mosaik + day.power_flow < 1.0
+    assert day.lowest_pu >= 0.9

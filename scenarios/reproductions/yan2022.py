@@ -184,7 +184,7 @@ def _table_2(found: Mapping[Case, Mapping[str, float]]) -> Iterator[Row]:
     )
     mean, low, high = interval(six - five)
     ours = f"{mean:+.2f} USD a day, 95 % confidence {low:.2f} to {high:.2f}"
-    yield informs("5 : 6", "6 less 5", "", "+1.64 USD", ours)
+    yield holds("5 : 6", "6 less 5", "+1.64 USD", ours, low > 0.0)
 
 
 def _gaps(found: Mapping[Case, Mapping[str, float]]) -> Iterator[Row]:
