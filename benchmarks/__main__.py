@@ -15,9 +15,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import decisions, ems, memory, overhead, planning
+from . import decisions, ems, ievcs, memory, overhead, planning
 
-BENCHMARKS = {"overhead": overhead, "decisions": decisions, "planning": planning, "ems": ems, "memory": memory}
+BENCHMARKS = {
+    "overhead": overhead,
+    "decisions": decisions,
+    "planning": planning,
+    "ems": ems,
+    "ievcs": ievcs,
+    "memory": memory,
+}
 """Modules with ``measure(tell, short=...)``, which gives plain data, and ``show(data, console)``; the longest last."""
 
 

@@ -1,17 +1,13 @@
-"""Computing times of `ievcs`: its stages at 18 chargers and more, and what a week on the feeder is made of.
-
-``python -m benchmarks.ievcs`` prints both tables.
-"""
+"""Computing times of `ievcs`: its stages at 18 chargers and more, and what a week on the feeder is made of."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
-from typing import ClassVar
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 import numpy as np
@@ -35,6 +31,7 @@ CHARGERS = (18, 50, 100, 200)
 HUB, PUBLISHED = "station", 18
 _DAY_S, _STEPS_A_DAY = 86400.0, 96
 _NOON_S = 43200.0
+_MS_PER_S = 1e3
 
 
 class Watched(Ievcs):
@@ -128,7 +125,7 @@ def _write(folder: Path, chargers: int, days: int) -> None:
     pd.concat(every).sort_values("arrival").to_csv(folder / "yan2022_sessions.csv", index=False)
 
 
-def measure(chargers: int, rounds: int = 3) -> Times:
+def stages(chargers: int, rounds: int) -> Times:
     """Run a day, and take the times that the controller tells of itself, as processor time: others may be busy, too."""
     clock = patch("evhub.controllers.ievcs.controller.perf_counter", process_time)
     with TemporaryDirectory() as folder, clock:
@@ -181,26 +178,25 @@ def week(days: int = 7) -> Week:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ievcs", description=__doc__)
-    parser.add_argument("--chargers", type=int, nargs="*", default=CHARGERS)
-    parser.add_argument("--days", type=int, default=7, help="days on the feeder; 0 for none")
-    options = parser.parse_args(arguments)
-    console = Console(markup=False)
-    table = Table("chargers", "stage I [s]", "III cold [s]", "III warm [s]", "IV [ms]", title="Medians of a day")
-    for chargers in options.chargers:
-        found = measure(chargers)
-        seconds = (found.stage_1, found.stage_3_cold, found.stage_3_warm)
-        table.add_row(str(chargers), *(f"{value:.3f}" for value in seconds), f"{1e3 * found.stage_4:.3f}")
+def measure(tell: Callable[[str], None], *, short: bool) -> dict[str, Any]:
+    """Time the stages, and take a week on the feeder apart."""
+    found = []
+    for chargers in (4,) if short else CHARGERS:
+        tell(f"ievcs: {chargers} chargers")
+        found.append(asdict(stages(chargers, 1 if short else 3)))
+    tell("ievcs: a week on the feeder")
+    return {"stages": found, "week": asdict(week(1 if short else 7))}
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """Print both tables."""
+    table = Table("chargers", "stage I [s]", "III cold [s]", "III warm [s]", "IV [ms]", title="ievcs, medians of a day")
+    for row in found["stages"]:
+        seconds = (row["stage_1"], row["stage_3_cold"], row["stage_3_warm"])
+        table.add_row(str(row["chargers"]), *(f"{value:.3f}" for value in seconds), f"{_MS_PER_S * row['stage_4']:.3f}")
     console.print(table)
-    if options.days:
-        found = week(options.days)
-        console.print(
-            f"{found.days:g} days on the feeder: {found.run_s:.1f} s; mosaik {found.mosaik:.1%}, power flow "
-            f"{found.power_flow:.1%}, optimisation {found.optimisation:.1%}; lowest voltage {found.lowest_pu:.4f} pu"
-        )
-
-
-if __name__ == "__main__":
-    main()
+    week = found["week"]
+    console.print(
+        f"{week['days']:.1f} days on the feeder: {week['run_s']:.1f} s; mosaik {week['mosaik']:.1%}, power flow "
+        f"{week['power_flow']:.1%}, optimisation {week['optimisation']:.1%}; lowest voltage {week['lowest_pu']:.4f} pu"
+    )

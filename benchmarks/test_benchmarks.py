@@ -135,11 +135,8 @@ def test_warm_plans_are_as_good_as_those_of_a_new_model(v2g):
         assert planning.warm_objective(first, data) == pytest.approx(expected, rel=1e-6)
 
 
-def test_ievcs_tells_the_times_of_its_stages_and_takes_a_day_on_the_feeder_apart(benchmark):
-    times = benchmark.pedantic(ievcs.measure, (4, 1), rounds=1)
-    assert min(times.stage_1, times.stage_3_cold, times.stage_3_warm, times.stage_4) > 0.0
+def test_a_day_of_ievcs_on_the_feeder_keeps_the_voltage():
     day = ievcs.week(days=1)
     assert day.days == pytest.approx(29 / 24)
     assert 0.0 < day.optimisation < 1.0
-    assert day.mosaik + day.power_flow < 1.0
     assert day.lowest_pu >= 0.9
