@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import decisions, dispatchability, ems, memory, overhead, planning
+from . import decisions, dispatchability, ems, ievcs, memory, overhead, planning
 
 BENCHMARKS = {
     "overhead": overhead,
@@ -23,6 +23,7 @@ BENCHMARKS = {
     "planning": planning,
     "ems": ems,
     "dispatchability": dispatchability,
+    "ievcs": ievcs,
     "memory": memory,
 }
 """Modules with ``measure(tell, short=...)``, which gives plain data, and ``show(data, console)``; the longest last."""

@@ -15,7 +15,7 @@ from evhub.controllers.optimization.hub_model import HubModel
 from evhub.controllers.optimization.program import Program
 
 from . import __main__ as command
-from . import dispatchability, memory, overhead, planning, reading
+from . import dispatchability, ievcs, memory, overhead, planning, reading
 from .cases import NAME, workplace, workplace_year
 from .empty_world import Comparison, run_empty
 from .observed import Seconds, Trace, best, run
@@ -144,3 +144,10 @@ def test_result_is_read_and_its_page_opened(benchmark, loaded):
 def test_dispatchability_has_every_family():
     sizes = [len(list(dispatchability.cases(family))) for family in dispatchability.FAMILIES]
     assert sizes == [4, 5, 3, 3, 4]
+
+
+def test_a_day_of_ievcs_on_the_feeder_keeps_the_voltage():
+    day = ievcs.week(days=1)
+    assert day.days == pytest.approx(29 / 24)
+    assert 0.0 < day.optimisation < 1.0
+    assert day.lowest_pu >= 0.9

@@ -8,11 +8,11 @@ import numpy as np
 
 from ..simulators.models.units import power_kw
 from . import base
-from .equal_share import EqualShare
-from .rules import offered_kw, self_consumption_kw, share_equally, usable_kw
+from .grid_rule import GridRule, served_kw
+from .rules import self_consumption_kw
 
 
-class PvFirst(base.Controller):
+class PvFirst(GridRule):
     """The operation without optimisation of Lavrenova & Denysiuk 2023.
 
     PV feeds the EVs; what is left over charges the battery, then is sold; what is missing comes from the battery, then
@@ -20,24 +20,11 @@ class PvFirst(base.Controller):
     cannot feed them do they share what there is, equally. Off the grid it does as `equal_share`, and the battery rests.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        idle = EqualShare.Parameters(bess="idle")
-        self._off_grid = EqualShare(self.sites, idle, self.period_s, self.rng)
-
-    def decide(self, observation: base.Observation) -> base.Decision:
-        """Let every hub follow the rule."""
-        setpoints = dict(self._off_grid.decide(observation).setpoints)
-        for name, hub in observation.hubs.items():
-            if not (hub.dead or hub.islanded):
-                setpoints[name] = self._on_grid(self.sites[name], hub)
-        return base.Decision(setpoints)
-
-    def _on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
-        connectors, most_kw = hub.connectors, usable_kw(site, hub)
+    def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
+        """PV to the EVs, the battery for what is left over or missing."""
+        connectors = hub.connectors
         room_kw = site.contracted_kw - hub.p_load_kw + np.nan_to_num(hub.p_pv_kw) + self._battery_kw(site, hub)
-        shares_kw = share_equally(room_kw, most_kw, np.minimum(site.connector_minimum_kw, most_kw), site.circuits)
-        limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
+        shares_kw, limits_kw = served_kw(site, hub, room_kw)
         # an EV that charges takes what it is seen to take; one that begins is taken at its limit
         taken_kw = np.where(connectors.p_kw > 0.0, np.minimum(connectors.p_kw, limits_kw), shares_kw)
         foreseen = replace(hub, p_cp_kw=float(taken_kw.sum()))

@@ -7,10 +7,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from evhub.analysis import open_results
+from evhub.analysis import open_results, steps
+from evhub.analysis.invariants import INVARIANTS, Plates
 from evhub.controllers import base
+from evhub.controllers.optimization.blocks.loads import CLASSES
 from evhub.scenarios.build import build
 from evhub.scenarios.errors import InputError
+from evhub.scenarios.registry import controllers
 from evhub.simulators.controller import ControllerError
 
 from . import plants
@@ -146,3 +149,85 @@ def test_a_controllers_own_series_and_diagnostics_are_in_the_results(tmp_path):
 def test_a_series_that_the_class_does_not_name_ends_the_run_with_its_name(tmp_path):
     with pytest.raises(ControllerError, match="unheard"):
         watch(tmp_path, {"type": f"{__name__}:Inventing"})
+
+
+# --- what no controller may do, on a hub with V2G, four load classes and an outage ------------------------------------
+
+
+# so that somebody really discharges
+OWN = {"ievcs": {"resolution": "15min", "subsidy_per_kwh": 0.2, "owners": {"premium_to_per_kwh": 0.05}}}
+V2G_HUB = {
+    "grid": {"contracted_kw": 60, "installed_kw": 70, "secondary": {"rated_kw": 40}},
+    "pv": {"rated_kw": 20, "irradiance": {"type": "constant", "value": 100}},
+    "bess": {"type": "ideal", "capacity_kwh": 30, "rated_kw": 10, "soc": 0.6, "soc_min": 0.2, "soc_max": 0.9},
+    "load": {name: {"demand": {"type": "constant", "value": 4.0}} for name in CLASSES},
+    "connectors": {"count": 4, "rated_kw": 7.2, "current": "dc", "v2g": True},
+    "tariffs": {
+        "buy": {"type": "profile", "points": [["0s", 0.4], ["1h", 0.1]]},
+        "charging": {"type": "constant", "value": 0.1},
+    },
+    "sessions": {
+        "type": "list",
+        "items": [
+            {
+                "id": "agreed",
+                "at": "5min",
+                "until": "170min",
+                "energy_kwh": 3,
+                "capacity_kwh": 40,
+                "soc": 0.6,
+                "v2g": True,
+            },
+            {"id": "refused", "at": "5min", "until": "170min", "energy_kwh": 3, "capacity_kwh": 40, "soc": 0.6},
+            {
+                "id": "nearly empty",
+                "at": "5min",
+                "until": "170min",
+                "energy_kwh": 6,
+                "capacity_kwh": 40,
+                "soc": 0.21,
+                "v2g": True,
+            },
+            {
+                "id": "empty",
+                "at": "5min",
+                "until": "170min",
+                "energy_kwh": 6,
+                "capacity_kwh": 40,
+                "soc": 0.1,
+                "v2g": True,
+            },
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("name", sorted(controllers()))
+def test_whoever_controls_critical_load_and_drivers_get_what_they_must(name, tmp_path):
+    outage = {"at": "20min", "outage": {"hub": "depot", "until": "40min"}}
+    data = plants.smallest(
+        hubs={"depot": V2G_HUB},
+        controller={"type": name, "period": "5min", **OWN.get(name, {})},
+        duration="3h",
+        events=[outage],
+    )
+    with open_results(plants.run_data(data, tmp_path)) as results:
+        sessions = results.sessions().set_index("id")
+        bus_s, bus = results.arrays("depot/ats/bus")
+        load_s, served = results.arrays("depot/load/served_kw")
+        p_s, p_kw = results.arrays("depot/cp/connector_p_kw")
+        who = steps.hold(*results.arrays("depot/cp/session"), p_s).astype(int)
+        soc = steps.hold(*results.arrays("depot/cp/soc"), p_s)
+        plates = Plates(pv_kw=20.0, bess_kw=10.0, connector_kw=7.2, soc_min=0.2, soc_max=0.9)
+        assert INVARIANTS["balance"](results, "depot", plates) is None
+    # critical load is served whenever the bus has a source
+    t_s = steps.union([bus_s, load_s])
+    live = steps.hold(bus_s, bus, t_s) != 0
+    assert (steps.hold(load_s, served, t_s)[live, 0] == pytest.approx(4.0)) and live.mean() > 0.5
+    # four slow EVs fit below the contract, with hours to spare
+    assert (sessions["delivered_kwh"] >= sessions["requested_kwh"] - 1e-3).all()
+    given = p_kw < -1e-6
+    assert given.any() == (name in OWN)
+    ids = sessions.index.to_numpy()
+    assert set(ids[who[given]]) <= {"agreed", "nearly empty", "empty"}
+    assert (soc[given] >= 0.2 - 1e-6).all()

@@ -8,10 +8,11 @@ from math import floor, inf, nan
 from typing import ClassVar
 
 from .. import base
+from ..planning import PLAN_RECORDS, REFUSED, consequence, plan_records
 from ..pv_first import PvFirst
 from .dispatch import Dispatch
 from .parameters import Parameters
-from .planner import REFUSED, Outcome, Planner
+from .planner import Outcome, Planner
 
 _WORTH_TELLING_KWH = 0.05
 
@@ -44,8 +45,7 @@ class MilpDispatch(base.Controller):
     Parameters = Parameters
     parameters: Parameters
     records: ClassVar = {
-        "plan_grid_kw": ("kW", "planned power at the PCC, > 0 imports; NaN without a plan"),
-        "plan_bess_kw": ("kW", "planned power of the battery, > 0 discharges; NaN without a plan"),
+        **PLAN_RECORDS,
         "plan_unserved_kwh": ("kWh", "energy that EVs and load will not get, by the plan in force; NaN without a plan"),
         "plan_cost": ("", "cost of the plan in force over its horizon, penalties included; NaN without a plan"),
     }
@@ -127,7 +127,9 @@ def _note(outcome: Outcome, hub: base.Hub, memory: _Memory, t_s: float) -> list[
         memory.next_s = t_s  # what is not known yet, such as over a link at the start, may be at the next decision
     texts = []
     if outcome.problem:
-        texts.append(("alarm", f"{outcome.problem}; {_consequence(outcome, memory, t_s)}"))
+        texts.append(
+            ("alarm", f"{outcome.problem}; {consequence(dispatch is not None, _in_force(memory, t_s), 'pv_first')}")
+        )
     if dispatch is not None and dispatch.unserved_kwh > _WORTH_TELLING_KWH:
         texts.append(("unserved", f"{dispatch.unserved_kwh:.1f} kWh will not be supplied"))
     # the same trouble at every attempt is told once, though its numbers change
@@ -140,22 +142,12 @@ def _in_force(memory: _Memory, t_s: float) -> bool:
     return memory.dispatch is not None and memory.dispatch.step(t_s) is not None
 
 
-def _consequence(outcome: Outcome, memory: _Memory, t_s: float) -> str:
-    """What happens now that a plan has failed, or is not proven the best."""
-    if outcome.dispatch is not None:
-        return "it is followed"
-    if _in_force(memory, t_s):
-        return "the last good plan stays in force"
-    return "pv_first decides until there is a plan"
-
-
 def _records(dispatch: Dispatch | None, k: int | None) -> dict[str, float]:
     if dispatch is None or k is None:
         return dict.fromkeys(MilpDispatch.records, nan)
     plan = dispatch.plan
     return {
-        "plan_grid_kw": plan.buy_kw[k] - plan.sell_kw[k],
-        "plan_bess_kw": plan.bess_kw[k],
+        **plan_records(plan, k),
         "plan_unserved_kwh": dispatch.unserved_kwh,
         "plan_cost": plan.cost,
     }

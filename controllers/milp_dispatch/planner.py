@@ -13,12 +13,10 @@ from ..optimization.blocks.steps import Steps
 from ..optimization.hub_model import HubData, HubModel
 from ..optimization.program import Program
 from ..optimization.solution import Solution, Status
+from ..planning import REFUSED, ended
 from . import data
 from .dispatch import Dispatch
 from .parameters import Parameters
-
-REFUSED = -1
-"""Status of data that never reached the solver."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +100,12 @@ class Planner:
             solution, softened = self._solved(model, program, hub_data, parameters)
         except (ValueError, RuntimeError) as error:
             return outcome(None, str(error), REFUSED)
-        status = list(Status).index(solution.status)
+        status, problem = ended(solution)
         if not solution.ok:
-            because = f": {'; '.join(solution.conflict)}" if solution.conflict else ""
-            return outcome(None, f"{solution.status.value}{because}", status, built=built)
+            return outcome(None, problem, status, built=built)
         available_kw = np.zeros(window.share.size) if hub_data.pv is None else np.asarray(hub_data.pv.available_kw)
         dispatch = Dispatch(window, model.plan(program), available_kw, evs)
-        problem = f"time limit: the plan may be {solution.gap:.2%} from the best one" if solution.stopped else softened
-        return outcome(dispatch, problem, status, solution.gap, built)
+        return outcome(dispatch, problem or softened, status, solution.gap, built)
 
     def _solved(
         self, model: HubModel, program: Program, hub_data: HubData, parameters: Parameters

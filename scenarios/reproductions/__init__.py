@@ -11,7 +11,7 @@ from types import ModuleType
 
 from ..errors import InputError, Problem, nearest
 
-NAMES = ("leal2024", "lavrenova2023", "hafiz2023", "feizi")
+NAMES = ("leal2024", "lavrenova2023", "hafiz2023", "feizi", "yan2022")
 """Published studies, by first author and year."""
 
 

@@ -1,0 +1,59 @@
+"""What controllers have in common that plan: how a solve ended, and what happens without a new plan."""
+
+from __future__ import annotations
+
+from .optimization.hub_model import Plan
+from .optimization.solution import Solution, Status
+
+REFUSED = -1
+"""Status of data that never reached the solver."""
+PLAN_RECORDS = {
+    "plan_grid_kw": ("kW", "planned power at the PCC, > 0 imports; NaN without a plan"),
+    "plan_bess_kw": ("kW", "planned power of the battery, > 0 discharges; NaN without a plan"),
+}
+"""Series that show a plan beside what happened."""
+
+
+def plan_records(plan: Plan, k: int) -> dict[str, float]:
+    """Values of `PLAN_RECORDS` in a step of a plan [kW]."""
+    return {"plan_grid_kw": float(plan.buy_kw[k] - plan.sell_kw[k]), "plan_bess_kw": float(plan.bess_kw[k])}
+
+
+def ended(solution: Solution) -> tuple[int, str]:
+    """How a solve ended.
+
+    Parameters
+    ----------
+    solution : Solution
+        What the solver answered.
+
+    Returns
+    -------
+    status : int
+        Place of the answer in `Status`, from 0.
+    problem : str
+        Why there is no plan, or why it may not be the best; else empty.
+    """
+    problem = ""
+    if not solution.ok:
+        problem = ": ".join([solution.status.value, *(["; ".join(solution.conflict)] if solution.conflict else [])])
+    elif solution.stopped:
+        problem = f"time limit: the plan may be {solution.gap:.2%} from the best one"
+    return list(Status).index(solution.status), problem
+
+
+def consequence(planned: bool, in_force: bool, rule: str) -> str:
+    """What happens now that planning has failed, or a plan is not proven the best.
+
+    Parameters
+    ----------
+    planned : bool
+        There is a new plan all the same.
+    in_force : bool
+        An earlier plan still covers the present.
+    rule : str
+        What decides without any plan.
+    """
+    if planned:
+        return "it is followed"
+    return "the last good plan stays in force" if in_force else f"{rule} decides until there is a plan"

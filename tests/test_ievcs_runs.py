@@ -1,0 +1,285 @@
+"""Days under all four stages: what must hold on any of them, what each stage is worth, and what can go wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evhub.analysis import open_results
+from evhub.analysis.invariants import INVARIANTS, Plates
+from evhub.scenarios.build import build
+from evhub.scenarios.loader import LIBRARY, load_scenario, parse
+from evhub.scenarios.reproductions import yan2022
+from evhub.scenarios.reproductions.yan2022_costs import costs, satisfaction
+from evhub.scenarios.reproductions.yan2022_days import DAY, SESSIONS, write_day
+from evhub.scenarios.runner import run_wiring
+from evhub.scenarios.yaml_loader import read_yaml
+
+HOUR_S = 3600.0
+PLATES = Plates(pv_kw=153.0, bess_kw=70.875, connector_kw=7.2, soc_min=0.1, soc_max=0.9)
+
+
+def day(scenario: str, seed: int, **controller) -> dict:
+    """The data of a day; steps of an hour make it quick."""
+    data = yan2022.scenario_data(yan2022.Case(scenario, seed))
+    data["controller"] = {**data["controller"], "resolution": "1h", **controller}
+    return data
+
+
+def run(data: dict, folder, seed: int = 0):
+    """Results of a day."""
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    if not (folder / "data" / DAY).exists():
+        write_day(folder / "data", seed)
+    loaded = parse(data, folder / "day.yaml")
+    path = folder / f"{len(list(folder.glob('*.h5')))}.h5"
+    return open_results(run_wiring(build(loaded), loaded, path, engine="inprocess"))
+
+
+@pytest.mark.parametrize(("scenario", "seed"), [("4", 3), ("4", 8), ("1", 13)])
+def test_on_random_days_all_that_must_hold_holds(scenario, seed, tmp_path):
+    data = day(scenario, seed)
+    with run(data, tmp_path, seed) as results:
+        sessions = results.sessions()
+        t_s, p_kw = results.arrays("station/cp/connector_p_kw")
+        soc_s, soc = results.arrays("station/cp/soc")
+        connector_s, session = results.arrays("station/cp/session")
+        _, eens = results.arrays("station/load/eens_kwh")
+        _, grid_kw = results.arrays("station/grid/p_kw")
+        broken = [law(results, "station", PLATES) for law in INVARIANTS.values()]
+        alarms = results.events().query("kind == 'alarm'")
+    assert not any(broken)
+    assert alarms.empty
+    assert (sessions["delivered_kwh"] >= sessions["requested_kwh"] - 1e-3).all()
+    assert eens[-1] == pytest.approx(np.zeros(4), abs=1e-6)  # shiftable load was made good before midnight
+    assert grid_kw.max() <= 300.0 + 1e-6
+    assert p_kw.min() < -1.0  # some give back
+    agreed = pd.read_csv(tmp_path / "data" / SESSIONS)["v2g"].to_numpy(bool)
+    for k, at_s in enumerate(t_s):
+        plugged = session[np.searchsorted(connector_s, at_s, side="right") - 1]
+        gives = p_kw[k] < -1e-9
+        assert agreed[plugged[gives]].all()
+        assert (soc[np.searchsorted(soc_s, at_s, side="right") - 1][gives] >= 0.2 - 1e-6).all()
+
+
+def test_each_stage_is_worth_what_the_paper_says_of_it(tmp_path):
+    total = {}
+    for scenario in "123457":
+        with run(day(scenario, 0), tmp_path / scenario) as results:
+            total[scenario] = costs(results)["total"]
+    assert total["2"] < total["1"]  # hour-ahead plans
+    assert total["4"] < total["3"]  # real-time control
+    assert total["1"] < total["7"]  # scenario 8 is 1: the longer horizon
+    assert total["4"] == pytest.approx(total["5"], rel=0.05)  # scenario 6 is 4: prices of stage II
+
+
+def test_shipped_scenarios_differ_in_what_they_compare_and_their_days_are_drawn_as_documented(tmp_path):
+    shipped = {number: load_scenario(f"yan2022-{number}").scenario for number in "12345678"}
+    rest = {
+        number: scenario.model_copy(update={"name": "", "title": "", "source": "", "controller": []})
+        for number, scenario in shipped.items()
+    }
+    assert all(one == rest["1"] for one in rest.values())
+    stages = {number: scenario.controller[0].parameters["stages"] for number, scenario in shipped.items()}
+    assert stages["6"] == stages["4"]
+    assert stages["8"] == stages["7"] == stages["1"]
+    write_day(tmp_path, 0)
+    for name in (DAY, SESSIONS):
+        assert (tmp_path / name).read_bytes() == (LIBRARY / "data" / name).read_bytes()
+
+
+def test_a_shipped_scenario_keeps_what_it_expects(tmp_path):
+    from evhub.scenarios.check import check, prepare
+
+    data = dict(read_yaml(LIBRARY / "yan2022-4.yaml"))
+    data["controller"] = {**data["controller"], "resolution": "1h"}
+    file = tmp_path / "yan2022-4.yaml"
+    (tmp_path / "data").mkdir()
+    write_day(tmp_path / "data", 0)
+    import yaml
+
+    file.write_text(yaml.safe_dump(data))
+    checked = check(prepare(str(file)))
+    assert [outcome.text for outcome in checked.outcomes if not outcome.ok] == []
+
+
+# --- what can go wrong ------------------------------------------------------------------------------------------------
+
+
+def short(**changes) -> dict:
+    """Six hours around noon, one battery, some EVs."""
+    csv = {"type": "csv", "file": "data/yan2022_day.csv"}
+    hub = {
+        "grid": {"contracted_kw": 200, "installed_kw": 250, "secondary": {"rated_kw": 80}},
+        "pv": {"rated_kw": 153, "gamma_per_k": 0, "irradiance": {"type": "constant", "value": 300}},
+        "bess": {"type": "ideal", "rated_kw": 70, "capacity_kwh": 110, "soc": 0.5, "soc_min": 0.1, "soc_max": 0.9},
+        "load": {"critical": {"demand": {"type": "constant", "value": 40}}},
+        "connectors": {"count": 3, "rated_kw": 7.2, "current": "dc", "v2g": True},
+        "sessions": {
+            "type": "list",
+            "items": [
+                {
+                    "id": "a",
+                    "at": "30min",
+                    "until": "5h",
+                    "energy_kwh": 15,
+                    "capacity_kwh": 40,
+                    "soc": 0.3,
+                    "v2g": True,
+                },
+                {"id": "b", "at": "1h", "until": "4h", "energy_kwh": 10, "capacity_kwh": 40, "soc": 0.4},
+            ],
+        },
+        "tariffs": {"buy": {**csv, "column": "buy"}, "charging": {"type": "constant", "value": 0.2}},
+    }
+    controller = {"type": "ievcs", "period": "5min", "resolution": "30min", "subsidy_per_kwh": 0.24}
+    data = {
+        "name": "short",
+        "start": "2021-07-15T00:00:00+08:00",
+        "duration": "6h",
+        "time_step": "1min",
+        "hubs": {"station": hub},
+        "controller": controller,
+    }
+    return {**data, **changes}
+
+
+def met(results) -> dict[str, bool]:
+    table = results.sessions().set_index("id")
+    return (table["delivered_kwh"] >= table["requested_kwh"] - 1e-3).to_dict()
+
+
+def test_an_ev_that_never_comes_and_one_that_nobody_expected(tmp_path):
+    data = short()
+    (tmp_path / "data").mkdir()
+    schedule = (
+        "id,arrival,departure,energy_kwh,capacity_kwh,soc_arrival\na,1800,18000,15,40,0.3\nghost,3600,9000,12,40,0.3\n"
+    )
+    (tmp_path / "data" / "expected.csv").write_text(schedule)
+    data["hubs"]["station"]["forecasts"] = {"sessions": {"type": "csv", "file": "data/expected.csv"}}
+    with run(data, tmp_path) as results:
+        assert met(results) == {"a": True, "b": True}
+        assert results.events().query("kind == 'alarm'").empty
+        absent = results.events().query("kind == 'absent'")
+        assert len(absent) == 1  # told once, although every later plan expects it again
+        assert absent["text"].iloc[0].startswith("ghost has not come")
+        assert absent["t_s"].iloc[0] == pytest.approx(HOUR_S, abs=601.0)
+
+
+def test_an_ev_that_leaves_early_gets_what_it_could(tmp_path):
+    data = short()
+    (tmp_path / "data").mkdir()
+    # b says 4 h and leaves after 2
+    lines = "id,arrival,departure,energy_kwh,capacity_kwh,soc_arrival,departure_estimate\n"
+    lines += "a,1800,18000,15,40,0.3,18000\nb,3600,7200,10,40,0.4,14400\n"
+    (tmp_path / "data" / "real.csv").write_text(lines)
+    data["hubs"]["station"]["sessions"] = {"type": "csv", "file": "data/real.csv"}
+    with run(data, tmp_path) as results:
+        got = results.sessions().set_index("id")
+        assert met(results)["a"]
+        assert got.loc["b", "delivered_kwh"] >= 0.0
+        assert got.loc["b", "outcome"] == "served"
+        early = results.events().query("kind == 'left early'")
+        # in its hour at 7.2 kW it cannot have got its 10 kWh; last seen up to a decision before
+        told_kwh = [float(text.split()[3]) for text in early["text"] if text.startswith("b left with")]
+        assert told_kwh == [pytest.approx(got.loc["b", "missed_kwh"], abs=7.2 / 12 + 0.05)]
+        assert not any(law(results, "station", PLATES) for law in INVARIANTS.values())
+
+
+def test_a_faulted_charger_takes_its_ev_out_of_the_plan_and_the_others_go_on(tmp_path):
+    events = [{"at": "70min", "connector_fault": {"hub": "station", "connector": 1, "until": "3h"}}]
+    with run(short(events=events), tmp_path) as results:
+        assert met(results)["b"]
+        assert results.events().query("kind == 'alarm'").empty
+        told = results.events().query("kind == 'charger fault'")
+        assert told["text"].tolist() == ["a at connector 1 counts with 0 kW until the fault is over"]
+        assert results.status == "complete"
+
+
+def test_without_a_measurement_of_the_battery_there_is_an_alarm_and_basic_control(tmp_path):
+    data = short()
+    # before the first message nothing is known of the battery
+    data["hubs"]["station"]["link"] = {"poll": "5min", "measurement": {"type": "constant", "mean": "1min"}}
+    with run(data, tmp_path) as results:
+        told = results.events().query("kind == 'alarm'")
+        t_s, plan_kw = results.arrays("station/controller/plan_grid_kw")
+        assert "basic control decides" in told["text"].iloc[0]
+        assert "state of charge" in told["text"].iloc[0]
+        assert np.isnan(plan_kw[0])
+        assert np.isfinite(plan_kw[t_s >= HOUR_S]).all()  # the next attempt, an hour later, has a plan
+        assert met(results) == {"a": True, "b": True}
+
+
+def test_when_a_forecast_fails_the_last_good_plan_stays_in_force(tmp_path, monkeypatch):
+    from evhub.scenarios.forecasts import Told
+
+    told = Told.load_kw
+
+    def broken(self, edges_s):
+        values = told(self, edges_s)
+        return values * np.nan if HOUR_S < self._t_s < 3 * HOUR_S else values
+
+    monkeypatch.setattr(Told, "load_kw", broken)
+    with run(short(), tmp_path) as results:
+        alarms = results.events().query("kind == 'alarm'")
+        _, plan_kw = results.arrays("station/controller/plan_grid_kw")
+        assert len(alarms) == 1  # the same trouble is told once
+        assert "the last good plan stays in force" in alarms["text"].iloc[0]
+        assert np.isfinite(plan_kw).all()
+        assert met(results) == {"a": True, "b": True}
+
+
+def test_an_hour_that_has_no_solution_is_told_and_the_last_good_plan_stays_in_force(tmp_path, monkeypatch):
+    from evhub.controllers.ievcs import day as planning
+
+    solved = planning.Day._solved
+
+    def infeasible(self, hub, steps, state, built):
+        if HOUR_S < state.t_s <= 3 * HOUR_S:
+            return planning.Outcome(None, "infeasible: load and contract", 2, built=built)
+        return solved(self, hub, steps, state, built)
+
+    monkeypatch.setattr(planning.Day, "_solved", infeasible)
+    with run(short(), tmp_path) as results:
+        told = results.events().query("kind == 'alarm'")["text"].tolist()
+        assert told == ["infeasible: load and contract; the last good plan stays in force"]
+        assert met(results) == {"a": True, "b": True}
+        assert not any(law(results, "station", PLATES) for law in INVARIANTS.values())
+
+
+def test_while_the_grid_is_lost_basic_control_decides_and_then_a_new_plan(tmp_path):
+    events = [{"at": "2h10min", "outage": {"hub": "station", "until": "3h05min"}}]
+    with run(short(events=events), tmp_path) as results:
+        t_s, plan_kw = results.arrays("station/controller/plan_grid_kw")
+        lost = (t_s >= 2.25 * HOUR_S) & (t_s < 3 * HOUR_S)
+        assert np.isnan(plan_kw[lost]).all()
+        assert np.isfinite(plan_kw[t_s >= 3.5 * HOUR_S]).all()
+        assert met(results) == {"a": True, "b": True}
+
+
+def test_parameters_that_change_make_a_new_plan_of_the_day(tmp_path):
+    change = {"hub": "station", "controller": "ievcs", "set": {"stages": {"price_update": False}}}
+    with run(short(events=[{"at": "2h", "parameters": change}]), tmp_path) as results:
+        samples = results.diagnostics().query("name == 'ievcs/station/stage1_s'")
+        assert samples["t_s"].tolist() == [0.0, 7200.0]
+
+
+def test_customer_satisfaction_is_told_per_session_and_in_total(tmp_path):
+    data = short()
+    data["hubs"]["station"]["sessions"]["items"][1] |= {"until": "90min"}  # 30 min at 7.2 kW for 10 kWh
+    with run(data, tmp_path) as results:
+        table = satisfaction(results).set_index("id")
+    assert table.loc["a", "target_met"] == 1.0
+    # the first set point acts after a time step: 29 min at 7.2 kW
+    assert table.loc["b", "delivered_share"] == pytest.approx(0.348, abs=1e-3)
+    assert table.loc["b", "target_met"] == 0.0
+    assert table.loc["all", "delivered_share"] == pytest.approx((15 + 3.48) / 25, abs=1e-3)
+    assert table.loc["all", "target_met"] == 0.5
+
+
+def test_a_confidence_interval_by_hand():
+    mean, low, high = yan2022.interval(np.array([1.0, 2.0, 3.0]))
+    assert mean == 2.0
+    # Student's t for 2 degrees of freedom at 97.5 %: 4.3027; standard error 1/sqrt(3)
+    assert (low, high) == pytest.approx((2.0 - 4.3027 / 3**0.5, 2.0 + 4.3027 / 3**0.5), abs=1e-4)
