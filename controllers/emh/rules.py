@@ -247,14 +247,16 @@ def _island_ramp(rule: Rule, s: Situation, refs: References) -> None:
 def _sure_kw(s: Situation) -> float:
     """What a discharge may cover so that nothing flows back into the secondary source [kW].
 
-    What the source and the battery give, and what the consumers are told to draw, where both are known. The last EV may
-    leave at any moment; where the source would trip before messages can answer that, only the local load counts.
+    What source and battery give, and what the consumers are measured to draw, whichever is less. The last EV may leave
+    at any moment; where the source would trip before messages can answer that, only the local load counts.
     """
+    if not isfinite(s.p_in_kw):
+        return 0.0
     sure_kw = min(s.consumption_kw, s.p_in_kw + s.bess_kw)
     if s.round_s >= s.site.secondary_reverse_s:
         load_kw = s.load_kw if isfinite(s.load_kw) else 0.0
         sure_kw = min(sure_kw, load_kw + s.site.secondary_reverse_kw)
-    return sure_kw if isfinite(sure_kw) else 0.0
+    return sure_kw
 
 
 def _island_discharge(rule: Rule, s: Situation, refs: References) -> None:

@@ -219,7 +219,7 @@ def observe(
     ages_s = [hub.age_s.get(device, 0.0) for device in _COORDINATED]
     if islanded != memory.islanded:
         memory.slowest_s = 0.0
-    memory.slowest_s = max(memory.slowest_s, *(age_s for age_s in ages_s if age_s <= p.timeout_s))
+    memory.slowest_s = max([memory.slowest_s, *(age_s for age_s in ages_s if age_s <= p.timeout_s)])
     if islanded and not memory.islanded:
         memory.ramp = island.restart(island.FOOT, t_s, p.ramp.every_s)
     memory.islanded = islanded
