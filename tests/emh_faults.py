@@ -326,9 +326,13 @@ def _unnoticed(run: Run) -> np.ndarray:
         return lately(cause, wait + int(more), most=False)
 
     live = run["ats/bus"] > 0
-    heard = ~run.lost("grid", after_s=wait)
+    polled = ~run.lost("grid", after_s=wait)
+    heard = polled.copy()
+    # a meter that fails shows no currents either
+    for meter, runs in (("grid", ~run.islanded), ("secondary", run.islanded)):
+        heard &= ~(runs & run.during("meter_fault", after_s=wait, meter=meter))
     fails |= lasts((run["grid/i_a"].max(axis=1) > OVERCURRENT_A) & heard) & ~run.alarm(1)
-    fails |= lasts(run.during("meter_fault"), TIMEOUT_S) & lasts(heard) & ~run.alarm(2)
+    fails |= lasts(run.during("meter_fault"), TIMEOUT_S) & lasts(polled) & ~run.alarm(2)
     for number, device in ((3, "pv"), (4, "bess"), (5, "dg")):
         cause = run.during("device_fault", device=device) & ~run.lost(device, after_s=wait)
         if number == 5:
