@@ -34,14 +34,20 @@ class Site:
     ----------
     contracted_kw, installed_kw : float
         Import allowed by the contract, carried by the installation [kW].
+    nominal_v : float
+        Voltage between two phases at the connection [V].
     secondary_kw : float
         Rating of the secondary source [kW]; 0 when there is none.
+    secondary_reverse_kw, secondary_reverse_s : float
+        More power than this into the secondary source [kW] for this long [s] trips it.
     demand_per_kw : float
         Charge on the highest quarter-hour import of each month [currency/kW].
     pv_kw, bess_kw, dg_kw : float
         Ratings [kW]; 0 when there is none.
     dg_minimum_kw : float
         Smallest power the generator can run at [kW].
+    dg_fuel_capacity_l : float
+        Size of its tank [l].
     bess_kwh, bess_soc_min, bess_soc_max : float
         Nominal energy [kWh] and window of the state of charge.
     bess_eta_charge, bess_eta_discharge : float
@@ -58,12 +64,16 @@ class Site:
 
     contracted_kw: float
     installed_kw: float
+    nominal_v: float
     secondary_kw: float
+    secondary_reverse_kw: float
+    secondary_reverse_s: float
     demand_per_kw: float
     pv_kw: float
     bess_kw: float
     dg_kw: float
     dg_minimum_kw: float
+    dg_fuel_capacity_l: float
     bess_kwh: float
     bess_soc_min: float
     bess_soc_max: float
@@ -351,6 +361,22 @@ class Controller(ABC):
         self.parameters = parameters
         self.period_s = period_s
         self.rng = rng
+
+    def check(self, hub: str, parameters: Parameters) -> None:  # noqa: B027
+        """Refuse parameters that an event of the scenario sets for a hub; by default all that are valid will do.
+
+        Parameters
+        ----------
+        hub : str
+            One of the hubs it runs.
+        parameters : Parameters
+            As they would be in force.
+
+        Raises
+        ------
+        ValueError
+            They do not fit the hub; the text says what is allowed and what was given.
+        """
 
     @abstractmethod
     def decide(self, observation: Observation) -> Decision:

@@ -25,6 +25,7 @@ from ..simulators.models.tariffs import NAMES, Tariffs
 from ..simulators.models.units import S_PER_MIN, W_PER_KW
 from . import schema
 from .errors import InputError, Problem
+from .events import MAY_BE_NEGATIVE
 from .expected import expected
 from .inputs import Inputs
 from .loader import LoadedScenario, problems_of
@@ -204,7 +205,10 @@ class _Builder(Inputs):
         for price in NAMES:
             place = f"{key}.tariffs.{price}"
             with self.at(place):
-                prices[price] = price_series(self.loaded, getattr(hub.tariffs, price), place, self.start, self.series)
+                series = price_series(self.loaded, getattr(hub.tariffs, price), place, self.start, self.series)
+                if price not in MAY_BE_NEGATIVE and series.values.min() < 0.0:
+                    raise ValueError(f"must be >= 0 at all times, got {series.values.min():g}")
+                prices[price] = series
         with self.at(f"{key}.tariffs"):
             tariffs = Tariffs.of(prices, self.until_s, hub.tariffs.demand_per_kw, hub.tariffs.currency)
             self.announced[name] = tariffs
@@ -420,7 +424,7 @@ class _Builder(Inputs):
                     told = f"{spec.type} cannot be made: {type(error).__name__}: {error}"
                     raise InputError(Problem(self.where, key, ..., told)) from error
                 built.append((name, controller))
-                runs |= {hub: (self._parameters(hub, spec, parameters), ports(controller)) for hub in hubs}
+                runs |= {hub: (self._parameters(hub, spec, controller), ports(controller)) for hub in hubs}
         for hub, (parameters, own) in runs.items():
             self._add(
                 "controller",
@@ -445,13 +449,14 @@ class _Builder(Inputs):
         """How parameters of a controller find files: `resolve`, as for all files of a scenario."""
         return {"resolve": lambda name, own: self.loaded.resolve(name, f"{key}.{own}")}
 
-    def _parameters(self, hub: str, spec: schema.ControllerSpec, given: base.Parameters) -> Schedule:
+    def _parameters(self, hub: str, spec: schema.ControllerSpec, controller: base.Controller) -> Schedule:
         """The parameters of a hub's controller, and what events make of them, each with the others in force."""
         changes = [
             (n, event)
             for n, event in enumerate(self.scenario.events)
             if event.kind == "parameters" and event.what.hub == hub and event.what.controller == spec.type
         ]
+        given = controller.parameters
         edges = {t for _, event in changes for t in (event.at, event.what.until) if t is not None}
         intervals = []
         for edge, until in pairwise([*sorted(edges), math.inf]):
@@ -460,9 +465,13 @@ class _Builder(Inputs):
                 if event.at <= edge < (math.inf if event.what.until is None else event.what.until):
                     values, key = _merged(values, event.what.set), f"events[{n}].parameters.set."
             try:
-                intervals.append((edge, until, type(given).model_validate(values, context=self._files("controller"))))
+                parameters = type(given).model_validate(values, context=self._files("controller"))
+                controller.check(hub, parameters)
             except ValidationError as error:
                 raise InputError(problems_of(error, values, self.where, type(given), key)) from None
+            except ValueError as error:
+                raise InputError(Problem(self.where, key.removesuffix("."), ..., str(error))) from None
+            intervals.append((edge, until, parameters))
         return Schedule(intervals, given)
 
     def _session_rows(self, hub: str) -> list[dict]:
@@ -510,6 +519,7 @@ def _site(hub: schema.Hub, seen: Visits | None) -> base.Site:
     none = np.empty(0)
     connectors = seen.connectors if seen else None
     bess = hub.bess
+    secondary = ats_parameters(hub.grid).secondary
 
     def plate(values: np.ndarray) -> np.ndarray:
         # a copy that cannot be written: a controller must not get hold of the plant
@@ -520,12 +530,16 @@ def _site(hub: schema.Hub, seen: Visits | None) -> base.Site:
     return base.Site(
         contracted_kw=hub.grid.contracted_kw,
         installed_kw=hub.grid.installed_kw or hub.grid.contracted_kw,
+        nominal_v=hub.grid.nominal_v,
         secondary_kw=hub.grid.secondary.rated_kw if hub.grid.secondary else 0.0,
+        secondary_reverse_kw=(secondary.reverse_trip_kw or 0.0) if secondary else 0.0,
+        secondary_reverse_s=secondary.reverse_trip_s if secondary else 0.0,
         demand_per_kw=hub.tariffs.demand_per_kw,
         pv_kw=hub.pv.rated_kw if hub.pv else 0.0,
         bess_kw=min(bess.rated_kw, bess.inverter_kva or bess.rated_kw) if bess else 0.0,
         dg_kw=hub.dg.rated_kw if hub.dg else 0.0,
         dg_minimum_kw=hub.dg.minimum_kw if hub.dg else 0.0,
+        dg_fuel_capacity_l=hub.dg.fuel_capacity_l if hub.dg else 0.0,
         bess_kwh=bess.capacity_kwh if bess else 0.0,
         bess_soc_min=bess.soc_min if bess else 0.0,
         bess_soc_max=bess.soc_max if bess else 0.0,

@@ -12,6 +12,9 @@ from .quantities import Count, Duration, Name, NonNegative, Number, Section, Swi
 if TYPE_CHECKING:
     from .schema import Scenario
 
+MAY_BE_NEGATIVE = ("buy", "sell")
+"""Prices of the market; what the use of a device costs, and what a driver pays, is never below 0."""
+
 
 class _HubEvent(Section):
     hub: Name
@@ -91,7 +94,13 @@ class ChangedPrice(_HubEvent):
     price: Literal["buy", "sell", "dg", "bess", "charging"]
     """Which price."""
     value: Number
-    """The new price [1/kWh]."""
+    """The new price [1/kWh]; only buying and selling may cost less than nothing."""
+
+    @model_validator(mode="after")
+    def _sensible(self):
+        if self.value < 0.0 and self.price not in MAY_BE_NEGATIVE:
+            raise ValueError(f"value of {self.price} must be >= 0, got {self.value:g}")
+        return self
 
 
 class LineOut(Section):

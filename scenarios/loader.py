@@ -159,7 +159,7 @@ def problems_of(
             keys.append(item["loc"][-1])
         if item["type"] == "union_tag_invalid":
             keys.append("type")
-        key = prefix + _dotted(keys)
+        key = (prefix + _dotted(keys)).removesuffix(".")
         yield Problem(where, key or "file", _given(item, model), _allowed(item, model))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,21 @@ CAUSES = {
     8: {"link_outage": {"device": "cp"}},
 }
 """What raises each alarm."""
+
+ALONE = {f"alarm {number}": ((number,), [cause]) for number, cause in CAUSES.items()}
+PAIRS = {
+    f"alarms {one} and {other}": ((one, other), [CAUSES[one], CAUSES[other]]) for one, other in combinations(CAUSES, 2)
+}
+OTHERS = {
+    "two connectors": ((6,), [CAUSES[6], {"connector_fault": {"connector": 2}}]),
+    "grid meter": ((2,), [{"meter_fault": {"meter": "grid"}}]),
+    "secondary meter": ((2,), [{"meter_fault": {"meter": "secondary"}}]),
+    "load and grid meter": ((2,), [CAUSES[2], {"meter_fault": {"meter": "grid"}}]),
+    "load and secondary meter": ((2,), [CAUSES[2], {"meter_fault": {"meter": "secondary"}}]),
+    "links of PV and battery": ((3, 4, 7), [{"link_outage": {"device": "pv"}}, CAUSES[7]]),
+    "link of the meters": ((2, 7), [{"link_outage": {"device": "grid"}}]),
+}
+"""Other devices of an alarm, and two of a kind."""
 
 
 def event(at: int, until: int | None, what: dict) -> dict:
@@ -177,6 +193,9 @@ def laws(run: Run) -> list[Law]:
         Law("every alarm has its cause", _unexplained(run)),
         Law("every cause raises its alarm", _unnoticed(run)),
         Law("no dead-lock", _locked(run)),
+        Law("nothing flows back into the secondary source for long", _backwards(run, late)),
+        Law("no trip by over-generation", _over_generation(run)),
+        Law("generator and battery are not switched on and off", _switched(run)),
     ]
     for law in found:
         assert law.fails.shape == (n,)
@@ -199,13 +218,52 @@ def _pv_beyond(run: Run, late: int) -> np.ndarray:
     return settled & (run["pv/p_kw"] > charging + EPS_KW) & ~run.lost("pv", after_s=late) & ~unknown
 
 
+def _backwards(run: Run, late: int) -> np.ndarray:
+    """Power into the secondary source for longer than messages need; not where battery or PV cannot be reached."""
+    backwards = run.islanded & (run["secondary/p_kw"] < -EPS_KW)
+    return lately(backwards, 2 * late + 2, most=False) & ~run.lost("bess", "pv", after_s=2 * late)
+
+
+def _over_generation(run: Run) -> np.ndarray:
+    """The source trips by what flows back although messages are quicker than its 5 s."""
+    fails = np.zeros(len(run.frame), bool)
+    trips = run.events[(run.events["kind"] == "trip") & run.events["text"].str.contains("over-generation")]
+    if run.slowest_s <= 2.0 and not run.data["hubs"]["depot"]["link"].get("loss"):
+        fails[trips["t_s"].astype(int)] = True
+    return fails & ~run.lost("bess", "pv", after_s=run.late_s)
+
+
+def _switched(run: Run) -> np.ndarray:
+    """Started more than twice on the grid although nothing has changed for a minute."""
+    fails = np.zeros(len(run.frame), bool)
+    calm = ~lately(_changed(run, _inputs(run)), 60) & ~run.islanded
+    for name in ("controller/dg_kw", "controller/bess_kw"):
+        on = np.abs(run[name]) > EPS_KW
+        starts = np.append(0, on[1:] & ~on[:-1])
+        fails |= calm & (pd.Series(starts).rolling(60, min_periods=1).sum().to_numpy() > 2)
+    return fails
+
+
+def _inputs(run: Run) -> list[np.ndarray]:
+    """What the controller answers to."""
+    given = [run["load/p_kw"], run["cp/session"].astype(float), run["pv/p_available_kw"], run["ats/bus"]]
+    given += [run["controller/alarms"], run["controller/p_in_limit_kw"]]
+    return [*given, run["tariffs/buy_per_kwh"], run["tariffs/dg_per_kwh"]]
+
+
 def _over_in_steady_state(run: Run) -> np.ndarray:
     """Above the limit although nothing has changed for the time that messages need, and nobody is out of reach."""
     wait = int(2 * run.slowest_s) + 3 * run.late_s
     p_in = np.where(run.islanded, run["secondary/p_kw"], run["grid/p_kw"])
-    given = [run["load/p_kw"], run["cp/session"].astype(float), run["pv/p_available_kw"], run["ats/bus"]]
-    given += [run["controller/alarms"], run["controller/p_in_limit_kw"], run["dg/p_kw"]]
-    given += [run["tariffs/buy_per_kwh"], run["tariffs/dg_per_kwh"]]
+    steady = ~lately(_changed(run, [*_inputs(run), run["dg/p_kw"]]), wait)
+    reached = ~(run.alarm(7) | run.alarm(8))
+    # the ramp may try one more step of the battery before PV follows
+    over = p_in > run["controller/p_in_limit_kw"] + EPS_KW
+    return steady & reached & over & (run["load/p_kw"] < run["controller/p_in_limit_kw"] - 1e-6) & _blind(run)
+
+
+def _changed(run: Run, given: list[np.ndarray]) -> np.ndarray:
+    """At which seconds one of some values changes, or an event begins or ends."""
     changed = np.zeros(len(run.frame), bool)
     for one in given:
         column = one.reshape(len(run.frame), -1)
@@ -216,11 +274,7 @@ def _over_in_steady_state(run: Run) -> np.ndarray:
         for edge in [_s(one["at"]), *([_s(fields["until"])] if "until" in fields else [])]:
             if edge < len(changed):
                 changed[int(edge)] = True
-    steady = ~lately(changed, wait)
-    reached = ~(run.alarm(7) | run.alarm(8))
-    # the ramp may try one more step of the battery before PV follows
-    over = p_in > run["controller/p_in_limit_kw"] + EPS_KW
-    return steady & reached & over & (run["load/p_kw"] < run["controller/p_in_limit_kw"] - 1e-6) & _blind(run)
+    return changed
 
 
 def _blind(run: Run) -> np.ndarray:
@@ -272,9 +326,13 @@ def _unnoticed(run: Run) -> np.ndarray:
         return lately(cause, wait + int(more), most=False)
 
     live = run["ats/bus"] > 0
-    heard = ~run.lost("grid", after_s=wait)
+    polled = ~run.lost("grid", after_s=wait)
+    heard = polled.copy()
+    # a meter that fails shows no currents either
+    for meter, runs in (("grid", ~run.islanded), ("secondary", run.islanded)):
+        heard &= ~(runs & run.during("meter_fault", after_s=wait, meter=meter))
     fails |= lasts((run["grid/i_a"].max(axis=1) > OVERCURRENT_A) & heard) & ~run.alarm(1)
-    fails |= lasts(run.during("meter_fault"), TIMEOUT_S) & lasts(heard) & ~run.alarm(2)
+    fails |= lasts(run.during("meter_fault"), TIMEOUT_S) & lasts(polled) & ~run.alarm(2)
     for number, device in ((3, "pv"), (4, "bess"), (5, "dg")):
         cause = run.during("device_fault", device=device) & ~run.lost(device, after_s=wait)
         if number == 5:

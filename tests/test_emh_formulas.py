@@ -89,6 +89,7 @@ DG = {
         ({}, True),
         ({"fuel_l": 20.0}, False),  # a tenth of the tank is kept
         ({"fuel_l": float("nan")}, False),
+        ({"p_in_kw": float("nan"), "peak": True}, False),
         ({"tr_dg": 0.9}, False),
         ({"p_in_kw": 20.0}, False),  # the battery alone could
         ({"p_in_kw": 20.0, "soc": 0.1}, True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -39,12 +39,19 @@ class Emh(base.Controller):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._memory = {name: Memory(np.zeros_like(site.connector_kw)) for name, site in self.sites.items()}
+        self._memory = {
+            name: Memory(np.zeros_like(site.connector_kw), self.period_s) for name, site in self.sites.items()
+        }
         self._codes = {name: float(number) for number, name in enumerate(self.rules, 1)}
         self._chosen: dict[tuple[str, ...], list[Rule]] = {}
-        self._choose(self.parameters)
-        for name, site in self.sites.items():
-            _fit(name, site, self.parameters)
+        for name in self.sites:
+            self.check(name, self.parameters)
+
+    def check(self, hub: str, parameters: base.Parameters) -> None:
+        """Refuse rules that do not exist, and what does not fit the plates of a hub."""
+        given = cast("Parameters", parameters)
+        self._choose(given)
+        _fit(hub, self.sites[hub], given)
 
     def decide(self, observation: base.Observation) -> base.Decision:
         """Let the rules decide for every hub."""
@@ -136,3 +143,11 @@ def _fit(name: str, site: base.Site, parameters: Parameters) -> None:
             f"soc_min and soc_max must rise within {site.bess_soc_min:g} to {site.bess_soc_max:g} of {name}'s battery, "
             f"got {soc_min:g} and {soc_max:g}"
         )
+    ramp, count = parameters.ramp, site.connector_kw.size
+    if site.bess_kw and ramp.step_kw > ramp.bess_share * site.bess_kw:
+        raise ValueError(
+            f"ramp.step_kw must be at most ramp.bess_share of the rating of {name}'s battery, "
+            f"{ramp.bess_share * site.bess_kw:g}, got {ramp.step_kw:g}"
+        )
+    if count and max(parameters.preferred, default=1) > count:
+        raise ValueError(f"preferred must name connectors 1 to {count} of {name}, got {max(parameters.preferred)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 FUEL_RESERVE = 0.1
 """Share of the tank that is kept."""
 
@@ -27,7 +29,7 @@ def dg_may_run(
     fuel_l, fuel_capacity_l : float
         In the tank, and its size [l].
     p_in_kw, pv_kw, limit_kw : float
-        Measured import and PV power, limit of the import [kW].
+        Measured import without what the generator gives, PV power, limit of the import [kW].
     tr_dg, tr_grid : float
         Tariffs [1/kWh].
     bess_rated_kw, soc, soc_min : float
@@ -35,7 +37,7 @@ def dg_may_run(
     peak : bool
         It is peak time.
     """
-    if not fuel_l > FUEL_RESERVE * fuel_capacity_l:
+    if not fuel_l > FUEL_RESERVE * fuel_capacity_l or isnan(p_in_kw):
         return False
     if p_in_kw + pv_kw > limit_kw:
         return bess_rated_kw < p_in_kw + pv_kw or soc < soc_min

@@ -29,6 +29,21 @@ class Peak(_Section):
     end: time
     """Last instant, later on the same day."""
 
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _local(cls, value):
+        # a number would be taken for seconds
+        if not isinstance(value, str | time):
+            raise ValueError(f'must be a time in quotes such as "18:00", got {value}')
+        return value
+
+    @field_validator("start", "end")
+    @classmethod
+    def _without_offset(cls, value):
+        if value.tzinfo:
+            raise ValueError(f'must be a time without an offset, such as "18:00", got {value}')
+        return value
+
     @model_validator(mode="after")
     def _forward(self):
         if self.start >= self.end:
@@ -40,9 +55,9 @@ class Overcurrent(_Section):
     """Alarm 1 (figure 4)."""
 
     max_a: Positive | None = None
-    """Largest current of a phase [A]; that of the installed capacity at 400 V when left out."""
-    t1_s: NonNegative = 2.0
-    """An overcurrent from here ..."""
+    """Largest current of a phase [A]; that of the installed capacity when left out."""
+    t1_s: NonNegative = 6.0
+    """An overcurrent from here (longer than one round of messages, or the cut cannot show before) ..."""
     t2_s: Positive = 10.0
     """... to here after the first one stops the charge point [s]."""
     clear_s: Positive = 60.0
@@ -93,8 +108,6 @@ class Parameters(base.Parameters):
     """Most the cost rules ask of the battery [kW]; its rating when left out."""
     tx_slow_recharge: Share = 0.25
     """Slow charging as a share of the battery's rating."""
-    dg_fuel_capacity_l: Positive = 200.0
-    """Tank of the generator [l]."""
     peak: Peak | None = None
     """Hours of peak demand; none when left out."""
     island_discharge: Literal["relief", "above_limit"] = "relief"

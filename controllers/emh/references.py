@@ -1,8 +1,8 @@
 """What the rules work on: a wish for each reference, and the bounds it has to keep.
 
-Economic rules set wishes; the last one counts. Every other rule sets bounds, and each bound has the rank of its rule.
-At the end the wish is clipped to the bounds, those of the highest rank last. So protection outranks economics, and
-alarms outrank the capacity limit, in whatever order the rules were evaluated.
+Rules of status and economics set wishes; the last one counts. Any rule may set bounds, and each bound has the rank of
+its rule. At the end the wish is clipped to the bounds, those of the highest rank last. So bounds need no order:
+protection outranks economics, and alarms outrank the capacity limit, in whatever order the rules were evaluated.
 """
 
 from __future__ import annotations
@@ -35,23 +35,34 @@ class _Bound(NamedTuple):
 class Reference:
     """One reference [kW]: what is wished for and by which rule, and between which bounds it has to stay."""
 
-    __slots__ = ("_bounds", "wish", "wished_by")
+    __slots__ = ("_bounds", "counting_kw", "wish", "wished_by")
 
     def __init__(self):
         self.wish = 0.0
-        self.wished_by = ""
+        self.wished_by = "no rule"
+        self.counting_kw = 0.0
         self._bounds: list[_Bound] = []
 
-    def want(self, value: float, rule: str) -> None:
-        """Wish for a value [kW]; it replaces the wish of an earlier rule."""
-        self.wish, self.wished_by = value, rule
+    def want(self, value: float, rule: str, counting_kw: float = 0.0) -> None:
+        """Wish for a value [kW]; it replaces the wish of an earlier rule.
+
+        Parameters
+        ----------
+        value : float
+            The wish [kW].
+        rule : str
+            Whose it is.
+        counting_kw : float
+            For the charge point: how much of it battery and generator have to give [kW].
+        """
+        self.wish, self.wished_by, self.counting_kw = value, rule, counting_kw
 
     def keep(self, rank: int, rule: str, least: float = -inf, most: float = inf) -> None:
         """Set bounds [kW]."""
         self._bounds.append(_Bound(rank, rule, least, most))
 
     def settle(self, wish: float | None = None) -> tuple[float, str]:
-        """The value within all bounds [kW], and the rule that decided it.
+        """The value within all bounds [kW], and the rule that decided it: the last one whose bound the value touches.
 
         Parameters
         ----------
@@ -63,9 +74,9 @@ class Reference:
         if len(bounds) > 1:
             bounds = sorted(bounds, key=lambda bound: -bound.rank)
         for _, name, least, most in bounds:
-            if value < least:
+            if value <= least:
                 value, rule = least, name
-            if value > most:
+            if value >= most:
                 value, rule = most, name
         return value, rule
 
@@ -77,8 +88,6 @@ class References:
     ----------
     cp, bess, pv, dg : Reference
         Power of the charge point, of the battery (> 0 discharges), limit of PV, power of the generator.
-    counted_kw : float
-        Battery and generator power that the wish for the charge point counts on [kW].
     weights : ndarray or None
         Weights of the connectors, shape (n_connectors,); all alike when None.
     excluded : ndarray of bool or None
@@ -87,11 +96,10 @@ class References:
         The connectors keep their last limits.
     """
 
-    __slots__ = ("bess", "counted_kw", "cp", "dg", "excluded", "frozen", "pv", "weights")
+    __slots__ = ("bess", "cp", "dg", "excluded", "frozen", "pv", "weights")
 
     def __init__(self):
         self.cp, self.bess, self.pv, self.dg = Reference(), Reference(), Reference(), Reference()
-        self.counted_kw = 0.0
         self.weights: np.ndarray | None = None
         self.excluded: np.ndarray | None = None
         self.frozen = False
@@ -109,7 +117,8 @@ class References:
         bess_seen_kw, dg_seen_kw : float
             Measured powers [kW].
         """
-        if self.counted_kw <= 0.0:
+        counted_kw = self.cp.counting_kw
+        if counted_kw <= 0.0:
             return self.cp.wish
         given_kw = max(0.0, min(bess_kw, bess_seen_kw)) + max(0.0, min(dg_kw, dg_seen_kw))
-        return max(0.0, self.cp.wish - max(0.0, self.counted_kw - given_kw))
+        return max(0.0, self.cp.wish - max(0.0, counted_kw - given_kw))

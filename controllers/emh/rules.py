@@ -1,14 +1,15 @@
 """The ordered list of rules: name, rank, guard, action; it reads like the hierarchy of Leal et al. 2024, section 3.
 
-A rule looks at the `Situation` and changes the `References`. Rules of protection and of the status set bounds, rules of
-economics set wishes (see `references`). A scenario may leave rules out or put them in another order; a subclass of
-`Emh` may add its own to ``rules``.
+A rule looks at the `Situation` and changes the `References`: rules of protection set bounds, rules of economics set
+wishes, those of the status both (see `references`). A scenario may leave rules out or put them in another order; a
+subclass of `Emh` may add its own to ``rules``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
 from . import capacity, cost, criteria, island, priority
 from .references import Rank, References
@@ -165,6 +166,10 @@ def _islanded(rule: Rule, s: Situation, refs: References) -> None:
 def _battery(s: Situation) -> cost.Battery:
     p, tr = s.parameters, s.prices
     most_kw = s.site.bess_kw if p.bess_discharge_kw is None else min(p.bess_discharge_kw, s.site.bess_kw)
+    # where the need has room, charging takes what that leaves, and must not stop itself
+    own_kw = min(0.0, s.bess_kw) if s.need_kw <= s.room_kw else 0.0
+    # a battery that fed the grid would not serve the connectors
+    most_kw = max(0.0, min(most_kw, s.consumption_kw))
     return cost.Battery(
         discharge_kw=most_kw,
         slow_kw=s.slow_kw,
@@ -172,7 +177,11 @@ def _battery(s: Situation) -> cost.Battery:
             soc=s.soc, soc_min=s.soc_min, soc_off_peak=p.soc_off_peak, tr_grid=tr.buy, tr_bess=tr.bess, peak=s.peak
         ),
         may_charge=criteria.bess_may_charge(
-            soc=s.soc, soc_max=s.soc_max, p_in_kw=s.p_in_kw, pv_kw=s.pv_kw, limit_kw=s.limit_kw
+            soc=s.soc,
+            soc_max=s.soc_max,
+            p_in_kw=s.p_in_kw + own_kw,
+            pv_kw=s.pv_kw,
+            limit_kw=s.limit_kw,
         ),
         last_kw=s.last_bess_kw,
     )
@@ -184,11 +193,12 @@ def _cost_rule_1(rule: Rule, s: Situation, refs: References) -> None:
 
 
 def _cost_rule_2(rule: Rule, s: Situation, refs: References) -> None:
-    p, tr = s.parameters, s.prices
+    tr = s.prices
     may_run = criteria.dg_may_run(
         fuel_l=s.fuel_l,
-        fuel_capacity_l=p.dg_fuel_capacity_l,
-        p_in_kw=s.p_in_kw,
+        fuel_capacity_l=s.site.dg_fuel_capacity_l,
+        # what the generator itself gives must not stop it
+        p_in_kw=s.p_in_kw + s.dg_kw,
         pv_kw=s.pv_kw,
         limit_kw=s.limit_kw,
         tr_dg=tr.dg,
@@ -199,15 +209,17 @@ def _cost_rule_2(rule: Rule, s: Situation, refs: References) -> None:
         peak=s.peak,
     )
     pays = tr.charging > tr.bess
-    dg_kw = s.site.dg_kw if may_run else 0.0
-    _wish(rule, refs, cost.rule_2(s.need_kw, s.room_kw, s.pv_kw, pays, _battery(s), dg_kw))
+    battery = _battery(s)
+    # with the battery never more than the hub draws
+    most_kw = s.consumption_kw - (battery.discharge_kw if pays and battery.may_discharge else 0.0)
+    dg_kw = max(0.0, min(s.site.dg_kw, most_kw)) if may_run else 0.0
+    _wish(rule, refs, cost.rule_2(s.need_kw, s.room_kw, s.pv_kw, pays, battery, dg_kw))
 
 
 def _wish(rule: Rule, refs: References, wish: cost.Dispatch) -> None:
     refs.bess.want(wish.bess_kw, rule.name)
     refs.dg.want(wish.dg_kw, rule.name)
-    refs.cp.want(wish.cp_kw, rule.name)
-    refs.counted_kw = max(0.0, wish.bess_kw) + wish.dg_kw
+    refs.cp.want(wish.cp_kw, rule.name, counting_kw=max(0.0, wish.bess_kw) + wish.dg_kw)
 
 
 # --- islanded coordination --------------------------------------------------------------------------------------------
@@ -223,7 +235,8 @@ def _island_ramp(rule: Rule, s: Situation, refs: References) -> None:
         most_kw=ramp.bess_share * s.site.bess_kw,
         step_kw=ramp.step_kw,
         pv_share=ramp.pv_share,
-        every_s=ramp.every_s,
+        # PV must have heard of its limit before it can be short of it
+        every_s=max(ramp.every_s, s.round_s),
         # a battery that was discharging leaves its power to the secondary source
         may_rise=s.p_in_kw + max(0.0, s.bess_kw) + ramp.step_kw <= s.limit_kw,
     )
@@ -231,15 +244,30 @@ def _island_ramp(rule: Rule, s: Situation, refs: References) -> None:
     refs.pv.want(island.pv_limit_kw(s.ramp, -s.bess_kw, ramp.pv_share), rule.name)
 
 
+def _sure_kw(s: Situation) -> float:
+    """What a discharge may cover so that nothing flows back into the secondary source [kW].
+
+    What source and battery give, and what the consumers are measured to draw, whichever is less. The last EV may leave
+    at any moment; where the source would trip before messages can answer that, only the local load counts.
+    """
+    if not isfinite(s.p_in_kw):
+        return 0.0
+    sure_kw = min(s.consumption_kw, s.p_in_kw + s.bess_kw)
+    if s.round_s >= s.site.secondary_reverse_s:
+        load_kw = s.load_kw if isfinite(s.load_kw) else 0.0
+        sure_kw = min(sure_kw, load_kw + s.site.secondary_reverse_kw)
+    return sure_kw
+
+
 def _island_discharge(rule: Rule, s: Situation, refs: References) -> None:
     refs.pv.want(0.0, rule.name)
     if not s.pv_at_0:
         refs.bess.want(min(s.last_bess_kw, 0.0), rule.name)
     elif s.parameters.island_discharge == "relief":
-        refs.bess.want(island.relief_kw(s.consumption_kw, s.slow_kw), rule.name)
+        refs.bess.want(island.relief_kw(_sure_kw(s), s.slow_kw), rule.name)
     else:
         limit = s.parameters.ramp.bess_share * s.site.bess_kw
-        refs.bess.want(island.above_limit_kw(s.consumption_kw, limit, s.site.bess_kw), rule.name)
+        refs.bess.want(island.above_limit_kw(_sure_kw(s), limit, s.site.bess_kw), rule.name)
 
 
 # --- economics: priority ----------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from . import alarms, island
 if TYPE_CHECKING:
     from .parameters import Parameters
 
-_NOMINAL_V = 400.0
 _DUST_KWH = 1e-6
+_COORDINATED = ("grid", "pv", "bess")
+"""Whose messages the coordination of an island waits for."""
 
 
 @dataclass(slots=True)
@@ -28,12 +29,18 @@ class Memory:
     ----------
     connector_kw : ndarray, shape (n_connectors,)
         Last limits of the connectors [kW].
+    period_s : float
+        Time between decisions [s].
+    slowest_s : float
+        Age of the oldest measurement since the hub is on its present source [s].
     bess_kw : float
         Last reference of the battery [kW].
     """
 
     connector_kw: np.ndarray
+    period_s: float = 1.0
     bess_kw: float = 0.0
+    slowest_s: float = 0.0
     load_kw: float = nan
     live_since_s: float | None = 0.0
     islanded: bool = False
@@ -77,7 +84,7 @@ class Situation:
     busy : ndarray of bool, shape (n_connectors,)
         An EV is plugged in and wants energy.
     need_kw : float
-        Ratings of the busy connectors that work, summed.
+        What the busy connectors that work can draw, summed: their ratings, or what their EVs accept where that is less.
     connectors : Connectors
         As last seen.
     alarms : frozenset of int
@@ -86,6 +93,9 @@ class Situation:
         Of alarm 1.
     last_bess_kw : float
         Last reference of the battery.
+    round_s : float
+        From a change in the plant until the answer to it is in force [s]: the slowest since the hub is on its present
+        source; commands are taken to travel as long as measurements.
     ramp : State
         Where the ramp of an island stands; a rule puts the next one here.
     """
@@ -116,6 +126,7 @@ class Situation:
     alarms: frozenset[int]
     overcurrent_level: int
     last_bess_kw: float
+    round_s: float
     ramp: island.State
 
     @property
@@ -125,7 +136,10 @@ class Situation:
 
     @property
     def consumption_kw(self) -> float:
-        """What local load and charge point draw [kW]."""
+        """What local load and charge point draw [kW]; without the OCPP side as it follows from the other meters."""
+        if 8 in self.alarms:
+            sources_kw = self.p_in_kw + self.pv_kw + self.bess_kw + self.dg_kw
+            return max(0.0, sources_kw) if isfinite(sources_kw) else 0.0
         return self.cp_kw + (self.load_kw if isfinite(self.load_kw) else 0.0)
 
     @property
@@ -184,7 +198,7 @@ def observe(
     frozen = memory.connectors is not None and (8 in memory.log.numbers or hub.age_s.get("cp", 0.0) > p.timeout_s)
     connectors = memory.connectors = memory.connectors if frozen and memory.connectors else hub.connectors
     over = p.overcurrent
-    most_a = over.max_a or site.installed_kw * W_PER_KW / (3**0.5 * _NOMINAL_V)
+    most_a = over.max_a or site.installed_kw * W_PER_KW / (3**0.5 * site.nominal_v)
     highest_a = max(hub.i_grid_a.tolist())
     memory.overcurrent = alarms.overcurrent(
         memory.overcurrent, t_s, highest_a > most_a, over.t1_s, over.t2_s, over.clear_s
@@ -202,6 +216,10 @@ def observe(
     busy = connectors.occupied & (connectors.requested_kwh - connectors.energy_kwh > _DUST_KWH)
     soc_min = max(site.bess_soc_min, p.soc_min or 0.0)
     soc_max = min(site.bess_soc_max, 1.0 if p.soc_max is None else p.soc_max)
+    ages_s = [hub.age_s.get(device, 0.0) for device in _COORDINATED]
+    if islanded != memory.islanded:
+        memory.slowest_s = 0.0
+    memory.slowest_s = max([memory.slowest_s, *(age_s for age_s in ages_s if age_s <= p.timeout_s)])
     if islanded and not memory.islanded:
         memory.ramp = island.restart(island.FOOT, t_s, p.ramp.every_s)
     memory.islanded = islanded
@@ -228,11 +246,12 @@ def observe(
         limit_kw=limit,
         room_kw=p.cp_protection_kw if isnan(load_kw) else limit - load_kw,
         busy=busy,
-        need_kw=float(site.connector_kw @ (busy & ~connectors.faulted)),
+        need_kw=float(np.minimum(site.connector_kw, connectors.p_max_kw) @ (busy & ~connectors.faulted)),
         connectors=connectors,
         alarms=memory.log.numbers,
         overcurrent_level=memory.overcurrent.level,
         last_bess_kw=memory.bess_kw,
+        round_s=2 * memory.slowest_s + memory.period_s,
         ramp=memory.ramp,
     )
     return situation, events

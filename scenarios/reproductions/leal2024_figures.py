@@ -24,6 +24,14 @@ _LINES = {
     "load/p_kw": ("local load", "#009E73"),
     "controller/p_in_limit_kw": ("input power limit", "#332288"),
 }
+_CAPACITIES = {
+    1: ("contracted",),
+    2: ("contracted",),
+    4: ("contracted", "installed"),
+    5: ("installed",),
+}
+"""Capacities that a figure shows, by its scenario."""
+_CAPACITY_COLOURS = {"contracted": "#882255", "installed": "#44AA99"}
 _CONNECTORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#332288")
 
 
@@ -43,20 +51,25 @@ def draw(results: Results, case: int) -> Figure:
     """
     figure = Figure(figsize=(9, 7), dpi=130, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    scenario = load_scenario(f"leal2024-{case}").scenario
     for path, (name, colour) in _LINES.items():
-        if results.has(f"{HUB}/{path}"):
+        # with the limit, 46.8 kW, figure 12 would show little of the steps
+        if results.has(f"{HUB}/{path}") and not (case == 3 and path == "controller/p_in_limit_kw"):
             limit = path.endswith("limit_kw")
             _step(above, results, path, name, colour, lw=1.0 if limit else 1.5, ls="--" if limit else "-")
     if case == 3:
         _step(above, results, "controller/bess_kw", "BESS reference", "#8C564B", lw=1.0, ls=":")
         _step(above, results, "pv/p_limit_kw", "PV limit", "#CC79A7", lw=1.0, ls=":")
-        above.set_ylim(-6, 21)
+        above.set_ylim(-21, 21)
         _soc(below, results)
     else:
         t_s, p_kw = results.arrays(f"{HUB}/cp/connector_p_kw")
         for n, colour in zip(range(p_kw.shape[1]), _CONNECTORS, strict=False):
             _held(below, results, t_s, p_kw[:, n], label=f"connector {n + 1}", color=colour, lw=1.5)
         below.set_ylabel("(b) connectors [kW]")
+    for name in _CAPACITIES.get(case, ()):
+        kw = getattr(scenario.hubs[HUB].grid, f"{name}_kw")
+        above.axhline(kw, color=_CAPACITY_COLOURS[name], lw=1.0, ls="-.", label=f"{name} capacity")
     above.set_ylabel("(a) power [kW]")
     above.axhline(0, color="0.4", lw=0.6)
     _shade(results, case, above, below)
@@ -65,8 +78,7 @@ def draw(results: Results, case: int) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     below.set_xlabel("time [s]")
     below.set_xlim(0, results.end_s)
-    title = load_scenario(f"leal2024-{case}").scenario.title
-    figure.suptitle(f"Scenario {case} (figure {9 + case} of Leal et al. 2024): {title}", fontsize=10)
+    figure.suptitle(f"Scenario {case} (figure {9 + case} of Leal et al. 2024): {scenario.title}", fontsize=10)
     return figure
 
 
@@ -88,9 +100,9 @@ def _held(axes: Axes, results: Results, t_s: np.ndarray, values: np.ndarray, **s
 
 
 def _shade(results: Results, case: int, *all_axes: Axes) -> None:
-    """Pale red while the hub is islanded, grey in the peak hours."""
+    """Pale red from the loss of the grid to the return to it, grey in the peak hours."""
     t_s, state = hub_supply(results, HUB)
-    periods = list(zip(*steps.episodes(t_s, state == kpis.ISLANDED, results.end_s), strict=True))
+    periods = list(zip(*steps.episodes(t_s, state != kpis.GRID, results.end_s), strict=True))
     shades = [(begin, end, "#D55E00", "islanded") for begin, end in periods]
     if case in PEAK_S:
         shades.append((*PEAK_S[case], "0.5", "peak hours"))

@@ -130,5 +130,5 @@ def draw(found: pd.DataFrame) -> Figure:
     for axes in (left, right):
         axes.set_xlabel("tx_limit_connected")
         axes.spines[["top", "right"]].set_visible(False)
-    left.legend(title="delay", fontsize=8, frameon=False)
+    right.legend(title="delay", fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
