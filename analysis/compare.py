@@ -47,6 +47,7 @@ _COLUMNS = ["controller", "seed", "kpi", "group", "quantity", "unit", "better", 
 _OF_KPI = ["kpi", "group", "quantity", "unit", "better"]
 _ROUNDING = 1e-5  # of the values, or of 1 if they are small; less is arithmetic, not a difference
 _MS_PER_S = 1e3
+_FOUND = (0.0, 1.0)  # optimal and feasible, see controllers.optimization.solution.Status
 _OWN_SECTIONS = {"name", "title", "source", "seed", "controller", "expect"}
 
 
@@ -139,16 +140,13 @@ def _machine_figures(results: Results) -> list[tuple]:
             longest = max(row["max"] for row in part) * _MS_PER_S
             rows.append(("decision_max_ms", MACHINE, "longest time of a decision", "ms", "", longest))
         elif name == "status":  # a code, whose mean says nothing
-            codes = results.diagnostics().query("name.str.endswith('/status')")["value"]
-            rows.append(("plans_found", MACHINE, "attempts to plan that gave a plan", "%", "", _found_percent(codes)))
+            samples = results.diagnostics().to_dict("records")
+            codes = [row["value"] for row in samples if str(row["name"]).endswith("/status")]
+            found = 100.0 * float(np.isin(codes, _FOUND).mean())
+            rows.append(("plans_found", MACHINE, "attempts to plan that gave a plan", "%", "", found))
         else:
             rows.append((name, MACHINE, f"{name}, mean", "1", "", mean))
     return rows
-
-
-def _found_percent(codes: pd.Series) -> float:
-    """Share of plans that are optimal or feasible, see `controllers.optimization.solution.Status`."""
-    return 100.0 * float(codes.isin([0.0, 1.0]).mean())
 
 
 # --- means ------------------------------------------------------------------------------------------------------------
