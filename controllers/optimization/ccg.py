@@ -213,10 +213,10 @@ def _master(problem: TwoStage, parts: list[_Part], solver: str) -> tuple[np.ndar
         high.append(part.recourse_upper)
     widths = [sparse.csr_array((p, part.size)) for part in cost[1:]]
     matrix = sparse.block_array([[problem.limits, *widths], *blocks], format="csr")
-    columns = [np.concatenate(part) for part in (cost, low, high)]
-    integer = np.concatenate([problem.integer, np.zeros(columns[0].size - n, dtype=bool)])
+    costs, lows, highs = (np.concatenate(part) for part in (cost, low, high))
+    integer = np.concatenate([problem.integer, np.zeros(costs.size - n, dtype=bool)])
     bounds = np.concatenate(lower), np.concatenate(upper)
-    with ArrayProgram(matrix, *columns, *bounds, integer=integer, solver=solver) as program:
+    with ArrayProgram(matrix, costs, lows, highs, *bounds, integer=integer, solver=solver) as program:
         solution = program.solve()
         if not solution.ok:
             told = "; ".join(solution.conflict[:5])

@@ -66,16 +66,18 @@ class Program:
         self._backend_type = _backend(solver)
         # its variables and constraints know it by weak references only
         self._model = model
-        compiled = isinstance(model, StandardForm)
-        self._form = model if compiled else _timed(self.seconds, "compile", lambda: compile_model(model))
+        if isinstance(model, StandardForm):
+            self._form = model
+        else:
+            self._form = _timed(self.seconds, "compile", lambda: compile_model(model))
         self.variables, self.constraints = self._form.variables, self._form.constraints
         self.maximise = self._form.maximise
         self._column_of = {id(variable): k for k, variable in enumerate(self.variables)}
         self._row_of = {id(constraint): k for k, constraint in enumerate(self.constraints)}
-        self._exclusive = NO_EXCLUSIVES if compiled else exclusives(model, self._column_of)
+        self._exclusive = NO_EXCLUSIVES if isinstance(model, StandardForm) else exclusives(model, self._column_of)
         self._integers = np.flatnonzero(self._form.integer)
-        self._fixed = np.zeros(self._form.cost.size, dtype=bool)
-        self._fixed[[k for k, variable in enumerate(self.variables) if variable.fixed]] = True
+        fixed = {k for k, variable in enumerate(self.variables) if variable.fixed}
+        self._fixed = np.array([k in fixed for k in range(self._form.cost.size)], dtype=bool)
         self._x: np.ndarray | None = None
         self._duals: tuple[np.ndarray, np.ndarray] | None = None
         self._has_duals = False
@@ -181,7 +183,7 @@ class Program:
         lower = np.where(whole, np.ceil(lower - _WHOLE), lower)
         upper = np.where(whole, np.floor(upper + _WHOLE), upper)
         for k in np.flatnonzero(lower > upper)[:1]:
-            raise ValueError(f"{form.column_name(columns[k])}: no whole number between its bounds")
+            raise ValueError(f"{form.column_name(int(columns[k]))}: no whole number between its bounds")
         changed = _put(columns, (form.lower, lower), (form.upper, upper))
         self._backend.set_bounds(changed, form.lower[changed], form.upper[changed])
 
