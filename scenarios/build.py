@@ -19,7 +19,7 @@ from ..controllers.circuits import Circuits
 from ..simulators.adapter import Fault, Port, Schedule
 from ..simulators.controller import Sessions as KnownSessions
 from ..simulators.controller import ports
-from ..simulators.models import generator, grid, irradiance, link, load, pv
+from ..simulators.models import ats, generator, grid, irradiance, link, load, pv
 from ..simulators.models.series import Series
 from ..simulators.models.tariffs import NAMES, Tariffs
 from ..simulators.models.units import S_PER_MIN, W_PER_KW
@@ -85,6 +85,7 @@ class _Builder(Inputs):
         self.entities: list[EntitySpec] = []
         self.devices: dict[str, list[str]] = {}
         self.seen: dict[str, Visits] = {}
+        self.secondary: dict[str, ats.Secondary | None] = {}
         self.sites: dict[str, base.Site] = {}
         self.available_kw: dict[str, Series] = {}
         self.demand_kw: dict[str, Series] = {}
@@ -174,7 +175,7 @@ class _Builder(Inputs):
                 telemetry_s=telemetry_s,
             )
         self._grid(name, hub)
-        self.sites[name] = _site(hub, seen.get(name))
+        self.sites[name] = _site(hub, seen.get(name), self.secondary.get(name))
 
     def _telemetry_s(self, name: str, hub: schema.Hub) -> float:
         """How often slow quantities (energy, SoC) are told: as often as someone looks."""
@@ -186,6 +187,7 @@ class _Builder(Inputs):
     def _ats(self, name: str, hub: schema.Hub, key: str) -> None:
         with self.at(f"{key}.grid"):
             parameters = ats_parameters(hub.grid)
+            self.secondary[name] = parameters.secondary
             shortest_s = min((s for s in (parameters.transfer_s, parameters.retransfer_s) if s > 0.0), default=math.inf)
             if hub.grid.secondary is not None and shortest_s < self.scenario.time_step:
                 text = f"ATS delays are shorter than time_step {self.scenario.time_step:g} s and take a whole step"
@@ -514,12 +516,11 @@ def _no_sessions() -> KnownSessions:
     return KnownSessions((), empty, empty, empty, empty.astype(bool))
 
 
-def _site(hub: schema.Hub, seen: Visits | None) -> base.Site:
+def _site(hub: schema.Hub, seen: Visits | None, secondary: ats.Secondary | None) -> base.Site:
     """The plates of a hub, for its controller."""
     none = np.empty(0)
     connectors = seen.connectors if seen else None
     bess = hub.bess
-    secondary = ats_parameters(hub.grid).secondary
 
     def plate(values: np.ndarray) -> np.ndarray:
         # a copy that cannot be written: a controller must not get hold of the plant

@@ -240,7 +240,7 @@ def _switched(run: Run) -> np.ndarray:
     for name in ("controller/dg_kw", "controller/bess_kw"):
         on = np.abs(run[name]) > EPS_KW
         starts = np.append(0, on[1:] & ~on[:-1])
-        fails |= calm & (pd.Series(starts).rolling(60, min_periods=1).sum().to_numpy() > 2)
+        fails |= calm & (np.convolve(starts, np.ones(60))[: len(starts)] > 2)
     return fails
 
 
