@@ -69,8 +69,7 @@ class Surprises:
         evs = schedule.evs if schedule is not None else None
         coming = zip(evs.names, evs.there.tolist(), evs.arrival_s.tolist(), strict=True) if evs is not None else ()
         # the first time it was expected counts: later plans put it off again and again
-        known = self._expected
-        self._expected = {name: known[name] if name in known else at_s for name, there, at_s in coming if not there}
+        self._expected = {name: self._expected.get(name, at_s) for name, there, at_s in coming if not there}
         due = [name for name, at_s in self._expected.items() if name in here or t_s > at_s + self._period_s]
         late = [name for name in due if name not in here]
         for name in due:
