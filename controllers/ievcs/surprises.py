@@ -66,10 +66,12 @@ class Surprises:
 
     def _absent(self, here: dict[str, tuple[float, float]], schedule: Schedule | None, t_s: float) -> list[str]:
         """EVs that were to come and have not; each is told of once, when it is later than a decision."""
-        evs = schedule.evs if schedule is not None else None
-        coming = zip(evs.names, evs.there.tolist(), evs.arrival_s.tolist(), strict=True) if evs is not None else ()
+        coming: dict[str, float] = {}
+        if schedule is not None:
+            evs = schedule.evs
+            coming = {evs.names[k]: float(evs.arrival_s[k]) for k, there in enumerate(evs.there) if not there}
         # the first time it was expected counts: later plans put it off again and again
-        self._expected = {name: self._expected.get(name, at_s) for name, there, at_s in coming if not there}
+        self._expected = {name: self._expected[name] if name in self._expected else coming[name] for name in coming}
         due = [name for name, at_s in self._expected.items() if name in here or t_s > at_s + self._period_s]
         late = [name for name in due if name not in here]
         for name in due:
