@@ -250,7 +250,8 @@ def _inputs(run: Run) -> list[np.ndarray]:
     given += [run["controller/alarms"], run["controller/p_in_limit_kw"]]
     # a battery that is full or empty turns an island from charging to discharging or back
     limits = run.data["controller"]
-    given += [(run["bess/soc"] >= limits["soc_max"]).astype(float), (run["bess/soc"] <= limits["soc_min"]).astype(float)]
+    soc = run["bess/soc"]
+    given += [(soc >= limits["soc_max"]).astype(float), (soc <= limits["soc_min"]).astype(float)]
     return [*given, run["tariffs/buy_per_kwh"], run["tariffs/dg_per_kwh"]]
 
 
