@@ -248,6 +248,10 @@ def _inputs(run: Run) -> list[np.ndarray]:
     """What the controller answers to."""
     given = [run["load/p_kw"], run["cp/session"].astype(float), run["pv/p_available_kw"], run["ats/bus"]]
     given += [run["controller/alarms"], run["controller/p_in_limit_kw"]]
+    # a battery that is full or empty turns an island from charging to discharging or back
+    limits = run.data["controller"]
+    soc = run["bess/soc"]
+    given += [(soc >= limits["soc_max"]).astype(float), (soc <= limits["soc_min"]).astype(float)]
     return [*given, run["tariffs/buy_per_kwh"], run["tariffs/dg_per_kwh"]]
 
 
