@@ -24,7 +24,7 @@ def catalogue() -> list[dict[str, Any]]:
         doc = entry.load().__doc__ or ""
         rows.append({"kind": "controller", "name": name, "what": doc.strip().split("\n")[0]})
     for name, path in shipped_studies().items():
-        rows.append({"kind": "dispatchability study", "name": name, "what": read_yaml(path).get("title", "")})
+        rows.append({"kind": "study", "name": name, "what": read_yaml(path).get("title", "")})
     rows += [{"kind": "published study", "name": name, "what": reproduction(name).TITLE} for name in NAMES]
     kinds = {
         "pack": cell_sets(),

@@ -29,7 +29,9 @@ def show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     for column in columns:
         numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
-        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        justify = "right" if numeric else "left"
+        # a name that is cut cannot be copied into the next command
+        table.add_column(column.replace("_", " "), justify=justify, overflow="fold", no_wrap=column == "name")
     for row in rows:
         table.add_row(*[_cell(row.get(column)) for column in columns])
     out.print(table)

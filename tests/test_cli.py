@@ -74,7 +74,7 @@ def test_list_shows_what_there_is():
 
 def test_list_as_json_is_one_array_of_rows():
     rows = json.loads(evhub("list", "--json").out)
-    kinds = {"scenario", "controller", "published study", "pack", "arrivals", "tariff", "ats settings"}
+    kinds = {"scenario", "study", "controller", "published study", "pack", "arrivals", "tariff", "ats settings"}
     assert {row["kind"] for row in rows} == kinds
     assert all(list(row) == ["kind", "name", "what"] and row["what"] for row in rows)
     assert {row["name"] for row in rows if row["kind"] == "scenario"} == set(shipped())
