@@ -190,9 +190,24 @@ def plan_of(session_kw: np.ndarray) -> Plan:
     n = session_kw.shape[1]
     zero = np.zeros(n)
     return Plan(
-        *(zero,) * 6, np.zeros(n + 1), zero, session_kw, np.zeros(len(session_kw)), np.zeros((4, n)), np.zeros((4, n)),
-        0.0, {}, zero,
-    )  # fmt: skip
+        buy_kw=zero,
+        sell_kw=zero,
+        pv_kw=zero,
+        pv_q_kvar=zero,
+        bess_kw=zero,
+        bess_q_kvar=zero,
+        bess_kwh=np.zeros(n + 1),
+        dg_kw=zero,
+        dg_q_kvar=zero,
+        session_kw=session_kw,
+        session_q_kvar=np.zeros_like(session_kw),
+        session_unserved_kwh=np.zeros(len(session_kw)),
+        load_kw=np.zeros((4, n)),
+        load_unserved_kw=np.zeros((4, n)),
+        peak_kw=0.0,
+        costs={},
+        step_cost=zero,
+    )
 
 
 def test_tiers_follow_the_load_and_keep_what_drivers_pay():

@@ -173,7 +173,10 @@ class Day:
         for subsidy in np.linspace(*span, _SUBSIDIES).tolist() if span is not None else ():
             self.prices = replace(before, charging_per_kwh=charging, subsidy_per_kwh=subsidy, cheapest_hours=True)
             schedule = self.plan(hub, t_s, t_s, backlog_kwh).schedule
-            if schedule is not None and schedule.paid_to_owners > most_paid + 1e-6:
+            # where fewer owners accept than before, the plan of stage I may be out of reach, and the best one dearer
+            if schedule is None or schedule.plan.cost > first.plan.cost + parameters.cost_bound:
+                continue
+            if schedule.paid_to_owners > most_paid + 1e-6:
                 best, most_paid = schedule, schedule.paid_to_owners
         self.prices = best.prices if best is not None else before
         return best
