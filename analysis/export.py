@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from .periodic_log import periodic_log
 from .store import NETWORK, ResultError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def tables(
     Yields
     ------
     name : str
-        ``series-HUB`` (and ``series-network``), ``signals``, ``kpis``, ``sessions``, ``events``, ``diagnostics``.
+        ``series-HUB`` (and ``series-network``), with `every` also ``log-HUB`` (see `periodic_log`), ``signals``, ``kpis``, ``sessions``, ``events``, ``diagnostics``.
     table : DataFrame
         Its columns carry their units in their names, series also in ``.attrs["units"]``.
 
@@ -73,6 +74,8 @@ def tables(
             frame.columns = frame.columns.str.removeprefix(f"{owner}/")
             frame.attrs["units"] = {name.removeprefix(f"{owner}/"): u for name, u in frame.attrs["units"].items()}
             yield f"series-{owner}", frame
+    for hub in results.hubs if every is not None else ():
+        yield f"log-{hub}", periodic_log(results, hub, every)
     yield "signals", results.signals()
     yield "kpis", results.summary()
     yield "sessions", results.sessions().set_index("session")

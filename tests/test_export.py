@@ -29,7 +29,8 @@ def day(file):
 
 def test_csv_has_the_numbers_of_the_results(day, tmp_path):
     written = export.export(day, tmp_path / "new" / "folder", **STEP)
-    names = ["series-depot", "series-mall", "series-network", "signals", "kpis", "sessions", "events", "diagnostics"]
+    series = ["series-depot", "series-mall", "series-network", "log-depot", "log-mall"]
+    names = [*series, "signals", "kpis", "sessions", "events", "diagnostics"]
     assert [path.stem for path in written] == names
     tables = {path.stem: pd.read_csv(path, index_col=0) for path in written}
     frame = day.frame("depot/*", **STEP)

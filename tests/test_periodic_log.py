@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from evhub.analysis import open_results
-from evhub.analysis.emh_export import periodic_log, write_periodic_logs
+from evhub.analysis.export import export
+from evhub.analysis.periodic_log import periodic_log
 from evhub.scenarios.runner import run
 
 
@@ -47,11 +48,11 @@ def test_events_stand_in_their_period(results):
 
 
 def test_a_csv_for_every_hub(results, tmp_path):
-    (path,) = write_periodic_logs(results, tmp_path / "logs", "1min")
-    assert path.name == "leal2024-1-depot.csv"
+    (path,) = [path for path in export(results, tmp_path, every="1min") if path.name.startswith("log-")]
+    assert path.name == "log-depot.csv"
     table = pd.read_csv(path, index_col=0, keep_default_na=False)
     assert len(table) == 8
-    assert table.index[0] == "2024-03-01T12:00:00-0300"
+    assert table.index[0] == "2024-03-01T12:00:00.000000-0300"
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -69,18 +67,6 @@ def periodic_log(results: Results, hub: str, every: str = "15min") -> pd.DataFra
     columns |= _status(results, hub, ends)
     columns["events"] = _events(results, hub, edges)
     return pd.DataFrame(columns, index=results.times(edges[:-1]))
-
-
-def write_periodic_logs(results: Results, folder: str | Path, every: str = "15min") -> list[Path]:
-    """Write `periodic_log` of every hub as ``RUN-HUB.csv`` into a folder, which is made; the files, in order."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for hub in results.hubs:
-        path = folder / f"{results.name}-{hub}.csv"
-        periodic_log(results, hub, every).to_csv(path, date_format="%Y-%m-%dT%H:%M:%S%z")
-        paths.append(path)
-    return paths
 
 
 def _status(results: Results, hub: str, at_s: np.ndarray) -> dict[str, np.ndarray | list[str]]:
