@@ -55,8 +55,8 @@ def tables(
     Yields
     ------
     name : str
-        ``series-HUB`` (and ``series-network``), with `every` also ``log-HUB`` (see `periodic_log`), ``signals``, ``kpis``,
-        ``sessions``, ``events``, ``diagnostics``.
+        ``series-HUB`` (and ``series-network``), with `every` also ``log-HUB`` (see `periodic_log`), ``signals``,
+        ``kpis``, ``sessions``, ``events``, ``diagnostics``.
     table : DataFrame
         Its columns carry their units in their names, series also in ``.attrs["units"]``.
 
