@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import base
 from ..optimization.blocks.steps import Steps
-from . import data, network, priorities, schedule
+from . import commands, data, network, priorities, schedule
 from .constraints import Limits
 from .dispatch import Dispatch, DispatchError, Places
 from .loop import Loop, Outcome, Round, Verdict
@@ -34,8 +34,13 @@ class _Site:
     def places(self, demands: list[Demand]) -> Places:
         """Places of the parts and of the EVs; who is not there yet is expected at any connector in turn."""
         count = len(self.connectors)
-        sessions = [self.connectors[(d.connector if d.connector >= 0 else n) % count] for n, d in enumerate(demands)]
+        sessions = [self.connectors[c % count] for c in _plugs(demands)]
         return Places(self.pv, self.bess, self.dg, self.load, tuple(sessions))
+
+
+def _plugs(demands: list[Demand]) -> list[int]:
+    """Connector of each EV, modulo their number."""
+    return [demand.connector if demand.connector >= 0 else n for n, demand in enumerate(demands)]
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,6 @@ class _Window:
     demands: Mapping[str, list[Demand]]
     situation: tuple
     limited: frozenset[int]
-    pv_share: np.ndarray
 
 
 @dataclass
@@ -211,6 +215,7 @@ class Ems(base.Controller):
                         events.append((name, "schedule", change.text(demand, rank)))
                         told[demand.name] = change
 
+        outcome = self._commanded(observation, outcome, demands, steps)
         self._report(observation, outcome, events)
         first = outcome.rounds[0]
         for name in hubs:
@@ -225,26 +230,31 @@ class Ems(base.Controller):
             }
         diagnostics["dispatch_s"] = seconds
         limited = frozenset(cut.step for cut in outcome.cuts)
-        pv_share = self._pv_share(observation, outcome, demands, steps)
-        return _Window(steps, outcome, demands, _situation(observation), limited, pv_share)
+        return _Window(steps, outcome, demands, _situation(observation), limited)
 
-    def _pv_share(
+    def _commanded(
         self, observation: base.Observation, outcome: Outcome, demands: Mapping[str, list[Demand]], steps: Steps
-    ) -> np.ndarray:
-        """Share of the planned PV that is safe in each step, shape (k,): an EV that gets full in a step stops early."""
+    ) -> Outcome:
+        """The outcome with a schedule that devices can follow, checked as they will."""
         if self._loop is None:
-            return np.ones(steps.n)
-        u = outcome.schedule.u.copy()
-        pv = np.zeros_like(u)
-        for name, plan in outcome.schedule.plans.items():
-            places = self._sites[name].places(demands[name])
-            if observation.hubs[name].islanded:
-                continue
-            pv[:, places.pv] += plan.pv_kw
-            for place, charge in zip(places.sessions, plan.session_kw, strict=True):
-                charges = np.flatnonzero(charge > 1e-3)
-                u[charges[-1:], place] += charge[charges[-1:]]
-        return 1.0 - self._loop.secured(u, u - pv, self._background_pu(observation, steps))
+            return outcome
+        least, room = {}, {}
+        plans = outcome.schedule.plans
+        for name in plans:
+            minimum_kw = self.sites[name].connector_minimum_kw
+            least[name] = np.array([minimum_kw[c % minimum_kw.size] for c in _plugs(demands[name])])
+            limits = parameters_of(observation.hubs[name]).purchase_limits
+            room[name] = np.minimum(self.sites[name].contracted_kw, data.purchase_kw(limits, name, steps))
+        places = {name: self._sites[name].places(demands[name]) for name in plans if _on_grid(observation.hubs[name])}
+        shared_kw = self._shared_kw(observation.hubs, steps)
+        background_pu = self._background_pu(observation, steps)
+        schedule, kept = commands.commanded(self._loop, outcome.schedule, places, least, room, shared_kw, background_pu)
+        return replace(outcome, schedule=schedule, kept=kept)
+
+    def _shared_kw(self, hubs: Mapping[str, base.Hub], steps: Steps) -> np.ndarray:
+        """Most that all hubs may purchase together [kW], shape (k,)."""
+        limits = [limit for hub in hubs.values() for limit in parameters_of(hub).purchase_limits]
+        return data.purchase_kw(limits, None, steps)
 
     def _respecting(
         self,
@@ -257,9 +267,7 @@ class Ems(base.Controller):
     ) -> tuple[Dispatch, Outcome]:
         """Dispatch the window until the load flow agrees."""
         given = self._given
-        limits = [limit for hub in hubs.values() for limit in parameters_of(hub).purchase_limits]
-        shared_kw = data.purchase_kw(limits, None, steps)
-        on_grid = {name: hub for name, hub in hubs.items() if not hub.islanded}
+        on_grid = {name: hub for name, hub in hubs.items() if _on_grid(hub)}
         with Dispatch(
             {
                 name: data.hub_data(
@@ -269,7 +277,7 @@ class Ems(base.Controller):
             },
             {name: self._sites[name].places(demands[name]) for name in on_grid if self._loop is not None},
             0 if self._loop is None else len(self._loop.nodes),
-            shared_kw,
+            self._shared_kw(hubs, steps),
             tuple(on_grid),
             given.solver,
             given.time_limit_s,
@@ -299,7 +307,12 @@ class Ems(base.Controller):
         if self._loop is None:
             text = "no network is given: schedules are not verified by a load flow"
         elif outcome.verdict is Verdict.FEASIBLE:
-            text = ""
+            text = (
+                ""
+                if outcome.kept.all()
+                else f"not safe after {len(outcome.rounds)} iterations: the schedule keeps every limit, but not "
+                "once an EV pauses or gets full"
+            )
         else:
             last = outcome.rounds[-1]
             kept = "holds back its set points and" if outcome.kept.all() else "still breaks limits, but"
@@ -333,12 +346,10 @@ class Ems(base.Controller):
         for k, demand in enumerate(window.demands[name]):
             if demand.name in hub.connectors.session_id:
                 connector = hub.connectors.session_id.index(demand.name)
-                power = float(plan.session_kw[k, step])
-                # below its minimum a connector pauses
+                limit_kw[connector] = float(plan.session_kw[k, step])
                 q_kvar[connector] = float(plan.session_q_kvar[k, step])
-                limit_kw[connector] = 0.0 if 0.0 < power < site.connector_minimum_kw[connector] - 1e-6 else power
         available_kw = float(hub.forecast.pv_kw(window.steps.edges_s[step : step + 2])[0]) if site.pv_kw else 0.0
-        pv_kw = float(plan.pv_kw[step] * window.pv_share[step])
+        pv_kw = float(plan.pv_kw[step])
         curtailed = pv_kw < available_kw - 1e-6
         demand_kw = hub.forecast.load_kw(window.steps.edges_s[step : step + 2])[0]
         cut = plan.load_unserved_kw[:, step] > 1e-6
@@ -361,6 +372,11 @@ class Ems(base.Controller):
 def _situation(observation: base.Observation) -> tuple:
     """What calls for a new plan when it changes."""
     return tuple((hub.bus, hub.failed, hub.parameters) for hub in observation.hubs.values())
+
+
+def _on_grid(hub: base.Hub) -> bool:
+    """It is fed through the network."""
+    return not (hub.dead or hub.islanded)
 
 
 def _unserved_kwh(outcome: Outcome, name: str) -> np.ndarray:

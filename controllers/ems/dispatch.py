@@ -194,7 +194,7 @@ class Dispatch:
         plans = {name: hub.plan(program) for name, hub in self._models.items()}
         broken = program.values(np.array([self._cuts[cut][1] for cut in cuts], dtype=int))
         self.seconds += perf_counter() - began
-        u, rest = self._set_points(plans)
+        u, rest = set_points(plans, self._places, self._m)
         cost = sum(plan.cost for plan in plans.values())
         return Schedule(plans, u, rest, cost, broken)
 
@@ -269,20 +269,21 @@ class Dispatch:
                 found[places.load][0][:] -= loads.fixed_kw(self.steps, hub.data.load)
         return found
 
-    def _set_points(self, plans: Mapping[str, Plan]) -> tuple[np.ndarray, np.ndarray]:
-        """What the plans feed in at each place, and what their load alone does."""
-        rest = np.zeros((self.steps.n, 2 * self._m))
-        u = np.zeros_like(rest)
-        for name, places in self._places.items():
-            plan = plans[name]
-            rest[:, places.load] -= plan.load_kw.sum(axis=0)
-            for device in ("pv", "bess", "dg"):
-                u[:, getattr(places, device)] += getattr(plan, f"{device}_kw")
-                u[:, self._m + getattr(places, device)] += getattr(plan, f"{device}_q_kvar")
-            for place, charge, q_kvar in zip(places.sessions, plan.session_kw, plan.session_q_kvar, strict=True):
-                u[:, place] -= charge
-                u[:, self._m + place] += q_kvar
-        return u + rest, rest
+
+def set_points(plans: Mapping[str, Plan], places: Mapping[str, Places], m: int) -> tuple[np.ndarray, np.ndarray]:
+    """What plans feed in at each of m places, and what their load alone does, both of shape (k, 2 m) [kW, kvar]."""
+    rest = np.zeros((len(next(iter(plans.values())).buy_kw), 2 * m))
+    u = np.zeros_like(rest)
+    for name, at in places.items():
+        plan = plans[name]
+        rest[:, at.load] -= plan.load_kw.sum(axis=0)
+        for device in ("pv", "bess", "dg"):
+            u[:, getattr(at, device)] += getattr(plan, f"{device}_kw")
+            u[:, m + getattr(at, device)] += getattr(plan, f"{device}_q_kvar")
+        for place, charge, q_kvar in zip(at.sessions, plan.session_kw, plan.session_q_kvar, strict=True):
+            u[:, place] -= charge
+            u[:, m + place] += q_kvar
+    return u + rest, rest
 
 
 def _sparse(row: list[np.ndarray], column: list[np.ndarray], value: list[np.ndarray], shape: tuple[int, int]) -> Any:

@@ -184,7 +184,7 @@ class Loop:
             raise ValueError(f"max_iterations must be >= 1, got {self.max_iterations}")
         if best is None:
             best = self._held_back(schedule, background_pu)
-        kept = self._kept(self.flow(best.u, background_pu))
+        kept = self.kept(best.u, background_pu)
         if schedule.broken_kw > BROKEN_KW and not kept.all():
             verdict = Verdict.INFEASIBLE
         return Outcome(verdict, best, kept, tuple(rounds), cuts)
@@ -211,17 +211,19 @@ class Loop:
         Returns
         -------
         ndarray, shape (k,)
-            0 where nothing has to be.
+            0 where nothing has to be, and where it does not help: where all of it is taken back, the limits must hold.
         """
         low, high = np.zeros(len(u)), np.ones(len(u))
-        good = self._kept(self.flow(u, background_pu))
+        useless = self.kept(u, background_pu) | ~self.kept(relieved, background_pu)
         for _ in range(10):
             middle = (low + high) / 2.0
-            kept = self._kept(self.flow(u + middle[:, None] * (relieved - u), background_pu))
+            kept = self.kept(u + middle[:, None] * (relieved - u), background_pu)
             low, high = np.where(kept, low, middle), np.where(kept, middle, high)
-        return np.where(good, 0.0, high)
+        return np.where(useless, 0.0, high)
 
-    def _kept(self, flow: Flow) -> np.ndarray:
+    def kept(self, u: np.ndarray, background_pu: np.ndarray) -> np.ndarray:
+        """Steps in which the load flow of set points, shape (k, 2 m), finds every limit kept, shape (k,)."""
+        flow = self.flow(u, background_pu)
         beyond = excess(self.network, self.limits, quantities(flow))
         return flow.converged & (np.abs(beyond).max(axis=1, initial=0.0) <= _TOLERANCE_PU)
 
@@ -286,7 +288,7 @@ class Loop:
         rest breaks a limit, the schedule stays as it is, or goes to rest if its load flow has no solution.
         """
         share = self.secured(schedule.u, schedule.rest, background_pu)
-        at_rest = self._kept(self.flow(schedule.rest, background_pu))
+        at_rest = self.kept(schedule.rest, background_pu)
         share = np.where(at_rest, share, np.where(flow.converged, 0.0, 1.0))
         return schedule.u + share[:, None] * (schedule.rest - schedule.u)
 
@@ -346,6 +348,6 @@ class Loop:
 
     def _held_back(self, schedule: Schedule, background_pu: np.ndarray) -> Schedule:
         """Set points of each step scaled down until its limits are kept; left alone where even rest breaks them."""
-        at_rest = self._kept(self.flow(schedule.rest, background_pu))
+        at_rest = self.kept(schedule.rest, background_pu)
         share = self.secured(schedule.u, schedule.rest, background_pu)
         return schedule.held_back(np.where(at_rest, 1.0 - share, 1.0))
