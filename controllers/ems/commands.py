@@ -26,8 +26,8 @@ def commanded(
     """Make a schedule fit to be commanded, and check just that by load flow.
 
     An EV below the least power of its connector pauses. In the last step in which an EV charges it may get full early:
-    the limits must hold with it and without it. PV is lowered until they hold without, then the EV until they hold
-    with it.
+    the limits must hold with it and without it. PV is lowered, with its reactive power, until they hold without, then
+    the EV until they hold with it.
 
     Parameters
     ----------
@@ -68,7 +68,8 @@ def commanded(
         for name in places:
             plan = of[name]
             session_kw = np.where(ends[name], ev, 1.0) * plan.session_kw
-            found[name] = balanced(replace(plan, pv_kw=pv * plan.pv_kw, session_kw=session_kw))
+            lower = replace(plan, pv_kw=pv * plan.pv_kw, pv_q_kvar=pv * plan.pv_q_kvar, session_kw=session_kw)
+            found[name] = balanced(lower)
         return found
 
     every, none = np.ones(len(background_pu)), np.zeros(len(background_pu))
