@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..optimization.hub_model import Plan
-from .dispatch import Places, Schedule, set_points
+from .dispatch import Places, Schedule, balanced, set_points
 from .loop import Loop
 
 _CHARGES_KW = 1e-3
@@ -112,9 +112,3 @@ def _last(session_kw: np.ndarray) -> np.ndarray:
 
 def _import_kw(plan: Plan) -> np.ndarray:
     return plan.buy_kw - plan.sell_kw
-
-
-def balanced(plan: Plan) -> Plan:
-    """The same with what is bought and sold that fits its devices."""
-    net_kw = plan.load_kw.sum(axis=0) + plan.session_kw.sum(axis=0) - plan.pv_kw - plan.bess_kw - plan.dg_kw
-    return replace(plan, buy_kw=np.maximum(net_kw, 0.0), sell_kw=np.maximum(-net_kw, 0.0))

@@ -10,37 +10,19 @@ import numpy as np
 
 from .. import base
 from ..optimization.blocks.steps import Steps
+from ..optimization.hub_model import Plan
 from . import commands, data, network, priorities, schedule
 from .constraints import Limits
-from .dispatch import Dispatch, DispatchError, Places
+from .dispatch import Dispatch
 from .loop import Loop, Outcome, Round, Verdict
 from .parameters import Buses, Parameters, parameters_of
 from .schedule import Demand
+from .sites import Site, plugs
 
 _UNSERVED_KWH = 0.5
 """Less than this counts as served [kWh]."""
-
-
-@dataclass(frozen=True)
-class _Site:
-    """Places of a hub's parts, and of its connectors."""
-
-    pv: int
-    bess: int
-    dg: int
-    load: int
-    connectors: tuple[int, ...]
-
-    def places(self, demands: list[Demand]) -> Places:
-        """Places of the parts and of the EVs; who is not there yet is expected at any connector in turn."""
-        count = len(self.connectors)
-        sessions = [self.connectors[c % count] for c in _plugs(demands)]
-        return Places(self.pv, self.bess, self.dg, self.load, tuple(sessions))
-
-
-def _plugs(demands: list[Demand]) -> list[int]:
-    """Connector of each EV, modulo their number."""
-    return [demand.connector if demand.connector >= 0 else n for n, demand in enumerate(demands)]
+_FIXED = ("network", "step_s", "horizon_s", "max_iterations", "priorities", "solver", "time_limit_s")
+"""Parameters that are those of the whole run."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +32,6 @@ class _Window:
     steps: Steps
     outcome: Outcome
     demands: Mapping[str, list[Demand]]
-    situation: tuple
     limited: frozenset[int]
 
 
@@ -90,13 +71,34 @@ class Ems(base.Controller):
         self._given = given = self.parameters
         self._memory = {name: _Memory() for name in self.sites}
         self._window: _Window | None = None
+        self._tried: tuple | None = None
         self._loop: Loop | None = None
-        self._sites: dict[str, _Site] = {}
-        unknown = sorted({limit.hub for limit in given.purchase_limits if limit.hub is not None} - set(self.sites))
-        if unknown:
-            raise ValueError(f"purchase_limits: there is no hub {unknown[0]!r}; hubs are {', '.join(self.sites)}")
+        self._sites: dict[str, Site] = {}
+        if self.period_s > given.step_s:
+            raise ValueError(
+                f"period must not be longer than step_s {given.step_s:g} s, got {self.period_s:g} s: "
+                "only the step that is on is safe to command"
+            )
+        self._know_hubs(given)
         if given.network is not None:
             self._connect(given)
+
+    def check(self, hub: str, parameters: base.Parameters) -> None:
+        """Refuse what cannot change during a run, and limits of other hubs."""
+        if not isinstance(parameters, Parameters):
+            raise TypeError(f"parameters of ems expected, got {type(parameters).__name__}")
+        changed = [key for key in _FIXED if getattr(parameters, key) != getattr(self._given, key)]
+        if changed:
+            raise ValueError(f"{changed[0]}: cannot change during a run")
+        self._know_hubs(parameters)
+        for limit in parameters.purchase_limits:
+            if limit.hub not in (hub, None) and limit not in self._given.purchase_limits:
+                raise ValueError(f"purchase_limits: an event of hub {hub!r} cannot limit {limit.hub!r}")
+
+    def _know_hubs(self, parameters: Parameters) -> None:
+        unknown = sorted({limit.hub for limit in parameters.purchase_limits if limit.hub is not None} - set(self.sites))
+        if unknown:
+            raise ValueError(f"purchase_limits: there is no hub {unknown[0]!r}; hubs are {', '.join(self.sites)}")
 
     def _connect(self, given: Parameters) -> None:
         """Read the network and find the place of every part."""
@@ -124,7 +126,7 @@ class Ems(base.Controller):
             own, count = buses[name], site.connector_kw.size
             if own.connectors and len(own.connectors) != count:
                 raise ValueError(f"{where[name]}.connectors: must name {count} buses, got {len(own.connectors)}")
-            self._sites[name] = _Site(
+            self._sites[name] = Site(
                 *(place(name, bus) for bus in (own.pv, own.bess, own.dg, own.load)),
                 connectors=tuple(place(name, bus) for bus in own.connectors or [None]),
             )
@@ -141,12 +143,16 @@ class Ems(base.Controller):
             memory = self._memory[name]
             memory.peak_kw = max(memory.peak_kw, np.nan_to_num(hub.p_grid_kw))
         if self._is_due(observation):
+            self._tried = _situation(observation)
             try:
                 self._window = self._plan(observation, events, records, diagnostics)
-            except DispatchError as error:
-                self._tell_alarm(observation, f"no dispatch: {error}; the last schedule goes on", events)
-                if self._window is not None and observation.t_s >= self._window.steps.edges_s[-1]:
-                    self._window = None
+            except RuntimeError as error:  # no schedule, or a solver that gave up
+                self._window = self._remembered(observation)
+                kept = self._window is not None and self._window.outcome.kept.all()
+                told = ", and the load flow still agrees with it" if kept and self._loop is not None else ""
+                goes_on = "the last schedule goes on" if self._window is not None else "nothing charges"
+                self._tell_alarm(observation, f"no dispatch: {error}; {goes_on}{told}", events)
+                records |= {name: {"verified": 0.0} for name in observation.hubs}
         return base.Decision(
             {name: self._command(name, hub, observation.t_s) for name, hub in observation.hubs.items()},
             events,
@@ -156,9 +162,11 @@ class Ems(base.Controller):
 
     def _is_due(self, observation: base.Observation) -> bool:
         window, t_s = self._window, observation.t_s
-        if window is None or t_s % self.period_s == 0.0 or t_s >= window.steps.edges_s[-1]:
+        if t_s % self.period_s == 0.0 or self._tried != _situation(observation):
             return True
-        if window.situation != _situation(observation):
+        if window is None:
+            return False
+        if t_s >= window.steps.edges_s[-1]:
             return True
         step = window.steps.at(t_s).now
         for name, hub in observation.hubs.items():
@@ -168,6 +176,24 @@ class Ems(base.Controller):
                 if demand.connector >= 0 and charges and demand.name not in hub.connectors.session_id:
                     return True
         return False
+
+    def _remembered(self, observation: base.Observation) -> _Window | None:
+        """The last window without hubs and EVs that are gone since, checked again; None if it is over."""
+        window = self._window
+        if window is None or observation.t_s >= window.steps.edges_s[-1]:
+            return None
+        schedule, plans = window.outcome.schedule, {}
+        for name, plan in window.outcome.schedule.plans.items():
+            hub = observation.hubs[name]
+            if not hub.dead:
+                there = [d.connector < 0 or d.name in hub.connectors.session_id for d in window.demands[name]]
+                plans[name] = commands.present(plan, np.array(there, dtype=bool))
+        if not plans:
+            return None
+        start = observation.t_s - window.steps.edges_s[0]
+        then = replace(observation, t_s=window.steps.edges_s[0], time=observation.time - timedelta(seconds=start))
+        outcome = replace(window.outcome, schedule=replace(schedule, plans=plans))
+        return replace(window, outcome=self._commanded(then, outcome, window.demands, window.steps))
 
     def _plan(
         self,
@@ -183,14 +209,14 @@ class Ems(base.Controller):
             return None
         steps = schedule.window(observation.t_s, given.step_s, given.horizon_s, observation.end_s)
         demands = {name: schedule.charging_schedule(hub, self.sites[name], steps) for name, hub in hubs.items()}
-        eens = {name: np.full(len(each), given.eens_per_kwh) for name, each in demands.items()}
+        eens = {name: np.full(len(each), parameters_of(hubs[name]).eens_per_kwh) for name, each in demands.items()}
         dispatch, outcome = self._respecting(observation, hubs, steps, demands, eens)
         seconds, network_cost = dispatch.seconds, outcome.network_cost
 
         if given.priorities and any(_unserved_kwh(outcome, name).sum() > _UNSERVED_KWH for name in hubs):
             before = outcome.schedule.plans
             ranked = {
-                name: priorities.ranks(each, parameters_of(hubs[name]).vehicles, given.weights, observation.t_s)
+                name: priorities.ranks(each, (own := parameters_of(hubs[name])).vehicles, own.weights, observation.t_s)
                 for name, each in demands.items()
             }
             adjusted = {
@@ -201,20 +227,14 @@ class Ems(base.Controller):
                 for name, each in demands.items()
             }
             eens = {
-                name: given.eens_per_kwh * np.array([rank.weight for rank in each]) for name, each in ranked.items()
+                name: parameters_of(hubs[name]).eens_per_kwh * np.array([rank.weight for rank in each])
+                for name, each in ranked.items()
             }
             dispatch, adjusted_outcome = self._respecting(observation, hubs, steps, adjusted, eens, outcome)
             seconds += dispatch.seconds
-            outcome = replace(adjusted_outcome, rounds=(*outcome.rounds, *adjusted_outcome.rounds))
-            for name, each in demands.items():
-                told = self._memory[name].changes
-                for k, (demand, rank) in enumerate(zip(each, ranked[name], strict=True)):
-                    after_kw = outcome.schedule.plans[name].session_kw[k]
-                    change = priorities.change(demand, before[name].session_kw[k], after_kw, steps)
-                    if change.is_news(told.get(demand.name, priorities.Change())):
-                        events.append((name, "schedule", change.text(demand, rank)))
-                        told[demand.name] = change
-
+            if _rank(adjusted_outcome) >= _rank(outcome):
+                outcome = replace(adjusted_outcome, rounds=(*outcome.rounds, *adjusted_outcome.rounds))
+                self._tell_changes(before, outcome, demands, ranked, steps, events)
         outcome = self._commanded(observation, outcome, demands, steps)
         self._report(observation, outcome, events)
         first = outcome.rounds[0]
@@ -230,7 +250,26 @@ class Ems(base.Controller):
             }
         diagnostics["dispatch_s"] = seconds
         limited = frozenset(cut.step for cut in outcome.cuts)
-        return _Window(steps, outcome, demands, _situation(observation), limited)
+        return _Window(steps, outcome, demands, limited)
+
+    def _tell_changes(
+        self,
+        before: Mapping[str, Plan],
+        outcome: Outcome,
+        demands: Mapping[str, list[Demand]],
+        ranked: Mapping[str, list[priorities.Rank]],
+        steps: Steps,
+        events: list[tuple[str, str, str]],
+    ) -> None:
+        """Tell what the adjustment changed for whom."""
+        for name, each in demands.items():
+            told = self._memory[name].changes
+            for k, (demand, rank) in enumerate(zip(each, ranked[name], strict=True)):
+                after_kw = outcome.schedule.plans[name].session_kw[k]
+                change = priorities.change(demand, before[name].session_kw[k], after_kw, steps)
+                if change.is_news(told.get(demand.name, priorities.Change())):
+                    events.append((name, "schedule", change.text(demand, rank)))
+                    told[demand.name] = change
 
     def _commanded(
         self, observation: base.Observation, outcome: Outcome, demands: Mapping[str, list[Demand]], steps: Steps
@@ -242,7 +281,7 @@ class Ems(base.Controller):
         plans = outcome.schedule.plans
         for name in plans:
             minimum_kw = self.sites[name].connector_minimum_kw
-            least[name] = np.array([minimum_kw[c % minimum_kw.size] for c in _plugs(demands[name])])
+            least[name] = np.array([minimum_kw[c % minimum_kw.size] for c in plugs(demands[name])])
             limits = parameters_of(observation.hubs[name]).purchase_limits
             room[name] = np.minimum(self.sites[name].contracted_kw, data.purchase_kw(limits, name, steps))
         places = {name: self._sites[name].places(demands[name]) for name in plans if _on_grid(observation.hubs[name])}
@@ -372,6 +411,11 @@ class Ems(base.Controller):
 def _situation(observation: base.Observation) -> tuple:
     """What calls for a new plan when it changes."""
     return tuple((hub.bus, hub.failed, hub.parameters) for hub in observation.hubs.values())
+
+
+def _rank(outcome: Outcome) -> tuple[bool, bool]:
+    """The higher the better."""
+    return outcome.verdict is Verdict.FEASIBLE, bool(outcome.kept.all())
 
 
 def _on_grid(hub: base.Hub) -> bool:

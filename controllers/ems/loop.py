@@ -151,6 +151,7 @@ class Loop:
         rounds: list[Round] = []
         boxes: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         best: Schedule | None = None
+        agreed: Schedule | None = None
         verdict, refined = Verdict.UNSETTLED, 0
         schedule, flow = None, None
         for _ in range(self.max_iterations):
@@ -158,32 +159,32 @@ class Loop:
             flow = self.flow(schedule.u, background_pu)
             beyond = excess(self.network, self.limits, quantities(flow))
             rounds.append(self._round(flow, beyond, len(cuts), schedule.cost))
-            if rounds[-1].ok and schedule.broken_kw <= BROKEN_KW:
-                verdict = Verdict.FEASIBLE
-                if best is None or schedule.cost < best.cost:
-                    gain = np.inf if best is None else best.cost - schedule.cost
-                    best = schedule
-                    loose = self._loose(cuts, flow, schedule)
-                    refined += 1
-                    if not loose or refined > _REFINEMENTS or gain < 1e-4 * abs(schedule.cost):
-                        break
-                    again = {cut.key for cut in loose}
-                    cuts = (*(cut for cut in cuts if cut.key not in again), *loose)
-                    boxes = {}
-                    continue
+            if rounds[-1].ok and (agreed is None or schedule.cost < agreed.cost):
+                agreed = schedule  # the load flow decides, also where a constraint says it cannot be done
+            if rounds[-1].ok and schedule.broken_kw <= BROKEN_KW and (best is None or schedule.cost < best.cost):
+                gain = np.inf if best is None else best.cost - schedule.cost
+                best = schedule
+                loose = self._loose(cuts, flow, schedule)
+                refined += 1
+                if not loose or refined > _REFINEMENTS or gain < 1e-4 * abs(schedule.cost):
+                    break
+                again = {cut.key for cut in loose}
+                cuts = (*(cut for cut in cuts if cut.key not in again), *loose)
+                boxes = {}
+                continue
             if best is not None:
                 break  # a refinement that does not hold is not taken
             if rounds[-1].ok and not boxes:
-                # the constraints say it cannot be done, the load flow that it was
-                verdict, best = Verdict.FEASIBLE, schedule
                 break
             if schedule.broken_kw > BROKEN_KW and not boxes and self._stuck(rounds):
                 break
             cuts, boxes = self._constraints(flow, schedule, background_pu, beyond, cuts, len(rounds))
         if schedule is None:
             raise ValueError(f"max_iterations must be >= 1, got {self.max_iterations}")
-        if best is None:
-            best = self._held_back(schedule, background_pu)
+        if agreed is not None:
+            verdict, best = Verdict.FEASIBLE, agreed
+        else:
+            best = dispatch.clipped(self._held_back(schedule, dispatch, background_pu))
         kept = self.kept(best.u, background_pu)
         if schedule.broken_kw > BROKEN_KW and not kept.all():
             verdict = Verdict.INFEASIBLE
@@ -346,8 +347,8 @@ class Loop:
                 wanted[cut.key] = self.margin
         return linearised(flow, self.limits, self.nodes, schedule.u, wanted) if wanted else []
 
-    def _held_back(self, schedule: Schedule, background_pu: np.ndarray) -> Schedule:
+    def _held_back(self, schedule: Schedule, dispatch: Dispatch, background_pu: np.ndarray) -> Schedule:
         """Set points of each step scaled down until its limits are kept; left alone where even rest breaks them."""
         at_rest = self.kept(schedule.rest, background_pu)
         share = self.secured(schedule.u, schedule.rest, background_pu)
-        return schedule.held_back(np.where(at_rest, 1.0 - share, 1.0))
+        return schedule.held_back(np.where(at_rest, 1.0 - share, 1.0), dispatch.places)
