@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from evhub.analysis.results import open_results
+from evhub.controllers.ems.controller import _rank
+from evhub.controllers.ems.loop import Verdict
 from evhub.controllers.ems.parameters import Network, Parameters, Vehicle, Weights
 from evhub.controllers.ems.priorities import Change, change, ranks
 from evhub.controllers.ems.schedule import Demand, window
 from evhub.controllers.optimization.blocks.steps import Steps
+from evhub.controllers.optimization.program import Program
 from evhub.scenarios.build import build
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.loader import LIBRARY
@@ -237,6 +241,65 @@ def test_parameters_that_make_no_sense_are_refused(values):
 def test_bands_have_the_values_of_the_standards():
     assert Network(net="case33bw", buses={}).band_pu == (0.88, 1.1)
     assert Network(net="case33bw", buses={}, band="en50160").band_pu == (0.9, 1.1)
+
+
+def test_a_period_beyond_the_step_is_refused(folder):
+    with pytest.raises(InputError, match="period must not be longer than step_s 900 s, got 3600 s"):
+        build(plants.loaded(scenario({"depot": depot()}, {"period": "1h"}), folder))
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"purchase_limits": [{"limit_kw": 5, "hub": "nobody"}]}, "there is no hub 'nobody'"),
+        ({"purchase_limits": [{"limit_kw": 5, "hub": "garage"}]}, "cannot limit 'garage'"),
+        ({"max_iterations": 1}, "max_iterations: cannot change"),
+        ({"priorities": False}, "priorities: cannot change"),
+    ],
+)
+def test_an_event_that_would_do_nothing_is_refused(folder, changed, told):
+    garage = depot((60.0,))
+    garage["sessions"]["items"][0]["id"] = "other"
+    event = {"at": "50min", "parameters": {"hub": "depot", "controller": "ems", "set": changed}}
+    with pytest.raises(InputError, match=told):
+        build(plants.loaded(scenario({"depot": depot(), "garage": garage}, events=[event]), folder))
+
+
+def test_an_event_can_change_what_energy_not_supplied_costs(folder):
+    changed = {"eens_per_kwh": 1e-3}
+    event = {"at": "30min", "parameters": {"hub": "depot", "controller": "ems", "set": changed}}
+    results = run(scenario({"depot": depot()}, {"purchase_limits": [{"limit_kw": 60}]}, events=[event]), folder)
+    assert sum(delivered(results).values()) < 30.0, "it does not pay to charge"
+
+
+def test_a_solver_that_gives_up_is_an_alarm_and_the_last_schedule_goes_on(folder, monkeypatch):
+    solve, count = Program.solve, []
+
+    def failing(self, **options):
+        count.append(1)
+        if len(count) > 4:
+            raise RuntimeError("the solver found no whole numbers")
+        return solve(self, **options)
+
+    monkeypatch.setattr(Program, "solve", failing)
+    event = {
+        "at": "50min",
+        "parameters": {"hub": "depot", "controller": "ems", "set": {"purchase_limits": [{"limit_kw": 200}]}},
+    }
+    results = run(scenario({"depot": depot((20.0,) * 3)}, {"priorities": False}, events=[event]), folder)
+    assert any("no whole numbers; the last schedule goes on" in text for text in texts(results, "alarm"))
+    _t_s, verified = results.arrays("depot/controller/verified")
+    assert verified[0] == 1.0 and verified[-1] == 0.0
+    assert sum(delivered(results).values()) == pytest.approx(60.0, abs=1.0)
+    assert len(count) < 20, "it does not try again in every time step"
+
+
+def test_a_feasible_schedule_is_better_than_one_that_is_not():
+    def outcome(verdict, kept):
+        return SimpleNamespace(verdict=verdict, kept=np.array([kept]))
+
+    assert _rank(outcome(Verdict.FEASIBLE, True)) > _rank(outcome(Verdict.UNSETTLED, True))
+    assert _rank(outcome(Verdict.UNSETTLED, True)) > _rank(outcome(Verdict.INFEASIBLE, False))
 
 
 # --- priorities -------------------------------------------------------------------------------------------------------

@@ -10,32 +10,19 @@ import numpy as np
 
 from .. import base
 from ..optimization.blocks.steps import Steps
-from . import data, network, priorities, schedule
+from ..optimization.hub_model import Plan
+from . import commands, data, network, priorities, schedule
 from .constraints import Limits
-from .dispatch import Dispatch, DispatchError, Places
+from .dispatch import Dispatch
 from .loop import Loop, Outcome, Round, Verdict
 from .parameters import Buses, Parameters, parameters_of
 from .schedule import Demand
+from .sites import Site, plugs
 
 _UNSERVED_KWH = 0.5
 """Less than this counts as served [kWh]."""
-
-
-@dataclass(frozen=True)
-class _Site:
-    """Places of a hub's parts, and of its connectors."""
-
-    pv: int
-    bess: int
-    dg: int
-    load: int
-    connectors: tuple[int, ...]
-
-    def places(self, demands: list[Demand]) -> Places:
-        """Places of the parts and of the EVs; who is not there yet is expected at any connector in turn."""
-        count = len(self.connectors)
-        sessions = [self.connectors[(d.connector if d.connector >= 0 else n) % count] for n, d in enumerate(demands)]
-        return Places(self.pv, self.bess, self.dg, self.load, tuple(sessions))
+_FIXED = ("network", "step_s", "horizon_s", "max_iterations", "priorities", "solver", "time_limit_s")
+"""Parameters that are those of the whole run."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +32,7 @@ class _Window:
     steps: Steps
     outcome: Outcome
     demands: Mapping[str, list[Demand]]
-    situation: tuple
     limited: frozenset[int]
-    pv_share: np.ndarray
 
 
 @dataclass
@@ -86,13 +71,34 @@ class Ems(base.Controller):
         self._given = given = self.parameters
         self._memory = {name: _Memory() for name in self.sites}
         self._window: _Window | None = None
+        self._tried: tuple | None = None
         self._loop: Loop | None = None
-        self._sites: dict[str, _Site] = {}
-        unknown = sorted({limit.hub for limit in given.purchase_limits if limit.hub is not None} - set(self.sites))
-        if unknown:
-            raise ValueError(f"purchase_limits: there is no hub {unknown[0]!r}; hubs are {', '.join(self.sites)}")
+        self._sites: dict[str, Site] = {}
+        if self.period_s > given.step_s:
+            raise ValueError(
+                f"period must not be longer than step_s {given.step_s:g} s, got {self.period_s:g} s: "
+                "only the step that is on is safe to command"
+            )
+        self._know_hubs(given)
         if given.network is not None:
             self._connect(given)
+
+    def check(self, hub: str, parameters: base.Parameters) -> None:
+        """Refuse what cannot change during a run, and limits of other hubs."""
+        if not isinstance(parameters, Parameters):
+            raise TypeError(f"parameters of ems expected, got {type(parameters).__name__}")
+        changed = [key for key in _FIXED if getattr(parameters, key) != getattr(self._given, key)]
+        if changed:
+            raise ValueError(f"{changed[0]}: cannot change during a run")
+        self._know_hubs(parameters)
+        for limit in parameters.purchase_limits:
+            if limit.hub not in (hub, None) and limit not in self._given.purchase_limits:
+                raise ValueError(f"purchase_limits: an event of hub {hub!r} cannot limit {limit.hub!r}")
+
+    def _know_hubs(self, parameters: Parameters) -> None:
+        unknown = sorted({limit.hub for limit in parameters.purchase_limits if limit.hub is not None} - set(self.sites))
+        if unknown:
+            raise ValueError(f"purchase_limits: there is no hub {unknown[0]!r}; hubs are {', '.join(self.sites)}")
 
     def _connect(self, given: Parameters) -> None:
         """Read the network and find the place of every part."""
@@ -120,7 +126,7 @@ class Ems(base.Controller):
             own, count = buses[name], site.connector_kw.size
             if own.connectors and len(own.connectors) != count:
                 raise ValueError(f"{where[name]}.connectors: must name {count} buses, got {len(own.connectors)}")
-            self._sites[name] = _Site(
+            self._sites[name] = Site(
                 *(place(name, bus) for bus in (own.pv, own.bess, own.dg, own.load)),
                 connectors=tuple(place(name, bus) for bus in own.connectors or [None]),
             )
@@ -137,12 +143,16 @@ class Ems(base.Controller):
             memory = self._memory[name]
             memory.peak_kw = max(memory.peak_kw, np.nan_to_num(hub.p_grid_kw))
         if self._is_due(observation):
+            self._tried = _situation(observation)
             try:
                 self._window = self._plan(observation, events, records, diagnostics)
-            except DispatchError as error:
-                self._tell_alarm(observation, f"no dispatch: {error}; the last schedule goes on", events)
-                if self._window is not None and observation.t_s >= self._window.steps.edges_s[-1]:
-                    self._window = None
+            except RuntimeError as error:  # no schedule, or a solver that gave up
+                self._window = self._remembered(observation)
+                kept = self._window is not None and self._window.outcome.kept.all()
+                told = ", and the load flow still agrees with it" if kept and self._loop is not None else ""
+                goes_on = "the last schedule goes on" if self._window is not None else "nothing charges"
+                self._tell_alarm(observation, f"no dispatch: {error}; {goes_on}{told}", events)
+                records |= {name: {"verified": 0.0} for name in observation.hubs}
         return base.Decision(
             {name: self._command(name, hub, observation.t_s) for name, hub in observation.hubs.items()},
             events,
@@ -152,9 +162,11 @@ class Ems(base.Controller):
 
     def _is_due(self, observation: base.Observation) -> bool:
         window, t_s = self._window, observation.t_s
-        if window is None or t_s % self.period_s == 0.0 or t_s >= window.steps.edges_s[-1]:
+        if t_s % self.period_s == 0.0 or self._tried != _situation(observation):
             return True
-        if window.situation != _situation(observation):
+        if window is None:
+            return False
+        if t_s >= window.steps.edges_s[-1]:
             return True
         step = window.steps.at(t_s).now
         for name, hub in observation.hubs.items():
@@ -164,6 +176,24 @@ class Ems(base.Controller):
                 if demand.connector >= 0 and charges and demand.name not in hub.connectors.session_id:
                     return True
         return False
+
+    def _remembered(self, observation: base.Observation) -> _Window | None:
+        """The last window without hubs and EVs that are gone since, checked again; None if it is over."""
+        window = self._window
+        if window is None or observation.t_s >= window.steps.edges_s[-1]:
+            return None
+        schedule, plans = window.outcome.schedule, {}
+        for name, plan in window.outcome.schedule.plans.items():
+            hub = observation.hubs[name]
+            if not hub.dead:
+                there = [d.connector < 0 or d.name in hub.connectors.session_id for d in window.demands[name]]
+                plans[name] = commands.present(plan, np.array(there, dtype=bool))
+        if not plans:
+            return None
+        start = observation.t_s - window.steps.edges_s[0]
+        then = replace(observation, t_s=window.steps.edges_s[0], time=observation.time - timedelta(seconds=start))
+        outcome = replace(window.outcome, schedule=replace(schedule, plans=plans))
+        return replace(window, outcome=self._commanded(then, outcome, window.demands, window.steps))
 
     def _plan(
         self,
@@ -179,14 +209,14 @@ class Ems(base.Controller):
             return None
         steps = schedule.window(observation.t_s, given.step_s, given.horizon_s, observation.end_s)
         demands = {name: schedule.charging_schedule(hub, self.sites[name], steps) for name, hub in hubs.items()}
-        eens = {name: np.full(len(each), given.eens_per_kwh) for name, each in demands.items()}
+        eens = {name: np.full(len(each), parameters_of(hubs[name]).eens_per_kwh) for name, each in demands.items()}
         dispatch, outcome = self._respecting(observation, hubs, steps, demands, eens)
         seconds, network_cost = dispatch.seconds, outcome.network_cost
 
         if given.priorities and any(_unserved_kwh(outcome, name).sum() > _UNSERVED_KWH for name in hubs):
             before = outcome.schedule.plans
             ranked = {
-                name: priorities.ranks(each, parameters_of(hubs[name]).vehicles, given.weights, observation.t_s)
+                name: priorities.ranks(each, (own := parameters_of(hubs[name])).vehicles, own.weights, observation.t_s)
                 for name, each in demands.items()
             }
             adjusted = {
@@ -197,20 +227,15 @@ class Ems(base.Controller):
                 for name, each in demands.items()
             }
             eens = {
-                name: given.eens_per_kwh * np.array([rank.weight for rank in each]) for name, each in ranked.items()
+                name: parameters_of(hubs[name]).eens_per_kwh * np.array([rank.weight for rank in each])
+                for name, each in ranked.items()
             }
             dispatch, adjusted_outcome = self._respecting(observation, hubs, steps, adjusted, eens, outcome)
             seconds += dispatch.seconds
-            outcome = replace(adjusted_outcome, rounds=(*outcome.rounds, *adjusted_outcome.rounds))
-            for name, each in demands.items():
-                told = self._memory[name].changes
-                for k, (demand, rank) in enumerate(zip(each, ranked[name], strict=True)):
-                    after_kw = outcome.schedule.plans[name].session_kw[k]
-                    change = priorities.change(demand, before[name].session_kw[k], after_kw, steps)
-                    if change.is_news(told.get(demand.name, priorities.Change())):
-                        events.append((name, "schedule", change.text(demand, rank)))
-                        told[demand.name] = change
-
+            if _rank(adjusted_outcome) >= _rank(outcome):
+                outcome = replace(adjusted_outcome, rounds=(*outcome.rounds, *adjusted_outcome.rounds))
+                self._tell_changes(before, outcome, demands, ranked, steps, events)
+        outcome = self._commanded(observation, outcome, demands, steps)
         self._report(observation, outcome, events)
         first = outcome.rounds[0]
         for name in hubs:
@@ -225,26 +250,50 @@ class Ems(base.Controller):
             }
         diagnostics["dispatch_s"] = seconds
         limited = frozenset(cut.step for cut in outcome.cuts)
-        pv_share = self._pv_share(observation, outcome, demands, steps)
-        return _Window(steps, outcome, demands, _situation(observation), limited, pv_share)
+        return _Window(steps, outcome, demands, limited)
 
-    def _pv_share(
+    def _tell_changes(
+        self,
+        before: Mapping[str, Plan],
+        outcome: Outcome,
+        demands: Mapping[str, list[Demand]],
+        ranked: Mapping[str, list[priorities.Rank]],
+        steps: Steps,
+        events: list[tuple[str, str, str]],
+    ) -> None:
+        """Tell what the adjustment changed for whom."""
+        for name, each in demands.items():
+            told = self._memory[name].changes
+            for k, (demand, rank) in enumerate(zip(each, ranked[name], strict=True)):
+                after_kw = outcome.schedule.plans[name].session_kw[k]
+                change = priorities.change(demand, before[name].session_kw[k], after_kw, steps)
+                if change.is_news(told.get(demand.name, priorities.Change())):
+                    events.append((name, "schedule", change.text(demand, rank)))
+                    told[demand.name] = change
+
+    def _commanded(
         self, observation: base.Observation, outcome: Outcome, demands: Mapping[str, list[Demand]], steps: Steps
-    ) -> np.ndarray:
-        """Share of the planned PV that is safe in each step, shape (k,): an EV that gets full in a step stops early."""
+    ) -> Outcome:
+        """The outcome with a schedule that devices can follow, checked as they will."""
         if self._loop is None:
-            return np.ones(steps.n)
-        u = outcome.schedule.u.copy()
-        pv = np.zeros_like(u)
-        for name, plan in outcome.schedule.plans.items():
-            places = self._sites[name].places(demands[name])
-            if observation.hubs[name].islanded:
-                continue
-            pv[:, places.pv] += plan.pv_kw
-            for place, charge in zip(places.sessions, plan.session_kw, strict=True):
-                charges = np.flatnonzero(charge > 1e-3)
-                u[charges[-1:], place] += charge[charges[-1:]]
-        return 1.0 - self._loop.secured(u, u - pv, self._background_pu(observation, steps))
+            return outcome
+        least, room = {}, {}
+        plans = outcome.schedule.plans
+        for name in plans:
+            minimum_kw = self.sites[name].connector_minimum_kw
+            least[name] = np.array([minimum_kw[c % minimum_kw.size] for c in plugs(demands[name])])
+            limits = parameters_of(observation.hubs[name]).purchase_limits
+            room[name] = np.minimum(self.sites[name].contracted_kw, data.purchase_kw(limits, name, steps))
+        places = {name: self._sites[name].places(demands[name]) for name in plans if _on_grid(observation.hubs[name])}
+        shared_kw = self._shared_kw(observation.hubs, steps)
+        background_pu = self._background_pu(observation, steps)
+        schedule, kept = commands.commanded(self._loop, outcome.schedule, places, least, room, shared_kw, background_pu)
+        return replace(outcome, schedule=schedule, kept=kept)
+
+    def _shared_kw(self, hubs: Mapping[str, base.Hub], steps: Steps) -> np.ndarray:
+        """Most that all hubs may purchase together [kW], shape (k,)."""
+        limits = [limit for hub in hubs.values() for limit in parameters_of(hub).purchase_limits]
+        return data.purchase_kw(limits, None, steps)
 
     def _respecting(
         self,
@@ -257,9 +306,7 @@ class Ems(base.Controller):
     ) -> tuple[Dispatch, Outcome]:
         """Dispatch the window until the load flow agrees."""
         given = self._given
-        limits = [limit for hub in hubs.values() for limit in parameters_of(hub).purchase_limits]
-        shared_kw = data.purchase_kw(limits, None, steps)
-        on_grid = {name: hub for name, hub in hubs.items() if not hub.islanded}
+        on_grid = {name: hub for name, hub in hubs.items() if _on_grid(hub)}
         with Dispatch(
             {
                 name: data.hub_data(
@@ -269,7 +316,7 @@ class Ems(base.Controller):
             },
             {name: self._sites[name].places(demands[name]) for name in on_grid if self._loop is not None},
             0 if self._loop is None else len(self._loop.nodes),
-            shared_kw,
+            self._shared_kw(hubs, steps),
             tuple(on_grid),
             given.solver,
             given.time_limit_s,
@@ -299,7 +346,12 @@ class Ems(base.Controller):
         if self._loop is None:
             text = "no network is given: schedules are not verified by a load flow"
         elif outcome.verdict is Verdict.FEASIBLE:
-            text = ""
+            text = (
+                ""
+                if outcome.kept.all()
+                else f"not safe after {len(outcome.rounds)} iterations: the schedule keeps every limit, but not "
+                "once an EV pauses or gets full"
+            )
         else:
             last = outcome.rounds[-1]
             kept = "holds back its set points and" if outcome.kept.all() else "still breaks limits, but"
@@ -333,12 +385,10 @@ class Ems(base.Controller):
         for k, demand in enumerate(window.demands[name]):
             if demand.name in hub.connectors.session_id:
                 connector = hub.connectors.session_id.index(demand.name)
-                power = float(plan.session_kw[k, step])
-                # below its minimum a connector pauses
+                limit_kw[connector] = float(plan.session_kw[k, step])
                 q_kvar[connector] = float(plan.session_q_kvar[k, step])
-                limit_kw[connector] = 0.0 if 0.0 < power < site.connector_minimum_kw[connector] - 1e-6 else power
         available_kw = float(hub.forecast.pv_kw(window.steps.edges_s[step : step + 2])[0]) if site.pv_kw else 0.0
-        pv_kw = float(plan.pv_kw[step] * window.pv_share[step])
+        pv_kw = float(plan.pv_kw[step])
         curtailed = pv_kw < available_kw - 1e-6
         demand_kw = hub.forecast.load_kw(window.steps.edges_s[step : step + 2])[0]
         cut = plan.load_unserved_kw[:, step] > 1e-6
@@ -361,6 +411,16 @@ class Ems(base.Controller):
 def _situation(observation: base.Observation) -> tuple:
     """What calls for a new plan when it changes."""
     return tuple((hub.bus, hub.failed, hub.parameters) for hub in observation.hubs.values())
+
+
+def _rank(outcome: Outcome) -> tuple[bool, bool]:
+    """The higher the better."""
+    return outcome.verdict is Verdict.FEASIBLE, bool(outcome.kept.all())
+
+
+def _on_grid(hub: base.Hub) -> bool:
+    """It is fed through the network."""
+    return not (hub.dead or hub.islanded)
 
 
 def _unserved_kwh(outcome: Outcome, name: str) -> np.ndarray:

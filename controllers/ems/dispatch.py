@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -77,10 +77,11 @@ class Schedule:
         """Those of its constraints that are broken."""
         return [cut for cut, kw in zip(cuts, self.breaks_kw, strict=True) if kw > BROKEN_KW]
 
-    def held_back(self, share: np.ndarray) -> Schedule:
-        """The same with all set points of each step scaled, shape (k,); load is served as it was."""
-        plans = {}
-        for name, plan in self.plans.items():
+    def held_back(self, share: np.ndarray, hubs: Collection[str]) -> Schedule:
+        """The same with all set points of some hubs scaled in each step, shape (k,); load is served as it was."""
+        plans = dict(self.plans)
+        for name in hubs:
+            plan = plans[name]
             net_kw = plan.load_kw.sum(axis=0) + share * (
                 plan.session_kw.sum(axis=0) - plan.pv_kw - plan.bess_kw - plan.dg_kw
             )
@@ -134,7 +135,7 @@ class Dispatch:
     ):
         began = perf_counter()
         self.steps = next(iter(hubs.values())).steps
-        self._places, self._m, self._time_limit_s = places, n_places, time_limit_s
+        self.places, self._m, self._time_limit_s = places, n_places, time_limit_s
         self._models = {name: HubModel(data) for name, data in hubs.items()}
         model: Any = pyo.ConcreteModel()
         with PauseGC():
@@ -194,9 +195,26 @@ class Dispatch:
         plans = {name: hub.plan(program) for name, hub in self._models.items()}
         broken = program.values(np.array([self._cuts[cut][1] for cut in cuts], dtype=int))
         self.seconds += perf_counter() - began
-        u, rest = self._set_points(plans)
+        u, rest = set_points(plans, self.places, self._m)
         cost = sum(plan.cost for plan in plans.values())
         return Schedule(plans, u, rest, cost, broken)
+
+    def clipped(self, schedule: Schedule) -> Schedule:
+        """A schedule that was held back within what devices and contracts allow: least power, most purchase."""
+        plans = dict(schedule.plans)
+        for name in self.places:
+            plan, given = plans[name], self._models[name].data
+            dg_kw = plan.dg_kw
+            if given.dg is not None:
+                dg_kw = np.where(dg_kw > BROKEN_KW, np.maximum(dg_kw, given.dg.minimum_kw), 0.0)
+            plan = balanced(replace(plan, dg_kw=dg_kw))
+            charge_kw = np.maximum(plan.session_kw, 0.0)
+            most_kw = given.grid.import_kw if given.grid is not None else np.inf
+            over_kw = np.maximum(plan.buy_kw - plan.sell_kw - most_kw, 0.0)
+            fewer = 1.0 - np.minimum(over_kw / np.maximum(charge_kw.sum(axis=0), 1e-9), 1.0)
+            session_kw = np.where(charge_kw > 0.0, fewer, 1.0) * plan.session_kw
+            plans[name] = balanced(replace(plan, session_kw=session_kw))
+        return replace(schedule, plans=plans, u=set_points(plans, self.places, self._m)[0])
 
     def _open(self, steps: list[int]) -> None:
         """Give some steps columns for what is fed in at each place, and the rows that say what that is."""
@@ -255,7 +273,7 @@ class Dispatch:
     def _fed_in(self) -> list[tuple[np.ndarray, list[tuple[float, np.ndarray]]]]:
         """Constant and terms (sign, columns of the steps) of what is fed in at each place: active, then reactive."""
         found = [(np.zeros(self.steps.n), []) for _ in range(2 * self._m)]
-        for name, places in self._places.items():
+        for name, places in self.places.items():
             hub = self._models[name]
             for part in ("pv", "bess", "dg", "load", "sessions"):
                 for reactive, terms in ((False, hub.injection(part)), (True, hub.reactive(part))):
@@ -269,20 +287,27 @@ class Dispatch:
                 found[places.load][0][:] -= loads.fixed_kw(self.steps, hub.data.load)
         return found
 
-    def _set_points(self, plans: Mapping[str, Plan]) -> tuple[np.ndarray, np.ndarray]:
-        """What the plans feed in at each place, and what their load alone does."""
-        rest = np.zeros((self.steps.n, 2 * self._m))
-        u = np.zeros_like(rest)
-        for name, places in self._places.items():
-            plan = plans[name]
-            rest[:, places.load] -= plan.load_kw.sum(axis=0)
-            for device in ("pv", "bess", "dg"):
-                u[:, getattr(places, device)] += getattr(plan, f"{device}_kw")
-                u[:, self._m + getattr(places, device)] += getattr(plan, f"{device}_q_kvar")
-            for place, charge, q_kvar in zip(places.sessions, plan.session_kw, plan.session_q_kvar, strict=True):
-                u[:, place] -= charge
-                u[:, self._m + place] += q_kvar
-        return u + rest, rest
+
+def balanced(plan: Plan) -> Plan:
+    """The same with what is bought and sold that fits its devices."""
+    net_kw = plan.load_kw.sum(axis=0) + plan.session_kw.sum(axis=0) - plan.pv_kw - plan.bess_kw - plan.dg_kw
+    return replace(plan, buy_kw=np.maximum(net_kw, 0.0), sell_kw=np.maximum(-net_kw, 0.0))
+
+
+def set_points(plans: Mapping[str, Plan], places: Mapping[str, Places], m: int) -> tuple[np.ndarray, np.ndarray]:
+    """What plans feed in at each of m places, and what their load alone does, both of shape (k, 2 m) [kW, kvar]."""
+    rest = np.zeros((len(next(iter(plans.values())).buy_kw), 2 * m))
+    u = np.zeros_like(rest)
+    for name, at in places.items():
+        plan = plans[name]
+        rest[:, at.load] -= plan.load_kw.sum(axis=0)
+        for device in ("pv", "bess", "dg"):
+            u[:, getattr(at, device)] += getattr(plan, f"{device}_kw")
+            u[:, m + getattr(at, device)] += getattr(plan, f"{device}_q_kvar")
+        for place, charge, q_kvar in zip(at.sessions, plan.session_kw, plan.session_q_kvar, strict=True):
+            u[:, place] -= charge
+            u[:, m + place] += q_kvar
+    return u + rest, rest
 
 
 def _sparse(row: list[np.ndarray], column: list[np.ndarray], value: list[np.ndarray], shape: tuple[int, int]) -> Any:

@@ -151,6 +151,7 @@ class Loop:
         rounds: list[Round] = []
         boxes: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         best: Schedule | None = None
+        agreed: Schedule | None = None
         verdict, refined = Verdict.UNSETTLED, 0
         schedule, flow = None, None
         for _ in range(self.max_iterations):
@@ -158,33 +159,33 @@ class Loop:
             flow = self.flow(schedule.u, background_pu)
             beyond = excess(self.network, self.limits, quantities(flow))
             rounds.append(self._round(flow, beyond, len(cuts), schedule.cost))
-            if rounds[-1].ok and schedule.broken_kw <= BROKEN_KW:
-                verdict = Verdict.FEASIBLE
-                if best is None or schedule.cost < best.cost:
-                    gain = np.inf if best is None else best.cost - schedule.cost
-                    best = schedule
-                    loose = self._loose(cuts, flow, schedule)
-                    refined += 1
-                    if not loose or refined > _REFINEMENTS or gain < 1e-4 * abs(schedule.cost):
-                        break
-                    again = {cut.key for cut in loose}
-                    cuts = (*(cut for cut in cuts if cut.key not in again), *loose)
-                    boxes = {}
-                    continue
+            if rounds[-1].ok and (agreed is None or schedule.cost < agreed.cost):
+                agreed = schedule  # the load flow decides, also where a constraint says it cannot be done
+            if rounds[-1].ok and schedule.broken_kw <= BROKEN_KW and (best is None or schedule.cost < best.cost):
+                gain = np.inf if best is None else best.cost - schedule.cost
+                best = schedule
+                loose = self._loose(cuts, flow, schedule)
+                refined += 1
+                if not loose or refined > _REFINEMENTS or gain < 1e-4 * abs(schedule.cost):
+                    break
+                again = {cut.key for cut in loose}
+                cuts = (*(cut for cut in cuts if cut.key not in again), *loose)
+                boxes = {}
+                continue
             if best is not None:
                 break  # a refinement that does not hold is not taken
             if rounds[-1].ok and not boxes:
-                # the constraints say it cannot be done, the load flow that it was
-                verdict, best = Verdict.FEASIBLE, schedule
                 break
             if schedule.broken_kw > BROKEN_KW and not boxes and self._stuck(rounds):
                 break
             cuts, boxes = self._constraints(flow, schedule, background_pu, beyond, cuts, len(rounds))
         if schedule is None:
             raise ValueError(f"max_iterations must be >= 1, got {self.max_iterations}")
-        if best is None:
-            best = self._held_back(schedule, background_pu)
-        kept = self._kept(self.flow(best.u, background_pu))
+        if agreed is not None:
+            verdict, best = Verdict.FEASIBLE, agreed
+        else:
+            best = dispatch.clipped(self._held_back(schedule, dispatch, background_pu))
+        kept = self.kept(best.u, background_pu)
         if schedule.broken_kw > BROKEN_KW and not kept.all():
             verdict = Verdict.INFEASIBLE
         return Outcome(verdict, best, kept, tuple(rounds), cuts)
@@ -211,17 +212,19 @@ class Loop:
         Returns
         -------
         ndarray, shape (k,)
-            0 where nothing has to be.
+            0 where nothing has to be, and where it does not help: where all of it is taken back, the limits must hold.
         """
         low, high = np.zeros(len(u)), np.ones(len(u))
-        good = self._kept(self.flow(u, background_pu))
+        useless = self.kept(u, background_pu) | ~self.kept(relieved, background_pu)
         for _ in range(10):
             middle = (low + high) / 2.0
-            kept = self._kept(self.flow(u + middle[:, None] * (relieved - u), background_pu))
+            kept = self.kept(u + middle[:, None] * (relieved - u), background_pu)
             low, high = np.where(kept, low, middle), np.where(kept, middle, high)
-        return np.where(good, 0.0, high)
+        return np.where(useless, 0.0, high)
 
-    def _kept(self, flow: Flow) -> np.ndarray:
+    def kept(self, u: np.ndarray, background_pu: np.ndarray) -> np.ndarray:
+        """Steps in which the load flow of set points, shape (k, 2 m), finds every limit kept, shape (k,)."""
+        flow = self.flow(u, background_pu)
         beyond = excess(self.network, self.limits, quantities(flow))
         return flow.converged & (np.abs(beyond).max(axis=1, initial=0.0) <= _TOLERANCE_PU)
 
@@ -286,7 +289,7 @@ class Loop:
         rest breaks a limit, the schedule stays as it is, or goes to rest if its load flow has no solution.
         """
         share = self.secured(schedule.u, schedule.rest, background_pu)
-        at_rest = self._kept(self.flow(schedule.rest, background_pu))
+        at_rest = self.kept(schedule.rest, background_pu)
         share = np.where(at_rest, share, np.where(flow.converged, 0.0, 1.0))
         return schedule.u + share[:, None] * (schedule.rest - schedule.u)
 
@@ -344,8 +347,8 @@ class Loop:
                 wanted[cut.key] = self.margin
         return linearised(flow, self.limits, self.nodes, schedule.u, wanted) if wanted else []
 
-    def _held_back(self, schedule: Schedule, background_pu: np.ndarray) -> Schedule:
+    def _held_back(self, schedule: Schedule, dispatch: Dispatch, background_pu: np.ndarray) -> Schedule:
         """Set points of each step scaled down until its limits are kept; left alone where even rest breaks them."""
-        at_rest = self._kept(self.flow(schedule.rest, background_pu))
+        at_rest = self.kept(schedule.rest, background_pu)
         share = self.secured(schedule.u, schedule.rest, background_pu)
-        return schedule.held_back(np.where(at_rest, 1.0 - share, 1.0))
+        return schedule.held_back(np.where(at_rest, 1.0 - share, 1.0), dispatch.places)

@@ -186,8 +186,8 @@ def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> Network:
     Raises
     ------
     ValueError
-        If the network has no slack, machines that hold a voltage, or loads that depend on it; if pandapower finds no
-        solution.
+        If the network has no slack, machines that hold a voltage, loads that depend on it, or three-winding
+        transformers; if pandapower finds no solution.
     """
     import pandapower as pp
     from pandapower.pypower.idx_brch import F_BUS, T_BUS
@@ -202,6 +202,11 @@ def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> Network:
     if machines:
         raise ValueError(
             f"network: generators {machines} hold a voltage, which is not supported; use static generators"
+        )
+    three = net.trafo3w.index[net.trafo3w.in_service.astype(bool)].tolist()
+    if three:
+        raise ValueError(
+            f"network: three-winding transformers {three} are not supported: their currents are not limited"
         )
     net.load.loc[net.load.bus.isin(without_loads_at), "in_service"] = False
     pp.set_user_pf_options(net, overwrite=True)  # options kept in a file would silently overrule ours
