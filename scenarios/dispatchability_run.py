@@ -92,9 +92,12 @@ def run_study(
     Raises
     ------
     InputError
-        If some demand cannot be served by any PV power.
+        If some demand cannot be served by any PV power, or cases are to be drawn without a section for it.
     """
     tell = tell or (lambda _: None)
+    if scenarios and loaded.study.uncertainty is None:
+        allowed = "must be 0 or left out, or the study needs a section uncertainty"
+        raise InputError(Problem(str(loaded.path), "--scenarios", scenarios, allowed))
     study, options = loaded.study, solver_options(loaded.study)
     tell("whether all demand can be served")
     servable(loaded)
@@ -137,7 +140,8 @@ def rows(result: StudyResult) -> list[dict[str, Any]]:
                     "period": result.periods[peak] if lower[peak] > 0 else None,
                     "highest_upper_kw": round(float(upper.max()), 3),
                     "rounds": int(case.numbers["rounds"]),
-                    "gap": round(case.numbers["gap"], 6),
+                    "gap": round(max(case.numbers["gap"], 0.0), 6),
+                    "unbalanced": round(max(case.numbers["unbalanced"], 0.0), 6),
                     "seconds": round(result.seconds[name], 2),
                 }
             )
@@ -145,15 +149,17 @@ def rows(result: StudyResult) -> list[dict[str, Any]]:
 
 
 def notes(result: StudyResult, tolerance: float) -> list[str]:
-    """What is not proven: cases that the time limit left with a gap."""
+    """What is not proven: cases with a gap, and limits that leave power unbalanced."""
     found = []
     for name, case in result.cases.items():
         gap, upper = case.numbers["gap"], case.numbers["objective"]
-        if gap >= tolerance:
+        if (missing := case.numbers["unbalanced"]) > tolerance:
+            found.append(f"{name}: the limits do not hold: {missing:.3f} kW and kvar may stay unbalanced")
+        elif gap >= tolerance:
             told = f"the limits hold, but wider ones may: objective {upper:.4f}, lower bound {upper - gap:.4f}"
-            found.append(f"{name}: not solved within the time limit; {told}")
+            found.append(f"{name}: not solved within time and rounds; {told}")
     if result.expected is not None and (open_still := int((result.expected.gap >= tolerance).sum())):
-        found.append(f"drawn cases: {open_still} of {result.expected.gap.size} not solved within the time limit")
+        found.append(f"drawn cases: {open_still} of {result.expected.gap.size} not solved within time and rounds")
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
+from itertools import count, product
 
 import numpy as np
 import pytest
@@ -270,9 +270,15 @@ def test_corners_of_a_polytope():
         two_stage.vertices(square, np.array([1, 1, -2, 0, 1.5]))
 
 
-def test_a_time_limit_leaves_honest_bounds():
-    found = ccg.solve(random_problem(7), time_limit_s=30.0, tolerance=1e-6)
-    assert found.lower <= extensive_form(random_problem(7)) + 1e-5 <= found.upper + 2e-5
+def test_a_time_limit_leaves_honest_bounds(monkeypatch):
+    """On a clock that ticks at each look, time is up after the first round."""
+    assert len(ccg.solve(random_problem(3), tolerance=1e-6).log) > 1
+    ticks = count()
+    monkeypatch.setattr(ccg, "perf_counter", lambda: float(next(ticks)))
+    found = ccg.solve(random_problem(3), time_limit_s=4.0, tolerance=1e-6)
+    assert len(found.log) == 1
+    assert found.upper - found.lower > 1e-3
+    assert found.lower <= extensive_form(random_problem(3)) + 1e-5 <= found.upper + 2e-5
 
 
 def test_without_time_for_a_worst_case_the_bounds_stay_open():
@@ -280,3 +286,48 @@ def test_without_time_for_a_worst_case_the_bounds_stay_open():
     assert found.x.shape == (random_problem(7).cost.size,)
     assert found.lower <= extensive_form(random_problem(7)) <= found.upper
     assert found.upper == INF
+
+
+def test_rounds_that_run_out_leave_honest_bounds():
+    problem, expected = random_problem(3), extensive_form(random_problem(3))
+    assert len(ccg.solve(problem).log) > 1
+    found = ccg.solve(problem, most_rounds=1)
+    assert len(found.log) == 1
+    assert found.upper - found.lower > 1e-3
+    assert found.lower <= expected + 1e-4 <= found.upper + 2e-4
+    with pytest.raises(ValueError, match="0 rounds: allowed are numbers >= 1"):
+        ccg.solve(problem, most_rounds=0)
+
+
+def test_without_a_new_worst_case_the_bounds_stay_open(monkeypatch):
+    problem, expected = random_problem(3), extensive_form(random_problem(3))
+    monkeypatch.setattr(ccg._Part, "add", lambda *_: False)
+    found = ccg.solve(problem)
+    assert found.upper - found.lower > 1e-3
+    assert found.lower <= expected + 1e-4 <= found.upper + 2e-4
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"rhs": np.array([1.0, -5.0]), "equal": np.array([False, True])}, "asks for -5.0: allowed are 0"),
+        ({"rhs": np.array([1.0, 5.0])}, "asks for 5.0: allowed are numbers <= 0"),
+        ({"limits_lower": np.array([5.0])}, "asks for 5.0 to 9.0: allowed are ranges with 0"),
+        ({"limits_upper": np.array([-5.0])}, "asks for 0.0 to -5.0: allowed are ranges with 0"),
+    ],
+)
+def test_rows_without_variables_that_cannot_hold_are_refused(changes, told):
+    problem = replace(
+        newsvendor(10.0),
+        limits=sparse.csr_array((1, 1)),
+        limits_lower=np.zeros(1),
+        limits_upper=np.full(1, 9.0),
+        G=sparse.csr_array([[1.0, 1.0], [0.0, 0.0]]),
+        E=sparse.csr_array([[1.0], [0.0]]),
+        H=sparse.csr_array([[-2.0], [0.0]]),
+        rhs=np.array([1.0, -1.0]),
+        equal=np.zeros(2, dtype=bool),
+    )
+    assert len(two_stage.split(problem)) == 1
+    with pytest.raises(ValueError, match=told):
+        two_stage.split(replace(problem, **changes))

@@ -28,10 +28,12 @@ from evhub.analysis.dispatchability import (
     solve_limits,
 )
 from evhub.analysis.dispatchability.limits import two_stage
+from evhub.analysis.dispatchability.results import StudyResult
 from evhub.analysis.dispatchability.service import Service, service_problems
 from evhub.analysis.store import ResultError
 from evhub.controllers.optimization import ccg
-from evhub.scenarios.dispatchability_run import load_study
+from evhub.scenarios.dispatchability_run import load_study, notes
+from evhub.scenarios.dispatchability_run import rows as table
 from evhub.scenarios.dispatchability_study import shipped_studies
 from evhub.scenarios.reproductions import feizi
 
@@ -206,6 +208,53 @@ def test_a_line_limit_that_binds_is_found():
     found = solve_limits(small_case(feeder=replace(small_case().feeder, lines=(line,))))
     assert found.lower_kw[0, 0, 0] == pytest.approx(10.0, abs=1e-6)
     assert found.upper_kw[0, 0, 0] == pytest.approx(190.0, abs=1e-6)
+
+
+def test_line_limits_that_do_not_bind_change_nothing():
+    """Two lines, and the proof by the extremes of each voltage."""
+    case = random_case(2)
+    free = replace(case.feeder, v_min_pu=0.9, v_max_pu=1.1)
+    limited = replace(free, lines=tuple(replace(line, limit_kva=1e4) for line in free.lines))
+    found = [solve_limits(replace(case, feeder=feeder)).objective for feeder in (free, limited)]
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
+
+
+def test_lower_limits_at_the_upper_ones_stay_a_range_with_line_limits(monkeypatch):
+    """All PV is asked for: lower and upper limit are the same, and the solver returns them crossed."""
+    line = replace(small_case().feeder.lines[0], limit_kva=90.0)
+    case = small_case(feeder=replace(small_case().feeder, lines=(line,)), radiation=np.array([0.025]))
+    run = ccg.solve
+
+    def crossed(problem, **options):
+        found = run(problem, **options)
+        return replace(found, x=found.x + np.array([1e-14, -1e-14])[: found.x.size])
+
+    monkeypatch.setattr(ccg, "solve", crossed)
+    found = solve_limits(case)
+    assert found.lower_kw[0, 0, 0] == found.upper_kw[0, 0, 0] == pytest.approx(10.0)
+
+
+def test_limits_of_a_small_unit_are_served_though_its_width_is_worth_more_than_the_penalty():
+    """0.8 kW of PV beside 0.5 kW of demand and a source that takes nothing back."""
+    feeder = replace(small_case().feeder, source=Source("s", 300.0, 0.9))
+    demand = {"e": np.array([[0.5, 0.0, 0.0]])}
+    for p_kw, penalty in ((0.8, 1.0), (300.0, 0.001)):
+        pv = Pv("pv", "e", "a", p_kw, 0.0, p_kw)
+        found = solve_limits(small_case(feeder=feeder, demand_kw=demand, pvs=(pv,), penalty=penalty))
+        assert found.upper_kw[0, 0, 0] == pytest.approx(0.5, abs=2e-3)
+        assert found.unbalanced <= 1e-3
+
+
+def test_reactive_power_that_is_not_balanced_does_not_buy_voltage_for_pv():
+    """1 kvar lowers the voltage as much as 3 kW raise it: 1.04995^2 + 2 r P / V^2 <= 1.05^2 with r = 0.35 ohm."""
+    z = np.zeros((3, 3), dtype=complex)
+    z[0, 0] = 0.35 + 1.02j
+    feeder = Feeder(4.16, Source("s", v_pu=(1.04995,) * 3), (Line("line", "s", "e", "a", z),), v_max_pu=1.05)
+    found = solve_limits(small_case(feeder=feeder, demand_kw={}, pvs=(Pv("pv", "e", "a", 2.5, 0.0, 2.5),)))
+    most = (1.05**2 - 1.04995**2) * (4.16**2 / 3) / (2 * 0.35) * 1e3
+    assert most == pytest.approx(0.865, abs=1e-3)
+    assert found.upper_kw[0, 0, 0] == pytest.approx(most, abs=5e-3)
+    assert found.unbalanced <= 1e-3
 
 
 def test_a_source_with_a_power_factor_takes_nothing_back():
@@ -424,10 +473,30 @@ def test_what_the_time_limit_leaves_open_is_told(tmp_path):
     changes = {"cases": {"base": {"evs": False}}, "uncertainty": None, "options/time_limit": "0.001s"}
     outcome = evhub("dispatchability", study_in(tmp_path, **changes), "-o", tmp_path / "out.h5")
     assert outcome.status == 0
-    assert "note: base: not solved within the time limit; the limits hold, but wider ones may: objective" in outcome.err
+    assert (
+        "note: base: not solved within time and rounds; the limits hold, but wider ones may: objective" in outcome.err
+    )
     numbers = open_study(tmp_path / "out.h5").cases["base"].numbers
     assert numbers["gap"] > 1e-3
     assert numbers["unbalanced"] < 1e-5
+
+
+def test_power_that_is_not_balanced_stands_in_the_rows_and_is_noted(limits):
+    case = limits["without-evs"]
+    result = StudyResult("s", "", ["0"], [], {"base": replace(case, numbers=case.numbers | {"unbalanced": 2.5})}, None,
+                         {"base": 1.0})  # fmt: skip
+    assert notes(result, 1e-3) == [
+        "base: the limits do not hold: 2.500 kW and kvar may stay unbalanced"
+    ]  # fmt: skip
+    result = replace(result, periods=[str(hour) for hour in range(24)])
+    assert [row["unbalanced"] for row in table(result)] == [2.5, 2.5, 2.5]
+
+
+def test_drawn_cases_without_a_section_for_them_are_refused(tmp_path):
+    path = study_in(tmp_path, cases={"base": {"evs": False}}, uncertainty=None)
+    outcome = evhub("dispatchability", path, "-o", tmp_path / "out.h5", "--scenarios", 5)
+    assert outcome.status == 2
+    assert "--scenarios: must be 0 or left out, or the study needs a section uncertainty, got 5" in outcome.err
 
 
 def test_all_problems_are_told_at_once(tmp_path):

@@ -184,6 +184,11 @@ def test_a_deck_is_understood():
         ("solve", "dance", "line 14 dance must be a New"),
         ("bus2=end.3.2", "bus2=end.3.1", "line 10: line.lat"),
         ("(1.3 | 0.2 1.4)", "(1.3 | 0.2 x)", "line 8: linecode.two"),
+        ("length=2640", "enabled=no length=2640", "line 10: line.lat.enabled no must not be used"),
+        ("kw=10 kvar=5", "like=d kw=10 kvar=5", "line 12: load.y.like d must not be used"),
+        ("solve", "redirect more_loads.dss", "line 14 redirect more_loads.dss must be a New"),
+        ("solve", "batchedit load..* kw=3", "line 14 batchedit"),
+        ("solve", "Set loadmult=2", "line 14 Set loadmult=2"),
     ],
 )
 def test_what_a_deck_says_that_is_not_understood_is_told_with_its_line(old, new, told):
@@ -195,3 +200,31 @@ def test_an_unknown_regulator_is_told():
     (problem,) = read_deck(DECK, ratios={"rag": 1.0}).problems
     assert problem.key == "ratios.rag"
     assert "reg" in problem.allowed
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "length"),
+    [("units=mi", "units=ft", 0.5), ("units=mi", "", 2640), ("", "units=ft", 2640), ("units=none", "units=ft", 2640)],
+)
+def test_lengths_are_converted_only_between_two_units(code, line, length):
+    text = DECK.replace("units=mi", code).replace("length=2640 units=ft", f"length=2640 {line}")
+    deck = read_deck(text)
+    assert deck.problems == []
+    lateral = next(line for line in deck.feeder.lines if line.name == "lat")
+    assert lateral.z_ohm[2, 2] == pytest.approx(length * (1.3 + 1.35j))
+
+
+def test_matrices_of_a_line_are_read():
+    text = DECK.replace("linecode=two length=2640 units=ft", "rmatrix=(1 | 0.5 2) xmatrix=(3 | 0.25 4) length=2")
+    (lateral,) = (line for line in read_deck(text).feeder.lines if line.name == "lat")
+    assert lateral.z_ohm[2, 2] == 2.0 + 6.0j
+    assert lateral.z_ohm[1, 1] == 4.0 + 8.0j
+    assert lateral.z_ohm[1, 2] == lateral.z_ohm[2, 1] == 1.0 + 0.5j
+
+
+def test_a_regulator_on_a_line_that_is_listed_from_its_far_end_is_refused():
+    reverse = replace(TRUNK, start="m", end="s")
+    assert list(feeder(TRUNK, ratios={"trunk": (1.05,) * 3}).problems()) == []
+    assert list(feeder(reverse).problems()) == []
+    (problem,) = feeder(reverse, ratios={"trunk": (1.05,) * 3}).problems()
+    assert problem == ("lines.trunk", "m - s", "must start at s, where its regulator stands")

@@ -29,7 +29,8 @@ class Case:
     step_h : float
         Length of a period [h].
     penalty : float
-        Cost of power that is not balanced, against a width of 1 for the whole rating [1/kW]; 1 in the paper.
+        Cost of power that is not balanced, against a width of 1 for the whole rating [1/kW]; 1 in the paper. Raised
+        where it is too low to keep power balanced that could be.
     diagonal : float
         Factor of the octagon (8)-(9) that stands for the circle of apparent power.
     """

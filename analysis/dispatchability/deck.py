@@ -19,7 +19,7 @@ from ...simulators.models.units import KW_PER_MW
 from .feeder import PHASES, Feeder, Line, Problem, Source
 
 _PAIR = re.compile(r"([%\w.]+)\s*=\s*(\([^)]*\)|\[[^\]]*\]|\"[^\"]*\"|\S+)")
-METRES = {"mi": 1609.344, "kft": 304.8, "km": 1e3, "m": 1.0, "ft": 0.3048, "in": 0.0254, "cm": 0.01, "none": 1.0}
+METRES = {"mi": 1609.344, "kft": 304.8, "km": 1e3, "m": 1.0, "ft": 0.3048, "in": 0.0254, "cm": 0.01}
 _NEW = re.compile(r"new\s+(\w+)\.(\S+)\s*(.*)", re.IGNORECASE)
 _IGNORED = (
     "clear",
@@ -27,12 +27,11 @@ _IGNORED = (
     "calcv",
     "solve",
     "buscoords",
-    "redirect",
+    "redirect ieeelinecodes.dss",  # with the line codes of the test feeders, which their decks repeat
     "show",
     "plot",
     "export",
     "compile",
-    "batchedit",
 )
 _KINDS = ("circuit", "linecode", "line", "transformer", "load", "capacitor", "regcontrol")
 
@@ -87,7 +86,7 @@ def read_deck(
     for number, command in _commands(text):
         match = _NEW.match(command)
         if match is None:
-            if not command.lower().startswith(_IGNORED):
+            if not command.lower().startswith(_IGNORED) or re.match(r"set\s+loadmult", command, re.IGNORECASE):
                 found.problems.append(Problem(f"line {number}", command[:40], "must be a New ... or a known command"))
             continue
         kind, name, rest = match[1].lower(), match[2].lower(), match[3]
@@ -96,6 +95,10 @@ def read_deck(
             found.problems.append(Problem(f"line {number}: {name}", kind, allowed))
             continue
         pairs = [(key.lower(), value.strip('"[]()').strip()) for key, value in _PAIR.findall(rest)]
+        for key in ("enabled", "like"):
+            if key in dict(pairs):
+                allowed = f"must not be used: what {key} means is not read"
+                found.problems.append(Problem(f"line {number}: {kind}.{name}.{key}", dict(pairs)[key], allowed))
         try:
             getattr(found, f"_{kind}")(name, pairs)
         except (ValueError, KeyError, IndexError, ZeroDivisionError) as error:
@@ -133,7 +136,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self._lines: list[Line] = []
         self._source_bus = "sourcebus"
-        self._codes: dict[str, tuple[np.ndarray, float]] = {}  # ohm, per metres
+        self._codes: dict[str, tuple[np.ndarray, float | None]] = {}  # ohm, per metres
         self._banks: dict[tuple[str, str], dict[int, float]] = {}
 
     def all_lines(self) -> list[Line]:
@@ -162,7 +165,7 @@ class _Reader:
         phases = int(given.get("nphases", "3"))
         if z.shape != (phases, phases):
             raise ValueError(f"matrices of {z.shape[0]} rows for {phases} phases")
-        self._codes[name] = z, METRES[given.get("units", "none").lower()]
+        self._codes[name] = z, _metres(given)
 
     def _line(self, name: str, pairs: list[tuple[str, str]]) -> None:
         given = dict(pairs)
@@ -173,7 +176,10 @@ class _Reader:
         length = float(given.get("length", "1"))
         if "linecode" in given:
             z, metres = self._codes[given["linecode"].lower()]
-            z = z * length * METRES[given.get("units", "none").lower()] / metres
+            here = _metres(given)
+            z = z * length * (here / metres if here and metres else 1.0)  # as it stands unless both name a unit
+        elif "rmatrix" in given:
+            z = length * (_triangle(given["rmatrix"]) + 1j * _triangle(given["xmatrix"]))
         else:
             z1, z0 = (float(given.get(f"r{k}", "0")) + 1j * float(given.get(f"x{k}", "0")) for k in (1, 0))
             z = length * (z1 * np.eye(len(phases)) + (z0 - z1) / 3.0)
@@ -237,6 +243,12 @@ def _bus(text: str, phases: int) -> tuple[str, list[int]]:
     """Name and phases (0, 1, 2) of a bus such as 632.3.2."""
     name, *nodes = text.lower().split(".")
     return name, [int(node) - 1 for node in nodes if node != "0"] or list(range(phases))
+
+
+def _metres(given: dict[str, str]) -> float | None:
+    """Metres of the unit of length, None if there is none."""
+    unit = given.get("units", "none").lower()
+    return None if unit == "none" else METRES[unit]
 
 
 def _triangle(text: str) -> np.ndarray:

@@ -185,7 +185,11 @@ class Feeder:
                 yield Problem(f"lines.{line.name}", ends, "must not close a loop; the feeder must be radial")
             else:
                 yield Problem(f"lines.{line.name}", ends, f"must be connected with the source bus {self.source.bus}")
+        listed = {line.name: line.start for line in self.lines}
         for line in self.oriented:
+            if line.name in self.ratios and listed[line.name] != line.start:
+                given = f"{line.end} - {line.start}"
+                yield Problem(f"lines.{line.name}", given, f"must start at {line.start}, where its regulator stands")
             fed = self.bus_phases[line.start]
             for phase in line.phases:
                 if phase not in fed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from time import perf_counter
@@ -15,6 +15,7 @@ from ...controllers.optimization import ccg
 from ...controllers.optimization.two_stage import Part, Products, TwoStage, restricted, split
 from .case import Case
 from .network import equations, grid
+from .service import Service
 from .voltage import voltage_matters
 
 Tell = Callable[[str], None]
@@ -34,8 +35,8 @@ class Limits:
     gap : float
         Distance of upper and lower bound of (1), summed over the independent parts: how much wider the limits might be.
     unbalanced : float
-        Power that is not balanced in the worst case, summed over buses and periods [kW and kvar]; 0 in a case that
-        can be served.
+        Power that is not balanced in the worst case, summed over buses and periods [kW and kvar]; within the tolerance
+        in a case that can be served.
     voltage : ndarray of bool, shape (t,)
         Periods in which voltage limits had to be modelled.
     log : tuple of (int, Iteration)
@@ -152,6 +153,9 @@ def solve_limits(
     less than the tolerance, which the next master problem tells, they are the optimum. Otherwise the method goes on
     from them with the whole recourse.
 
+    Limits that leave power unbalanced are worth nothing: where the penalty is too low to prevent them although the
+    case can be served, all is solved again with ten times the penalty.
+
     Parameters
     ----------
     case : Case
@@ -174,15 +178,41 @@ def solve_limits(
     Limits
     """
     began = perf_counter()
-    search = _Search(case, solver, tolerance, inf if time_limit_s is None else began + time_limit_s)
+    tell = tell or (lambda _: None)
+    penalties = _penalties(case)
+    search = _Search(
+        replace(case, penalty=next(penalties)), solver, tolerance, inf if time_limit_s is None else began + time_limit_s
+    )
     voltage = np.zeros(case.periods, dtype=bool)
     while True:
-        found = _solve(search, voltage, start, tell or (lambda _: None))
-        served = found.unbalanced <= tolerance
-        more = served & ~voltage & voltage_matters(case, found.lower_kw, found.upper_kw, solver)
-        if not more.any():
-            return replace(found, seconds=perf_counter() - began)
-        voltage = voltage | more
+        found = _solve(search, voltage, start, tell)
+        if found.unbalanced <= tolerance:
+            more = ~voltage & voltage_matters(case, found.lower_kw, found.upper_kw, solver)
+            if not more.any():
+                break
+            voltage = voltage | more
+            continue
+        penalty = next(penalties, None)
+        if penalty is None or not _servable(case, solver, tolerance):
+            break
+        tell(f"again with a penalty of {penalty:g}")
+        search, start = search._replace(case=replace(case, penalty=penalty)), found.scenarios
+    return replace(found, seconds=perf_counter() - began)
+
+
+def _penalties(case: Case) -> Iterator[float]:
+    """Penalties to try in turn, until no width is worth some power that is not balanced.
+
+    A kW buys a width of 1 / rating by itself, but more where it holds a voltage that is in the way of many kW.
+    """
+    first = max([case.penalty, *(2.0 / pv.share(pv.p_max_kw) for pv in case.pvs)])
+    yield from (first * 10.0**power for power in range(6))
+
+
+def _servable(case: Case, solver: str, tolerance: float) -> bool:
+    """Whether some PV power can be served."""
+    with Service(case, solver) as service:
+        return service.least_unbalanced() <= tolerance
 
 
 class _Search(NamedTuple):
@@ -228,6 +258,8 @@ def _solve(search: _Search, voltage: np.ndarray, start: Sequence[np.ndarray], te
     n = len(places)
     bounds = np.zeros((2, *case.available_kw.shape))
     bounds[0][tuple(places.T)], bounds[1][tuple(places.T)] = x[:n], x[n:]
+    bounds = np.clip(bounds, 0.0, case.available_kw)  # solvers obey bounds and rows to some digits only
+    bounds[1] = bounds.max(axis=0)
     return Limits(bounds[0], bounds[1], objective, gap, unbalanced, voltage, tuple(log), tuple(scenarios), 0.0)
 
 
@@ -271,7 +303,8 @@ def _at_least_a_point(search: _Search, problem: TwoStage, found: ccg.Robust) -> 
     """What was found, or if that is worse, the PV power that suits best as both limits."""
     nothing = np.zeros(problem.H.shape[1])
     point = search.run(replace(problem, limits_upper=np.zeros_like(problem.limits_upper)), [nothing], time_limit_s=0.0)
-    if found.upper <= point.lower:  # without a width, the worst case is every case, and its cost stands in the bound
-        return found
+    # without a width, the worst case is every case, and its cost stands in the bound
     worst = point.lower - float(problem.cost @ point.x)
+    if found.upper <= point.lower and found.worst <= worst + search.tolerance * search.case.penalty:
+        return found
     return replace(found, x=point.x, upper=point.lower, worst=worst)

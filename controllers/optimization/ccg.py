@@ -52,7 +52,7 @@ class Robust:
     x : ndarray, shape (n,)
         The first stage of the best upper bound.
     lower, upper : float
-        The optimum lies between; nearer than the tolerance unless time was up.
+        The optimum lies between; nearer than the tolerance unless time or rounds were up.
     worst : float
         Recourse cost of `x` in its worst case.
     scenarios : ndarray, shape (l, k)
@@ -95,7 +95,7 @@ def solve(
     incumbent : tuple of ndarray, shape (n,), and float, optional
         A first stage that obeys the limits, and what its recourse costs at most: an upper bound to start with.
     most_rounds : int
-        More rounds are an error; the method is finite, and every round adds another s.
+        After so many the bounds stay open; the method is finite, and every round adds another s.
     time_limit_s : float, optional
         Wall time [s], looked at before and within each search of a worst case; the round in which it ends is the last.
         What is not proven by then leaves a wider upper bound, inf if there is none.
@@ -109,10 +109,11 @@ def solve(
     Raises
     ------
     ValueError
-        If no x obeys the limits (with what is in conflict), a recourse is infeasible, or prices have no bound.
-    RuntimeError
-        If the bounds do not meet within `most_rounds`.
+        If no x obeys the limits (with what is in conflict), a recourse is infeasible, prices have no bound, or there is
+        less than one round.
     """
+    if most_rounds < 1:
+        raise ValueError(f"{most_rounds} rounds: allowed are numbers >= 1")
     deadline = inf if time_limit_s is None else perf_counter() + time_limit_s
     parts = [_Part(part, solver, start) for part in recourse_parts(problem)]
     log: list[Iteration] = []
@@ -137,11 +138,11 @@ def solve(
             if tell is not None:
                 tell(log[-1])
             if upper - lower < tolerance or perf_counter() >= deadline:
-                return Robust(best, lower, upper, best_worst, _together(parts, problem), tuple(log))
+                break
             added = [part.add(one, cost) for part, one, cost in zip(parts, found, paid, strict=True)]
             if not any(added):
-                raise RuntimeError(f"no new worst case, with bounds {lower} and {upper}: numerical trouble")
-    raise RuntimeError(f"bounds {lower} and {upper} after {most_rounds} rounds")
+                break  # to the digits of the solver nothing new is left, and the bounds stay open
+    return Robust(best, lower, upper, best_worst, _together(parts, problem), tuple(log))
 
 
 class _Part:

@@ -26,6 +26,7 @@ class Products(NamedTuple):
 
 
 _NONE = np.zeros(0, dtype=int)
+_ZERO = 1e-9
 NO_PRODUCTS = Products(_NONE, _NONE, _NONE, np.zeros(0))
 
 
@@ -299,8 +300,15 @@ def _members(problem: TwoStage, with_x: bool) -> Iterator[tuple[np.ndarray, ...]
         xs, ys, ss, rows, limits, choices = (group[cuts[i] : cuts[i + 1]] - places[i] for i in range(6))
         if ys.size or ss.size or (xs.size and with_x) or (rows.size and problem.E[rows].nnz):
             yield xs, ys, ss, rows, limits, choices
-        elif rows.size and problem.rhs[rows[0]] > 1e-9:
-            raise ValueError(f"a row without variables asks for {problem.rhs[rows[0]]}: allowed are numbers <= 0")
+            continue
+        for i in rows:
+            if problem.rhs[i] > _ZERO or (problem.equal[i] and problem.rhs[i] < -_ZERO):
+                allowed = "0" if problem.equal[i] else "numbers <= 0"
+                raise ValueError(f"a row without variables asks for {problem.rhs[i]}: allowed are {allowed}")
+        for i in limits if with_x else ():
+            low, high = problem.limits_lower[i], problem.limits_upper[i]
+            if low > _ZERO or high < -_ZERO:
+                raise ValueError(f"a limit without variables asks for {low} to {high}: allowed are ranges with 0")
 
 
 def _cut(problem: TwoStage, xs, ys, ss, rows, limits, choices) -> Part:
