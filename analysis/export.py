@@ -75,8 +75,9 @@ def tables(
             frame.columns = frame.columns.str.removeprefix(f"{owner}/")
             frame.attrs["units"] = {name.removeprefix(f"{owner}/"): u for name, u in frame.attrs["units"].items()}
             yield f"series-{owner}", frame
-    for hub in results.hubs if every is not None else ():
-        yield f"log-{hub}", periodic_log(results, hub, every)
+    if every is not None:
+        for hub in results.hubs:
+            yield f"log-{hub}", periodic_log(results, hub, every)
     yield "signals", results.signals()
     yield "kpis", results.summary()
     yield "sessions", results.sessions().set_index("session")
