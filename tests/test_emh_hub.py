@@ -135,4 +135,4 @@ def test_what_devices_and_drivers_cost_is_not_negative(price):
 def test_prices_of_the_market_may_be_negative(price):
     data = scenario(hub(), [event(9, None, {"price": {"price": price, "value": -1}})])
     data["hubs"]["depot"]["tariffs"][price] = {"type": "constant", "value": -0.2}
-    build(loaded(data))
+    assert build(loaded(data)).simulators

@@ -210,8 +210,8 @@ def storage(site: base.Site, hub: base.Hub, parameters: Parameters, window: Wind
 def softened(asked: HubData, worth_per_kwh: float) -> Iterator[tuple[HubData, str]]:
     """The same day with less and less of what is wished but not needed, and how it is planned then.
 
-    First PV may be cut; then the battery holds at the end as much as it can, at a worth above every price, and no more
-    than was asked for.
+    First PV may be cut; then the battery holds at the end as much as it can, at a worth of `worth_per_kwh`, and no more
+    than was asked for. The worth shall be above every price, and below what an EV's energy is worth: EVs come first.
     """
     pv, bess = asked.pv, asked.bess
     if pv is not None and not pv.curtailable:

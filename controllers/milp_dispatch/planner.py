@@ -114,7 +114,7 @@ class Planner:
         solution = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
         if solution.status is not Status.INFEASIBLE:
             return solution, ""
-        for softer, how in data.softened(hub_data, parameters.eens_per_kwh):
+        for softer, how in data.softened(hub_data, 0.5 * parameters.eens_per_kwh):
             model.update(program, softer)
             found = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
             if found.ok:
