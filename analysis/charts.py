@@ -21,6 +21,8 @@ _TITLE_PX, _LEGEND_PX = 38, 48  # room above a panel
 _MARGIN = {"l": 64, "r": 16, "t": 4, "b": 48}
 _MOST_SHADES = 200
 _MOST_TOLD = 500
+_MOST_BEGINS = 300  # with more, sessions are narrower than the line
+_LOST = {"balked": ("arrival_s", "#8A5A00"), "reneged": ("end_s", "#C81E1E")}
 _ALARM, _ALARM_COLOUR, _ALARM_STRIP = "alarm", "#C81E1E", (0.95, 1.0)
 # Okabe & Ito 2008, paler where rules lie beside each other for long
 _RULE_COLOURS = ("#8FB8DE", "#F2C46D", "#7CC9AE", "#E3A4C4", "#F0A27A", "#B7BDC6", "#A9DDF5", "#D8D16A")
@@ -65,6 +67,11 @@ class Figure:
         """Add a panel below the last, with the figure's legend on top or not; returns the y axis for its traces."""
         head_px = _TITLE_PX + (_LEGEND_PX if legend else 0)
         self._panels.append(_Panel(title, height_px, head_px, axis))
+        return self.last_axis
+
+    @property
+    def last_axis(self) -> str:
+        """The y axis of the panel added last."""
         return "y" if len(self._panels) == 1 else f"y{len(self._panels)}"
 
     def __bool__(self) -> bool:
@@ -216,6 +223,8 @@ def hub_figure(results: Results, hub: str, most: int = 1500, most_cells: int = 1
     cells = connectors(results, hub, most_cells)
     if cells is not None:
         _connectors(figure, *cells)
+        _sessions(figure, results, hub)
+    _queue(figure, results, hub, most)
     if results.has(f"{hub}/network/v_pu"):
         axis = figure.panel("<b>Voltage</b>  hub bus [pu]", 110)
         _line(figure, results, f"{hub}/network/v_pu", axis, COLOURS["grid"], "%{y:.4f} pu", most)
@@ -333,6 +342,58 @@ def _connectors(figure: Figure, t_s: np.ndarray, p_kw: np.ndarray, step_s: float
         hovertemplate="connector %{y}: %{z:.2f} kW<extra></extra>",
         colorbar={"orientation": "h", "thickness": 8, "len": 180, "lenmode": "pixels", "nticks": 5, "ypad": 0},
     )
+
+
+def _sessions(figure: Figure, results: Results, hub: str) -> None:
+    """A line where a session begins on its connector; over it, what came of the session."""
+    plugged = results.sessions().query("hub == @hub and plug_s == plug_s and connector >= 0")
+    if not 0 < len(plugged) <= _MOST_BEGINS:
+        return
+    figure.trace(
+        type="scatter",
+        mode="markers",
+        yaxis=figure.last_axis,
+        x=figure.instants(plugged["plug_s"].to_numpy(float)),
+        y=(plugged["connector"] + 1).tolist(),
+        text=[
+            f"{escape(row['id'])}: {row['delivered_kwh']:.4g} of {row['requested_kwh']:.4g} kWh, connector "
+            f"{row['connector'] + 1}, {duration(row['end_s'] - row['plug_s'])}"
+            for row in plugged.to_dict("records")
+        ],
+        name="session",
+        showlegend=False,
+        marker={"symbol": "line-ns-open", "size": 14, "color": COLOURS["dg"], "line": {"width": 2}},
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _queue(figure: Figure, results: Results, hub: str, most: int) -> None:
+    """How many EVs wait for a connector, and those that did not stay."""
+    path = f"{hub}/cp/queue"
+    sessions = results.sessions().query("hub == @hub")
+    lost = {name: sessions[sessions["outcome"] == name] for name in _LOST}
+    if not results.has(path) or not (results.arrays(path)[1].any() or any(map(len, lost.values()))):
+        return
+    marks = "  ".join(f'<span style="color:{colour}">\u25bc</span> {name}' for name, (_, colour) in _LOST.items())
+    axis = figure.panel(f"<b>Queue</b>  EVs that wait for a connector  {marks}", 70, rangemode="tozero")
+    _line(figure, results, path, axis, COLOURS["cp"], "%{y:.3g} waiting", most)
+    for name, (when, colour) in _LOST.items():
+        rows = lost[name].iloc[:_MOST_TOLD]
+        if len(rows):
+            t_s = rows[when].to_numpy(float)
+            figure.trace(
+                type="scatter",
+                mode="markers",
+                yaxis=axis,
+                x=figure.instants(t_s),
+                y=steps.hold(*results.arrays(path), t_s).tolist(),
+                text=[f"{escape(str(one))} {name}" for one in rows["id"]],
+                name=name,
+                showlegend=False,
+                cliponaxis=False,
+                marker={"symbol": "triangle-down", "size": 9, "color": colour},
+                hovertemplate="%{text}<extra></extra>",
+            )
 
 
 def _decisions(figure: Figure, results: Results, hub: str, most: int) -> None:

@@ -46,6 +46,7 @@ MACHINE = "controller"
 _COLUMNS = ["controller", "seed", "kpi", "group", "quantity", "unit", "better", "value"]
 _OF_KPI = ["kpi", "group", "quantity", "unit", "better"]
 _ROUNDING = 1e-5  # of the values, or of 1 if they are small; less is arithmetic, not a difference
+_NOTHING = 1e-9  # of the values; arithmetic leaves as much
 _MS_PER_S = 1e3
 _FOUND = (0.0, 1.0)  # optimal and feasible, see controllers.optimization.solution.Status
 _OWN_SECTIONS = {"name", "title", "source", "seed", "controller", "expect"}
@@ -190,7 +191,8 @@ def _interval(values: np.ndarray, level: float) -> tuple[int, float, float, floa
     mean = float(values.mean()) if n else nan
     if n < 2:
         return n, mean, nan, nan, nan
-    std = float(values.std(ddof=1))
+    # the mean of equal values is rounded, too
+    std = float(values.std(ddof=1)) if np.ptp(values) > _NOTHING * np.abs(values).max() else 0.0
     half = float(stdtrit(n - 1, (1 + level) / 2)) * std / np.sqrt(n)  # quantile of Student's t
     return n, mean, std, mean - half, mean + half
 
@@ -319,7 +321,7 @@ def _pair(one: np.ndarray, other: np.ndarray, test: Test, level: float, random: 
     else:
         from scipy.stats import wilcoxon  # takes longer to import than a comparison takes
 
-        p = float(wilcoxon(d)[1])  # pyright: ignore[reportArgumentType]
+        p = float(wilcoxon(d[d != 0])[1])  # pyright: ignore[reportArgumentType]
     return _Pair(n, mean, low, high, p, UNDECIDED)
 
 

@@ -79,7 +79,8 @@ def overview(results: Results, hub: str | None = None) -> Figure:
 
 def held(results: Results, t_s: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Clock and values of a step-held line, drawn to the end of the run."""
-    return results.clock(np.append(t_s, results.end_s)), np.append(values, values[-1:])
+    ends = results.clock(np.append(t_s, np.full(min(len(t_s), 1), results.end_s)))
+    return ends, np.append(values, values[-1:])
 
 
 def powers(axes: Axes, results: Results, hub: str) -> None:

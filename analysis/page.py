@@ -60,10 +60,12 @@ footer { color: var(--soft); font-size: 13px; margin: 40px 0 48px; }
 .wide { overflow-x: auto; } .wide table { min-width: max-content; }
 .wide td:first-child, .wide th:first-child { position: sticky; left: 0; background: var(--card); max-width: 240px;
   z-index: 1; }
-.runs { color: var(--soft); font-size: 13.5px; margin: 0 0 10px; } .runs span { color: var(--ink); margin-left: 14px; }
+.runs { color: var(--soft); font-size: 13.5px; margin: 0 0 10px; }
+.runs span { display: inline-block; color: var(--ink); margin-left: 14px; }
 .runs i { display: inline-block; width: 18px; height: 4px; border-radius: 2px; margin-right: 6px;
   vertical-align: middle; }
 .wide .u { color: var(--soft); font-size: 12.5px; }
+#events td:last-child { min-width: 230px; }
 tr.alarm td { color: var(--bad); } h3 { margin: 18px 0 8px; font-size: 15.5px; }
 header p .pill { margin-left: 10px; padding: 0 9px; font-size: 11.5px; }
 @media (max-width: 600px) { main, header > div, nav > div { padding: 0 14px; } th, td { padding: 6px 10px; }
@@ -80,6 +82,7 @@ const scales = {
   both: [[[0, '#a34700'], [0.48, '#f3d3b5'], [0.5, '#dfe6ec'], [0.52, '#b9d7ea'], [1, '#073b5c']],
          [[0, '#ffb27a'], [0.48, '#5c3a22'], [0.5, '#2a3641'], [0.52, '#234a62'], [1, '#9fdcff']]]};
 function colour(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
+const narrow = window.matchMedia('(max-width: 640px)').matches;
 function paint(figure) {
   const ink = colour('--ink'), soft = colour('--soft'), grid = colour('--grid'), card = colour('--card');
   const layout = figure.layout;
@@ -88,7 +91,7 @@ function paint(figure) {
   layout.hoverlabel = {bgcolor: card, bordercolor: colour('--line'), font: {color: ink, size: 12.5}};
   layout.legend.font = {color: ink};
   layout.modebar = {bgcolor: 'rgba(0,0,0,0)', color: grid, activecolor: soft};
-  for (const note of layout.annotations) note.font = {color: ink, size: 13.5};
+  for (const note of layout.annotations) note.font = {color: ink, size: narrow ? 12 : 13.5};
   for (const key of Object.keys(layout)) if (/^[xy]axis/.test(key))
     Object.assign(layout[key], {gridcolor: grid, zerolinecolor: soft, linecolor: grid, spikecolor: soft});
   for (const trace of figure.data) if (trace.meta) {
@@ -98,22 +101,30 @@ function paint(figure) {
 }
 const drawn = new Map();
 let whole = null, span = null, following = false;
+const touch = window.matchMedia('(pointer: coarse)').matches;
+// on a phone: the legend below, titles in two lines, the buttons above all of it
+function fold(figure, box) {
+  const layout = figure.layout, above = 30;
+  const below = 20 * figure.data.filter(trace => trace.name && trace.showlegend !== false).length;
+  Object.assign(layout.legend, {y: -64 / (layout.height - layout.margin.t - layout.margin.b), yanchor: 'top'});
+  layout.margin = {...layout.margin, l: 46, r: 8, t: layout.margin.t + above, b: layout.margin.b + below};
+  layout.height += above + below;
+  box.style.height = layout.height + 'px';
+  for (const note of layout.annotations)
+    Object.assign(note, {text: note.text.replace('</b>  ', '</b><br>'), align: 'left', yshift: 8});
+  for (const trace of figure.data) if (trace.colorbar) trace.showscale = false;
+}
 function draw(box) {
   if (drawn.has(box)) return;
   const figure = JSON.parse(document.getElementById(box.dataset.figure).textContent);
   drawn.set(box, figure);
   paint(figure);
-  if (box.clientWidth < 640) {  // a phone: the legend is longer than the room for it
-    const layout = figure.layout, more = 14 * figure.data.length;
-    Object.assign(layout.legend, {y: -64 / (layout.height - layout.margin.t - layout.margin.b), yanchor: 'top'});
-    layout.height += more;
-    layout.margin.b += more;
-    box.style.height = layout.height + 'px';
-  }
+  if (narrow) fold(figure, box);
+  if (touch) figure.layout.dragmode = false;  // a finger scrolls the page
   whole = whole || figure.layout.xaxis.range.slice();
   if (span) figure.layout.xaxis.range = span.slice();
   Plotly.newPlot(box, figure.data, figure.layout, {responsive: true, displaylogo: false,
-    modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d']});
+    displayModeBar: touch || 'hover', modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d']});
   box.on('plotly_relayout', change => {
     if (!following && Object.keys(change).some(key => key.startsWith('xaxis'))) look(box._fullLayout.xaxis.range, box);
   });
@@ -168,10 +179,10 @@ PAGE = Template("""<!DOCTYPE html>
 style-src 'unsafe-inline'; img-src data: blob:">
 <title>$title</title>
 <style>$style</style>
-<script>$plotly</script>
 </head>
 <body>
 $body
+<script>$plotly</script>
 <script>$script</script>
 </body>
 </html>

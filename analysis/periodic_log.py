@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..simulators.models.units import energy_kwh
 from . import kpis, steps
-from .results import Results
+from .results import Results, step_length_s
 
 _ENERGIES = {
     "grid_import_kwh": ("grid/p_kw", kpis.positive),
@@ -52,10 +52,7 @@ def periodic_log(results: Results, hub: str, every: str = "15min") -> pd.DataFra
     """
     if hub not in results.hubs:
         raise ValueError(f"hub must be one of {', '.join(results.hubs)}, got {hub!r}")
-    step_s = pd.Timedelta(every).total_seconds()
-    if not step_s > 0:
-        raise ValueError(f"every must be > 0, got {every!r}")
-    edges = steps.edges(results.end_s, step_s)
+    edges = steps.edges(results.end_s, step_length_s(every))
     lengths = np.diff(np.minimum(edges, results.end_s))
     # a period ends just before the next one begins
     ends = np.nextafter(np.minimum(edges[1:], results.end_s), 0.0)
@@ -76,12 +73,12 @@ def _status(results: Results, hub: str, at_s: np.ndarray) -> dict[str, np.ndarra
     found: dict[str, np.ndarray | list[str]] = {}
     if results.has(f"{hub}/ats/bus"):
         codes = results.spec(f"{hub}/ats/bus").codes or {}
-        found["bus"] = [codes.get(int(code), "") for code in held("ats/bus")]
+        found["bus"] = [codes.get(code, "") for code in held("ats/bus").tolist()]
     if results.has(f"{hub}/cp/session"):
         found["busy_connectors"] = (held("cp/session") >= 0).sum(axis=1)
     found |= {name: held(signal) for name, signal in _STATUS.items() if results.has(f"{hub}/{signal}")}
     if results.has(f"{hub}/controller/alarms"):
-        found["alarms"] = [_numbers(int(mask)) for mask in held("controller/alarms")]
+        found["alarms"] = [_numbers(int(mask)) for mask in np.nan_to_num(held("controller/alarms"))]
     return found
 
 

@@ -45,6 +45,25 @@ def open_results(path: str | os.PathLike) -> Results:
     return results
 
 
+def step_length_s(every: str | timedelta) -> float:
+    """Length of a step such as ``15min`` [s].
+
+    Raises
+    ------
+    ValueError
+        If it is no length of time with its unit, or not longer than 0.
+    """
+    try:
+        step_s = pd.Timedelta(every).total_seconds() if isinstance(every, str | timedelta) else None
+    except ValueError:
+        step_s = None
+    if step_s is None:
+        raise ValueError(f"every must be a length of time with its unit, such as '15min', got {every!r}")
+    if not step_s > 0:
+        raise ValueError(f"every must be > 0, got {every!r}")
+    return step_s
+
+
 class Results:
     """A run, read when asked for.
 
@@ -202,7 +221,8 @@ class Results:
         every : str, optional
             Step of the axis, such as ``5min``, counted from the start; None for all times at which one of them changes.
         how : str
-            ``hold`` looks at the beginning of each step; ``mean`` is the exact time-weighted mean over it.
+            ``hold`` looks at the beginning of each step; ``mean`` is the exact time-weighted mean over it, of all but
+            enumerations.
 
         Returns
         -------
@@ -224,22 +244,17 @@ class Results:
         if every is None:
             axis = edges = steps.union([t_s for t_s, _ in signals.values()])
         else:
-            if not isinstance(every, str | pd.Timedelta | timedelta):
-                raise ValueError(f"every must be a length of time with its unit, such as '15min', got {every!r}")
-            step_s = pd.Timedelta(every).total_seconds()
-            if not step_s > 0:
-                raise ValueError(f"every must be > 0, got {every!r}")
-            edges = steps.edges(self.end_s, step_s)
+            edges = steps.edges(self.end_s, step_length_s(every))
             axis = edges[:-1]
         columns: dict[str, np.ndarray] = {}
         units: dict[str, str] = {}
         for path, (t_s, values) in signals.items():
-            mean = how == "mean"
+            spec = self.spec(path)
+            mean = how == "mean" and spec.codes is None  # codes have no mean
             data = steps.mean(t_s, values, edges, self.end_s) if mean else steps.hold(t_s, values, axis)
-            unit = self.spec(path).unit
             parts = {path: data} if data.ndim == 1 else {f"{path}[{i}]": data[:, i] for i in range(data.shape[1])}
             columns.update(parts)
-            units.update(dict.fromkeys(parts, unit))
+            units.update(dict.fromkeys(parts, spec.unit))
         frame = pd.DataFrame(columns, index=self.times(axis))
         frame.attrs["units"] = units
         return frame
@@ -299,7 +314,8 @@ class Results:
             if path in self.paths:
                 return path
         near = difflib.get_close_matches(name.replace(".", "/"), self.paths, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "Results.signals() lists all"
+        devices = ", ".join(dict.fromkeys(path.rpartition("/")[0] for path in self.paths))
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are those of {devices}"
         raise ResultError(f"{self.path}: no signal {name!r}; {hint}")
 
     def matching(self, patterns: str | Sequence[str]) -> list[str]:

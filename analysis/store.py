@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,9 @@ _CHUNK_ROWS = (32, 1024)  # fewest, most
 _FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 # Every open dataset has a chunk cache of its own; this keeps a run with a thousand series flat in memory.
 _FILE_OPTIONS: dict[str, Any] = {"rdcc_nbytes": 2 * _CHUNK_BYTES, "rdcc_nslots": 31}
+# signature, version, sizes of offsets and lengths, flags, addresses of base, extension and end of file
+_SUPERBLOCK = struct.Struct("<8s4B3Q")
+_SWMR_SUPERBLOCK = 3
 # In SWMR mode a chunk that is written again leaves its old space unused, so long runs flush at growing intervals.
 _FLUSH_SHARE = 0.02
 
@@ -633,7 +637,21 @@ def _open(path: Path) -> h5py.File:
     except (OSError, RuntimeError) as error:
         if not h5py.is_hdf5(path):
             raise ResultError(f"{path}: is not an HDF5 file") from error
+        # told before SWMR tries: it takes missing bytes for late ones, and waits for hours
+        have, end = path.stat().st_size, _end_of_file(path)
+        if have < end:
+            raise ResultError(f"{path}: is cut off: {have} of {end} bytes are there") from error
         try:
             return h5py.File(path, "r", libver="latest", swmr=True, **_FILE_OPTIONS)
         except (OSError, RuntimeError):
             raise ResultError(f"{path}: cannot be opened, damaged or cut off ({error})") from error
+
+
+def _end_of_file(path: Path) -> int:
+    """How long an HDF5 file says it is, in the superblock that SWMR needs (version 3); 0 where it has another one."""
+    with path.open("rb") as file:
+        raw = file.read(_SUPERBLOCK.size)
+    if len(raw) < _SUPERBLOCK.size:
+        return 0
+    signature, version, *_, end = _SUPERBLOCK.unpack(raw)
+    return end if signature == b"\x89HDF\r\n\x1a\n" and version == _SWMR_SUPERBLOCK else 0

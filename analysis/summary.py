@@ -256,7 +256,7 @@ def _hub_values(results: Results, hub: str, sessions: pd.DataFrame) -> dict[str,
         values.update(_energies(t_s, powers, end_s))
         costs = kpis.costs(t_s, powers, prices, end_s, start)
         for name in ("missed", "unserved"):  # a constant price on what a hub owed in the end
-            if name in prices and f"{name}_kwh" in values:
+            if len(prices.get(name, ())) and f"{name}_kwh" in values:
                 costs[name] = float(prices[name][-1]) * values[f"{name}_kwh"]
                 costs["net"] = costs.get("net", 0.0) + costs[name]
         values.update({f"cost_{name}": value for name, value in costs.items()})
@@ -339,9 +339,9 @@ def _unserved(results: Results, hub: str) -> dict[str, float]:
         return {}
     t_s, unserved_kw = results.arrays(f"{hub}/load/unserved_kw")
     kwh = np.atleast_1d(energy_kwh(steps.integral(t_s, unserved_kw, results.end_s), 1.0))
-    if results.has(f"{hub}/load/eens_kwh"):
-        # the account of the load itself, which also has what was put off and never made good
-        kwh = results.arrays(f"{hub}/load/eens_kwh")[1][-1]
+    account = results.arrays(f"{hub}/load/eens_kwh")[1] if results.has(f"{hub}/load/eens_kwh") else np.empty(0)
+    if len(account):  # that of the load itself, which also has what was put off and never made good
+        kwh = account[-1]
     each = {f"unserved_{name}_kwh": float(part) for name, part in zip(kpis.LOAD_CLASSES, kwh, strict=True)}
     return {**each, "unserved_kwh": sum(each.values())}
 

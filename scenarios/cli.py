@@ -80,6 +80,8 @@ def _explained(error: Exception) -> tuple[list[str], int]:
         return [f"stopped; {error}"], 130
     if isinstance(error, typer.Abort):
         return ["stopped"], 130
+    if isinstance(error, OSError) and error.filename is not None:
+        return [f"{error.filename}: cannot be read or written ({error.strerror})"], 2
     usage = getattr(error, "format_message", None)
     if usage is not None:  # from the command line itself
         command = getattr(error, "ctx", None)
@@ -403,12 +405,18 @@ def export(
     """Write a result as tables for other programs: series, key figures, sessions, events."""
     from ..analysis.export import FORMATS, MissingExtraError
     from ..analysis.export import export as write
-    from ..analysis.store import ResultError
+    from ..analysis.results import step_length_s
 
     if format_ not in FORMATS:
         raise InputError(Problem("", "--format", format_, f"must be {' or '.join(FORMATS)}"))
     if mean and every is None:
         raise InputError(Problem("", "--mean", ..., "must stand beside --every"))
+    try:
+        if every is not None:
+            step_length_s(every)
+    except ValueError:
+        allowed = "must be a length of time above 0 with its unit, such as 15min"
+        raise InputError(Problem("", "--every", every, allowed)) from None
     _refuse_filled(output, force)
     with ExitStack() as opened:
         (results,) = _opened([result], [], opened).values()
@@ -416,11 +424,6 @@ def export(
             paths = write(results, output, format_, _listed(signals) or "*", every, "mean" if mean else "hold")  # pyright: ignore[reportArgumentType]
         except MissingExtraError as error:
             raise InputError(Problem("", "--format", format_, str(error))) from None
-        except ResultError:
-            raise
-        except ValueError:
-            allowed = "must be a length of time with its unit, such as 15min"
-            raise InputError(Problem("", "--every", every, allowed)) from None
     for path in paths:
         _made(path)
 

@@ -164,7 +164,7 @@ def plan(
         except InputError as error:
             problems += error.problems
     if problems:
-        raise InputError(list(dict.fromkeys(problems)))
+        raise InputError(problems)
     first = loaded.scenario.seed
     jobs = tuple(
         Job(changed[name].with_changes(seed=seed), name, output / RUNS / _file_name(name, seed), engine)

@@ -35,7 +35,7 @@ def table(comparison: Comparison) -> Table:
     shown.add_column("quantity")
     shown.add_column("unit", style="dim")
     for name in controllers:
-        shown.add_column(escape(name), justify="right")
+        shown.add_column(escape(name), justify="right", overflow="fold")
     before = ""
     for _, group in groupby(comparison.table().to_dict("records"), lambda row: row["kpi"]):
         figures = list(group)

@@ -89,7 +89,8 @@ class InputError(Exception):
     """
 
     def __init__(self, problems: Problem | Iterable[Problem]):
-        self.problems: list[Problem] = [problems] if isinstance(problems, Problem) else list(problems)
+        given = [problems] if isinstance(problems, Problem) else problems
+        self.problems: list[Problem] = list({str(problem): problem for problem in given}.values())
         # the problems are also the arguments, so that the error survives pickling between processes
         super().__init__(self.problems)
 

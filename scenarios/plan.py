@@ -235,8 +235,9 @@ def _unknown_kpis(study: Study, base: LoadedScenario, where: str) -> list[Proble
 
     if not study.kpis:
         return []
-    known = [*kpi_names(), *(f"{hub}.{name}" for hub in base.scenario.hubs for name in kpi_names())]
-    allowed = f"must be one of {', '.join(kpi_names())}, or HUB.NAME for one hub"
+    hubs = base.scenario.hubs if len(base.scenario.hubs) > 1 else ()
+    known = [*kpi_names(), *(f"{hub}.{name}" for hub in hubs for name in kpi_names())]
+    allowed = f"must be one of {', '.join(kpi_names())}{', or HUB.NAME for one hub' if hubs else ''}"
     return [
         Problem(where, f"kpis[{n}]", name, f"{allowed}{nearest(name, known)}")
         for n, name in enumerate(study.kpis)

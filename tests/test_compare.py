@@ -91,6 +91,19 @@ def test_signed_ranks_of_five_seeds_cannot_find_anything():
     assert only(six.differences)[["p", "verdict"]].tolist() == [0.03125, HIGHER]
 
 
+def test_signed_ranks_leave_out_seeds_without_a_difference_and_allow_for_equal_ones():
+    """Of 1, 1, 2, 2, 3, -3 the ranks are 1.5, 1.5, 3.5, 3.5, 5.5, 5.5; 24 of 64 signs give 5.5 or less on a side."""
+    values = {"a": np.zeros(8), "b": np.array([1, 1, 2, 2, 3, -3, 0, 0])}
+    assert only(compare(kpis(values), test="wilcoxon").differences)["p"] == pytest.approx(24 / 64)
+
+
+def test_equal_values_have_no_interval_even_if_their_mean_is_rounded():
+    value = 113.10648304693127
+    found = compare(kpis({"a": [value, value, value + 2e-14], "b": [1.0, 2.0, 4.0]})).means.set_index("controller")
+    assert found.loc["a", "low"] == found.loc["a", "high"] == found.loc["a", "mean"]
+    assert found.loc["b", "low"] < found.loc["b", "mean"]
+
+
 @pytest.mark.parametrize(("n", "verdict"), [(2, UNDECIDED), (5, UNDECIDED), (6, LOWER)])
 def test_same_difference_with_every_seed_is_no_certainty_but_a_run_of_signs(n, verdict):
     values = np.arange(n) ** 2.0

@@ -136,6 +136,19 @@ def test_self_consumption_and_self_sufficiency_of_constant_powers(pv, load, cons
     assert (own / demand if demand else None) == sufficient
 
 
+def test_what_a_battery_stores_is_consumed_whatever_becomes_of_it():
+    """An hour of PV with 10 kW: 2 load, 4 into the battery, 4 exported. At night 5 out of it: 2 load, 3 exported."""
+    t_s, pv, load, grid = np.array([0.0, 3600.0]), np.array([10.0, 0.0]), np.full(2, 2.0), np.array([-4.0, -3.0])
+    assert kpis.self_consumption(t_s, pv, grid, 7200.0) == (6.0, 10.0)
+    assert kpis.self_sufficiency(t_s, load, grid, 7200.0) == (4.0, 4.0)
+
+
+def test_battery_that_is_charged_from_the_grid_does_not_lower_self_sufficiency_until_it_discharges():
+    """Load 2 kW; an hour with 6 kW from the grid, an hour with 4 kW from the battery, of which 2 are exported."""
+    t_s, load, grid = np.array([0.0, 3600.0]), np.full(2, 2.0), np.array([6.0, -2.0])
+    assert kpis.self_sufficiency(t_s, load, grid, 7200.0) == (2.0, 4.0)
+
+
 @given(st.lists(st.tuples(*[st.floats(0, 50)] * 2, st.floats(-20, 20)), min_size=1, max_size=10))
 def test_shares_lie_between_nothing_and_everything(rows):
     pv, load, bess = np.array(rows).T

@@ -155,6 +155,18 @@ def test_frame_with_a_step_holds_or_averages(tmp_path):
     assert str(mean.index[1]) == "2024-03-01 00:00:30-03:00"
 
 
+def test_codes_of_an_enumeration_are_not_averaged(tmp_path):
+    specs = [SeriesSpec("a/ats/bus", dtype="i4", codes={0: "dead", 2: "secondary"}), SeriesSpec("a/grid/p_kw", "kW")]
+    with ResultWriter(tmp_path / "r.h5", attributes("r", 120.0), specs) as writer:
+        for t_s, bus in ((0.0, 0), (30.0, 2)):
+            writer.append("a/ats/bus", t_s, bus)
+            writer.append("a/grid/p_kw", t_s, float(bus))
+    with open_results(tmp_path / "r.h5") as results:
+        frame = results.frame("*", every="1min", how="mean")
+    assert frame["a/ats/bus"].tolist() == [0.0, 2.0]
+    assert frame["a/grid/p_kw"].tolist() == [1.0, 2.0]
+
+
 def test_mean_of_a_value_that_is_partly_unknown_is_that_of_the_known_part(tmp_path):
     frame = small(tmp_path / "r.h5").frame("a/cp/soc", every="100s", how="mean")
     assert frame.iloc[0].tolist() == [0.25, 0.5]

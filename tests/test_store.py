@@ -262,9 +262,25 @@ def test_truncated_file(tmp_path, share):
         for t in range(2000):
             writer.append(0, t, np.random.default_rng(t).random(20))
     raw = (tmp_path / "r.h5").read_bytes()
-    (tmp_path / "cut.h5").write_bytes(raw[: int(share * len(raw))])
-    with pytest.raises(ResultError, match=r"cut\.h5"):
+    left = int(share * len(raw))
+    (tmp_path / "cut.h5").write_bytes(raw[:left])
+    with pytest.raises(ResultError, match=rf"cut\.h5: is cut off: {left} of {len(raw)} bytes"):
         ResultReader(tmp_path / "cut.h5")
+
+
+def test_cut_off_file_is_not_read_as_one_that_is_being_written(tmp_path, monkeypatch):
+    """HDF5 would wait for the missing bytes of such a file, longer at every attempt, for hours in the end."""
+    run(tmp_path / "r.h5", [SeriesSpec(f"a/x/w{i}") for i in range(40)]).close()
+    raw = (tmp_path / "r.h5").read_bytes()
+    opened = []
+    plain = h5py.File
+    monkeypatch.setattr(h5py, "File", lambda *args, **options: opened.append(options) or plain(*args, **options))
+    for left in (60, len(raw) // 8, len(raw) - 1):
+        (tmp_path / "cut.h5").write_bytes(raw[:left])
+        with pytest.raises(ResultError, match="is cut off"):
+            ResultReader(tmp_path / "cut.h5")
+    assert len(opened) == 3
+    assert not any("swmr" in options for options in opened)
 
 
 def test_damage_inside_is_found_when_it_is_read(tmp_path):
