@@ -415,7 +415,7 @@ def export(
         if every is not None:
             step_length_s(every)
     except ValueError:
-        allowed = "must be a length of time above 0 with its unit, such as 15min"
+        allowed = "must be a length of time with its unit, such as 15min"
         raise InputError(Problem("", "--every", every, allowed)) from None
     _refuse_filled(output, force)
     with ExitStack() as opened:

@@ -103,6 +103,12 @@ class Chromium:
 
     def click(self, selector: str) -> None:
         """Click into the middle of the first element a selector finds."""
+        x, y = self._middle(selector)
+        for kind in ("mousePressed", "mouseReleased"):
+            self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def _middle(self, selector: str) -> tuple[float, float]:
+        """Where the middle of an element is, after scrolling to it."""
         place = f"""(() => {{
           const element = document.querySelector({json.dumps(selector)});
           element.scrollIntoView({{behavior: 'instant', block: 'center'}});
@@ -110,13 +116,29 @@ class Chromium:
           return [box.x + box.width / 2, box.y + box.height / 2];
         }})()"""
         x, y = self.ask(place)
-        for kind in ("mousePressed", "mouseReleased"):
-            self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        return x, y
 
     def press(self, key: str) -> None:
         """Press a key, in the element that has the focus."""
         for kind in ("keyDown", "keyUp"):
             self._call("Input.dispatchKeyEvent", type=kind, key=key, text=key if len(key) == 1 else "")
+
+    def become_phone(self, yes: bool = True) -> None:
+        """Show pages opened from now on as a phone does: 390 px wide, moved by a finger."""
+        if yes:
+            self._call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+        else:
+            self._call("Emulation.clearDeviceMetricsOverride")
+        self._call("Emulation.setTouchEmulationEnabled", enabled=yes)
+
+    def swipe(self, selector: str, up_px: int) -> None:
+        """Move a finger upwards, from the middle of the first element a selector finds."""
+        x, y = self._middle(selector)
+        self._call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        for part in range(1, 11):
+            point = {"x": x + part, "y": y - up_px * part / 10}
+            self._call("Input.dispatchTouchEvent", type="touchMove", touchPoints=[point])
+        self._call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
     def screenshot(self, path: Path) -> None:
         """Write what the window shows as PNG."""

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium on the path
 
 OUTAGE = ((46800.0, 55800.0),)
 VISIBLE = "[...document.querySelectorAll('.chart')].filter(box => !box.closest('details:not([open])'))"
+PRECEDING = 2
 RANGES = f"{VISIBLE}.map(box => box._fullLayout.xaxis.range.join())"
 
 
@@ -95,6 +96,50 @@ def test_keys_zoom_move_and_show_all_again(browser, pages):
     browser.press("0")
     browser.wait(f"{RANGES}.every(range => range === {whole[0]!r})")
     assert browser.troubles() == []
+
+
+@pytest.fixture
+def phone(browser):
+    browser.become_phone()
+    yield browser
+    browser.become_phone(False)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_page_fits_a_phone_and_nothing_on_it_lies_on_something_else(phone, pages, number):
+    phone.open(pages[number])
+    keep(phone, f"{pages[number].stem}-phone")
+    assert phone.troubles() == []
+    assert phone.ask("document.documentElement.scrollWidth") == 390
+    boxes = "selector => [...document.querySelectorAll(selector)].map(one => one.getBoundingClientRect())"
+    meet = "(a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom - 1 && b.top < a.bottom - 1"
+    over = f"""(() => {{
+      const boxes = {boxes}, meet = {meet}, titles = boxes('.chart .annotation');
+      const others = ['.modebar-group', '.legend', '.xaxislayer-above text', '.cbbg', '.subplot .bg']
+        .flatMap(selector => boxes('.chart ' + selector)).filter(box => box.width > 0);
+      return [titles.length, titles.filter(title => others.some(other => meet(title, other))).length];
+    }})()"""
+    found, covered = phone.ask(over)
+    assert found >= 3
+    assert covered == 0
+    widths = "[...document.querySelectorAll('#events td:last-child')].map(cell => cell.clientWidth)"
+    assert min(phone.ask(widths)) >= 200
+
+
+def test_finger_on_a_chart_scrolls_the_page_and_does_not_zoom(phone, pages):
+    phone.open(pages[0])
+    before = phone.ask(RANGES)
+    phone.ask("document.querySelector('.chart .nsewdrag').scrollIntoView({behavior: 'instant', block: 'center'})")
+    top = phone.ask("scrollY")
+    phone.swipe(".chart .nsewdrag", 200)
+    phone.wait(f"scrollY > {top} + 100")
+    assert phone.ask(RANGES) == before
+
+
+def test_text_is_shown_before_the_script_of_the_charts_is_read(browser, pages):
+    browser.open(pages[0])
+    script = "[...document.scripts].find(one => one.textContent.length > 1e6)"
+    assert browser.ask(f"{script}.compareDocumentPosition(document.querySelector('footer'))") == PRECEDING
 
 
 def test_events_are_filtered_by_what_is_typed(browser, pages):
