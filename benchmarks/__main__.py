@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import decisions, dispatchability, ems, ievcs, memory, overhead, planning
+from . import decisions, dispatchability, ems, ievcs, memory, overhead, planning, reading
 
 BENCHMARKS = {
     "overhead": overhead,
@@ -24,6 +24,7 @@ BENCHMARKS = {
     "ems": ems,
     "dispatchability": dispatchability,
     "ievcs": ievcs,
+    "reading": reading,
     "memory": memory,
 }
 """Modules with ``measure(tell, short=...)``, which gives plain data, and ``show(data, console)``; the longest last."""

@@ -136,9 +136,14 @@ def test_warm_plans_are_as_good_as_those_of_a_new_model(v2g):
 
 
 def test_result_is_read_and_its_page_opened(benchmark, loaded):
-    found = benchmark.pedantic(reading.measure, (loaded,), rounds=1)
+    found = benchmark.pedantic(reading.of_scenario, (loaded,), rounds=1)
     assert found["page_mb"] < 10
     assert {"open_s", "frames_s", "peak_mb", "make_s"} <= found.keys()
+    if "ready_s" in found:  # there is a Chromium
+        assert 0.0 < found["text_s"] < found["chart_s"] <= found["ready_s"]
+    console = Console(record=True, file=io.StringIO())
+    reading.show(found, console)
+    assert f"{found['page_mb']:.3g} MB" in console.export_text()
 
 
 def test_dispatchability_has_every_family():

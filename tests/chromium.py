@@ -14,6 +14,11 @@ from typing import Any
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 """Where Chromium is, None if there is none."""
+DRAWN = (
+    "document.readyState === 'complete' && [...document.querySelectorAll('.chart')]"
+    ".every(box => box.closest('details:not([open])') || box.querySelector('.cartesianlayer .subplot'))"
+)
+"""Whether all charts of a page are there but those that are folded away."""
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -77,14 +82,15 @@ class Chromium:
         os.close(self._to)
         os.close(self._from)
 
-    def open(self, page: Path) -> None:
-        """Open a page and wait until all charts that are not folded away are drawn."""
+    def go(self, page: Path) -> None:
+        """Begin to open a page."""
         self.told.clear()
         self._call("Page.navigate", url=page.as_uri())
-        self.wait(
-            "document.readyState === 'complete' && [...document.querySelectorAll('.chart')]"
-            ".every(box => box.closest('details:not([open])') || box.querySelector('.cartesianlayer .subplot'))"
-        )
+
+    def open(self, page: Path) -> None:
+        """Open a page and wait until all charts that are not folded away are drawn."""
+        self.go(page)
+        self.wait(DRAWN)
 
     def ask(self, script: str) -> Any:
         """The value of an expression in the page."""
