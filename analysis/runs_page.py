@@ -115,6 +115,8 @@ def _header(runs: Mapping[str, Results]) -> str:
             f"<p><b>{escape(name)}</b> {escape(told)}"
             f'<span class="pill {results.status}">{results.status}</span></p>{note}'
         )
+    if len({results.end_s for results in runs.values()}) > 1:
+        lines.append('<div class="note">The runs are not of one length: their energies and costs do not compare.</div>')
     return (
         '<header><div><div class="eyebrow">evhub results, side by side</div>'
         f"<h1>{escape(', '.join(runs))}</h1><p>{escape(period(first))}</p>{''.join(lines)}</div></header>"

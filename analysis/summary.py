@@ -217,7 +217,9 @@ def decision_times(results: Results) -> pd.DataFrame:
     """
     rows = {}
     for name, samples in results.diagnostics().groupby("name"):
-        values = samples["value"].to_numpy(float)
+        values = samples["value"].dropna().to_numpy(float)
+        if not len(values):
+            continue
         rows[name] = (len(values), values.mean(), np.median(values), np.quantile(values, 0.95), values.max())
     return pd.DataFrame.from_dict(rows, orient="index", columns=pd.Index(["count", "mean", "median", "p95", "max"]))
 

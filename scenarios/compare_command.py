@@ -32,7 +32,7 @@ def table(comparison: Comparison) -> Table:
     """Key figures down, controllers across; without those that are the same for all."""
     controllers = comparison.controllers
     shown = Table(header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("quantity")
+    shown.add_column("quantity", overflow="fold")
     shown.add_column("unit", style="dim")
     for name in controllers:
         shown.add_column(escape(name), justify="right", overflow="fold")

@@ -94,6 +94,8 @@ def test_what_is_not_installed_is_named_with_its_extra(day, tmp_path, monkeypatc
     [
         (("--format", "xls"), "--format: must be csv or parquet, got 'xls'"),
         (("--every", "15"), "--every: must be a length of time with its unit, such as 15min, got '15'"),
+        (("--every=-5min",), "--every: must be a length of time with its unit, such as 15min, got '-5min'"),
+        (("--signals", "q"), "no signal 'q'; there are those of depot/"),
         (("--every", "soon"), "--every: must be a length of time with its unit, such as 15min, got 'soon'"),
         (("--mean",), "--mean: must stand beside --every"),
         (("--signals", "depot/bes/soc"), "no signal 'depot/bes/soc'; did you mean depot/bess/soc"),
@@ -105,6 +107,13 @@ def test_wrong_calls_are_one_line_and_write_nothing(file, tmp_path, arguments, t
     assert told in done.err
     assert len(done.err.splitlines()) == 1
     assert not (tmp_path / "t").exists()
+
+
+def test_folder_that_cannot_be_made_is_one_line(file, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = evhub("export", file, "-o", tmp_path / "file" / "t")
+    assert done.status == 2
+    assert done.err == f"{tmp_path / 'file' / 't'}: cannot be read or written (Not a directory)\n"
 
 
 def test_folder_with_something_in_it_is_refused(file, tmp_path):

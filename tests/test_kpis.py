@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evhub.analysis import ResultWriter, SeriesSpec, kpis, open_results
+from evhub.analysis.compare import collect
 from evhub.analysis.summary import decision_times
 from evhub.scenarios import run
 
@@ -445,6 +446,19 @@ def test_decision_times_are_no_key_figures_of_the_plant(tmp_path):
     row = times.loc["emh/decision_s"]
     assert row[["count", "mean", "median", "max"]].tolist() == pytest.approx([100, 0.0505, 0.0505, 0.1])
     assert 0.095 <= row["p95"] <= 0.0961
+
+
+def test_what_a_solver_did_not_tell_counts_for_nothing(tmp_path):
+    with ResultWriter(tmp_path / "r.h5", attributes("k", 10.0), [SeriesSpec("a/grid/p_kw", "kW", "")]) as writer:
+        for name, values in {"solve_s": (0.002, 0.004), "gap": (np.nan, 0.5), "bound": (np.nan, np.nan)}.items():
+            for t_s, value in enumerate(values):
+                writer.diagnostic(f"milp/a/{name}", float(t_s), value)
+    with open_results(tmp_path / "r.h5") as results:
+        times = decision_times(results)
+        figures_ = collect([results]).set_index("kpi")
+    assert times.loc["milp/a/gap", ["count", "mean", "max"]].tolist() == [1, 0.5, 0.5]
+    assert "milp/a/bound" not in times.index
+    assert figures_.loc["solve_ms", ["quantity", "unit", "value"]].tolist() == ["solve, mean", "ms", pytest.approx(3.0)]
 
 
 # --- emissions and penalties ------------------------------------------------------------------------------------------

@@ -229,6 +229,41 @@ def test_power_of_a_connector_is_that_while_an_ev_is_there(tmp_path):
     assert cells[1].tolist() == [[8.0, 4.0]]
 
 
+def test_who_waits_balks_and_gives_up_is_shown_and_every_session_begins_with_a_line(tmp_path):
+    """One plugs in at 60 s, one waits from 120 s until it gives up at 600 s, one finds no place at 300 s."""
+    series = [
+        SeriesSpec("a/cp/queue", dtype="i4"),
+        SeriesSpec("a/cp/connector_p_kw", "kW", width=1),
+        SeriesSpec("a/cp/session", dtype="i4", width=1),
+    ]
+    arrivals = {"in<1>": 60.0, "waits": 120.0, "balks": 300.0}
+    sessions = [
+        {"hub": "a", "id": name, "arrival_s": at, "departure_s": 3000.0, "requested_kwh": 10.0}
+        for name, at in arrivals.items()
+    ]
+    with ResultWriter(tmp_path / "r.h5", attributes("r", 3600.0), series, sessions) as writer:
+        for t_s, waiting in ((0.0, 0), (120.0, 1), (600.0, 0)):
+            writer.append(0, t_s, waiting)
+        for t_s, session in ((0.0, -1), (60.0, 0), (3000.0, -1)):
+            writer.append(1, t_s, [0.0])
+            writer.append(2, t_s, [session])
+        writer.session_end("a", 0, 0, 60.0, 3000.0, 7.5, np.nan, "served")
+        writer.session_end("a", 1, -1, np.nan, 600.0, 0.0, np.nan, "reneged")
+        writer.session_end("a", 2, -1, np.nan, 300.0, 0.0, np.nan, "balked")
+    with open_results(tmp_path / "r.h5") as results:
+        traces = {trace.get("name"): trace for trace in hub_figure(results, "a")["data"]}
+    assert (traces["balked"]["x"], traces["balked"]["y"]) == (["2024-03-01T00:05:00"], [1.0])
+    assert traces["balked"]["text"] == ["balks balked"]
+    assert traces["reneged"]["x"] == ["2024-03-01T00:10:00"]
+    assert unpacked(traces["queue"]["y"]).tolist() == [0, 1, 0, 0]
+    assert (traces["session"]["x"], traces["session"]["y"]) == (["2024-03-01T00:01:00"], [1])
+    assert traces["session"]["text"] == ["in&lt;1&gt;: 7.5 of 10 kWh, connector 1, 49 min"]
+
+
+def test_hub_where_nobody_ever_waits_has_no_queue(day):
+    assert "Queue" not in str(hub_figure(day, "depot")["layout"]["annotations"])
+
+
 def test_an_outage_is_shaded_for_as_long_as_it_lasts(day):
     shapes = hub_figure(day, "depot")["layout"]["shapes"]
     periods = {(shape["x0"], shape["x1"]) for shape in shapes}

@@ -78,6 +78,7 @@ def test_run_that_ends_early_ends_early_on_the_page(tmp_path):
             to.append(0, 0.0, 1.0)
     with open_results(tmp_path / "short.h5") as short, open_results(tmp_path / "long.h5") as long:
         figure = side_by_side({"short": short, "long": long}, "a")
+        assert "The runs are not of one length" in runs_page({"short": short, "long": long})
     assert [trace["x"][-1] for trace in figure["data"] if trace["mode"] == "lines"] == [
         "2024-03-01T00:00:50",
         "2024-03-01T00:01:40",

@@ -177,6 +177,7 @@ REFUSED = [
     ({"seeds": 60000, "controllers": ["equal_share", "uncontrolled"]}, "must be at most 100000 runs, got 120000"),
     ({"duration": "90s"}, "duration: must be a multiple of time_step 60s"),
     ({"kpis": ["cost_nett"]}, r"kpis\[0\]: .*did you mean cost_net\?"),
+    ({"kpis": ["depot.cost_net"]}, r"kpis\[0\]: .*did you mean cost_net\?, got 'depot.cost_net'"),
     ({"field": {}}, r"field: is not a key that is known here; did you mean fields\?"),
 ]  # fmt: skip
 
@@ -188,6 +189,12 @@ def test_wrong_studies_are_refused_before_anything_runs(folder, content, told):
     assert re.search(told, outcome.err), outcome.err
     assert "Traceback" not in outcome.err
     assert not Path("out").exists()
+
+
+def test_what_is_wrong_with_the_scenario_is_told_once_and_not_for_every_controller(folder):
+    outcome = evhub("sweep", study(folder, duration="1min", controllers=["equal_share", "uncontrolled", "edf"]))
+    assert outcome.status == 2
+    assert len(outcome.err.splitlines()) == 1
 
 
 def test_all_wrong_values_are_told_at_once(folder):
