@@ -192,7 +192,7 @@ def test_wrong_studies_are_refused_before_anything_runs(folder, content, told):
 
 
 def test_what_is_wrong_with_the_scenario_is_told_once_and_not_for_every_controller(folder):
-    outcome = evhub("sweep", study(folder, duration="1min", controllers=["equal_share", "uncontrolled", "edf"]))
+    outcome = evhub("sweep", study(folder, duration="2min", controllers=["equal_share", "uncontrolled", "edf"]))
     assert outcome.status == 2
     assert len(outcome.err.splitlines()) == 1
 
