@@ -13,8 +13,9 @@ demo: $(READY)            ## simulate a month of real sessions; ends in a table 
 	@$(BIN)/evhub run workplace-month -o demo/workplace-month.h5 --force
 	@$(BIN)/evhub report demo/workplace-month.h5 -o demo/workplace-month.html --picture demo/workplace-month.png --force
 
-test: $(READY)            ## every test but the long campaigns
+test: $(READY)            ## every test but the long campaigns, and what the shipped scenarios expect
 	$(BIN)/python -m pytest -n 2 -m "not campaign"
+	$(BIN)/python -m pytest -n 2 -q --dist loadfile scenarios/library
 
 campaign: $(READY)        ## the long randomised campaigns
 	$(BIN)/python -m pytest -n 2 -m campaign

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import decisions, dispatchability, ems, ievcs, memory, overhead, planning, reading
+from . import decisions, dispatchability, ems, ievcs, memory, overhead, planning, reading, sweeps
 
 BENCHMARKS = {
     "overhead": overhead,
@@ -25,6 +25,7 @@ BENCHMARKS = {
     "dispatchability": dispatchability,
     "ievcs": ievcs,
     "reading": reading,
+    "sweeps": sweeps,
     "memory": memory,
 }
 """Modules with ``measure(tell, short=...)``, which gives plain data, and ``show(data, console)``; the longest last."""
