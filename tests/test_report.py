@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import pytest
 from matplotlib.image import imread
 
-from evhub.analysis import ResultWriter, SeriesSpec, kpis, open_results, views
+from evhub.analysis import ResultWriter, SeriesSpec, kpis, open_results, report, views
 from evhub.analysis.charts import Figure, duration, hub_figure, network_figure
 from evhub.analysis.figures import overview
 from evhub.analysis.report import number, page, write_report
@@ -83,6 +83,23 @@ def test_page_holds_plotly_once(day):
     text = page(day)
     assert len(re.findall(r"plotly\.js v\d", text)) == 1
     assert text.count("Plotly.newPlot(") == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (
+            "(function(a, b) {} (this, () => {\nlet f = () => {};\n}));",
+            "(function(a, b) {} (this, (() => {\nlet f = () => {};\n})));",
+        ),
+        ("window.Plotly = 1;", "window.Plotly = 1;"),
+        ("x" * 2000 + ", () => {}));", "x" * 2000 + ", () => {}));"),
+    ],
+    ids=["as we know it", "another form", "too late"],
+)
+def test_module_of_plotly_stands_between_brackets_where_it_is_called_at_once(day, monkeypatch, script, told):
+    monkeypatch.setattr(report, "get_plotlyjs", lambda: script)
+    assert f"<script>{told}</script>" in page(day)
 
 
 def test_every_chart_has_its_figure_and_every_link_its_target(day):
