@@ -14,8 +14,9 @@ from typing import Any
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from .charts import duration, hub_figure, network_figure
+from .charts import duration
 from .decisions import ALARM, plans
+from .hub_charts import hub_figure, network_figure
 from .page import PAGE, SCRIPT, STYLE
 from .results import Results
 from .summary import decision_times

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .charts import duration, hub_figure, network_figure
+from .charts import duration
 from .compare_charts import colours, side_by_side
+from .hub_charts import hub_figure, network_figure
 from .report import (
     assembled,
     budget,

@@ -14,8 +14,9 @@ import pytest
 from matplotlib.image import imread
 
 from evhub.analysis import ResultWriter, SeriesSpec, kpis, open_results, report, views
-from evhub.analysis.charts import Figure, duration, hub_figure, network_figure
+from evhub.analysis.charts import Figure, duration
 from evhub.analysis.figures import overview
+from evhub.analysis.hub_charts import hub_figure, network_figure
 from evhub.analysis.report import number, page, write_report
 
 from .sample_results import attributes, write_hubs

@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 import pytest
 
 from evhub.analysis import ResultError, ResultWriter, SeriesSpec, decisions, open_results
-from evhub.analysis.charts import hub_figure
 from evhub.analysis.compare_charts import side_by_side
+from evhub.analysis.hub_charts import hub_figure
 from evhub.analysis.report import number, page, write_report
 from evhub.analysis.runs_page import runs_page
 
