@@ -9,7 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -267,14 +267,21 @@ def reproduce(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Run a published study again and set its numbers beside ours; exit status 1 if one is not met."""
+    """Run a published study again and set its numbers beside ours; exit status 1 if one is not met.
+
+    A long study goes on where it was stopped; --force begins anew.
+    """
     from dataclasses import asdict
 
     from ..analysis.reproduction import reproduced, write_table
     from .reproductions import reproduction
 
     module = reproduction(study)
-    _refuse_filled(output, force)
+    journal = output / getattr(module, "JOURNAL", "")
+    if force or not journal.is_file():
+        _refuse_filled(output, force)
+        with suppress(OSError):
+            journal.unlink()
     output.mkdir(parents=True, exist_ok=True)
     with err.status(module.TITLE) as status:
         rows = module.reproduce(output, lambda text: status.update(f"{module.TITLE}: {text}"))

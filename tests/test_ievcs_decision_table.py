@@ -38,8 +38,8 @@ BEFORE = Situation(
     ev_kw=np.array([7.0, 6.0, 5.0, 0.0]),
     ev_least_kw=np.array([7.0, -5.0, 0.0, 0.0]),
     ev_class=np.array([Charging.MUST.value, Charging.FLEXIBLE.value, Charging.PLANNED.value, Charging.NONE.value]),
-    shiftable_kw=4.0,
-    shiftable_least_kw=1.0,
+    load_kw=np.array([9.0, 5.0, 4.0, 3.0]),
+    load_least_kw=np.array([9.0, 3.0, 1.0, 0.0]),
 )
 
 

@@ -9,15 +9,18 @@ from math import ceil, inf, nan
 from time import perf_counter
 from typing import ClassVar
 
+import numpy as np
+
 from ...simulators.models.units import S_PER_H
 from .. import base
 from ..basic_control import BasicControl
 from ..planning import PLAN_RECORDS, REFUSED, consequence, plan_records
 from .day import Day, Outcome
-from .following import Followed, LoadAccount, follow
+from .following import Followed, LoadAccount, follow, storage_kw
+from .island import carried
 from .network_check import NetworkCheck
 from .parameters import Parameters
-from .schedule import Schedule
+from .schedule import SHIFTABLE, Schedule
 from .surprises import Surprises
 
 
@@ -36,6 +39,7 @@ class _Memory:
     retry_s: float = -inf
     last_s: float = nan
     off_grid: bool = False
+    cut: bool = False
     told: str = ""
 
 
@@ -57,7 +61,8 @@ class Ievcs(base.Controller):
     decision; without it basic control does: surplus to storage, deficit from the grid. Where there is no new plan, the
     last good one stays in force until it ends, then `basic_control` decides; an event ``alarm`` tells why. Events
     ``absent``, ``left early`` and ``charger fault`` tell of EVs and connectors that are not as the plan has them.
-    Off the grid `basic_control` decides, too.
+    Off the grid `basic_control` decides, too, and load is cut to what the secondary source and storage carry: event
+    ``load cut``.
 
     Diagnostics of each hub: ``stage1_s`` to ``stage4_s`` (wall time [s]), and at every attempt to plan
     ``status`` (0 optimal, 1 feasible, 2 infeasible, 3 unbounded, 4 time limit, -1 data refused).
@@ -108,11 +113,14 @@ class Ievcs(base.Controller):
         answer.events += self._surprises[name].seen(hub, schedule, t_s)
         k = schedule.step(t_s) if schedule is not None and on_grid else None
         if schedule is None or k is None:
-            alone = self._basic.decide(replace(observation, hubs={name: hub}))
-            answer.setpoints[name] = alone.setpoints[name]
+            setpoints = self._basic.decide(replace(observation, hubs={name: hub})).setpoints[name]
+            memory.account = LoadAccount(memory.account.backlog_kwh, factor=memory.account.factor)
+            if not on_grid and self.sites[name].secondary_kw:
+                setpoints = self._in_island(name, hub, observation, setpoints, answer)
+            answer.setpoints[name] = setpoints
             answer.records[name] = dict.fromkeys(self.records, nan)
-            memory.account = LoadAccount(memory.account.backlog_kwh)
             return
+        memory.cut = False
         began = perf_counter()
         memory.account.measure(hub.p_load_kw, schedule.demand_kw[:, k], parameters.recovery_kw)
         followed = follow(
@@ -130,6 +138,27 @@ class Ievcs(base.Controller):
         answer.diagnostics.setdefault(f"{name}/stage4_s", perf_counter() - began)
         answer.setpoints[name] = followed.setpoints
         answer.records[name] = _records(schedule, k, followed, memory.account)
+
+    def _in_island(
+        self, name: str, hub: base.Hub, observation: base.Observation, setpoints: base.Setpoints, answer: _Answer
+    ) -> base.Setpoints:
+        """Limit the load; also while the bus is dead, for the source that is to energise it."""
+        t_s, memory, site = observation.t_s, self._memory[name], self.sites[name]
+        until_s = min(t_s + self.period_s, observation.end_s)
+        told_kw = hub.forecast.load_kw(np.array([t_s, until_s]))[0] if until_s > t_s else np.full(4, nan)
+        demand_kw = told_kw * memory.account.factor
+        bess_kw = storage_kw(site, hub, self.period_s)[1]
+        setpoints, served_kw = carried(site, _own(hub), setpoints, demand_kw, bess_kw)
+        memory.account.decided(
+            np.array(setpoints.load_limit_kw),
+            float(demand_kw[SHIFTABLE]),
+            0.0 if hub.dead else float(served_kw[SHIFTABLE]),
+        )
+        if not memory.cut and (served_kw < demand_kw - 1e-9).any():
+            memory.cut = True
+            text = f"{served_kw.sum():.1f} of {demand_kw.sum():.1f} kW are served: the secondary source carries no more"
+            answer.events.append((name, "load cut", text))
+        return setpoints
 
     def _plan(self, name: str, hub: base.Hub, observation: base.Observation, answer: _Answer) -> None:
         """Stages I to III, where it is time."""

@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 
-from ...simulators.models.units import energy_kwh
+from ...simulators.models.units import S_PER_MIN, energy_kwh
 from .. import base
 from ..optimization.blocks.grid_connection import GridData
 from ..optimization.blocks.loads import LoadsData
@@ -78,6 +78,8 @@ class State:
     ----------
     t_s : float
         Begin of its first step [s since the start].
+    seen_s : float
+        When the hub was seen, up to `lead` before [s since the start].
     bess_kwh : float
         In the stationary battery [kWh].
     backlog_kwh : float
@@ -87,6 +89,7 @@ class State:
     """
 
     t_s: float
+    seen_s: float
     bess_kwh: float
     backlog_kwh: float
     evs: Expected
@@ -125,7 +128,8 @@ def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s
     ahead_kwh = energy_kwh(seen.p_kw, max(start_s - t_s, 0.0))
     delivered_kwh = np.where(there, (seen.energy_kwh + ahead_kwh)[at], 0.0)
     lowest_kwh = np.minimum(np.minimum(0.0, floor - arrived_kwh), np.where(there, seen.energy_kwh[at], 0.0))
-    delivered_kwh = np.clip(delivered_kwh, lowest_kwh, np.maximum(told.capacity_kwh - arrived_kwh, 0.0))
+    # a connector stops at what was asked for
+    delivered_kwh = np.clip(delivered_kwh, lowest_kwh, np.maximum(target_kwh - arrived_kwh, 0.0))
     arrival_s = np.where(there, start_s, np.maximum(told.arrival_s, start_s))
     left_kwh = np.maximum(target_kwh - arrived_kwh - delivered_kwh, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -158,17 +162,20 @@ def grid_of_steps(t_s: float, midnight_s: float, until_s: float, resolution_s: f
     return np.concatenate([[t_s], inner_s[(inner_s > t_s + 1e-6) & (inner_s < until_s - 1e-6)], [until_s]])
 
 
-def pv_kw(hub: base.Hub, steps: Steps, t_s: float, memory_s: float | None) -> np.ndarray:
+def pv_kw(site: base.Site, hub: base.Hub, steps: Steps, t_s: float, memory_s: float | None) -> np.ndarray:
     """PV power of the open steps [kW], shape (n,): the forecast, corrected by what is measured now."""
     edges_s = steps.edges_s[steps.now :]
     told_kw = hub.forecast.pv_kw(edges_s)
     now_kw = hub.p_pv_kw
+    measured_s = t_s - hub.age_s.get("pv", 0.0)
+    until_s = min(measured_s + S_PER_MIN, float(edges_s[-1]))
     # just before and after the night a ratio says nothing
-    if memory_s is not None and np.isfinite(now_kw) and t_s < edges_s[-1]:
-        expected_kw = float(hub.forecast.pv_kw(np.array([t_s, min(t_s + 60.0, edges_s[-1])]))[0])
+    if memory_s is not None and np.isfinite(now_kw) and until_s > measured_s:
+        expected_kw = float(hub.forecast.pv_kw(np.array([measured_s, until_s]))[0])
         if expected_kw > 0.02 * max(told_kw.max(initial=0.0), 1.0):
-            lead_s = np.maximum((edges_s[:-1] + edges_s[1:]) / 2.0 - t_s, 0.0)
-            told_kw = told_kw * (1.0 + (now_kw / expected_kw - 1.0) * np.exp(-lead_s / memory_s))
+            lead_s = np.maximum((edges_s[:-1] + edges_s[1:]) / 2.0 - measured_s, 0.0)
+            corrected_kw = told_kw * (1.0 + (now_kw / expected_kw - 1.0) * np.exp(-lead_s / memory_s))
+            told_kw = np.minimum(corrected_kw, np.maximum(told_kw, site.pv_kw))
     return _padded(steps, told_kw * ("pv" not in hub.failed))
 
 
@@ -229,7 +236,7 @@ def hub_data(
     return HubData(
         steps=steps,
         grid=GridData(price(hub, steps, "buy"), price(hub, steps, "sell"), *power_kw, exclusive_kw=site.installed_kw),
-        pv=PvData(pv_kw(hub, steps, state.t_s, parameters.pv_memory)) if site.pv_kw else None,
+        pv=PvData(pv_kw(site, hub, steps, state.seen_s, parameters.pv_memory)) if site.pv_kw else None,
         bess=_storage(site, hub, parameters, steps, state) if site.bess_kw else None,
         load=LoadsData(
             *demand,
@@ -254,10 +261,11 @@ def _storage(site: base.Site, hub: base.Hub, parameters: Parameters, steps: Step
         raise ValueError("the state of charge of the battery is unknown")
     power_kw = 0.0 if "bess" in hub.failed else site.bess_kw
     lowest_kwh, highest_kwh = site.bess_soc_min * site.bess_kwh, site.bess_soc_max * site.bess_kwh
-    end_kwh = 0.0
-    if parameters.soc_end is not None:
-        reach_kwh = state.bess_kwh + power_kw * site.bess_eta_charge * float(steps.hours[steps.open].sum())
-        end_kwh = min(parameters.soc_end * site.bess_kwh, highest_kwh, reach_kwh * (1.0 - 1e-9))
+    wear_per_kwh = float(price(hub, steps, "bess")[steps.open].mean())
+    end_kwh = 0.0 if parameters.soc_end is None else min(parameters.soc_end * site.bess_kwh, highest_kwh)
+    # worth any purchase, but no load that is cut and no EV that waits: the battery comes last
+    dearest = (float(price(hub, steps, "buy")[steps.open].max()) + wear_per_kwh) / site.bess_eta_charge
+    least_eens = min(*parameters.eens_per_kwh, parameters.ev_eens_per_kwh)
     return StorageData(
         energy_kwh=state.bess_kwh,
         energy_min_kwh=lowest_kwh,
@@ -266,8 +274,9 @@ def _storage(site: base.Site, hub: base.Hub, parameters: Parameters, steps: Step
         discharge_kw=power_kw,
         eta_charge=site.bess_eta_charge,
         eta_discharge=site.bess_eta_discharge,
-        wear_per_kwh=float(price(hub, steps, "bess")[steps.open].mean()),
+        wear_per_kwh=wear_per_kwh,
         end_kwh=end_kwh,
+        end_missing_per_kwh=max(1.01 * dearest, 0.99 * least_eens),
         exclusive_kw=site.bess_kw,
     )
 
@@ -296,9 +305,10 @@ def _sessions(
         connectors=tuple(evs.connectors[k] if k >= 0 else "none" for k in place),
         arrival_s=of(np.where(evs.there, steps.now_s, np.maximum(evs.arrival_s, steps.now_s)), before_s - 1.0),
         departure_s=of(evs.departure_s, before_s),
-        energy_kwh=of(np.minimum(evs.arrived_kwh + evs.delivered_kwh, evs.capacity_kwh), 0.0),
+        energy_kwh=of(np.minimum(evs.arrived_kwh + evs.delivered_kwh, evs.target_kwh), 0.0),
         target_kwh=of(target_kwh, 0.0),
-        capacity_kwh=of(evs.capacity_kwh, 1.0),
+        # a connector stops at what was asked for: no plan stores more to give it back later
+        capacity_kwh=of(evs.target_kwh, 1.0),
         charge_kw=of(evs.charge_kw, 0.0),
         eens_per_kwh=parameters.ev_eens_per_kwh,
         discharge_kw=of(evs.charge_kw * accepts, 0.0),

@@ -130,7 +130,7 @@ class Day:
             evs = expected(self._site, hub, t_s, steps.now_s, min(self.midnight_s, steps.edges_s[-1]))
             self._seat(evs)
             bess_kwh = self._bess_kwh(hub, steps.now_s - t_s)
-            state = State(steps.now_s, bess_kwh, max(backlog_kwh, 0.0), evs)
+            state = State(steps.now_s, t_s, bess_kwh, max(backlog_kwh, 0.0), evs)
             return self._checked(hub, steps, state)
         except (ValueError, RuntimeError) as error:
             return Outcome(None, str(error), REFUSED)

@@ -24,9 +24,8 @@ from .real_time import (
     least_kw,
     storage_limits,
 )
-from .schedule import SHIFTABLE, Schedule
+from .schedule import CONTROLLABLE, GENERAL, SHIFTABLE, Schedule
 
-_CONTROLLABLE, _GENERAL = 1, 3
 _CUT_KW = 1e-6
 _WAITING_KWH = 1e-3
 _AS_PLANNED = 0.1
@@ -140,7 +139,7 @@ def follow(
     waits_kw = _may_wait_kw(parameters, account, t_s, midnight_s, period_s)
     limit_kw, served_kw, demand_kw = _load(schedule, parameters, account, k, waits_kw)
     ev_kw, ev_least_kw, ev_class = _evs(site, hub, parameters, schedule, k, t_s, period_s)
-    bess_least_kw, bess_most_kw = _storage(site, hub, period_s)
+    bess_least_kw, bess_most_kw = storage_kw(site, hub, period_s)
     bess_kw = float(np.clip(plan.bess_kw[k], bess_least_kw, bess_most_kw))
     pv_kw = hub.p_pv_kw if np.isfinite(hub.p_pv_kw) else float(plan.pv_kw[k])
     grid_kw = float(served_kw.sum() + ev_kw.sum()) - pv_kw - bess_kw
@@ -154,8 +153,8 @@ def follow(
         ev_kw=ev_kw,
         ev_least_kw=ev_least_kw,
         ev_class=ev_class,
-        shiftable_kw=float(served_kw[SHIFTABLE]),
-        shiftable_least_kw=max(float(served_kw[SHIFTABLE]) - waits_kw, 0.0),
+        load_kw=served_kw,
+        load_least_kw=_least_load_kw(parameters, demand_kw, served_kw, waits_kw),
     )
     deviation = Deviation.SURPLUS if dif_kw >= 0.0 else Deviation.DEFICIT
     if parameters.stages.real_time is True:
@@ -165,9 +164,8 @@ def follow(
     else:
         measures = BASIC[deviation]
     action = control(situation, dif_kw, measures)
-    if action.shiftable_kw < situation.shiftable_kw:
-        limit_kw[SHIFTABLE] = served_kw[SHIFTABLE] = action.shiftable_kw
-    account.decided(limit_kw, float(demand_kw[SHIFTABLE]), float(served_kw[SHIFTABLE]))
+    limit_kw = np.where(action.load_kw < served_kw, action.load_kw, limit_kw)
+    account.decided(limit_kw, float(demand_kw[SHIFTABLE]), float(action.load_kw[SHIFTABLE]))
     setpoints = base.Setpoints(
         connector_kw=_offered(site, hub, action.ev_kw),
         bess_kw=action.bess_kw,
@@ -189,7 +187,7 @@ def _load(schedule: Schedule, parameters: Parameters, account: LoadAccount, k: i
     plan = schedule.plan
     demand_kw = schedule.demand_kw[:, k] * account.factor
     limit_kw = np.full(4, inf)
-    for part in (_CONTROLLABLE, _GENERAL):
+    for part in (CONTROLLABLE, GENERAL):
         if plan.load_unserved_kw[part, k] > _CUT_KW:
             limit_kw[part] = plan.load_kw[part, k]
     # more is put off than was planned, and there is just time to make it good: the plan counts no more
@@ -201,9 +199,18 @@ def _load(schedule: Schedule, parameters: Parameters, account: LoadAccount, k: i
     if account.backlog_kwh > _WAITING_KWH:
         wanted_kw[SHIFTABLE] += parameters.recovery_kw
     served_kw = np.minimum(wanted_kw, limit_kw)
-    least_kw = demand_kw[_CONTROLLABLE] * (1.0 - parameters.controllable_cut)
-    served_kw[_CONTROLLABLE] = max(served_kw[_CONTROLLABLE], least_kw)
+    in_band_kw = demand_kw[CONTROLLABLE] * (1.0 - parameters.controllable_cut)
+    served_kw[CONTROLLABLE] = max(served_kw[CONTROLLABLE], in_band_kw)
     return limit_kw, served_kw, demand_kw
+
+
+def _least_load_kw(parameters: Parameters, demand_kw: np.ndarray, served_kw: np.ndarray, waits_kw: float) -> np.ndarray:
+    """How little of each class may be served now [kW], shape (4,)."""
+    least_kw = served_kw.copy()
+    least_kw[CONTROLLABLE] = demand_kw[CONTROLLABLE] * (1.0 - parameters.controllable_cut)
+    least_kw[SHIFTABLE] = max(served_kw[SHIFTABLE] - waits_kw, 0.0)
+    least_kw[GENERAL] = 0.0
+    return least_kw
 
 
 def _may_wait_kw(parameters: Parameters, account: LoadAccount, t_s: float, midnight_s: float, period_s: float) -> float:
@@ -212,8 +219,8 @@ def _may_wait_kw(parameters: Parameters, account: LoadAccount, t_s: float, midni
     return max(power_kw(later_kwh - account.backlog_kwh, period_s), 0.0)
 
 
-def _storage(site: base.Site, hub: base.Hub, period_s: float) -> tuple[float, float]:
-    """What the storage can do until the next decision [kW]."""
+def storage_kw(site: base.Site, hub: base.Hub, period_s: float) -> tuple[float, float]:
+    """What the storage can do until the next decision, least and most [kW]."""
     if not site.bess_kw or "bess" in hub.failed or not np.isfinite(hub.soc):
         return 0.0, 0.0
     return storage_limits(
@@ -288,13 +295,17 @@ def _above_floor_kwh(schedule: Schedule, seen: base.Connectors, i: int) -> float
 
 
 def _worth_giving(schedule: Schedule, seen: base.Connectors, k: int) -> np.ndarray:
-    """Purchase price from which energy given back pays: it is bought again at the lowest price to come.
+    """Purchase price from which energy given back pays: it is bought again at the lowest price before the EV leaves.
 
     The driver pays for it once more. Shape (n_connectors,), [1/kWh].
     """
     paid, here = schedule.driver_prices, float(schedule.prices.charging_per_kwh[k])
     regained = np.array([paid[name][k] if name in paid else here for name in seen.session_id], dtype=float)
-    return schedule.prices.subsidy_per_kwh - regained + float(schedule.buy_per_kwh[k:].min())
+    # who announced no departure may leave at once
+    in_time = schedule.steps.edges_s[k:-1] < np.nan_to_num(seen.departure_s)[:, None]
+    in_time[:, 0] = True
+    lowest = np.where(in_time, schedule.buy_per_kwh[k:], np.inf).min(axis=1)
+    return schedule.prices.subsidy_per_kwh - regained + lowest
 
 
 def _offered(site: base.Site, hub: base.Hub, ev_kw: np.ndarray) -> np.ndarray:

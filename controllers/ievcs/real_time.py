@@ -12,6 +12,7 @@ from enum import Enum
 import numpy as np
 
 from ...simulators.models.units import energy_kwh, power_kw
+from .schedule import CONTROLLABLE, GENERAL, SHIFTABLE
 
 _NOTHING_KW = 1e-9
 
@@ -51,6 +52,8 @@ class Measure(Enum):
     FLEXIBLE_GIVE = "flexible EVs discharge"
     PLANNED_WAIT = "EVs that follow the plan charge less"
     SHIFTABLE_WAITS = "shiftable load is put off"
+    GENERAL_CUT = "general load is cut"
+    CONTROLLABLE_CUT = "controllable load is cut within its band"
     URGENT_WAIT = "EVs that must charge now charge less"
 
 
@@ -94,8 +97,8 @@ BASIC: Mapping[Deviation, tuple[Measure, ...]] = {
 }
 """Basic control, the paper's yardstick (section 3.2)."""
 
-RELIEF = (*_STORAGE_HELPS, *_EVS_HELP, Measure.URGENT_WAIT)
-"""What keeps the import below its limit, whoever controls."""
+RELIEF = (*_STORAGE_HELPS, *_EVS_HELP, Measure.GENERAL_CUT, Measure.CONTROLLABLE_CUT, Measure.URGENT_WAIT)
+"""What keeps the import below its limit, whoever controls: what is only moved, then what is lost, the dearest last."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,9 @@ class Situation:
         accepts the subsidy it may be negative.
     ev_class : ndarray of int
         Values of `Charging`.
-    shiftable_kw, shiftable_least_kw : float
-        Shiftable load that would be served, and the least that can be made good later in the day [kW].
+    load_kw, load_least_kw : ndarray, shape (4,)
+        Load of each class that would be served, and the least of it: of the shiftable what cannot be made good later in
+        the day, of the controllable the lower end of its band [kW].
     """
 
     grid_kw: float
@@ -129,8 +133,8 @@ class Situation:
     ev_kw: np.ndarray
     ev_least_kw: np.ndarray
     ev_class: np.ndarray
-    shiftable_kw: float
-    shiftable_least_kw: float
+    load_kw: np.ndarray
+    load_least_kw: np.ndarray
 
 
 class Action:
@@ -143,10 +147,12 @@ class Action:
 
     Attributes
     ----------
-    grid_kw, bess_kw, shiftable_kw : float
-        Exchange at the PCC that follows, storage, shiftable load [kW].
+    grid_kw, bess_kw : float
+        Exchange at the PCC that follows, storage [kW].
     ev_kw : ndarray, shape (n_connectors,)
         EVs [kW].
+    load_kw : ndarray, shape (4,)
+        Load of each class [kW].
     taken : list of (Measure, float)
         What was done, and how much [kW].
     """
@@ -155,8 +161,8 @@ class Action:
         self._s = situation
         self.grid_kw = situation.grid_kw
         self.bess_kw = situation.bess_kw
-        self.shiftable_kw = situation.shiftable_kw
         self.ev_kw = situation.ev_kw.copy()
+        self.load_kw = situation.load_kw.copy()
         self.taken: list[tuple[Measure, float]] = []
 
     def take(self, measures: tuple[Measure, ...], kw: float) -> float:
@@ -184,9 +190,10 @@ class Action:
             return min(kw, max(self.grid_kw + kw, 0.0))
         if measure is Measure.BUY:
             return min(kw, max(s.import_kw - self.grid_kw + kw, 0.0))
-        if measure is Measure.SHIFTABLE_WAITS:
-            moved = min(kw, max(self.shiftable_kw - s.shiftable_least_kw, 0.0))
-            self.shiftable_kw -= moved
+        if measure in _LOAD_CLASS:
+            part = _LOAD_CLASS[measure]
+            moved = min(kw, max(float(self.load_kw[part] - s.load_least_kw[part]), 0.0))
+            self.load_kw[part] -= moved
             self.grid_kw -= moved
             return moved
         if measure in _EV_CLASS:
@@ -234,6 +241,13 @@ _EV_CLASS = {
     Measure.FLEXIBLE_GIVE: Charging.FLEXIBLE,
     Measure.PLANNED_WAIT: Charging.PLANNED,
     Measure.URGENT_WAIT: Charging.MUST,
+}
+
+
+_LOAD_CLASS = {
+    Measure.SHIFTABLE_WAITS: SHIFTABLE,
+    Measure.GENERAL_CUT: GENERAL,
+    Measure.CONTROLLABLE_CUT: CONTROLLABLE,
 }
 
 

@@ -12,8 +12,8 @@ from ..optimization.hub_model import Plan
 from .data import Expected
 from .prices import PriceList
 
-SHIFTABLE = 2
-"""Place of the shiftable load among the classes."""
+CRITICAL, CONTROLLABLE, SHIFTABLE, GENERAL = range(4)
+"""Places of the load classes."""
 
 
 @dataclass(frozen=True)

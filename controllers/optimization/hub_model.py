@@ -117,7 +117,7 @@ _KINDS: dict[str, Any] = {
 }
 
 # variables that are not indexed by the steps
-_NO_STEP = {"peak", "energy", "backlog", "unserved"}
+_NO_STEP = {"peak", "energy", "end_missing", "backlog", "unserved"}
 
 
 class HubModel:

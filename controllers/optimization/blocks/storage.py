@@ -33,6 +33,8 @@ class StorageData:
         Cost of each kWh through the terminals, in either direction [1/kWh].
     end_kwh : float
         Least energy at the end of the horizon [kWh].
+    end_missing_per_kwh : float, optional
+        Cost of what is missing of it [1/kWh]; without one it must be there.
     end_per_kwh : float
         Worth of what is left at the end [1/kWh].
     exclusive_kw : float, optional
@@ -55,6 +57,7 @@ class StorageData:
     eta_discharge: float = 1.0
     wear_per_kwh: float = 0.0
     end_kwh: float = 0.0
+    end_missing_per_kwh: float | None = None
     end_per_kwh: float = 0.0
     exclusive_kw: float | None = None
     inverter_kva: float | None = None
@@ -67,6 +70,8 @@ class StorageData:
         finite(f"{self.name}.energy_max_kwh", self.energy_max_kwh, self.energy_min_kwh)
         finite(f"{self.name}.end_kwh", self.end_kwh, 0.0, self.energy_max_kwh)
         finite(f"{self.name}.end_per_kwh", self.end_per_kwh)
+        if self.end_missing_per_kwh is not None:
+            finite(f"{self.name}.end_missing_per_kwh", self.end_missing_per_kwh, 0.0)
         for item in ("eta_charge", "eta_discharge"):
             if not 0.0 < getattr(self, item) <= 1.0:
                 raise ValueError(f"{self.name}.{item}: must be > 0 and <= 1, got {getattr(self, item):g}")
@@ -103,13 +108,16 @@ def numbers(steps: Steps, data: StorageData) -> Numbers:
     }
     pair_columns, pair_rows = exclusive.numbers(name, data.exclusive_kw, **powers)
     q_columns, q_rows = inverter.numbers(steps, name, data.inverter_kva, data.q_per_kvarh, one_way=False)
+    soft = data.end_missing_per_kwh is not None
+    missing = {"end_missing": column((1,), data.end_kwh, data.end_missing_per_kwh)} if soft else {}
     return Numbers(
-        columns={**powers, "energy": column((n + 1,), most, worth, least), **pair_columns, **q_columns},
+        columns={**powers, "energy": column((n + 1,), most, worth, least), **missing, **pair_columns, **q_columns},
         rows={"stored": row((n,), 0.0, 0.0), "end": row((1,), data.end_kwh), **pair_rows, **q_rows},
         matrix={
             f"{name}.eta_charge": data.eta_charge,
             f"{name}.eta_discharge": data.eta_discharge,
             f"{name}.exclusive_kw": data.exclusive_kw,
+            f"{name}: end may be missed": soft,
             f"{name}: reactive": data.inverter_kva is not None,
         },
     )
@@ -119,7 +127,8 @@ def build(steps: Steps, data: StorageData) -> BlockData:
     """Build the block of a battery.
 
     Variables (all >= 0): ``charge``, ``discharge`` [kW] of each step, ``energy`` [kWh] at each edge. Rows: ``stored``,
-    ``energy[t+1] = energy[t] + dt (eta_charge charge[t] - discharge[t] / eta_discharge)``, and ``end``.
+    ``energy[t+1] = energy[t] + dt (eta_charge charge[t] - discharge[t] / eta_discharge)``, and ``end``, which
+    ``end_missing`` [kWh] relaxes where it has a cost.
 
     Parameters
     ----------
@@ -137,7 +146,8 @@ def build(steps: Steps, data: StorageData) -> BlockData:
     charge, discharge, energy = (array(block, item) for item in ("charge", "discharge", "energy"))
     into, out_of = -data.eta_charge * steps.hours, steps.hours / data.eta_discharge
     add_rows(block, "stored", part, [(1.0, energy[1:]), (-1.0, energy[:-1]), (into, charge), (out_of, discharge)])
-    add_rows(block, "end", part, [(1.0, energy[-1:])])
+    missing = [(1.0, array(block, "end_missing"))] if "end_missing" in part.columns else []
+    add_rows(block, "end", part, [(1.0, energy[-1:]), *missing])
     exclusive.add(block, part, data.exclusive_kw, "charge", "discharge", data.name)
     inverter.add(block, part, injection(block), one_way=False)
     sentences(block, steps, data)

@@ -1,0 +1,63 @@
+"""Off the grid: load is cut to what the secondary source carries, the critical one last of all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+
+import numpy as np
+
+from .. import base
+from .parameters import Parameters
+from .schedule import CRITICAL, SHIFTABLE
+
+
+def carried(
+    site: base.Site, parameters: Parameters, setpoints: base.Setpoints, demand_kw: np.ndarray, bess_most_kw: float
+) -> tuple[base.Setpoints, np.ndarray]:
+    """Keep the load within what the secondary source carries.
+
+    PV may go within seconds and is not counted. Storage lends to all classes while the source alone can carry the
+    critical load; otherwise it is kept for that, and all other load is cut. What costs least per kWh is cut first, and
+    nothing that was put off is made good.
+
+    Parameters
+    ----------
+    site, parameters : Site, Parameters
+        The hub.
+    setpoints : Setpoints
+        Without limits of the load; EVs get what the load leaves over.
+    demand_kw : ndarray, shape (4,)
+        Expected demand of the load classes [kW]; where it is not known, only critical load is served.
+    bess_most_kw : float
+        What storage can give until the next decision [kW].
+
+    Returns
+    -------
+    setpoints : Setpoints
+        With limits of the load, and the storage.
+    served_kw : ndarray, shape (4,)
+        What is served of each class [kW].
+    """
+    if not np.isfinite(demand_kw).all():
+        return replace(setpoints, load_limit_kw=(inf, 0.0, 0.0, 0.0)), np.zeros(4)
+    firm_kw = site.secondary_kw
+    # below its band controllable load obeys no limit
+    served_kw = demand_kw * np.array([1.0, 1.0 - parameters.controllable_cut, 0.0, 0.0])
+    if demand_kw[CRITICAL] <= firm_kw:
+        room_kw = firm_kw + bess_most_kw - float(served_kw.sum())
+        for part in sorted((1, 2, 3), key=lambda part: -parameters.eens_per_kwh[part]):
+            given_kw = min(float(demand_kw[part] - served_kw[part]), max(room_kw, 0.0))
+            served_kw[part] += given_kw
+            room_kw -= given_kw
+    limit_kw = np.where(served_kw < demand_kw - 1e-9, served_kw, inf)
+    limit_kw[SHIFTABLE] = served_kw[SHIFTABLE]
+    bess_kw = float(np.clip(served_kw.sum() - firm_kw, 0.0, bess_most_kw))
+    limited = replace(
+        setpoints,
+        bess_kw=bess_kw,
+        # what storage gives must not flow back into the source
+        pv_limit_kw=max(setpoints.pv_limit_kw - bess_kw, 0.0),
+        load_limit_kw=(inf, *limit_kw[1:].tolist()),
+    )
+    return limited, served_kw
