@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from ..simulators.models.sessions import SOC_V2G_MIN
 from ..simulators.models.units import S_PER_DAY, S_PER_H
 from .events import Event
 from .expectations import Expectation
@@ -379,7 +380,7 @@ class ListedSession(Section):
     """State of charge at arrival."""
     v2g: Switch = False
     """The owner agrees to discharge ..."""
-    soc_v2g_min: Ratio = 0.2
+    soc_v2g_min: Ratio = SOC_V2G_MIN
     """... but not below this state of charge (or the one at arrival, if that is lower)."""
 
     @model_validator(mode="after")

@@ -123,8 +123,10 @@ def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Dema
         soc = float(plugs.soc[c])
         if np.isnan(soc) and k is not None:
             soc = float(expected.soc[k] + plugs.energy_kwh[c] / capacity)
-        floor = float(min(expected.soc_v2g_min[k], expected.soc[k])) if k is not None else 0.0
-        v2g = bool(plugs.v2g[c]) and np.isfinite(capacity) and np.isfinite(soc)
+        least = float(expected.soc_v2g_min[k]) if k is not None else 0.0
+        floor = min(least, float(expected.soc[k])) if k is not None else 0.0
+        # an EV below its floor gives nothing back before it has left it
+        v2g = bool(plugs.v2g[c]) and np.isfinite(capacity) and soc >= least
         found.append(_demand(name, c, now_s, leaves_s, needed, power, soc, capacity, floor, v2g, steps))
     present = {demand.name for demand in found}
     for k, name in enumerate(expected.id):
@@ -142,7 +144,7 @@ def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Dema
                 float(expected.soc[k]),
                 float(expected.capacity_kwh[k]),
                 float(min(expected.soc_v2g_min[k], expected.soc[k])),
-                bool(expected.v2g[k]),
+                bool(expected.v2g[k] and expected.soc[k] >= expected.soc_v2g_min[k]),
                 steps,
             )
         )

@@ -59,10 +59,10 @@ class Ievcs(base.Controller):
     At midnight stage I plans the day (eq. 1-10), and stage II sets charging price and discharge subsidy from that plan.
     Stage III plans the rest of the day again before every hour. Stage IV balances what is not as planned, at every
     decision; without it basic control does: surplus to storage, deficit from the grid. Where there is no new plan, the
-    last good one stays in force until it ends, then `basic_control` decides; an event ``alarm`` tells why. Events
-    ``absent``, ``left early`` and ``charger fault`` tell of EVs and connectors that are not as the plan has them.
-    Off the grid `basic_control` decides, too, and load is cut to what the secondary source and storage carry: event
-    ``load cut``.
+    last good one stays in force until it ends, then `basic_control` decides; an event ``alarm`` tells why. Off
+    the grid `basic_control` decides, too, and load is cut to what the secondary source and storage carry: event
+    ``load cut``. Events ``late``, ``absent``, ``left early`` and ``charger fault`` tell of EVs and connectors that are
+    not as the plan has them.
 
     Diagnostics of each hub: ``stage1_s`` to ``stage4_s`` (wall time [s]), and at every attempt to plan
     ``status`` (0 optimal, 1 feasible, 2 infeasible, 3 unbounded, 4 time limit, -1 data refused).

@@ -298,7 +298,9 @@ def _sessions(
     stayed = np.clip((end_s - evs.arrival_s) / (evs.departure_s - evs.arrival_s), 0.0, 1.0)
     # an EV that stays longer than the plan has its share of the energy at the end of it
     target_kwh = evs.arrived_kwh + (evs.target_kwh - evs.arrived_kwh) * stayed
-    accepts = evs.v2g & accepting(parameters.owners, prices, evs.names)
+    # an EV below its floor gives nothing back before it has left it
+    above = evs.arrived_kwh + evs.delivered_kwh >= evs.floor_soc * evs.capacity_kwh - 1e-9
+    accepts = evs.v2g & above & accepting(parameters.owners, prices, evs.names)
     before_s = steps.edges_s[0] - 1.0
     return SessionsData(
         names=tuple(slots),

@@ -23,6 +23,8 @@ from .schedule import Schedule
 
 _SUBSIDIES = 6
 """So many subsidies are tried by stage II."""
+_MISSING_KWH = 0.1
+"""What may be missing at the end in the battery without a word."""
 _SPARE_SLOTS = 4
 """For EVs that nobody expected; a larger model is built when they are used up."""
 
@@ -241,9 +243,13 @@ class Day:
         status, problem = ended(solution)
         if not solution.ok:
             return Outcome(None, problem, status, built=built)
+        plan = model.plan(program)
+        missing_kwh = data.bess.end_kwh - float(plan.bess_kwh[-1]) if data.bess is not None else 0.0
+        if not problem and missing_kwh > _MISSING_KWH:
+            problem = f"the plan ends {missing_kwh:.1f} kWh below soc_end"
         schedule = Schedule(
             steps=steps,
-            plan=model.plan(program),
+            plan=plan,
             prices=self.prices,
             buy_per_kwh=price(hub, steps, "buy"),
             demand_kw=demand_kw(hub, steps),

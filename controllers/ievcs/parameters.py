@@ -109,7 +109,8 @@ class Parameters(base.Parameters):
     """Purchase price from which the grid counts as being at its peak (stage IV, sigma_lim); half-way between the lowest
     and the highest price of the plan when left out [1/kWh]."""
     soc_end: Share | None = None
-    """State of charge of the battery with which every plan must end, or more; none when left out."""
+    """State of charge of the battery with which every plan ends, or more; none when left out. Load and EVs come first:
+    where it cannot be reached, an alarm tells what will be missing."""
     pv_memory: Duration | None = None
     """Stage III scales the PV forecast by what PV gives now over what was forecast for now; the correction fades with
     this time constant. The forecast is trusted when left out."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from .. import base
 from .schedule import Schedule
 
@@ -25,6 +27,7 @@ class Surprises:
         self._name, self._period_s = name, period_s
         self._here: dict[str, tuple[float, float]] = {}
         self._expected: dict[str, float] = {}
+        self._came: set[str] = set()
         self._faulted: frozenset[int] = frozenset()
 
     def seen(self, hub: base.Hub, schedule: Schedule | None, t_s: float) -> list[Told]:
@@ -50,10 +53,10 @@ class Surprises:
             if name is not None
         }
         texts = [("left early", text) for text in self._left(here, t_s)]
-        texts += [("absent", text) for text in self._absent(here, schedule, t_s)]
         texts += [("charger fault", text) for text in self._out_of_order(seen)]
+        told = [(self._name, kind, text) for kind, text in texts] + self._late(here, schedule, t_s)
         self._here = here
-        return [(self._name, kind, text) for kind, text in texts]
+        return told
 
     def _left(self, here: dict[str, tuple[float, float]], t_s: float) -> list[str]:
         """EVs that are gone before the departure they announced, and without all they asked for."""
@@ -64,19 +67,23 @@ class Surprises:
             if departure_s > t_s + self._period_s and missing_kwh > _MISSING_KWH
         ]
 
-    def _absent(self, here: dict[str, tuple[float, float]], schedule: Schedule | None, t_s: float) -> list[str]:
-        """EVs that were to come and have not; each is told of once, when it is later than a decision."""
+    def _late(self, here: dict[str, tuple[float, float]], schedule: Schedule | None, t_s: float) -> list[Told]:
+        """EVs that were to come and have not: each is told of when it is later than a decision, and when given up."""
         coming: dict[str, float] = {}
         if schedule is not None:
             evs = schedule.evs
             coming = {evs.names[k]: float(evs.arrival_s[k]) for k, there in enumerate(evs.there) if not there}
         # the first time it was expected counts: later plans put it off again and again
-        self._expected = {name: self._expected[name] if name in self._expected else coming[name] for name in coming}
-        due = [name for name, at_s in self._expected.items() if name in here or t_s > at_s + self._period_s]
-        late = [name for name in due if name not in here]
-        for name in due:
-            self._expected[name] = float("inf")
-        return [f"{name} has not come as expected; what was planned for it is a surplus until it does" for name in late]
+        self._came |= here.keys()
+        expected = {name: self._expected.get(name, coming[name]) for name in coming if name not in self._came}
+        late = [name for name, at_s in expected.items() if t_s > at_s + self._period_s]
+        gone = [
+            name for name, at_s in self._expected.items() if at_s == inf and name not in self._came | expected.keys()
+        ]
+        self._expected = {**expected, **dict.fromkeys(late, inf)}
+        texts = [("late", f"{name} has not come; what was planned for it is a surplus until it does") for name in late]
+        texts += [("absent", f"{name} never came, and is planned for no more") for name in gone]
+        return [(self._name, kind, text) for kind, text in texts]
 
     def _out_of_order(self, seen: base.Connectors) -> list[str]:
         """Connectors that have become faulty with an EV plugged in."""

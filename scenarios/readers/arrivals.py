@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from ...simulators.models.distributions import Distribution, Mixture
-from ...simulators.models.sessions import DAYS, HOURS, ArrivalParameters, Stay, Vehicle
+from ...simulators.models.sessions import DAYS, HOURS, SOC_V2G_MIN, ArrivalParameters, Stay, Vehicle
 from ..errors import InputError, Problem
 from ..loader import problems_of
 from ..quantities import NonNegative, Number, Positive, Ratio, Section, Whole
@@ -107,7 +107,7 @@ class _Profile(Section):
     announcement: _Announcement = _Announcement(share=1.0)
     vehicles: list[_Vehicle]
     v2g_share: Ratio = 0.0
-    soc_v2g_min: Ratio = 0.0
+    soc_v2g_min: Ratio = SOC_V2G_MIN
 
     @model_validator(mode="after")
     def _fits(self):

@@ -27,6 +27,8 @@ from .units import S_PER_H
 
 DAYS, HOURS = 7, 24
 """Shape of a week table; day 0 is Monday."""
+SOC_V2G_MIN = 0.2
+"""No EV is discharged below this state of charge unless its session says otherwise (Yan & Tu 2022, eq. 10)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Session:
     soc_target: float | None = None
     n_phases: int = 3
     v2g: bool = False
-    soc_v2g_min: float = 0.0
+    soc_v2g_min: float = SOC_V2G_MIN
     departure_estimate_s: float | None = None
     priority: float = 0.0
 
@@ -236,7 +238,7 @@ class ArrivalParameters:
     announced_share: float = 1.0
     estimate_factor: Distribution | None = None
     v2g_share: float = 0.0
-    soc_v2g_min: float = 0.0
+    soc_v2g_min: float = SOC_V2G_MIN
 
     def __post_init__(self):
         rates = np.array(self.arrivals_per_h, dtype=float)
