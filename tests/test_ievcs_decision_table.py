@@ -132,10 +132,16 @@ def test_basic_control_stores_surplus_and_buys_a_deficit():
     assert control(BEFORE, -12.0, BASIC[DEFICIT]).taken == [(M.BUY, 12.0)]
 
 
-def test_only_to_keep_the_limit_of_import_do_urgent_evs_wait():
+def test_to_keep_the_limit_of_import_load_is_cut_then_urgent_evs_wait():
     tight = replace(BEFORE, grid_kw=85.0)
     action = control(tight, -10.0, TABLE[DEFICIT, LOW, ORDINARY])
-    assert action.taken[-1] == (M.URGENT_WAIT, pytest.approx(6.0))
+    # moved: 10 by storage, 6 + 5 + 5 by EVs, 3 by shiftable load; cut: all general load, the band of the controllable
+    assert action.taken[-3:] == [
+        (M.GENERAL_CUT, pytest.approx(3.0)),
+        (M.CONTROLLABLE_CUT, pytest.approx(2.0)),
+        (M.URGENT_WAIT, pytest.approx(1.0)),
+    ]
+    assert action.load_kw.tolist() == [9.0, 3.0, 1.0, 0.0]
     assert action.grid_kw == pytest.approx(50.0)
 
 
@@ -156,7 +162,7 @@ def situations(draw):
     rates = st.sampled_from([-5.0, 0.0])
     least = np.where(ev_class == Charging.MUST.value, ev_kw, np.array([draw(rates) for _ in range(n)]))
     low, high = -draw(numbers), draw(numbers)
-    shiftable = draw(numbers)
+    load_kw = np.array([draw(numbers) for _ in range(4)])
     return Situation(
         grid_kw=draw(st.floats(-60.0, 60.0)),
         import_kw=80.0,
@@ -166,8 +172,8 @@ def situations(draw):
         ev_kw=ev_kw,
         ev_least_kw=least,
         ev_class=ev_class,
-        shiftable_kw=shiftable,
-        shiftable_least_kw=draw(st.floats(0.0, 1.0)) * shiftable,
+        load_kw=load_kw,
+        load_least_kw=draw(st.floats(0.0, 1.0)) * load_kw,
     )
 
 
@@ -177,11 +183,13 @@ def test_whatever_is_done_the_balance_closes_and_limits_hold(situation, dif_kw, 
     s = replace(situation, import_kw=max(situation.import_kw, situation.grid_kw + 1.0))
     action = control(s, dif_kw, TABLE[(SURPLUS if dif_kw >= 0 else DEFICIT, *cell[1:])])
     # what the hub uses changes exactly by what the exchange does
-    used = (s.ev_kw.sum() - action.ev_kw.sum()) + (s.shiftable_kw - action.shiftable_kw) + (action.bess_kw - s.bess_kw)
+    used = (s.ev_kw.sum() - action.ev_kw.sum()) + (s.load_kw - action.load_kw).sum() + (action.bess_kw - s.bess_kw)
     assert s.grid_kw - action.grid_kw == pytest.approx(used, abs=1e-9)
     assert sum(kw for _, kw in action.taken) == pytest.approx(abs(dif_kw), abs=1e-6)
     assert s.bess_least_kw - 1e-9 <= action.bess_kw <= s.bess_most_kw + 1e-9
-    assert s.shiftable_least_kw - 1e-9 <= action.shiftable_kw <= s.shiftable_kw
+    assert (s.load_least_kw - 1e-9 <= action.load_kw).all()
+    # below the limit of import nothing is cut, only put off
+    assert (np.delete(action.load_kw, 2) == np.delete(s.load_kw, 2)).all()
     assert (action.ev_kw >= np.minimum(s.ev_least_kw, s.ev_kw) - 1e-9).all()
     assert (action.ev_kw <= s.ev_kw + 1e-9).all()
     must = s.ev_class == Charging.MUST.value

@@ -81,6 +81,9 @@ def _comparisons(found: Mapping[Case, Mapping[str, float]]) -> Iterator[Row]:
         first, second = totals(found, dear), totals(found, cheap)
         case = f"{dear} : {cheap}"
         yield informs(case, "ratio of the mean costs", "1", _PUBLISHED[dear, cheap], first.mean() / second.mean())
+        fixed = totals(found, cheap, what="pv").mean() + totals(found, cheap, what="storage").mean()
+        changeable = (first.mean() - fixed) / (second.mean() - fixed)
+        yield informs(case, "the same without what no plan changes (eq. 5, 7)", "1", "", changeable)
         mean, low, high = interval(first - second)
         said = f"{mean:.2f} USD a day, 95 % confidence {low:.2f} to {high:.2f} ({first.size} days)"
         yield holds(case, "saving", f"{cheap} is cheaper", said, low > 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -128,9 +129,13 @@ def _finished(journal: Path, code: str) -> dict[Case, dict[str, float]]:
     """Runs of an earlier call with the same code."""
     if not journal.is_file():
         return {}
-    table = pd.read_csv(journal, dtype={"scenario": str, "code": str}, float_precision="round_trip")
-    rows = table[table["code"] == code].drop(columns="code").to_dict("records")
-    return {Case(str(row.pop("scenario")), int(row.pop("seed")), float(row.pop("level"))): row for row in rows}
+    found = {}
+    with journal.open(newline="") as file:
+        for row in csv.DictReader(file):
+            case = Case(row.pop("scenario"), int(row.pop("seed")), float(row.pop("level")))
+            if row.pop("code") == code:
+                found[case] = {name: float(text) for name, text in row.items()}
+    return found
 
 
 def _code() -> str:
