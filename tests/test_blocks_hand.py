@@ -98,6 +98,16 @@ def test_battery_that_cannot_reach_its_end_says_so():
     assert "bess charges and discharges within its limits of power" in found
 
 
+@pytest.mark.parametrize(("missing_per_kwh", "load_kw", "end_kwh"), [(0.4, 0.0, 2.0), (0.4, 5.0, 0.0), (0.6, 5.0, 2.0)])
+def test_what_is_missing_at_the_end_has_its_price(missing_per_kwh, load_kw, end_kwh):
+    """1 kW of import for 2 h: all of it is stored, unless the load is worth more (0.5 per kWh)."""
+    battery = StorageData(0.0, 0.0, 10.0, 5.0, 5.0, end_kwh=6.0, end_missing_per_kwh=missing_per_kwh)
+    general = LoadsData(0.0, 0.0, 0.0, load_kw, EENS)
+    plan = solve(HubData(hours(2), grid=GridData(0.1, 0.1, 1.0, 0.0), bess=battery, load=general))
+    assert plan.bess_kwh[-1] == pytest.approx(end_kwh)
+    assert plan.costs["bess.end_missing"] == pytest.approx(missing_per_kwh * (6.0 - end_kwh))
+
+
 @pytest.mark.parametrize(("exclusive_kw", "cost"), [(None, -3.75), (5.0, 0.0)])
 def test_binaries_stop_a_battery_from_burning_energy_at_a_negative_price(exclusive_kw, cost):
     """Full, efficiencies 0.5: charging 5 kW and giving back 1.25 kW keeps the energy and takes in 3.75 kW.

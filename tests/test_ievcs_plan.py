@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evhub.controllers.ievcs.data import grid_of_steps
+from evhub.controllers import base
+from evhub.controllers.ievcs.data import grid_of_steps, pv_kw
 from evhub.controllers.ievcs.day import Day
+from evhub.controllers.ievcs.following import _worth_giving
+from evhub.controllers.ievcs.island import carried
 from evhub.controllers.ievcs.network_check import NetworkCheck
 from evhub.controllers.ievcs.parameters import Feeder, Owners, Parameters, Tiers
 from evhub.controllers.ievcs.prices import PriceList, accepting, ceiling, of_stage_one, tiers
@@ -181,6 +185,109 @@ def test_an_unexpected_ev_finds_a_slot_and_too_many_make_a_larger_model():
     outcome = day.plan(crowded, 0.0, HOUR_S, 0.0)
     assert outcome.built
     assert outcome.schedule.plan.session_kw[:6].sum() == pytest.approx(6.0)
+
+
+def test_no_load_is_cut_and_no_ev_waits_to_fill_the_battery():
+    battery = {"contracted_kw": 11.0, "bess_kw": 20.0, "bess_kwh": 40.0, "bess_soc_max": 1.0}
+    load, car = (4.0, 0.0, 0.0, 4.0), ev(energy_kwh=4.0, v2g=False)
+    outcome = first_plan(car, load=load, site=battery, eens_per_kwh=(10, 5, 5, 0.5), soc_end=0.9)[2]
+    plan = outcome.schedule.plan
+    assert plan.load_unserved_kw.sum() == pytest.approx(0.0, abs=1e-9)
+    assert plan.session_unserved_kwh[0] == pytest.approx(0.0, abs=1e-9)
+    # 3 kW for 2 h are left, less the 4 kWh of the EV: of 16 kWh from 50 to 90 %
+    assert plan.bess_kwh[-1] == pytest.approx(22.0)
+    assert outcome.problem == "the plan ends 14.0 kWh below soc_end"
+
+
+def test_the_battery_is_filled_at_any_price():
+    battery = {"bess_kw": 20.0, "bess_kwh": 40.0, "bess_soc_max": 1.0}
+    outcome = first_plan(buy=(0.9, 0.9), site=battery, eens_per_kwh=(10, 5, 5, 0.5), load=(5.0, 0, 0, 0), soc_end=0.9)[
+        2
+    ]
+    assert outcome.schedule.plan.bess_kwh[-1] == pytest.approx(36.0)
+    assert outcome.problem == ""
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_whatever_comes_there_is_a_plan(seed):
+    rng = np.random.default_rng(seed)
+    evs = [
+        ev(f"e{k}", 0.0, float(rng.uniform(1, 4)), float(rng.uniform(0, 20)), rng.uniform(0.1, 0.5)) for k in range(3)
+    ]
+    contract_kw, load = float(rng.choice([0.0, 5.0, 60.0])), tuple(rng.uniform(0.0, 15.0, (4, 4)))
+    soc_end = float(rng.uniform(0.0, 1.0))
+    site = {"contracted_kw": contract_kw, "bess_kw": 20.0}
+    plan = first_plan(*evs, buy=(0.1,) * 4, load=load, soc_end=soc_end, site=site)[2].schedule.plan
+    # critical load goes last: where some is lost, nothing else of the building is served that could be cut
+    lost = plan.load_unserved_kw[0] > 1e-6
+    assert (plan.load_kw[1:, lost].sum() == pytest.approx(0.0, abs=1e-6)) or not lost.any()
+
+
+@pytest.mark.parametrize("age_s", [0.0, 900.0])
+def test_pv_is_compared_with_what_was_told_for_the_time_it_was_measured(age_s):
+    steps = Steps(np.array([3600.0, 7200.0, 10800.0]))
+    told = by_hour(10.0, 30.0, 50.0)
+    sun = Reality(told, by_hour(*[np.zeros(4)] * 3), Tariffs.of({}, 3 * HOUR_S), ())
+    # measured before the hour: 5 of 10 kW
+    hub = made.hub(made.connectors([], [], []), p_pv_kw=5.0, age_s={"pv": age_s}, forecast=Perfect(sun, 2700.0))
+    found = pv_kw(made.site(0, pv_kw=100.0), hub, steps, 2700.0, HOUR_S)
+    lead_h = np.array([1.5, 2.5]) - (2700.0 - age_s) / HOUR_S
+    assert found == pytest.approx(np.array([30.0, 50.0]) * (1.0 - 0.5 * np.exp(-lead_h)))
+    # more than told, but never more than the panels can give
+    bright = pv_kw(made.site(0, pv_kw=45.0), replace(hub, p_pv_kw=20.0), steps, 2700.0, 1e9)
+    assert bright == pytest.approx([45.0, 50.0])
+
+
+def test_no_plan_stores_more_in_an_ev_than_was_asked_for():
+    # at 0.05 then 0.3: a fuller battery would pay, but the connector stops
+    plan = first_plan(ev(energy_kwh=2.0, departure_h=3.0), buy=(0.05, 0.05, 0.3))[2].schedule.plan
+    assert np.cumsum(plan.session_kw[0]).max() <= 2.0 + 1e-9
+
+
+def test_an_ev_below_its_floor_is_not_planned_to_give_back():
+    # it could charge from 10 to 22.5 % and give it back
+    plan = first_plan(ev(soc=0.1, departure_h=3.0, energy_kwh=5.0), buy=(0.05, 0.3, 0.05))[2].schedule.plan
+    assert plan.session_kw[0].min() >= -1e-9
+
+
+# --- stage IV ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("leaves_h", "gives"), [(3.0, True), (1.0, False)])
+def test_energy_is_given_back_only_where_it_is_bought_cheaply_before_the_ev_leaves(leaves_h, gives):
+    # subsidy 0.1, charging 0.05: it pays from 0.05 above the lowest price of the stay on
+    _, hub, first = first_plan(ev(departure_h=3.0), buy=(0.2, 0.2, 0.05), subsidy_per_kwh=0.1)
+    seen = replace(hub.connectors, session_id=("a", None), departure_s=np.array([leaves_h * HOUR_S, np.nan]))
+    assert (_worth_giving(first.schedule, seen, 0)[0] <= 0.2) == gives
+
+
+@pytest.mark.parametrize(
+    ("secondary_kw", "bess_kw", "served", "lends_kw"),
+    [
+        (40.0, 0.0, [10, 10, 6, 8], 0.0),  # all of it
+        (28.0, 0.0, [10, 10, 6, 2], 0.0),  # general load costs least
+        (28.0, 4.0, [10, 10, 6, 6], 4.0),  # storage lends
+        (20.0, 0.0, [10, 10, 0, 0], 0.0),
+        (16.0, 0.0, [10, 7, 0, 0], 0.0),  # below its band controllable load obeys no limit
+        (9.0, 20.0, [10, 7, 0, 0], 8.0),  # the source alone carries less than the critical load: for that only
+    ],
+)
+def test_in_an_island_the_source_carries_what_is_served(secondary_kw, bess_kw, served, lends_kw):
+    site = made.site(2, secondary_kw=secondary_kw)
+    demand_kw = np.array([10.0, 10.0, 6.0, 8.0])
+    idle = base.Setpoints(connector_kw=np.zeros(2), pv_limit_kw=5.0)
+    setpoints, served_kw = carried(site, Parameters(controllable_cut=0.3), idle, demand_kw, bess_kw)
+    assert served_kw == pytest.approx(served)
+    assert setpoints.bess_kw == pytest.approx(lends_kw)
+    assert setpoints.pv_limit_kw == pytest.approx(max(5.0 - lends_kw, 0.0))  # nothing flows back
+    assert np.minimum(setpoints.load_limit_kw, demand_kw) == pytest.approx(served)
+
+
+def test_in_an_island_without_a_forecast_only_critical_load_is_served():
+    idle = base.Setpoints(connector_kw=np.zeros(2))
+    setpoints, _ = carried(made.site(2), Parameters(), idle, np.full(4, np.nan), 5.0)
+    assert setpoints.load_limit_kw == (np.inf, 0.0, 0.0, 0.0)
 
 
 # --- stage II ---------------------------------------------------------------------------------------------------------

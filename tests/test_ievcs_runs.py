@@ -232,20 +232,21 @@ def test_when_a_forecast_fails_the_last_good_plan_stays_in_force(tmp_path, monke
         assert met(results) == {"a": True, "b": True}
 
 
-def test_an_hour_that_has_no_solution_is_told_and_the_last_good_plan_stays_in_force(tmp_path, monkeypatch):
+def test_an_hour_without_a_solution_is_told_and_the_last_good_plan_stays_in_force(tmp_path, monkeypatch):
+    """Whatever comes there is a plan (test_ievcs_plan), so that only the solver can fail."""
     from evhub.controllers.ievcs import day as planning
 
     solved = planning.Day._solved
 
-    def infeasible(self, hub, steps, state, built):
+    def stopped(self, hub, steps, state, built):
         if HOUR_S < state.t_s <= 3 * HOUR_S:
-            return planning.Outcome(None, "infeasible: load and contract", 2, built=built)
+            return planning.Outcome(None, "time limit", 4, built=built)
         return solved(self, hub, steps, state, built)
 
-    monkeypatch.setattr(planning.Day, "_solved", infeasible)
+    monkeypatch.setattr(planning.Day, "_solved", stopped)
     with run(short(), tmp_path) as results:
         told = results.events().query("kind == 'alarm'")["text"].tolist()
-        assert told == ["infeasible: load and contract; the last good plan stays in force"]
+        assert told == ["time limit; the last good plan stays in force"]
         assert met(results) == {"a": True, "b": True}
         assert not any(law(results, "station", PLATES) for law in INVARIANTS.values())
 
@@ -258,6 +259,58 @@ def test_while_the_grid_is_lost_basic_control_decides_and_then_a_new_plan(tmp_pa
         assert np.isnan(plan_kw[lost]).all()
         assert np.isfinite(plan_kw[t_s >= 3.5 * HOUR_S]).all()
         assert met(results) == {"a": True, "b": True}
+
+
+CLASSES = {"critical": 15.0, "controllable": 12.0, "shiftable": 6.0, "general": 20.0}
+
+
+def with_classes(**grid) -> dict:
+    """The short day with all load classes and 53 kW of load."""
+    data = short()
+    hub = data["hubs"]["station"]
+    hub["load"] = {name: {"demand": {"type": "constant", "value": kw}} for name, kw in CLASSES.items()}
+    hub["load"]["controllable"]["band"] = [0.7, 1]
+    hub["load"]["shiftable"]["recovery_kw"] = 20
+    hub["grid"] |= grid
+    data["controller"] |= {"recovery_kw": 20, "controllable_cut": 0.3}
+    return data
+
+
+def test_in_an_island_load_is_cut_so_that_the_source_carries_the_critical_one(tmp_path):
+    data = with_classes(secondary={"rated_kw": 28})
+    data["hubs"]["station"]["bess"]["soc"] = 0.1  # nothing to lend
+    data["events"] = [{"at": "10min", "outage": {"hub": "station", "until": "2h"}}]
+    with run(data, tmp_path) as results:
+        events = results.events()
+        t_s, served = results.arrays("station/load/served_kw")
+        in_island = (t_s >= 660.0) & (t_s < 7200.0)
+        _, backlog = results.arrays("station/load/backlog_kwh")
+    assert events.query("kind == 'trip'").empty
+    assert events.query("kind == 'load cut'")["text"].tolist() == [
+        "28.0 of 53.0 kW are served: the secondary source carries no more"
+    ]
+    # all critical and controllable load, and 1 kW of the shiftable
+    assert served[in_island] == pytest.approx(np.tile([15.0, 12.0, 1.0, 0.0], (in_island.sum(), 1)))
+    assert backlog[-1] == pytest.approx(0.0, abs=1e-6)  # what waited is made good on the grid
+
+
+def test_load_is_cut_before_the_contract_is_passed_for_long(tmp_path):
+    # the sun that was told does not come, and no plan is made again
+    data = with_classes(contracted_kw=40)
+    data["hubs"]["station"]["forecasts"] = {"pv": {"type": "csv", "file": "data/sun.csv", "column": "pv_kw"}}
+    data["hubs"]["station"]["pv"]["irradiance"]["value"] = 0
+    data["hubs"]["station"]["sessions"]["items"] = []
+    data["hubs"]["station"]["bess"]["soc"] = 0.1
+    data["controller"]["stages"] = {"hour_ahead": False}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "sun.csv").write_text("t_s,pv_kw\n0,60\n21600,60\n")
+    with run(data, tmp_path) as results:
+        t_s, grid_kw = results.arrays("station/grid/p_kw")
+        _, served = results.arrays("station/load/served_kw")
+    above = np.diff(np.append(t_s, 6 * HOUR_S))[grid_kw > 40.0 + 1e-6].sum()
+    assert above <= 120.0  # until the first set points act
+    assert served[:, 0] == pytest.approx(15.0)
+    assert served[:, 3].min() < 20.0
 
 
 def test_parameters_that_change_make_a_new_plan_of_the_day(tmp_path):
@@ -278,6 +331,17 @@ def test_customer_satisfaction_is_told_per_session_and_in_total(tmp_path):
     assert table.loc["b", "target_met"] == 0.0
     assert table.loc["all", "delivered_share"] == pytest.approx((15 + 3.48) / 25, abs=1e-3)
     assert table.loc["all", "target_met"] == 0.5
+
+
+def test_a_campaign_goes_on_where_it_was_stopped_unless_the_code_has_changed(tmp_path):
+    cases = [yan2022_campaign.Case("1", 0), yan2022_campaign.Case("5 at 15 min", 1, 0.5)]
+    found = {case: {"total": k + 0.1 + 0.2, "pv": 1e-17} for k, case in enumerate(cases)}
+    journal = tmp_path / yan2022_campaign.JOURNAL
+    yan2022_campaign._write(journal, found, yan2022_campaign._code())
+    told = []
+    assert yan2022_campaign.campaign(tmp_path, cases, told.append) == found  # to the last bit, and nothing is run
+    assert told == []
+    assert yan2022_campaign._finished(journal, "other code") == {}
 
 
 def test_a_confidence_interval_by_hand():

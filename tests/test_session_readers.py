@@ -52,13 +52,14 @@ def test_plain_csv_with_every_column(tmp_path):
     text = (
         "id,arrival,departure,energy_kwh,connector,p_max_kw,capacity_kwh,soc_arrival,soc_target,n_phases,v2g,soc_v2g_min,"
         "departure_estimate,priority\n"
-        "bus,2024-03-01T01:00:00+01:00,7200,22.5,2,50,60,0.3,0.8,1,true,0.2,2024-03-01T02:30:00+01:00,2\n"
+        "bus,2024-03-01T01:00:00+01:00,7200,22.5,2,50,60,0.3,0.8,1,true,0.3,2024-03-01T02:30:00+01:00,2\n"
         "car,2024-03-01T01:30:00+01:00,2024-03-01T01:00:00+00:00,7,,,,,,,,,,\n"
     )
     bus, car = read(tmp_path, text).sessions
     assert (bus.id, bus.arrival_s, bus.departure_s, bus.energy_kwh, bus.connector) == ("bus", 3600.0, 7200.0, 22.5, 1)
     assert (bus.p_max_kw, bus.capacity_kwh, bus.soc_arrival, bus.soc_target, bus.n_phases) == (50, 60, 0.3, 0.8, 1)
-    assert (bus.v2g, bus.soc_v2g_min, bus.departure_estimate_s, bus.priority) == (True, 0.2, 9000.0, 2.0)
+    assert (bus.v2g, bus.soc_v2g_min, bus.departure_estimate_s, bus.priority) == (True, 0.3, 9000.0, 2.0)
+    assert car.soc_v2g_min == 0.2
     assert (car.arrival_s, car.departure_s, car.energy_kwh) == (5400.0, 7200.0, 7.0)
     assert (car.connector, car.p_max_kw, car.capacity_kwh, car.v2g) == (None, np.inf, None, False)
     assert car.departure_estimate_s is None
