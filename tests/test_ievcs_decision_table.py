@@ -40,6 +40,7 @@ BEFORE = Situation(
     ev_class=np.array([Charging.MUST.value, Charging.FLEXIBLE.value, Charging.PLANNED.value, Charging.NONE.value]),
     load_kw=np.array([9.0, 5.0, 4.0, 3.0]),
     load_least_kw=np.array([9.0, 3.0, 1.0, 0.0]),
+    load_most_kw=np.array([9.0, 5.0, 4.0, 3.0]),
 )
 
 
@@ -54,12 +55,18 @@ def taken(
 @pytest.mark.parametrize(
     ("cell", "measures"),
     [
-        # surplus, price below its limit: less from storage, more into it, the rest is sold (table 1)
-        ((SURPLUS, LOW, ORDINARY), "storage discharges less; storage charges more; the rest is sold"),
-        ((SURPLUS, LOW, RAISED), "storage discharges less; storage charges more; the rest is sold"),
+        # internal load comes before sale (section 1); price below its limit: less from storage, more into it (table 1)
+        (
+            (SURPLUS, LOW, ORDINARY),
+            "load that the plan cuts is served; storage discharges less; storage charges more; the rest is sold",
+        ),
+        (
+            (SURPLUS, LOW, RAISED),
+            "load that the plan cuts is served; storage discharges less; storage charges more; the rest is sold",
+        ),
         # surplus, price at or above its limit: the grid (rule 5, table 1: else branch)
-        ((SURPLUS, HIGH, ORDINARY), "the grid supplies less; the rest is sold"),
-        ((SURPLUS, HIGH, RAISED), "the grid supplies less; the rest is sold"),
+        ((SURPLUS, HIGH, ORDINARY), "load that the plan cuts is served; the grid supplies less; the rest is sold"),
+        ((SURPLUS, HIGH, RAISED), "load that the plan cuts is served; the grid supplies less; the rest is sold"),
         # deficit: grid or storage by price, then class 2, class 3, shiftable load (rule 6)
         (
             (DEFICIT, LOW, ORDINARY),
@@ -145,6 +152,18 @@ def test_to_keep_the_limit_of_import_load_is_cut_then_urgent_evs_wait():
     assert action.grid_kw == pytest.approx(50.0)
 
 
+@pytest.mark.parametrize("price", [LOW, HIGH])
+def test_a_surplus_serves_what_the_plan_cuts_before_anything_is_stored_or_sold(price):
+    cut = replace(BEFORE, load_kw=np.array([9.0, 3.5, 4.0, 1.0]))
+    action = control(cut, 6.0, TABLE[SURPLUS, price, ORDINARY])
+    assert action.taken[0] == (M.LOAD_SERVED, 3.5)
+    assert action.load_kw.tolist() == [9.0, 5.0, 4.0, 3.0]
+    # but no more than may be imported
+    tight = control(replace(cut, import_kw=21.0), 6.0, TABLE[SURPLUS, price, ORDINARY])
+    assert tight.taken[0] == (M.LOAD_SERVED, 1.0)
+    assert tight.load_kw.tolist() == [9.0, 4.5, 4.0, 1.0]
+
+
 def test_storing_a_surplus_does_not_push_the_import_above_its_limit():
     # 81 kW would be imported with the surplus stored, 80 are allowed
     tight = replace(BEFORE, grid_kw=60.0, import_kw=80.0, bess_kw=19.0, bess_least_kw=-2.0, bess_most_kw=19.0)
@@ -174,6 +193,7 @@ def situations(draw):
         ev_class=ev_class,
         load_kw=load_kw,
         load_least_kw=draw(st.floats(0.0, 1.0)) * load_kw,
+        load_most_kw=load_kw + np.array([0.0, draw(numbers), 0.0, draw(numbers)]),
     )
 
 
@@ -187,9 +207,10 @@ def test_whatever_is_done_the_balance_closes_and_limits_hold(situation, dif_kw, 
     assert s.grid_kw - action.grid_kw == pytest.approx(used, abs=1e-9)
     assert sum(kw for _, kw in action.taken) == pytest.approx(abs(dif_kw), abs=1e-6)
     assert s.bess_least_kw - 1e-9 <= action.bess_kw <= s.bess_most_kw + 1e-9
-    assert (s.load_least_kw - 1e-9 <= action.load_kw).all()
+    assert (action.load_kw >= s.load_least_kw - 1e-9).all()
+    assert (action.load_kw <= s.load_most_kw + 1e-9).all()
     # below the limit of import nothing is cut, only put off
-    assert (np.delete(action.load_kw, 2) == np.delete(s.load_kw, 2)).all()
+    assert (np.delete(action.load_kw, 2) >= np.delete(s.load_kw, 2)).all()
     assert (action.ev_kw >= np.minimum(s.ev_least_kw, s.ev_kw) - 1e-9).all()
     assert (action.ev_kw <= s.ev_kw + 1e-9).all()
     must = s.ev_class == Charging.MUST.value
@@ -210,3 +231,5 @@ def test_an_ev_must_charge_when_only_one_decision_is_left_in_reserve():
     left_s = np.array([5400.0, 5399.0, 7200.0])
     assert (least_kw(missing, most, left_s, 900.0) > 0.0).tolist() == [False, True, False]
     assert least_kw(np.array([7.0]), np.array([7.0]), np.array([3600.0]), 900.0)[0] > 7.0
+    # 0.5 kWh in the last 5 min, not in the quarter of an hour that it does not stay
+    assert least_kw(np.array([0.5]), np.array([7.0]), np.array([300.0]), 900.0)[0] == pytest.approx(6.0)

@@ -155,6 +155,7 @@ def follow(
         ev_class=ev_class,
         load_kw=served_kw,
         load_least_kw=_least_load_kw(parameters, demand_kw, served_kw, waits_kw),
+        load_most_kw=np.where(np.array(parameters.eens_per_kwh) > hub.prices.buy, demand_kw, served_kw),
     )
     deviation = Deviation.SURPLUS if dif_kw >= 0.0 else Deviation.DEFICIT
     if parameters.stages.real_time is True:
@@ -164,7 +165,7 @@ def follow(
     else:
         measures = BASIC[deviation]
     action = control(situation, dif_kw, measures)
-    limit_kw = np.where(action.load_kw < served_kw, action.load_kw, limit_kw)
+    limit_kw = np.where(action.load_kw == served_kw, limit_kw, action.load_kw)
     account.decided(limit_kw, float(demand_kw[SHIFTABLE]), float(action.load_kw[SHIFTABLE]))
     setpoints = base.Setpoints(
         connector_kw=_offered(site, hub, action.ev_kw),
@@ -258,7 +259,8 @@ def _evs(
         if planned and row is not None and name is not None:
             planned_kw = float(plan.session_kw[row, k])
             behind_kwh = float(schedule.delivered_kwh[name][k]) - float(seen.energy_kwh[i])
-            until_s = max(min(end_s, schedule.departures_s[name]) - t_s, period_s)
+            stays_s = schedule.departures_s[name] - t_s
+            until_s = min(max(end_s - t_s, period_s), stays_s)
             lowest_kw = given_back_kw[i] if planned_kw < 0.0 else 0.0
             wish_kw[i] = min(max(power_kw(behind_kwh, until_s), lowest_kw), most_kw[i])
             follows = abs(wish_kw[i] - planned_kw) <= _AS_PLANNED * most_kw[i]

@@ -41,6 +41,7 @@ class Subsidy(Enum):
 class Measure(Enum):
     """What can take a part of the deviation."""
 
+    LOAD_SERVED = "load that the plan cuts is served"
     BUY_LESS = "the grid supplies less"
     SELL = "the rest is sold"
     BUY = "the grid supplies more"
@@ -74,8 +75,9 @@ _STORAGE_HELPS = (Measure.STORAGE_TAKES_LESS, Measure.STORAGE_GIVES_MORE)
 _EVS_HELP = (Measure.FLEXIBLE_WAIT, Measure.FLEXIBLE_GIVE, Measure.PLANNED_WAIT, Measure.SHIFTABLE_WAITS)
 # section 3.3: what costs more incentive comes later
 _EVS_HELP_RAISED = (Measure.FLEXIBLE_WAIT, Measure.PLANNED_WAIT, Measure.SHIFTABLE_WAITS, Measure.FLEXIBLE_GIVE)
-_TO_STORAGE = (Measure.STORAGE_GIVES_LESS, Measure.STORAGE_TAKES_MORE, Measure.SELL)
-_TO_GRID = (Measure.BUY_LESS, Measure.SELL)
+# section 1: internal load comes before sale
+_TO_STORAGE = (Measure.LOAD_SERVED, Measure.STORAGE_GIVES_LESS, Measure.STORAGE_TAKES_MORE, Measure.SELL)
+_TO_GRID = (Measure.LOAD_SERVED, Measure.BUY_LESS, Measure.SELL)
 
 TABLE: Mapping[tuple[Deviation, Price, Subsidy], tuple[Measure, ...]] = {
     # rule 5; table 1, line 4
@@ -120,9 +122,10 @@ class Situation:
         accepts the subsidy it may be negative.
     ev_class : ndarray of int
         Values of `Charging`.
-    load_kw, load_least_kw : ndarray, shape (4,)
-        Load of each class that would be served, and the least of it: of the shiftable what cannot be made good later in
-        the day, of the controllable the lower end of its band [kW].
+    load_kw, load_least_kw, load_most_kw : ndarray, shape (4,)
+        Load of each class that would be served; the least of it: of the shiftable what cannot be made good later in
+        the day, of the controllable the lower end of its band; the most: more where the plan cuts what is worth the
+        purchase [kW].
     """
 
     grid_kw: float
@@ -135,6 +138,7 @@ class Situation:
     ev_class: np.ndarray
     load_kw: np.ndarray
     load_least_kw: np.ndarray
+    load_most_kw: np.ndarray
 
 
 class Action:
@@ -190,6 +194,14 @@ class Action:
             return min(kw, max(self.grid_kw + kw, 0.0))
         if measure is Measure.BUY:
             return min(kw, max(s.import_kw - self.grid_kw + kw, 0.0))
+        if measure is Measure.LOAD_SERVED:
+            moved = 0.0
+            for part in (CONTROLLABLE, GENERAL):
+                room = min(float(s.load_most_kw[part] - self.load_kw[part]), s.import_kw - self.grid_kw, kw - moved)
+                self.load_kw[part] += max(room, 0.0)
+                self.grid_kw += max(room, 0.0)
+                moved += max(room, 0.0)
+            return moved
         if measure in _LOAD_CLASS:
             part = _LOAD_CLASS[measure]
             moved = min(kw, max(float(self.load_kw[part] - s.load_least_kw[part]), 0.0))
@@ -322,4 +334,6 @@ def least_kw(missing_kwh: np.ndarray, most_kw: np.ndarray, left_s: np.ndarray, d
         Powers [kW], negative where an EV could give back; above `most_kw` where it is too late.
     """
     later_kwh = energy_kwh(most_kw, np.maximum(left_s - 2.0 * dt_s, 0.0))
-    return power_kw(missing_kwh - later_kwh, dt_s)
+    # who leaves before the next decision has only the time until then, who is late none to lose
+    now_s = np.where(left_s > 0.0, np.minimum(left_s, dt_s), dt_s)
+    return power_kw(missing_kwh - later_kwh, now_s)
