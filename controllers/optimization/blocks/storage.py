@@ -108,8 +108,9 @@ def numbers(steps: Steps, data: StorageData) -> Numbers:
     }
     pair_columns, pair_rows = exclusive.numbers(name, data.exclusive_kw, **powers)
     q_columns, q_rows = inverter.numbers(steps, name, data.inverter_kva, data.q_per_kvarh, one_way=False)
-    soft = data.end_missing_per_kwh is not None
-    missing = {"end_missing": column((1,), data.end_kwh, data.end_missing_per_kwh)} if soft else {}
+    missing = {}
+    if data.end_missing_per_kwh is not None:
+        missing["end_missing"] = column((1,), data.end_kwh, data.end_missing_per_kwh)
     return Numbers(
         columns={**powers, "energy": column((n + 1,), most, worth, least), **missing, **pair_columns, **q_columns},
         rows={"stored": row((n,), 0.0, 0.0), "end": row((1,), data.end_kwh), **pair_rows, **q_rows},
@@ -117,7 +118,7 @@ def numbers(steps: Steps, data: StorageData) -> Numbers:
             f"{name}.eta_charge": data.eta_charge,
             f"{name}.eta_discharge": data.eta_discharge,
             f"{name}.exclusive_kw": data.exclusive_kw,
-            f"{name}: end may be missed": soft,
+            f"{name}: end may be missed": bool(missing),
             f"{name}: reactive": data.inverter_kva is not None,
         },
     )
