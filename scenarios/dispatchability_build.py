@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..analysis import dispatchability as dp
-from ..analysis.dispatchability.deck import METRES, Deck, read_deck
+from ..analysis.dispatchability.deck import Deck, read_deck
+from ..analysis.dispatchability.deck_elements import METRES
 from ..analysis.dispatchability.feeder import PHASES
 from ..simulators.models.units import S_PER_H
 from .dispatchability_study import CaseEntry, ClusterEntry, DeckFeeder, LineEntry, ListedFeeder, Study
@@ -198,6 +199,7 @@ class Builder:
             raise FileNotFoundError(given.file)
         deck = read_deck(
             path.read_text(encoding="utf-8", errors="replace"),
+            path.parent,
             ratios=given.ratios,
             limit_kva=given.limit_kva / 3.0 if given.limit_kva else inf,
             power_factor=given.power_factor,
