@@ -265,7 +265,7 @@ def test_linear_voltages_of_such_a_deck_are_right_to_second_order():
          "line 14: transformer.t.conn wye and delta must be wye and wye, or delta and delta"),
         ("solve", "new transformer.t buses=[head e] conns=[d d] kvs=[4.16 .4] kva=9\nnew load.z bus1=e.1 phases=1",
          "line 15: load.z.bus1 e must be between phases: behind a transformer in delta"),
-        ("solve", "new regcontrol.c transformer=reg", "line 14: regcontrol.c a control must have a ratio of transf"),
+        ("solve", "new regcontrol.c transformer=reg", "line 14: regcontrol.c a control must come with ratios.reg"),
         ("solve", "redirect more_loads.dss", "line 14 more_loads.dss must be a file of the deck"),
         ("solve", "edit load.z kw=3", "line 14: load.z z must be a load that stands further up"),
         ("solve", "new load.z like=x", "line 14: load.z.like x must be a load that stands further up"),

@@ -168,9 +168,7 @@ class _Reader:
         for control in self._of("regcontrol"):
             name = dict(control.pairs).get("transformer", "").lower()
             if name in transformers - tapped - set(self._ratios):
-                allowed = (
-                    f"must have a ratio of transformer {name} beside it, in ratios of the feeder, or taps in the deck"
-                )
+                allowed = f"must come with ratios.{name} in the feeder of the study, or taps of {name} in the deck"
                 self.problems.append(Problem(f"{control.where}: regcontrol.{control.name}", "a control", allowed))
 
     def _behind_the_substation(self, branches: list[Branch]) -> list[Branch]:
@@ -236,7 +234,8 @@ class _Reader:
     def check(self, feeder: Feeder) -> None:
         """Note what does not fit together, and add up what is drawn at each bus."""
         for key, given, allowed in feeder.problems() if self._whole else ():
-            name = next((name for name in self._where if key.startswith(f"lines.{name}")), None)
+            fits = [name for name in self._where if f"{key}.".startswith(f"lines.{name}.")]
+            name = max(fits, key=len, default=None)
             if name is not None:
                 self.problems.append(Problem(f"{self._where[name]}{key.removeprefix(f'lines.{name}')}", given, allowed))
         ungrounded = set(self._ungrounded)

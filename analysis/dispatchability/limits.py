@@ -14,7 +14,7 @@ from scipy import sparse
 from ...controllers.optimization import ccg
 from ...controllers.optimization.two_stage import Part, Products, TwoStage, restricted, split
 from .case import Case
-from .network import equations, grid
+from .network import equations, grid, without_slack_limits
 from .service import Service
 from .voltage import voltage_matters
 
@@ -179,6 +179,7 @@ def solve_limits(
     """
     began = perf_counter()
     tell = tell or (lambda _: None)
+    case = without_slack_limits(case)
     penalties = _penalties(case)
     search = _Search(
         replace(case, penalty=next(penalties)), solver, tolerance, inf if time_limit_s is None else began + time_limit_s
