@@ -105,15 +105,40 @@ class Builder:
             study.options.penalty,
             study.options.diagonal,
         )
+        for problem in dp.problems(base):
+            self._translate(*problem)
+        self._stop_if_refused()
+        self._check_shifts(base)
+        self._stop_if_refused()
         cases = {name: self._variant(base, entry) for name, entry in study.cases.items()}
-        for key, given, allowed in dp.problems(base):
-            self._refuse(key, given, allowed)
-        self._stop_if_refused()
-        for name, case in cases.items():
-            for key, given, allowed in dp.problems(case):
-                self._refuse(f"cases.{name}: {key}", given, allowed)
-        self._stop_if_refused()
         return LoadedStudy(study, self._path, periods, cases)
+
+    def _translate(self, key: str, given: object, allowed: str) -> None:
+        """Refuse under the key that stands in the study, or in the table of demand."""
+        kind, _, rest = key.partition(".")
+        if kind in ("demand_kw", "demand_kvar") and self._study.demand.type == "csv":
+            where = self._path.parent / self._study.demand.file
+            self._refuse(f"bus {rest}, {kind.removeprefix('demand_')}", given, allowed, where)
+            return
+        if kind == "clusters" and (name := rest.rpartition(".")[2]) in ("e_arrival_kwh", "e_departure_kwh"):
+            key = f"{key.removesuffix(name)}soc_{name[2:].removesuffix('_kwh')}"
+            given, allowed = f"{given:g} kWh", f"{allowed} kWh"
+        elif kind == "clusters" and rest.endswith(".stay"):
+            entry = self._study.clusters[rest.removesuffix(".stay")]
+            key, given = key.replace(".stay", ".departure"), entry.departure
+            allowed = f"must be a later period than the arrival, {entry.arrival}"
+        elif kind in ("kv", "v_min_pu", "v_max_pu", "source", "lines"):
+            key = f"feeder.{key}"
+        self._refuse(key, given, allowed)
+
+    def _check_shifts(self, base: dp.Case) -> None:
+        """Cases must leave all EVs within the periods."""
+        for name, entry in self._study.cases.items():
+            for cluster in base.clusters if entry.evs else ():
+                if cluster.first + entry.shift < 0 or cluster.last + entry.shift >= base.periods:
+                    room = f"{-cluster.first} to {base.periods - 1 - cluster.last}"
+                    allowed = f"must be {room}, or cluster {cluster.name} leaves the periods"
+                    self._refuse(f"cases.{name}.shift", entry.shift, allowed)
 
     def _variant(self, base: dp.Case, entry: CaseEntry) -> dp.Case:
         case = base if entry.evs else base.without_clusters()
@@ -246,14 +271,16 @@ class Builder:
         phases = [PHASES.index(phase) for phase in entry.phases]
         parts = []
         for part, rows in (("r_ohm", r), ("x_ohm", x)):
-            matrix = self._matrix(f"{key}.{part}", rows or [], len(phases), name)
+            matrix = self._matrix(f"{key}.{part}", rows or [], phases, name)
             if matrix is None:
                 return full
             parts.append(matrix)
         full[np.ix_(phases, phases)] = factor * (parts[0] + 1j * parts[1])
         return full
 
-    def _matrix(self, key: str, rows: list[list[float]], size: int, line: str) -> np.ndarray | None:
+    def _matrix(self, key: str, rows: list[list[float]], phases: list[int], line: str) -> np.ndarray | None:
+        """A symmetric matrix over the phases (0, 1, 2) of a line."""
+        size = len(phases)
         lengths = [len(row) for row in rows]
         full = lengths == [size] * size
         if not full and lengths != list(range(1, size + 1)):
@@ -268,6 +295,15 @@ class Builder:
                 matrix[i, j] = value
                 if not full:
                     matrix[j, i] = value
+        if key in {problem.key for problem in self._problems}:
+            return matrix  # the code of several lines
+        skew = np.tril(abs(matrix - matrix.T) > 1e-9 * abs(matrix).max(initial=0.0))
+        for i, j in zip(*np.nonzero(skew), strict=True):
+            given = f"{matrix[i, j]:g} in row {i + 1}, column {j + 1} and {matrix[j, i]:g} in the reverse"
+            pair = f"{PHASES[phases[i]]} and {PHASES[phases[j]]}"
+            self._refuse(key, given, f"must be symmetric; phases {pair} of line {line}")
+        for i in np.flatnonzero(matrix.diagonal() < 0.0):
+            self._refuse(key, float(matrix[i, i]), f"must be >= 0 for phase {PHASES[phases[i]]} of line {line}")
         return matrix
 
     def _cluster(self, name: str, entry: ClusterEntry, periods: list[str]) -> dp.EvCluster | None:

@@ -27,11 +27,14 @@ from evhub.analysis.dispatchability import (
     run_campaign,
     solve_limits,
 )
+from evhub.analysis.dispatchability import limits as limits_module
 from evhub.analysis.dispatchability.limits import two_stage
+from evhub.analysis.dispatchability.network import equations, grid, without_slack_limits
 from evhub.analysis.dispatchability.results import StudyResult
 from evhub.analysis.dispatchability.service import Service, service_problems
 from evhub.analysis.store import ResultError
 from evhub.controllers.optimization import ccg
+from evhub.controllers.optimization.array_program import ArrayProgram
 from evhub.scenarios.dispatchability_run import load_study, notes
 from evhub.scenarios.dispatchability_run import rows as table
 from evhub.scenarios.dispatchability_study import shipped_studies
@@ -217,6 +220,66 @@ def test_line_limits_that_do_not_bind_change_nothing():
     limited = replace(free, lines=tuple(replace(line, limit_kva=1e4) for line in free.lines))
     found = [solve_limits(replace(case, feeder=feeder)).objective for feeder in (free, limited)]
     assert found[0] == pytest.approx(found[1], abs=1e-3)
+
+
+def with_line_limits(case: Case, seed: int) -> Case:
+    """Each line with a limit of its own, some far beyond and some near to what flows."""
+    limits_kva = np.random.default_rng(seed).choice([60.0, 90.0, 160.0, 400.0], len(case.feeder.lines))
+    lines = [replace(line, limit_kva=kva) for line, kva in zip(case.feeder.lines, limits_kva, strict=True)]
+    return replace(case, feeder=replace(case.feeder, lines=tuple(lines)))
+
+
+LIMITED = [0, 3, 12, 21, 25, 32, 37]
+"""Seeds whose demand can be served: with limits that bind (12, 21, 25, 32, 37), that are dropped (all but 25), or kept."""
+
+
+@pytest.mark.parametrize("seed", LIMITED)
+def test_limits_of_lines_that_are_dropped_change_nothing(seed, monkeypatch):
+    case = with_line_limits(random_case(seed, periods=2), seed)
+    cluster = EvCluster("ev", "m", "abc", 30.0, 30.0, 0.0, 100.0, 50.0, 60.0, 0, 1)
+    case = replace(case, clusters=(cluster,) if seed % 2 else ())
+    assert service_problems(case, ["0", "1"]) == []
+    found = solve_limits(case)
+    monkeypatch.setattr(limits_module, "without_slack_limits", lambda same: same)
+    kept = solve_limits(case)
+    assert found.gap < 1e-3
+    assert kept.gap < 1e-3
+    assert found.objective == pytest.approx(kept.objective, abs=2e-3)
+    rng = np.random.default_rng(seed)
+    with Service(case) as service:  # which knows all limits
+        for _ in range(40):
+            share = rng.integers(0, 2, found.lower_kw.shape)
+            assert service.unbalanced(found.lower_kw + share * (found.upper_kw - found.lower_kw)) < 2e-3
+
+
+@pytest.mark.parametrize("seed", LIMITED)
+def test_no_dispatch_passes_a_limit_that_is_dropped(seed):
+    """By linear programs over all PV power, without voltages: the largest P, Q and P + Q of every phase of a line."""
+    case = with_line_limits(random_case(seed), seed)
+    rest = without_slack_limits(case).feeder.lines
+    dropped = {line.name for line in rest if line.limit_kva == np.inf}
+    assert len(dropped) == (0 if seed == 25 else 2 if seed == 0 else 1)
+    whole = grid(case.feeder, zones=False)
+    free = replace(case, feeder=replace(case.feeder, lines=tuple(replace(x, limit_kva=np.inf) for x in rest)))
+    found = equations(free, [grid(free.feeder, zones=False)], np.zeros(1, dtype=bool), slack=False)
+    for i, phase, t in np.argwhere(case.available_kw > 0.0).tolist():
+        row = found.balance[t, whole.node_of[case.pvs[i].bus, phase]]
+        found.add(row, found.column(0.0, case.available_kw[i, phase, t]), 1.0)
+    arrays = found.arrays
+    rows = arrays["rhs"], np.where(arrays["equal"], arrays["rhs"], np.inf)
+    program = ArrayProgram(arrays["G"], 0.0 * arrays["recourse_cost"], arrays["recourse_lower"],
+                           arrays["recourse_upper"], *rows, maximise=True)  # fmt: skip
+    with program:
+        for number, arc in enumerate(whole.arcs):
+            p, q = 2 * number, 2 * number + 1  # columns of flows stand first
+            for sign_p, sign_q in product((1, 0, -1), repeat=2):
+                factor = case.diagonal if sign_p and sign_q else 1.0
+                program.set_costs([p, q], np.array([sign_p, sign_q], dtype=float))
+                solution = program.solve()
+                assert solution.ok
+                if arc.line.name in dropped:
+                    assert solution.objective <= factor * arc.line.limit_kva + 1e-6
+            program.set_costs([p, q], np.zeros(2))
 
 
 def test_lower_limits_at_the_upper_ones_stay_a_range_with_line_limits(monkeypatch):
@@ -433,18 +496,19 @@ def study_in(folder: Path, **changes) -> Path:
 
 REFUSED = [
     ({"clusters/ev1/bus": "7"}, "clusters.ev1.phases: must be phases that bus 7 has (c); phase a is not there"),
-    ({"feeder/lines/8-7/phases": "b"}, "lines.8-7.phases: must be phases that bus 8 has (ac); phase b ends there"),
+    ({"feeder/lines/8-7/phases": "b"}, "feeder.lines.8-7.phases: must be phases that bus 8 has (ac); phase b ends"),
     (
         {"feeder/line_codes/601/r_ohm": [[1.3, 0.1, 0], [0.2, 1.3, 0], [0, 0, 1.3]]},
-        "lines.1-4.r: must be symmetric (1 - 4), got '0.0757576 for phases ba and 0.0378788 for the reverse'",
+        "feeder.line_codes.601.r_ohm: must be symmetric; phases b and a of line 1-4, got '0.2 in row 2, column 1",
     ),
     ({"feeder/lines/9-8/phases": "ca"}, "lines.9-8.phases: must be one to three of a, b, c, in this order, got 'ca'"),
     ({"feeder/line_codes/605/r_ohm": [[1.3, 0.1], [0.1, 1.3]]}, "feeder.line_codes.605.r_ohm: must be 1 rows"),
     ({"feeder/lines/8-7/code": "606b"}, "feeder.lines.8-7.code: must be one of the line_codes; did you mean 606?"),
     ({"pvs/pv1/bus": "14"}, "pvs.pv1.bus: must be a bus of the feeder: 1, 4"),
     ({"clusters/ev1/departure": "25"}, "clusters.ev1.departure: must be a period of the profiles: 0 ... 23, got '25'"),
-    ({"clusters/ev1/charge_kw": 35}, "clusters.ev1.e_departure_kwh: must be within reach"),
-    ({"cases/later": {"shift": 10}}, "cases.later: clusters.ev1.stay: must be a first and a later last period"),
+    ({"clusters/ev1/charge_kw": 35}, "clusters.ev1.soc_departure: must be within reach"),
+    ({"cases/later": {"shift": 10}}, "cases.later.shift: must be -10 to 4, or cluster ev1"),
+    ({"clusters/ev1/departure": "8"}, "clusters.ev1.departure: must be a later period than the arrival, "),
     ({"options/solver": "cplex"}, "options.solver: must be one of 'glpk' or 'highs', got 'cplex'"),
     ({"demand/file": "no.csv"}, "demand.file: must be an existing file"),
     ({"profiles/radiation": "sun"}, "header: must have a column sun, got 'hour,demand,radiation'"),

@@ -14,6 +14,7 @@ all voltages kept, for whatever power the EVs have then. Two ways to prove it fo
 from __future__ import annotations
 
 from math import acos, inf, tan
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,9 @@ from .feeder import PHASES, Feeder
 from .network import equations, grid
 
 
-def voltage_matters(case: Case, lower_kw: np.ndarray, upper_kw: np.ndarray, solver: str = "glpk") -> np.ndarray:
+def voltage_matters(
+    case: Case, lower_kw: np.ndarray, upper_kw: np.ndarray, solver: str = "glpk", deadline: float = inf
+) -> np.ndarray:
     """Periods in which voltages have to be modelled.
 
     Parameters
@@ -35,6 +38,8 @@ def voltage_matters(case: Case, lower_kw: np.ndarray, upper_kw: np.ndarray, solv
         PV power lies between them [kW].
     solver : {'glpk', 'highs'}
         Who solves the linear programs.
+    deadline : float
+        Value of `time.perf_counter` after which the second way is not tried any more.
 
     Returns
     -------
@@ -46,7 +51,7 @@ def voltage_matters(case: Case, lower_kw: np.ndarray, upper_kw: np.ndarray, solv
 
     def kept(t: int) -> bool:
         free = _free(case, t, lower_kw, upper_kw)
-        return _kept_by_rule(case, free, t, solver) or (limited and _kept_by_programs(case, free, t, solver))
+        return _kept_by_rule(case, free, t, solver) or (limited and _kept_by_programs(case, free, t, solver, deadline))
 
     return np.array([not kept(t) for t in range(case.periods)])
 
@@ -230,7 +235,7 @@ def _smallest(effect: np.ndarray, low: np.ndarray, high: np.ndarray, least: floa
     return found
 
 
-def _kept_by_programs(case: Case, free: list[_Free], t: int, solver: str) -> bool:
+def _kept_by_programs(case: Case, free: list[_Free], t: int, solver: str, deadline: float) -> bool:
     """Whether no voltage can pass its limits, whatever is served in whatever way."""
     whole = grid(case.feeder, zones=False)
     found = equations(case.one_period(t), [whole], np.ones(1, dtype=bool), slack=False)
@@ -244,6 +249,8 @@ def _kept_by_programs(case: Case, free: list[_Free], t: int, solver: str) -> boo
     rows = arrays["rhs"], np.where(arrays["equal"], arrays["rhs"], inf)
     with ArrayProgram(arrays["G"], np.zeros(lower.size), lower, upper, *rows, solver=solver) as program:
         for column in columns[fed]:
+            if perf_counter() >= deadline:
+                return False
             for sign, limit in ((1.0, case.feeder.v_min_pu**2), (-1.0, -(case.feeder.v_max_pu**2))):
                 program.set_costs([column], sign)
                 solution = program.solve()
