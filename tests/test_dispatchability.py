@@ -26,6 +26,7 @@ from evhub.analysis.dispatchability import (
     problems,
     run_campaign,
     solve_limits,
+    voltage,
 )
 from evhub.analysis.dispatchability import limits as limits_module
 from evhub.analysis.dispatchability.limits import two_stage
@@ -35,12 +36,13 @@ from evhub.analysis.dispatchability.service import Service, service_problems
 from evhub.analysis.store import ResultError
 from evhub.controllers.optimization import ccg
 from evhub.controllers.optimization.array_program import ArrayProgram
-from evhub.scenarios.dispatchability_run import load_study, notes
+from evhub.scenarios.dispatchability_run import brief, load_study, notes
 from evhub.scenarios.dispatchability_run import rows as table
 from evhub.scenarios.dispatchability_study import shipped_studies
 from evhub.scenarios.reproductions import feizi
 
 from .command import evhub
+from .test_ccg import extensive_form
 
 STUDY = "ieee13-pv-limits"
 PUBLISHED = {("a", "10"): 32.917, ("a", "11"): 10.592, ("c", "10"): 146.383, ("c", "11"): 107.946}
@@ -128,7 +130,7 @@ def test_the_reproduction_holds_and_draws_its_figures(reproduced):
 
 def sampled(case: Case, low: np.ndarray, high: np.ndarray, seed: int) -> None:
     """A thousand PV realisations within limits, every second one a corner, are served by linear programs; with less
-    than a lower limit, or more than an upper one below what is available, some realisation is not."""
+    than a lower limit, or more than an upper one below what is available, some is not: at a dozen places."""
     rng = np.random.default_rng(seed)
     with Service(case) as service:
         for number in range(1000):
@@ -139,16 +141,17 @@ def sampled(case: Case, low: np.ndarray, high: np.ndarray, seed: int) -> None:
         v_pu = service.voltages_pu()
         assert np.nanmin(v_pu) >= case.feeder.v_min_pu - 1e-6
         assert np.nanmax(v_pu) <= case.feeder.v_max_pu + 1e-6
-        if low.max() > 1.0:
-            place = np.unravel_index(np.argmax(low), low.shape)
-            corners = [low, high, *(low + rng.integers(0, 2, low.shape) * (high - low) for _ in range(200))]
-            assert any(service.unbalanced(_with(corner, place, low[place] - 1.0)) > 0.01 for corner in corners)
+        corners = [low, high, *(low + rng.integers(0, 2, low.shape) * (high - low) for _ in range(200))]
         room = case.available_kw - high
-        if room.max() > 1.0:
-            place = np.unravel_index(np.argmax(room), room.shape)
-            corners = [high, low, *(low + rng.integers(0, 2, low.shape) * (high - low) for _ in range(200))]
-            assert any(service.unbalanced(_with(corner, place, high[place] + 1.0)) > 0.01 for corner in corners)
-        assert low.max() > 1.0 or room.max() > 1.0
+        outside = [(place, -1.0) for place in np.argwhere(low > 1.0)] + [
+            (place, 1.0) for place in np.argwhere(room > 1.0)
+        ]
+        assert outside
+        for number in rng.permutation(len(outside))[:12]:
+            place, more = outside[number]
+            limit = low if more < 0.0 else high
+            moved = (_with(corner, tuple(place), limit[*place] + more) for corner in corners)
+            assert any(service.unbalanced(p_kw) > 0.01 for p_kw in moved), (place, more)
 
 
 def _with(values: np.ndarray, place, value: float) -> np.ndarray:
@@ -364,6 +367,33 @@ def test_without_time_the_limits_are_a_power_that_can_be_served_and_the_gap_is_t
         assert service.unbalanced(found.upper_kw) < 1e-5
 
 
+@pytest.mark.parametrize("least", [0.9, 0.93], ids=["free", "voltages bind"])
+@pytest.mark.parametrize("name", ["without-evs", "v2g"])
+def test_after_the_time_limit_no_search_is_begun(loaded, monkeypatch, name, least):
+    def begun(*_):
+        raise AssertionError("a worst case was looked for")
+
+    monkeypatch.setattr(ccg, "WorstCase", begun)
+    case = replace(loaded.cases[name], feeder=replace(loaded.cases[name].feeder, v_min_pu=least))
+    found = solve_limits(case, time_limit_s=0.0)
+    with Service(case) as service:  # with voltages
+        assert service.unbalanced(found.lower_kw) < 1e-5
+
+
+def test_parts_without_new_voltages_are_not_solved_again(monkeypatch):
+    """Overvoltage in the second of three hours only."""
+    feeder = replace(small_case().feeder, v_max_pu=1.02)
+    demand = {"e": np.array([[100.0, 0.0, 0.0]] * 3)}
+    case = small_case(feeder=feeder, demand_kw=demand, radiation=np.array([0.3, 1.0, 0.3]))
+    solved, run = [], ccg.solve
+    monkeypatch.setattr(ccg, "solve", lambda problem, **options: solved.append(problem) or run(problem, **options))
+    found = solve_limits(case)
+    assert found.voltage.tolist() == [False, True, False]
+    with_pv = [problem for problem in solved if problem.cost.size]
+    assert len(with_pv) == 3 + 1
+    assert found.upper_kw[0, 0] == pytest.approx([120.0, 100.0 + (1.02**2 - 1.0) * (4.16**2 / 3) / 6.0 * 1e3, 120.0])
+
+
 def random_case(seed: int, periods: int = 1) -> Case:
     """Three phases, coupled lines, a lateral, tight voltages, two PV units."""
     rng = np.random.default_rng(seed)
@@ -398,6 +428,24 @@ def test_every_corner_of_the_limits_of_a_random_feeder_can_be_served(seed):
             for (i, phase, t), share in zip(places, corner, strict=True):
                 p_kw[i, phase, t] += share * (found.upper_kw - found.lower_kw)[i, phase, t]
             assert service.unbalanced(p_kw) < 1e-3
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 6, 7, 8, 9])
+def test_no_limits_of_a_random_feeder_are_wider(seed):
+    """Against the recourse of every corner at once, with all buses, phases and voltages."""
+    whole, _, _ = two_stage(random_case(seed), np.ones(1, dtype=bool))
+    assert solve_limits(random_case(seed)).objective == pytest.approx(extensive_form(whole), abs=2e-3)
+
+
+def test_voltages_within_reach_of_limited_lines_are_judged_by_their_extremes():
+    """Voltages of 0.7 and 1.3 pu cannot be reached over two lines with limits, those of 0.999 and 1.001 can."""
+    case = with_line_limits(random_case(36), 36)
+    available = case.available_kw
+    for low, high, kept in ((0.7, 1.3, True), (0.999, 1.001, False)):
+        feeder = replace(case.feeder, v_min_pu=low, v_max_pu=high)
+        free = voltage._free(replace(case, feeder=feeder), 0, np.zeros_like(available), available)
+        assert voltage._kept_by_programs(replace(case, feeder=feeder), free, 0, "glpk", np.inf) == kept
+        assert not voltage._kept_by_programs(replace(case, feeder=feeder), free, 0, "glpk", 0.0)  # no time
 
 
 @pytest.mark.parametrize("seed", [0, 2, 3, 4])
@@ -555,6 +603,9 @@ def test_power_that_is_not_balanced_stands_in_the_rows_and_is_noted(limits):
     ]  # fmt: skip
     result = replace(result, periods=[str(hour) for hour in range(24)])
     assert [row["unbalanced"] for row in table(result)] == [2.5, 2.5, 2.5]
+    assert [row["unbalanced"] for row in brief(result)] == [2.5, 2.5, 2.5]
+    result.cases["base"].numbers["unbalanced"] = 0.0
+    assert not any("unbalanced" in row or "rounds" in row for row in brief(result))
 
 
 def test_drawn_cases_without_a_section_for_them_are_refused(tmp_path):
