@@ -85,6 +85,8 @@ class Builder:
             table = self._demand(study.demand.file)
         else:
             table = {bus: (deck.p_kw[bus], deck.q_kvar[bus]) for bus in deck.p_kw}
+        if study.demand.type == "csv" and not list(feeder.problems()):
+            self._check_demand(study.demand.file, table, feeder)
         self._stop_if_refused()
         periods, demand, radiation = profiles
         scaled = study.demand.scale * demand[:, None]
@@ -114,12 +116,10 @@ class Builder:
         return LoadedStudy(study, self._path, periods, cases)
 
     def _translate(self, key: str, given: object, allowed: str) -> None:
-        """Refuse under the key that stands in the study, or in the table of demand."""
+        """Refuse under the key that stands in the study."""
         kind, _, rest = key.partition(".")
-        if kind in ("demand_kw", "demand_kvar") and self._study.demand.type == "csv":
-            where = self._path.parent / self._study.demand.file
-            self._refuse(f"bus {rest}, {kind.removeprefix('demand_')}", given, allowed, where)
-            return
+        if kind in ("demand_kw", "demand_kvar") and self._problems:
+            return  # the bus is not there because a line is wrong
         if kind == "clusters" and (name := rest.rpartition(".")[2]) in ("e_arrival_kwh", "e_departure_kwh"):
             key = f"{key.removesuffix(name)}soc_{name[2:].removesuffix('_kwh')}"
             given, allowed = f"{given:g} kWh", f"{allowed} kWh"
@@ -217,6 +217,22 @@ class Builder:
             table[bus] = numbers[::2], numbers[1::2]
         return table
 
+    def _check_demand(self, name: str, table: dict[str, tuple[np.ndarray, np.ndarray]], feeder: dp.Feeder) -> None:
+        """Demand only at buses and phases that are there."""
+        path = self._path.parent / name
+        for bus, values in table.items():
+            there = feeder.bus_phases.get(bus)
+            if there is None:
+                self._refuse(f"bus {bus}", NOTHING, f"must be a bus of the feeder: {', '.join(feeder.buses)}", path)
+                continue
+            for unit, numbers in zip(("kw", "kvar"), values, strict=True):
+                for phase, number in zip(PHASES, numbers.tolist(), strict=True):
+                    key = f"bus {bus}, {phase}_{unit}"
+                    if number and phase not in there:
+                        self._refuse(key, number, f"must be 0: bus {bus} has only {there}", path)
+                    elif number < 0 and unit == "kw":
+                        self._refuse(key, number, "must be >= 0; what generates is a unit", path)
+
     def _deck(self, given: DeckFeeder) -> Deck:
         path = self._file(given.file, "feeder.file")
         self._stop_if_refused()
@@ -280,6 +296,8 @@ class Builder:
 
     def _matrix(self, key: str, rows: list[list[float]], phases: list[int], line: str) -> np.ndarray | None:
         """A symmetric matrix over the phases (0, 1, 2) of a line."""
+        if key in {problem.key for problem in self._problems}:
+            return None  # the code of several lines
         size = len(phases)
         lengths = [len(row) for row in rows]
         full = lengths == [size] * size
@@ -295,8 +313,6 @@ class Builder:
                 matrix[i, j] = value
                 if not full:
                     matrix[j, i] = value
-        if key in {problem.key for problem in self._problems}:
-            return matrix  # the code of several lines
         skew = np.tril(abs(matrix - matrix.T) > 1e-9 * abs(matrix).max(initial=0.0))
         for i, j in zip(*np.nonzero(skew), strict=True):
             given = f"{matrix[i, j]:g} in row {i + 1}, column {j + 1} and {matrix[j, i]:g} in the reverse"

@@ -621,6 +621,30 @@ def test_all_problems_are_told_at_once(tmp_path):
     assert len(outcome.err.splitlines()) == 5
 
 
+def test_voltages_that_no_power_keeps_are_told_with_their_place():
+    """A source at 1.1 pu, a limit of 1.05 pu, and a line whose 50 kVA lower the voltage by some hundredths only."""
+    line = replace(small_case().feeder.lines[0], limit_kva=50.0)
+    feeder = replace(small_case().feeder, lines=(line,), source=Source("s", v_pu=(1.1, 1.1, 1.1)), v_max_pu=1.05)
+    (problem,) = service_problems(small_case(feeder=feeder), ["noon"])
+    assert problem.key.startswith("voltage in period noon at bus")
+    assert problem.allowed.startswith("must be 0.9 to 1.05 pu, which no power within the limits of the lines does")
+
+
+def test_demand_where_there_is_no_bus_or_phase_is_told_with_its_place(tmp_path):
+    path = study_in(tmp_path)
+    table = tmp_path / "ieee13" / "demand.csv"
+    rows = table.read_text().splitlines()
+    header = next(k for k, row in enumerate(rows) if row.startswith("bus"))
+    rows = [*rows[: header + 1], "7,0,0,3,0,0,0", "99,1,0,0,0,0,0", "9,1,0,-2,0,0,0"]
+    table.write_text("\n".join(rows))
+    told = evhub("dispatchability", path, "-o", tmp_path / "out.h5").err.splitlines()
+    assert [line.removeprefix(f"{table}: ") for line in told] == [
+        "bus 7, b_kw: must be 0: bus 7 has only c, got 3.0",
+        "bus 99: must be a bus of the feeder: 1, 4, 9, 13, 5, 3, 2, 8, 7, 12, 6, 10, 11",
+        "bus 9, b_kw: must be >= 0; what generates is a unit, got -2.0",
+    ]
+
+
 def test_a_number_that_is_none_is_told_with_its_place(tmp_path):
     path = study_in(tmp_path)
     table = tmp_path / "ieee13" / "demand.csv"

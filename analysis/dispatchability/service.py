@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -102,13 +103,33 @@ def service_problems(case: Case, labels: list[str], solver: str = "glpk") -> lis
     list of Problem
     """
     with Service(case, solver) as service:
-        if service.least_unbalanced() <= 1e-6:
-            return []
+        try:
+            if service.least_unbalanced() <= 1e-6:
+                return []
+        except ValueError:
+            return [_voltage_problem(case, labels, solver)]
         missing = service.missing()
     found = []
     for t, bus, phase, amount in missing:
         allowed = f"must be servable with the best PV power within all limits, but {amount:.3f} kW or kvar are not"
         demand = case.demand_kw.get(bus)
-        given = ... if demand is None else float(demand[t, PHASES.index(phase)])
+        given = ... if demand is None else round(float(demand[t, PHASES.index(phase)]), 6)
         found.append(Problem(f"demand in period {labels[t]} at bus {bus}, phase {phase}", given, allowed))
     return found
+
+
+def _voltage_problem(case: Case, labels: list[str], solver: str) -> Problem:
+    """The voltage that is farthest from its limits where no power keeps all of them."""
+    feeder = case.feeder
+    wide = replace(case, feeder=replace(feeder, v_min_pu=1e-3, v_max_pu=1e3))
+    with Service(wide, solver) as service:
+        service.least_unbalanced()
+        v_pu = service.voltages_pu()
+    t, node = np.unravel_index(np.argmax(np.maximum(feeder.v_min_pu - v_pu, v_pu - feeder.v_max_pu)), v_pu.shape)
+    bus, phase = feeder.nodes[node]
+    allowed = (
+        f"must be {feeder.v_min_pu:g} to {feeder.v_max_pu:g} pu, which no power within the limits of the lines does"
+    )
+    return Problem(
+        f"voltage in period {labels[t]} at bus {bus}, phase {PHASES[phase]}", f"{v_pu[t, node]:.4f} pu", allowed
+    )
