@@ -751,3 +751,12 @@ def test_the_feeder_of_the_documentation_runs_as_it_stands(tmp_path):
     study = open_study(tmp_path / "town.h5")
     assert study.cases["base"].upper_kw.shape == (1, 3, 5)
     assert np.all(study.cases["base"].totals_kw[1] <= 300.0 + 1e-6)  # a third of the roofs in each phase
+
+
+def test_the_python_of_the_documentation_runs_as_it_stands():
+    text = (Path(__file__).parents[1] / "docs" / "dispatchability.md").read_text()
+    (block,) = (b for b in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) if "solve_limits" in b)
+    names: dict = {}
+    exec(block, names)
+    assert problems(names["case"]) == []
+    assert names["limits"].totals_kw[0] == pytest.approx(np.array([[20, 30], [0, 0], [60, 50]]), abs=1e-3)
