@@ -627,7 +627,16 @@ def test_voltages_that_no_power_keeps_are_told_with_their_place():
     feeder = replace(small_case().feeder, lines=(line,), source=Source("s", v_pu=(1.1, 1.1, 1.1)), v_max_pu=1.05)
     (problem,) = service_problems(small_case(feeder=feeder), ["noon"])
     assert problem.key.startswith("voltage in period noon at bus")
-    assert problem.allowed.startswith("must be 0.9 to 1.05 pu, which no power within the limits of the lines does")
+    assert problem.allowed == "must be 0.9 to 1.05 pu; no power within all other limits keeps all voltages"
+    assert float(str(problem.given).removesuffix(" pu")) > 1.05
+
+
+def test_demand_that_only_the_voltages_keep_from_being_served_is_told_by_its_voltage():
+    """100 kW over 3 ohm at 2.4018 kV: sqrt(1 - 2 * 3 * 0.1 / 5.7685) = 0.9466 pu, at night without PV."""
+    feeder = replace(small_case().feeder, v_min_pu=0.97)
+    (problem,) = service_problems(small_case(feeder=feeder, radiation=np.zeros(1)), ["night"])
+    assert problem.key == "voltage in period night at bus e, phase a"
+    assert problem.given == "0.9466 pu"
 
 
 def test_demand_where_there_is_no_bus_or_phase_is_told_with_its_place(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
 
@@ -87,7 +88,7 @@ class Service:
 
 
 def service_problems(case: Case, labels: list[str], solver: str = "glpk") -> list[Problem]:
-    """Periods that no PV power whatever makes servable, with a bus and phase where power is missing.
+    """Periods that no PV power whatever makes servable, with a bus and phase where power or voltage is missing.
 
     Parameters
     ----------
@@ -106,8 +107,13 @@ def service_problems(case: Case, labels: list[str], solver: str = "glpk") -> lis
         try:
             if service.least_unbalanced() <= 1e-6:
                 return []
-        except ValueError:
-            return [_voltage_problem(case, labels, solver)]
+            periods = sorted({t for t, *_ in service.missing()})
+        except ValueError:  # limits of lines keep even power that is not balanced from holding the voltages
+            periods = list(range(case.periods))
+    free = replace(case, feeder=replace(case.feeder, v_min_pu=1e-3, v_max_pu=1e3))
+    with Service(free, solver) as service:
+        if service.least_unbalanced() <= 1e-6:
+            return list(_voltage_problems(case, labels, periods, service.voltages_pu()))
         missing = service.missing()
     found = []
     for t, bus, phase, amount in missing:
@@ -118,18 +124,14 @@ def service_problems(case: Case, labels: list[str], solver: str = "glpk") -> lis
     return found
 
 
-def _voltage_problem(case: Case, labels: list[str], solver: str) -> Problem:
-    """The voltage that is farthest from its limits where no power keeps all of them."""
-    feeder = case.feeder
-    wide = replace(case, feeder=replace(feeder, v_min_pu=1e-3, v_max_pu=1e3))
-    with Service(wide, solver) as service:
-        service.least_unbalanced()
-        v_pu = service.voltages_pu()
-    t, node = np.unravel_index(np.argmax(np.maximum(feeder.v_min_pu - v_pu, v_pu - feeder.v_max_pu)), v_pu.shape)
-    bus, phase = feeder.nodes[node]
-    allowed = (
-        f"must be {feeder.v_min_pu:g} to {feeder.v_max_pu:g} pu, which no power within the limits of the lines does"
-    )
-    return Problem(
-        f"voltage in period {labels[t]} at bus {bus}, phase {PHASES[phase]}", f"{v_pu[t, node]:.4f} pu", allowed
-    )
+def _voltage_problems(case: Case, labels: list[str], periods: list[int], v_pu: np.ndarray) -> Iterator[Problem]:
+    """Where all demand could be served but for the voltages: in each period the one farthest from its limits."""
+    low, high = case.feeder.v_min_pu, case.feeder.v_max_pu
+    excess = np.maximum(low - v_pu, v_pu - high)
+    for t in periods:
+        node = int(np.argmax(excess[t]))
+        if excess[t, node] > 0.0:
+            bus, phase = case.feeder.nodes[node]
+            key = f"voltage in period {labels[t]} at bus {bus}, phase {PHASES[phase]}"
+            allowed = f"must be {low:g} to {high:g} pu; no power within all other limits keeps all voltages"
+            yield Problem(key, f"{v_pu[t, node]:.4f} pu", allowed)
