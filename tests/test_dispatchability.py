@@ -629,6 +629,7 @@ def test_voltages_that_no_power_keeps_are_told_with_their_place():
     assert problem.key.startswith("voltage in period noon at bus")
     assert problem.allowed == "must be 0.9 to 1.05 pu; no power within all other limits keeps all voltages"
     assert float(str(problem.given).removesuffix(" pu")) > 1.05
+    assert solve_limits(small_case(feeder=feeder)).unbalanced == np.inf  # as a drawn case that is left out
 
 
 def test_demand_that_only_the_voltages_keep_from_being_served_is_told_by_its_voltage():

@@ -36,7 +36,7 @@ class Limits:
         Distance of upper and lower bound of (1), summed over the independent parts: how much wider the limits might be.
     unbalanced : float
         Power that is not balanced in the worst case, summed over buses and periods [kW and kvar]; within the tolerance
-        in a case that can be served.
+        in a case that can be served, inf where no power keeps the voltages.
     voltage : ndarray of bool, shape (t,)
         Periods in which voltage limits had to be modelled.
     log : tuple of (int, Iteration)
@@ -191,10 +191,13 @@ def solve_limits(
             more = ~voltage & voltage_matters(case, found.lower_kw, found.upper_kw, solver, search.deadline)
             if not more.any():
                 break
+            if not voltage.any() and _least_unbalanced(case, solver) == inf:
+                found = replace(found, unbalanced=inf)
+                break
             voltage = voltage | more
             continue
         left = list(penalties)
-        if not left or not _servable(case, solver, tolerance):
+        if not left or _least_unbalanced(case, solver) > tolerance:
             break
         penalty, *rest = left[-1:] if perf_counter() >= search.deadline else left
         penalties = iter(rest)
@@ -212,10 +215,10 @@ def _penalties(case: Case) -> Iterator[float]:
     yield from (first * 10.0**power for power in range(6))
 
 
-def _servable(case: Case, solver: str, tolerance: float) -> bool:
-    """Whether some PV power can be served."""
+def _least_unbalanced(case: Case, solver: str) -> float:
+    """What is not balanced with the PV power that suits best."""
     with Service(case, solver) as service:
-        return service.least_unbalanced() <= tolerance
+        return service.least_unbalanced()
 
 
 class _Search(NamedTuple):

@@ -51,6 +51,8 @@ class Service:
     def unbalanced(self, p_kw: np.ndarray) -> float:
         """Power that cannot be balanced, summed over buses and periods [kW and kvar]; 0 if all can be served.
 
+        It is inf where no power at all keeps the voltages, which limits of lines can bring about.
+
         Parameters
         ----------
         p_kw : ndarray, shape (n_pv, 3, t)
@@ -67,9 +69,7 @@ class Service:
         if self._pv:
             self._program.set_bounds(self._pv, low, high)
         solution = self._program.solve()
-        if not solution.ok:
-            raise ValueError(f"the recourse is {solution.status.value}: {'; '.join(solution.conflict[:3])}")
-        return solution.objective / self._case.penalty
+        return solution.objective / self._case.penalty if solution.ok else inf
 
     def voltages_pu(self) -> np.ndarray:
         """Voltages at the last solution [pu], shape (t, nodes), in the order of ``Feeder.nodes``; NaN for none."""
@@ -104,12 +104,10 @@ def service_problems(case: Case, labels: list[str], solver: str = "glpk") -> lis
     list of Problem
     """
     with Service(case, solver) as service:
-        try:
-            if service.least_unbalanced() <= 1e-6:
-                return []
-            periods = sorted({t for t, *_ in service.missing()})
-        except ValueError:  # limits of lines keep even power that is not balanced from holding the voltages
-            periods = list(range(case.periods))
+        least = service.least_unbalanced()
+        if least <= 1e-6:
+            return []
+        periods = sorted({t for t, *_ in service.missing()}) if least < inf else list(range(case.periods))
     free = replace(case, feeder=replace(case.feeder, v_min_pu=1e-3, v_max_pu=1e3))
     with Service(free, solver) as service:
         if service.least_unbalanced() <= 1e-6:
