@@ -20,7 +20,7 @@ from evhub.scenarios.dispatchability_run import load_study
 
 STUDY = "ieee13-pv-limits"
 SOLVERS = ("glpk", "highs")
-FAMILIES = ("study", "hours", "PV units", "buses", "voltage")
+FAMILIES = ("study", "hours", "PV units", "buses", "line limits", "voltage")
 
 
 def cases(family: str) -> Iterator[tuple[str, Case]]:
@@ -39,6 +39,10 @@ def cases(family: str) -> Iterator[tuple[str, Case]]:
     elif family == "buses":
         for more in (0, 40, 160):
             yield f"{13 + more}, with EVs", replace(evs, feeder=_longer(evs, more))
+    elif family == "line limits":
+        for name, case in (("without EVs", without), ("with EVs", evs)):
+            for kva in (1e5, 900.0, 850.0):
+                yield f"{kva:g} kVA in each phase, {name}", replace(case, feeder=_limited(case, kva))
     else:
         for name, case in (("without EVs", without), ("with EVs", evs)):
             for least in (0.94, 0.93):
@@ -68,6 +72,11 @@ def _longer(case: Case, more: int):
     names = ["13", *(f"x{k}" for k in range(more))]
     added = [Line(f"{a}-{b}", a, b, "abc", z) for a, b in pairwise(names)]
     return replace(case.feeder, lines=(*case.feeder.lines, *added))
+
+
+def _limited(case: Case, kva: float):
+    """The feeder with this limit on all lines: out of reach, near the 867 kVA of the source, or binding."""
+    return replace(case.feeder, lines=tuple(replace(line, limit_kva=kva) for line in case.feeder.lines))
 
 
 def measure(tell: Callable[[str], None], *, short: bool) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ import typer
 from rich.markup import escape
 
 from .errors import InputError, Problem
-from .terminal import RunsProgress, SimulationProgress, err, out, show, show_summary, summary_rows
+from .terminal import RunsProgress, SimulationProgress, err, out, show, show_summary, summary_rows, working
 
 if TYPE_CHECKING:
     from ..analysis import Results
@@ -283,8 +283,8 @@ def reproduce(
         with suppress(OSError):
             journal.unlink()
     output.mkdir(parents=True, exist_ok=True)
-    with err.status(module.TITLE) as status:
-        rows = module.reproduce(output, lambda text: status.update(f"{module.TITLE}: {text}"))
+    with working(module.TITLE) as tell:
+        rows = module.reproduce(output, tell)
     table = write_table(rows, output)
     if as_json:
         show([asdict(row) for row in rows], "", as_json)
@@ -311,7 +311,7 @@ def dispatchability(
     """Find the PV limits of an unbalanced feeder with EVs."""
     from ..analysis.dispatchability import open_study
     from ..analysis.dispatchability.figures import limits_by_phase
-    from .dispatchability_run import load_study, notes, rows, run_study
+    from .dispatchability_run import brief, load_study, notes, rows, run_study
     from .runner import check_output
 
     if picture is not None and picture.suffix.lower() not in _PICTURES:
@@ -322,12 +322,12 @@ def dispatchability(
             check_output(target, force, keep=loaded.path)
             target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with err.status(loaded.study.name) as status:
-            run_study(loaded, output, scenarios=scenarios, tell=lambda told: status.update(escape(told)))
+        with working(loaded.study.name) as tell:
+            run_study(loaded, output, scenarios=scenarios, tell=tell)
     except KeyboardInterrupt:
         raise _StoppedError("nothing was written") from None
     result = open_study(output)
-    show(rows(result), loaded.study.title or loaded.study.name, as_json)
+    show(rows(result) if as_json else brief(result), loaded.study.title or loaded.study.name, as_json)
     for note in notes(result, loaded.study.options.tolerance):
         err.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
     if picture is not None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..analysis import dispatchability as dp
-from ..analysis.dispatchability.deck import METRES, Deck, read_deck
+from ..analysis.dispatchability.deck import Deck, read_deck
+from ..analysis.dispatchability.deck_elements import METRES
 from ..analysis.dispatchability.feeder import PHASES
 from ..simulators.models.units import S_PER_H
 from .dispatchability_study import CaseEntry, ClusterEntry, DeckFeeder, LineEntry, ListedFeeder, Study
@@ -84,6 +85,8 @@ class Builder:
             table = self._demand(study.demand.file)
         else:
             table = {bus: (deck.p_kw[bus], deck.q_kvar[bus]) for bus in deck.p_kw}
+        if study.demand.type == "csv" and not list(feeder.problems()):
+            self._check_demand(study.demand.file, table, feeder)
         self._stop_if_refused()
         periods, demand, radiation = profiles
         scaled = study.demand.scale * demand[:, None]
@@ -104,15 +107,38 @@ class Builder:
             study.options.penalty,
             study.options.diagonal,
         )
+        for problem in dp.problems(base):
+            self._translate(*problem)
+        self._stop_if_refused()
+        self._check_shifts(base)
+        self._stop_if_refused()
         cases = {name: self._variant(base, entry) for name, entry in study.cases.items()}
-        for key, given, allowed in dp.problems(base):
-            self._refuse(key, given, allowed)
-        self._stop_if_refused()
-        for name, case in cases.items():
-            for key, given, allowed in dp.problems(case):
-                self._refuse(f"cases.{name}: {key}", given, allowed)
-        self._stop_if_refused()
         return LoadedStudy(study, self._path, periods, cases)
+
+    def _translate(self, key: str, given: object, allowed: str) -> None:
+        """Refuse under the key that stands in the study."""
+        kind, _, rest = key.partition(".")
+        if kind in ("demand_kw", "demand_kvar") and self._problems:
+            return  # the bus is not there because a line is wrong
+        if kind == "clusters" and (name := rest.rpartition(".")[2]) in ("e_arrival_kwh", "e_departure_kwh"):
+            key = f"{key.removesuffix(name)}soc_{name[2:].removesuffix('_kwh')}"
+            given, allowed = f"{given:g} kWh", f"{allowed} kWh"
+        elif kind == "clusters" and rest.endswith(".stay"):
+            entry = self._study.clusters[rest.removesuffix(".stay")]
+            key, given = key.replace(".stay", ".departure"), entry.departure
+            allowed = f"must be a later period than the arrival, {entry.arrival}"
+        elif kind in ("kv", "v_min_pu", "v_max_pu", "source", "lines"):
+            key = f"feeder.{key}"
+        self._refuse(key, given, allowed)
+
+    def _check_shifts(self, base: dp.Case) -> None:
+        """Cases must leave all EVs within the periods."""
+        for name, entry in self._study.cases.items():
+            for cluster in base.clusters if entry.evs else ():
+                if cluster.first + entry.shift < 0 or cluster.last + entry.shift >= base.periods:
+                    room = f"{-cluster.first} to {base.periods - 1 - cluster.last}"
+                    allowed = f"must be {room}, or cluster {cluster.name} leaves the periods"
+                    self._refuse(f"cases.{name}.shift", entry.shift, allowed)
 
     def _variant(self, base: dp.Case, entry: CaseEntry) -> dp.Case:
         case = base if entry.evs else base.without_clusters()
@@ -191,6 +217,22 @@ class Builder:
             table[bus] = numbers[::2], numbers[1::2]
         return table
 
+    def _check_demand(self, name: str, table: dict[str, tuple[np.ndarray, np.ndarray]], feeder: dp.Feeder) -> None:
+        """Demand only at buses and phases that are there."""
+        path = self._path.parent / name
+        for bus, values in table.items():
+            there = feeder.bus_phases.get(bus)
+            if there is None:
+                self._refuse(f"bus {bus}", NOTHING, f"must be a bus of the feeder: {', '.join(feeder.buses)}", path)
+                continue
+            for unit, numbers in zip(("kw", "kvar"), values, strict=True):
+                for phase, number in zip(PHASES, numbers.tolist(), strict=True):
+                    key = f"bus {bus}, {phase}_{unit}"
+                    if number and phase not in there:
+                        self._refuse(key, number, f"must be 0: bus {bus} has only {there}", path)
+                    elif number < 0 and unit == "kw":
+                        self._refuse(key, number, "must be >= 0; what generates is a unit", path)
+
     def _deck(self, given: DeckFeeder) -> Deck:
         path = self._file(given.file, "feeder.file")
         self._stop_if_refused()
@@ -198,6 +240,7 @@ class Builder:
             raise FileNotFoundError(given.file)
         deck = read_deck(
             path.read_text(encoding="utf-8", errors="replace"),
+            path.parent,
             ratios=given.ratios,
             limit_kva=given.limit_kva / 3.0 if given.limit_kva else inf,
             power_factor=given.power_factor,
@@ -244,14 +287,18 @@ class Builder:
         phases = [PHASES.index(phase) for phase in entry.phases]
         parts = []
         for part, rows in (("r_ohm", r), ("x_ohm", x)):
-            matrix = self._matrix(f"{key}.{part}", rows or [], len(phases), name)
+            matrix = self._matrix(f"{key}.{part}", rows or [], phases, name)
             if matrix is None:
                 return full
             parts.append(matrix)
         full[np.ix_(phases, phases)] = factor * (parts[0] + 1j * parts[1])
         return full
 
-    def _matrix(self, key: str, rows: list[list[float]], size: int, line: str) -> np.ndarray | None:
+    def _matrix(self, key: str, rows: list[list[float]], phases: list[int], line: str) -> np.ndarray | None:
+        """A symmetric matrix over the phases (0, 1, 2) of a line."""
+        if key in {problem.key for problem in self._problems}:
+            return None  # the code of several lines
+        size = len(phases)
         lengths = [len(row) for row in rows]
         full = lengths == [size] * size
         if not full and lengths != list(range(1, size + 1)):
@@ -266,6 +313,13 @@ class Builder:
                 matrix[i, j] = value
                 if not full:
                     matrix[j, i] = value
+        skew = np.tril(abs(matrix - matrix.T) > 1e-9 * abs(matrix).max(initial=0.0))
+        for i, j in zip(*np.nonzero(skew), strict=True):
+            given = f"{matrix[i, j]:g} in row {i + 1}, column {j + 1} and {matrix[j, i]:g} in the reverse"
+            pair = f"{PHASES[phases[i]]} and {PHASES[phases[j]]}"
+            self._refuse(key, given, f"must be symmetric; phases {pair} of line {line}")
+        for i in np.flatnonzero(matrix.diagonal() < 0.0):
+            self._refuse(key, float(matrix[i, i]), f"must be >= 0 for phase {PHASES[phases[i]]} of line {line}")
         return matrix
 
     def _cluster(self, name: str, entry: ClusterEntry, periods: list[str]) -> dp.EvCluster | None:

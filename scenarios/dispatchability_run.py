@@ -148,6 +148,13 @@ def rows(result: StudyResult) -> list[dict[str, Any]]:
     return found
 
 
+def brief(result: StudyResult) -> list[dict[str, Any]]:
+    """The same for people: without rounds, and without gaps and unbalanced power where there are none."""
+    found = rows(result)
+    empty = {key for key in ("gap", "unbalanced") if not any(row[key] for row in found)} | {"rounds"}
+    return [{key: value for key, value in row.items() if key not in empty} for row in found]
+
+
 def notes(result: StudyResult, tolerance: float) -> list[str]:
     """What is not proven: cases with a gap, and limits that leave power unbalanced."""
     found = []

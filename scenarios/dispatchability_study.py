@@ -128,10 +128,10 @@ class DeckFeeder(Section):
     """Apparent power of the source [kVA], all phases together; no limit when left out."""
     power_factor: Annotated[Number, Field(gt=0, le=1)] | None = None
     """Least power factor of the source; no limit when left out."""
-    v_pu: tuple[Positive, Positive, Positive] = (1.0, 1.0, 1.0)
-    """Voltages of the source [pu]."""
+    v_pu: tuple[Positive, Positive, Positive] | None = None
+    """Voltages of the source [pu]; those of the deck when left out."""
     ratios: dict[str, Positive] = Field(default_factory=dict)
-    """Ratio of each regulator by its name in the deck; 1 when left out."""
+    """Ratio of each transformer with a control by its name in the deck; its taps when left out."""
     v_min_pu: Positive = 0.9
     """Least voltage [pu]."""
     v_max_pu: Positive = 1.1

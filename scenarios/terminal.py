@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+_SILENCE_S = 20.0
 
 
 def show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
@@ -31,7 +35,7 @@ def show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
         numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
         justify = "right" if numeric else "left"
         # a name that is cut cannot be copied into the next command
-        table.add_column(column.replace("_", " "), justify=justify, overflow="fold", no_wrap=column == "name")
+        table.add_column(column.replace("_", " "), justify=justify, overflow="fold", no_wrap=column in ("name", "case"))
     for row in rows:
         table.add_row(*[_cell(row.get(column)) for column in columns])
     out.print(table)
@@ -75,6 +79,24 @@ def summary_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
         {key: (None if isinstance(value, float) and value != value else value) for key, value in row.items()}
         for row in table.reset_index().to_dict("records")
     ]
+
+
+@contextmanager
+def working(title: str) -> Iterator[Callable[[str], None]]:
+    """Tell what long work is about: as it goes in a terminal, else by a line on stderr now and then."""
+    if err.is_terminal:
+        with err.status(escape(title)) as status:
+            yield lambda told: status.update(escape(f"{title}: {told}"))
+        return
+    said_s = time.monotonic()
+
+    def tell(told: str) -> None:
+        nonlocal said_s
+        if time.monotonic() - said_s >= _SILENCE_S:
+            said_s = time.monotonic()
+            err.print(f"{title}: {told}", markup=False, soft_wrap=True)
+
+    yield tell
 
 
 class SimulationProgress:

@@ -281,6 +281,28 @@ def test_a_time_limit_leaves_honest_bounds(monkeypatch):
     assert found.lower <= extensive_form(random_problem(3)) + 1e-5 <= found.upper + 2e-5
 
 
+def test_without_time_an_incumbent_is_kept_and_nothing_is_solved(monkeypatch):
+    problem = random_problem(3)
+    known = ccg.solve(problem)
+    monkeypatch.setattr(ccg, "_master", lambda *_: pytest.fail("a master problem was solved"))
+    found = ccg.solve(problem, incumbent=(known.x, known.worst), time_limit_s=0.0)
+    assert found.x == pytest.approx(known.x)
+    assert found.upper == pytest.approx(float(problem.cost @ known.x) + known.worst)
+    assert -INF < found.lower <= known.lower
+    assert found.log == ()
+
+
+def test_bounds_of_prices_are_not_looked_for_without_time():
+    problem = replace(newsvendor(None), recourse_upper=np.array([INF]))
+    assert np.isfinite(worst_case.price_bounds(problem, np.array([0]), "glpk")[1]).all()
+    unknown = replace(problem, G=sparse.csr_array([[1.0], [1.0]]), E=sparse.csr_array([[1.0], [0.0]]),
+                      H=sparse.csr_array([[-2.0], [1.0]]), rhs=np.ones(2), equal=np.zeros(2, dtype=bool))  # fmt: skip
+    with pytest.raises(TimeoutError, match="price of recourse row 0"):
+        worst_case.price_bounds(unknown, np.array([0, 1]), "glpk", deadline=0.0)
+    found = ccg.solve(unknown, time_limit_s=0.0)
+    assert found.upper == INF
+
+
 def test_without_time_for_a_worst_case_the_bounds_stay_open():
     found = ccg.solve(random_problem(7), time_limit_s=0.0)
     assert found.x.shape == (random_problem(7).cost.size,)

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from evhub.analysis import Results, open_results
+from evhub.scenarios import terminal
 from evhub.scenarios.loader import LIBRARY, load_scenario, parse, shipped
 from evhub.scenarios.runner import attributes
 
@@ -369,3 +370,12 @@ def test_a_closed_pipe_is_no_traceback(tmp_path):
     ended = subprocess.run(["bash", "-c", call], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert ended.stdout.startswith("{")
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(("silence_s", "lines"), [(0.0, ["a study: part 1 of 2", "a study: part 2 of 2"]), (60.0, [])])
+def test_long_work_says_now_and_then_where_it_is_when_nobody_watches(monkeypatch, capsys, silence_s, lines):
+    monkeypatch.setattr(terminal, "_SILENCE_S", silence_s)
+    with terminal.working("a study") as tell:
+        tell("part 1 of 2")
+        tell("part 2 of 2")
+    assert capsys.readouterr().err.splitlines() == lines

@@ -26,18 +26,23 @@ from evhub.analysis.dispatchability import (
     problems,
     run_campaign,
     solve_limits,
+    voltage,
 )
+from evhub.analysis.dispatchability import limits as limits_module
 from evhub.analysis.dispatchability.limits import two_stage
+from evhub.analysis.dispatchability.network import equations, grid, without_slack_limits
 from evhub.analysis.dispatchability.results import StudyResult
 from evhub.analysis.dispatchability.service import Service, service_problems
 from evhub.analysis.store import ResultError
 from evhub.controllers.optimization import ccg
-from evhub.scenarios.dispatchability_run import load_study, notes
+from evhub.controllers.optimization.array_program import ArrayProgram
+from evhub.scenarios.dispatchability_run import brief, load_study, notes
 from evhub.scenarios.dispatchability_run import rows as table
 from evhub.scenarios.dispatchability_study import shipped_studies
 from evhub.scenarios.reproductions import feizi
 
 from .command import evhub
+from .test_ccg import extensive_form
 
 STUDY = "ieee13-pv-limits"
 PUBLISHED = {("a", "10"): 32.917, ("a", "11"): 10.592, ("c", "10"): 146.383, ("c", "11"): 107.946}
@@ -125,7 +130,7 @@ def test_the_reproduction_holds_and_draws_its_figures(reproduced):
 
 def sampled(case: Case, low: np.ndarray, high: np.ndarray, seed: int) -> None:
     """A thousand PV realisations within limits, every second one a corner, are served by linear programs; with less
-    than a lower limit, or more than an upper one below what is available, some realisation is not."""
+    than a lower limit, or more than an upper one below what is available, some is not: at a dozen places."""
     rng = np.random.default_rng(seed)
     with Service(case) as service:
         for number in range(1000):
@@ -136,16 +141,17 @@ def sampled(case: Case, low: np.ndarray, high: np.ndarray, seed: int) -> None:
         v_pu = service.voltages_pu()
         assert np.nanmin(v_pu) >= case.feeder.v_min_pu - 1e-6
         assert np.nanmax(v_pu) <= case.feeder.v_max_pu + 1e-6
-        if low.max() > 1.0:
-            place = np.unravel_index(np.argmax(low), low.shape)
-            corners = [low, high, *(low + rng.integers(0, 2, low.shape) * (high - low) for _ in range(200))]
-            assert any(service.unbalanced(_with(corner, place, low[place] - 1.0)) > 0.01 for corner in corners)
+        corners = [low, high, *(low + rng.integers(0, 2, low.shape) * (high - low) for _ in range(200))]
         room = case.available_kw - high
-        if room.max() > 1.0:
-            place = np.unravel_index(np.argmax(room), room.shape)
-            corners = [high, low, *(low + rng.integers(0, 2, low.shape) * (high - low) for _ in range(200))]
-            assert any(service.unbalanced(_with(corner, place, high[place] + 1.0)) > 0.01 for corner in corners)
-        assert low.max() > 1.0 or room.max() > 1.0
+        outside = [(place, -1.0) for place in np.argwhere(low > 1.0)] + [
+            (place, 1.0) for place in np.argwhere(room > 1.0)
+        ]
+        assert outside
+        for number in rng.permutation(len(outside))[:12]:
+            place, more = outside[number]
+            limit = low if more < 0.0 else high
+            moved = (_with(corner, tuple(place), limit[*place] + more) for corner in corners)
+            assert any(service.unbalanced(p_kw) > 0.01 for p_kw in moved), (place, more)
 
 
 def _with(values: np.ndarray, place, value: float) -> np.ndarray:
@@ -217,6 +223,67 @@ def test_line_limits_that_do_not_bind_change_nothing():
     limited = replace(free, lines=tuple(replace(line, limit_kva=1e4) for line in free.lines))
     found = [solve_limits(replace(case, feeder=feeder)).objective for feeder in (free, limited)]
     assert found[0] == pytest.approx(found[1], abs=1e-3)
+
+
+def with_line_limits(case: Case, seed: int) -> Case:
+    """Each line with a limit of its own, some far beyond and some near to what flows."""
+    limits_kva = np.random.default_rng(seed).choice([60.0, 90.0, 160.0, 400.0], len(case.feeder.lines))
+    lines = [replace(line, limit_kva=kva) for line, kva in zip(case.feeder.lines, limits_kva, strict=True)]
+    return replace(case, feeder=replace(case.feeder, lines=tuple(lines)))
+
+
+LIMITED = [0, 3, 12, 21, 25, 32, 37]
+"""Seeds whose demand can be served: limits bind in all but the first two, and are dropped in all but 25."""
+
+
+@pytest.mark.parametrize("seed", LIMITED)
+def test_limits_of_lines_that_are_dropped_change_nothing(seed, monkeypatch):
+    case = with_line_limits(random_case(seed, periods=2), seed)
+    cluster = EvCluster("ev", "m", "abc", 30.0, 30.0, 0.0, 100.0, 50.0, 60.0, 0, 1)
+    case = replace(case, clusters=(cluster,) if seed % 2 else ())
+    assert service_problems(case, ["0", "1"]) == []
+    found = solve_limits(case)
+    monkeypatch.setattr(limits_module, "without_slack_limits", lambda same: same)
+    kept = solve_limits(case)
+    assert found.gap < 1e-3
+    assert kept.gap < 1e-3
+    assert found.objective == pytest.approx(kept.objective, abs=2e-3)
+    rng = np.random.default_rng(seed)
+    with Service(case) as service:  # which knows all limits
+        for _ in range(40):
+            share = rng.integers(0, 2, found.lower_kw.shape)
+            assert service.unbalanced(found.lower_kw + share * (found.upper_kw - found.lower_kw)) < 2e-3
+
+
+@pytest.mark.parametrize("seed", LIMITED)
+def test_no_dispatch_passes_a_limit_that_is_dropped(seed):
+    """By linear programs over all PV power, without voltages: the largest P, Q and P + Q of every phase of a line."""
+    case = with_line_limits(random_case(seed, periods=2), seed)
+    rest = without_slack_limits(case).feeder.lines
+    dropped = {line.name for line in rest if line.limit_kva == np.inf}
+    limits_kva = {line.name: line.limit_kva for line in case.feeder.lines}
+    assert bool(dropped) == (seed != 25)
+    free = replace(case, feeder=replace(case.feeder, lines=tuple(replace(x, limit_kva=np.inf) for x in rest)))
+    whole = grid(free.feeder, zones=False)
+    found = equations(free, [whole, whole], np.zeros(2, dtype=bool), slack=False)
+    for i, phase, t in np.argwhere(case.available_kw > 0.0).tolist():
+        row = found.balance[t, whole.node_of[case.pvs[i].bus, phase]]
+        found.add(row, found.column(0.0, case.available_kw[i, phase, t]), 1.0)
+    arrays = found.arrays
+    rows = arrays["rhs"], np.where(arrays["equal"], arrays["rhs"], np.inf)
+    program = ArrayProgram(arrays["G"], 0.0 * arrays["recourse_cost"], arrays["recourse_lower"],
+                           arrays["recourse_upper"], *rows, maximise=True)  # fmt: skip
+    with program:
+        for number, arc in enumerate(whole.arcs):
+            p, q = 2 * number, 2 * number + 1  # columns of flows stand first
+            for sign_p, sign_q in product((1, 0, -1), repeat=2):
+                factor = case.diagonal if sign_p and sign_q else 1.0
+                program.set_costs([p, q], np.array([sign_p, sign_q], dtype=float))
+                solution = program.solve()
+                assert solution.ok
+                if arc.line.name in dropped:
+                    assert solution.objective <= factor * limits_kva[arc.line.name] + 1e-6
+            program.set_costs([p, q], np.zeros(2))
 
 
 def test_lower_limits_at_the_upper_ones_stay_a_range_with_line_limits(monkeypatch):
@@ -300,6 +367,33 @@ def test_without_time_the_limits_are_a_power_that_can_be_served_and_the_gap_is_t
         assert service.unbalanced(found.upper_kw) < 1e-5
 
 
+@pytest.mark.parametrize("least", [0.9, 0.93], ids=["free", "voltages bind"])
+@pytest.mark.parametrize("name", ["without-evs", "v2g"])
+def test_after_the_time_limit_no_search_is_begun(loaded, monkeypatch, name, least):
+    def begun(*_):
+        raise AssertionError("a worst case was looked for")
+
+    monkeypatch.setattr(ccg, "WorstCase", begun)
+    case = replace(loaded.cases[name], feeder=replace(loaded.cases[name].feeder, v_min_pu=least))
+    found = solve_limits(case, time_limit_s=0.0)
+    with Service(case) as service:  # with voltages
+        assert service.unbalanced(found.lower_kw) < 1e-5
+
+
+def test_parts_without_new_voltages_are_not_solved_again(monkeypatch):
+    """Overvoltage in the second of three hours only."""
+    feeder = replace(small_case().feeder, v_max_pu=1.02)
+    demand = {"e": np.array([[100.0, 0.0, 0.0]] * 3)}
+    case = small_case(feeder=feeder, demand_kw=demand, radiation=np.array([0.3, 1.0, 0.3]))
+    solved, run = [], ccg.solve
+    monkeypatch.setattr(ccg, "solve", lambda problem, **options: solved.append(problem) or run(problem, **options))
+    found = solve_limits(case)
+    assert found.voltage.tolist() == [False, True, False]
+    with_pv = [problem for problem in solved if problem.cost.size]
+    assert len(with_pv) == 3 + 1
+    assert found.upper_kw[0, 0] == pytest.approx([120.0, 100.0 + (1.02**2 - 1.0) * (4.16**2 / 3) / 6.0 * 1e3, 120.0])
+
+
 def random_case(seed: int, periods: int = 1) -> Case:
     """Three phases, coupled lines, a lateral, tight voltages, two PV units."""
     rng = np.random.default_rng(seed)
@@ -334,6 +428,24 @@ def test_every_corner_of_the_limits_of_a_random_feeder_can_be_served(seed):
             for (i, phase, t), share in zip(places, corner, strict=True):
                 p_kw[i, phase, t] += share * (found.upper_kw - found.lower_kw)[i, phase, t]
             assert service.unbalanced(p_kw) < 1e-3
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 6, 7, 8, 9])
+def test_no_limits_of_a_random_feeder_are_wider(seed):
+    """Against the recourse of every corner at once, with all buses, phases and voltages."""
+    whole, _, _ = two_stage(random_case(seed), np.ones(1, dtype=bool))
+    assert solve_limits(random_case(seed)).objective == pytest.approx(extensive_form(whole), abs=2e-3)
+
+
+def test_voltages_within_reach_of_limited_lines_are_judged_by_their_extremes():
+    """Voltages of 0.7 and 1.3 pu cannot be reached over two lines with limits, those of 0.999 and 1.001 can."""
+    case = with_line_limits(random_case(36), 36)
+    available = case.available_kw
+    for low, high, kept in ((0.7, 1.3, True), (0.999, 1.001, False)):
+        feeder = replace(case.feeder, v_min_pu=low, v_max_pu=high)
+        free = voltage._free(replace(case, feeder=feeder), 0, np.zeros_like(available), available)
+        assert voltage._kept_by_programs(replace(case, feeder=feeder), free, 0, "glpk", np.inf) == kept
+        assert not voltage._kept_by_programs(replace(case, feeder=feeder), free, 0, "glpk", 0.0)  # no time
 
 
 @pytest.mark.parametrize("seed", [0, 2, 3, 4])
@@ -433,18 +545,19 @@ def study_in(folder: Path, **changes) -> Path:
 
 REFUSED = [
     ({"clusters/ev1/bus": "7"}, "clusters.ev1.phases: must be phases that bus 7 has (c); phase a is not there"),
-    ({"feeder/lines/8-7/phases": "b"}, "lines.8-7.phases: must be phases that bus 8 has (ac); phase b ends there"),
+    ({"feeder/lines/8-7/phases": "b"}, "feeder.lines.8-7.phases: must be phases that bus 8 has (ac); phase b ends"),
     (
         {"feeder/line_codes/601/r_ohm": [[1.3, 0.1, 0], [0.2, 1.3, 0], [0, 0, 1.3]]},
-        "lines.1-4.r: must be symmetric (1 - 4), got '0.0757576 for phases ba and 0.0378788 for the reverse'",
+        "feeder.line_codes.601.r_ohm: must be symmetric; phases b and a of line 1-4, got '0.2 in row 2, column 1",
     ),
     ({"feeder/lines/9-8/phases": "ca"}, "lines.9-8.phases: must be one to three of a, b, c, in this order, got 'ca'"),
     ({"feeder/line_codes/605/r_ohm": [[1.3, 0.1], [0.1, 1.3]]}, "feeder.line_codes.605.r_ohm: must be 1 rows"),
     ({"feeder/lines/8-7/code": "606b"}, "feeder.lines.8-7.code: must be one of the line_codes; did you mean 606?"),
     ({"pvs/pv1/bus": "14"}, "pvs.pv1.bus: must be a bus of the feeder: 1, 4"),
     ({"clusters/ev1/departure": "25"}, "clusters.ev1.departure: must be a period of the profiles: 0 ... 23, got '25'"),
-    ({"clusters/ev1/charge_kw": 35}, "clusters.ev1.e_departure_kwh: must be within reach"),
-    ({"cases/later": {"shift": 10}}, "cases.later: clusters.ev1.stay: must be a first and a later last period"),
+    ({"clusters/ev1/charge_kw": 35}, "clusters.ev1.soc_departure: must be within reach"),
+    ({"cases/later": {"shift": 10}}, "cases.later.shift: must be -10 to 4, or cluster ev1"),
+    ({"clusters/ev1/departure": "8"}, "clusters.ev1.departure: must be a later period than the arrival, "),
     ({"options/solver": "cplex"}, "options.solver: must be one of 'glpk' or 'highs', got 'cplex'"),
     ({"demand/file": "no.csv"}, "demand.file: must be an existing file"),
     ({"profiles/radiation": "sun"}, "header: must have a column sun, got 'hour,demand,radiation'"),
@@ -490,6 +603,9 @@ def test_power_that_is_not_balanced_stands_in_the_rows_and_is_noted(limits):
     ]  # fmt: skip
     result = replace(result, periods=[str(hour) for hour in range(24)])
     assert [row["unbalanced"] for row in table(result)] == [2.5, 2.5, 2.5]
+    assert [row["unbalanced"] for row in brief(result)] == [2.5, 2.5, 2.5]
+    result.cases["base"].numbers["unbalanced"] = 0.0
+    assert not any("unbalanced" in row or "rounds" in row for row in brief(result))
 
 
 def test_drawn_cases_without_a_section_for_them_are_refused(tmp_path):
@@ -503,6 +619,40 @@ def test_all_problems_are_told_at_once(tmp_path):
     changes = {"pvs/pv1/bus": "14", "clusters/ev1/bus": "7", "dgs/dg1/phases": "ab", "dgs/dg1/bus": "7"}
     outcome = evhub("dispatchability", study_in(tmp_path, **changes), "-o", tmp_path / "out.h5")
     assert len(outcome.err.splitlines()) == 5
+
+
+def test_voltages_that_no_power_keeps_are_told_with_their_place():
+    """A source at 1.1 pu, a limit of 1.05 pu, and a line whose 50 kVA lower the voltage by some hundredths only."""
+    line = replace(small_case().feeder.lines[0], limit_kva=50.0)
+    feeder = replace(small_case().feeder, lines=(line,), source=Source("s", v_pu=(1.1, 1.1, 1.1)), v_max_pu=1.05)
+    (problem,) = service_problems(small_case(feeder=feeder), ["noon"])
+    assert problem.key.startswith("voltage in period noon at bus")
+    assert problem.allowed == "must be 0.9 to 1.05 pu; no power within all other limits keeps all voltages"
+    assert float(str(problem.given).removesuffix(" pu")) > 1.05
+    assert solve_limits(small_case(feeder=feeder)).unbalanced == np.inf  # as a drawn case that is left out
+
+
+def test_demand_that_only_the_voltages_keep_from_being_served_is_told_by_its_voltage():
+    """100 kW over 3 ohm at 2.4018 kV: sqrt(1 - 2 * 3 * 0.1 / 5.7685) = 0.9466 pu, at night without PV."""
+    feeder = replace(small_case().feeder, v_min_pu=0.97)
+    (problem,) = service_problems(small_case(feeder=feeder, radiation=np.zeros(1)), ["night"])
+    assert problem.key == "voltage in period night at bus e, phase a"
+    assert problem.given == "0.9466 pu"
+
+
+def test_demand_where_there_is_no_bus_or_phase_is_told_with_its_place(tmp_path):
+    path = study_in(tmp_path)
+    table = tmp_path / "ieee13" / "demand.csv"
+    rows = table.read_text().splitlines()
+    header = next(k for k, row in enumerate(rows) if row.startswith("bus"))
+    rows = [*rows[: header + 1], "7,0,0,3,0,0,0", "99,1,0,0,0,0,0", "9,1,0,-2,0,0,0"]
+    table.write_text("\n".join(rows))
+    told = evhub("dispatchability", path, "-o", tmp_path / "out.h5").err.splitlines()
+    assert [line.removeprefix(f"{table}: ") for line in told] == [
+        "bus 7, b_kw: must be 0: bus 7 has only c, got 3.0",
+        "bus 99: must be a bus of the feeder: 1, 4, 9, 13, 5, 3, 2, 8, 7, 12, 6, 10, 11",
+        "bus 9, b_kw: must be >= 0; what generates is a unit, got -2.0",
+    ]
 
 
 def test_a_number_that_is_none_is_told_with_its_place(tmp_path):
@@ -611,3 +761,12 @@ def test_the_feeder_of_the_documentation_runs_as_it_stands(tmp_path):
     study = open_study(tmp_path / "town.h5")
     assert study.cases["base"].upper_kw.shape == (1, 3, 5)
     assert np.all(study.cases["base"].totals_kw[1] <= 300.0 + 1e-6)  # a third of the roofs in each phase
+
+
+def test_the_python_of_the_documentation_runs_as_it_stands():
+    text = (Path(__file__).parents[1] / "docs" / "dispatchability.md").read_text()
+    (block,) = (b for b in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) if "solve_limits" in b)
+    names: dict = {}
+    exec(block, names)
+    assert problems(names["case"]) == []
+    assert names["limits"].totals_kw[0] == pytest.approx(np.array([[20, 30], [0, 0], [60, 50]]), abs=1e-3)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evhub.analysis.dispatchability.deck import read_deck
 from evhub.analysis.dispatchability.feeder import Feeder, Line, Source, linear_voltages
 
 Z = np.array(
@@ -138,88 +137,6 @@ def test_a_wrong_feeder_is_refused_with_bus_phase_and_value(wrong, told):
 
 def test_a_good_feeder_has_no_problems():
     assert list(feeder(TRUNK, LATERAL).problems()) == []
-
-
-# --- decks ------------------------------------------------------------------------------------------------------------
-
-DECK = """
-clear   ! a comment
-new circuit.small basekv=115 bus1=src
-new transformer.sub phases=3 windings=2 xhl=(8 1000 /)
-~ wdg=1 bus=src kv=115 kva=5000 %r=.1
-~ wdg=2 bus=head kv=4.16 kva=5000 %r=.1
-new transformer.reg phases=1 xhl=0.01 buses=[head.2 reg.2] kvs=[2.4 2.4] kvas=[1666 1666]
-new linecode.two nphases=2 units=mi   // c before b
-~ rmatrix=(1.3 | 0.2 1.4) xmatrix=(1.35 | 0.46 1.36)
-new line.lat phases=2 bus1=head.3.2 bus2=end.3.2 linecode=two length=2640 units=ft
-new load.d bus1=end.2.3 phases=1 conn=delta kw=100 kvar=50
-new load.y bus1=end.3 phases=1 kw=10 kvar=5
-new capacitor.k bus1=end phases=1 bus1=end.3 kvar=20
-solve
-"""
-
-
-def test_a_deck_is_understood():
-    deck = read_deck(DECK, ratios={"Reg": 1.05})
-    assert deck.problems == []
-    assert deck.feeder.source.bus == "head"
-    assert deck.feeder.kv == 4.16
-    line = next(line for line in deck.feeder.lines if line.name == "lat")
-    assert line.phases == "bc"
-    assert line.z_ohm[2, 2] == pytest.approx(0.5 * (1.3 + 1.35j))  # the code's first phase is c
-    assert line.z_ohm[1, 1] == pytest.approx(0.5 * (1.4 + 1.36j))
-    assert line.z_ohm[1, 2] == line.z_ohm[2, 1] == pytest.approx(0.5 * (0.2 + 0.46j))
-    assert deck.feeder.ratios == {"head-reg": (1.0, 1.05, 1.0)}
-    assert deck.p_kw["end"].sum() == pytest.approx(110.0)
-    assert deck.q_kvar["end"].sum() == pytest.approx(50.0 + 5.0 - 20.0)
-    # a delta load between b and c in balanced voltages: S (1/2 -+ j/(2 sqrt 3))
-    assert deck.p_kw["end"][1] == pytest.approx(50.0 + 50.0 / (2 * np.sqrt(3)))
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "told"),
-    [
-        ("linecode=two", "linecode=none", "line 10: line.lat"),
-        ("new load.y", "new pvsystem.y", "line 12: y pvsystem must be one of circuit, linecode"),
-        ("solve", "dance", "line 14 dance must be a New"),
-        ("bus2=end.3.2", "bus2=end.3.1", "line 10: line.lat"),
-        ("(1.3 | 0.2 1.4)", "(1.3 | 0.2 x)", "line 8: linecode.two"),
-        ("length=2640", "enabled=no length=2640", "line 10: line.lat.enabled no must not be used"),
-        ("kw=10 kvar=5", "like=d kw=10 kvar=5", "line 12: load.y.like d must not be used"),
-        ("solve", "redirect more_loads.dss", "line 14 redirect more_loads.dss must be a New"),
-        ("solve", "batchedit load..* kw=3", "line 14 batchedit"),
-        ("solve", "Set loadmult=2", "line 14 Set loadmult=2"),
-    ],
-)
-def test_what_a_deck_says_that_is_not_understood_is_told_with_its_line(old, new, told):
-    problems = [f"{key} {value} {allowed}" for key, value, allowed in read_deck(DECK.replace(old, new)).problems]
-    assert any(text.startswith(told) for text in problems), problems
-
-
-def test_an_unknown_regulator_is_told():
-    (problem,) = read_deck(DECK, ratios={"rag": 1.0}).problems
-    assert problem.key == "ratios.rag"
-    assert "reg" in problem.allowed
-
-
-@pytest.mark.parametrize(
-    ("code", "line", "length"),
-    [("units=mi", "units=ft", 0.5), ("units=mi", "", 2640), ("", "units=ft", 2640), ("units=none", "units=ft", 2640)],
-)
-def test_lengths_are_converted_only_between_two_units(code, line, length):
-    text = DECK.replace("units=mi", code).replace("length=2640 units=ft", f"length=2640 {line}")
-    deck = read_deck(text)
-    assert deck.problems == []
-    lateral = next(line for line in deck.feeder.lines if line.name == "lat")
-    assert lateral.z_ohm[2, 2] == pytest.approx(length * (1.3 + 1.35j))
-
-
-def test_matrices_of_a_line_are_read():
-    text = DECK.replace("linecode=two length=2640 units=ft", "rmatrix=(1 | 0.5 2) xmatrix=(3 | 0.25 4) length=2")
-    (lateral,) = (line for line in read_deck(text).feeder.lines if line.name == "lat")
-    assert lateral.z_ohm[2, 2] == 2.0 + 6.0j
-    assert lateral.z_ohm[1, 1] == 4.0 + 8.0j
-    assert lateral.z_ohm[1, 2] == lateral.z_ohm[2, 1] == 1.0 + 0.5j
 
 
 def test_a_regulator_on_a_line_that_is_listed_from_its_far_end_is_refused():

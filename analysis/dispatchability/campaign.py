@@ -201,26 +201,24 @@ def run_campaign(
         clips += moved
     options = dict(options or {})
     options["start"] = start.scenarios if start else ()
-    found: list[Limits | None] = [None] * scenarios
-    done = 0
+    tell = tell or (lambda _: None)
+    found: list[Limits] = []
     if min(workers, scenarios) == 1:
-        for k, drawn in enumerate(cases):
-            found[k] = solve_limits(drawn, **options)
-            if tell is not None:
-                tell(f"scenario {k + 1} of {scenarios}")
+        for drawn in cases:
+            found.append(solve_limits(drawn, **options))
+            tell(f"scenario {len(found)} of {scenarios}")
     else:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            jobs = {pool.submit(solve_limits, drawn, **options): k for k, drawn in enumerate(cases)}
+            jobs = [pool.submit(solve_limits, drawn, **options) for drawn in cases]
             try:
-                for job in as_completed(jobs):
-                    found[jobs[job]] = job.result()
-                    done += 1
-                    if tell is not None:
-                        tell(f"scenario {done} of {scenarios}")
+                for done, job in enumerate(as_completed(jobs), start=1):
+                    job.result()
+                    tell(f"scenario {done} of {scenarios}")
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-    return _gathered([one for one in found if one is not None], clips, options, perf_counter() - began)
+            found += [job.result() for job in jobs]
+    return _gathered(found, clips, options, perf_counter() - began)
 
 
 def _gathered(found: Sequence[Limits], clips: Counter[str], options: Mapping[str, Any], wall_s: float) -> Campaign:

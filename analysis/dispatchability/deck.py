@@ -1,39 +1,28 @@
-"""Reads an unbalanced radial feeder from the text of an OpenDSS deck.
+"""Reads an unbalanced radial feeder from an OpenDSS deck.
 
-Understood are line codes with matrices, lines, switches, two-winding transformers, loads and capacitors. What hangs
-between the circuit's own source and the feeder (a substation transformer) is left out: the feeder starts behind it.
-Regulators are single-phase transformers; their controls are left out and their ratios given by the caller. All loads
-count as constant power at nominal voltage; a delta load is shared by its phases as in balanced voltages.
+Read are line codes and lines with matrices or symmetrical components, switches, transformers of two windings, loads
+and capacitors; what would change the feeder and is not read is refused, with its line. A substation transformer at the
+circuit's own source is left out: the feeder starts behind it. All impedances are referred to the voltage there.
+Controls are left out: a regulator has the ratio that the caller or its taps give. All loads count as constant power at
+nominal voltage; one between two phases is shared by them as in balanced voltages.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from ...simulators.models.units import KW_PER_MW
+from .deck_elements import Branch, Drawn, Given, RefusedError, capacitor, line, load, transformer
+from .deck_text import DeckText, Element
 from .feeder import PHASES, Feeder, Line, Problem, Source
 
-_PAIR = re.compile(r"([%\w.]+)\s*=\s*(\([^)]*\)|\[[^\]]*\]|\"[^\"]*\"|\S+)")
-METRES = {"mi": 1609.344, "kft": 304.8, "km": 1e3, "m": 1.0, "ft": 0.3048, "in": 0.0254, "cm": 0.01}
-_NEW = re.compile(r"new\s+(\w+)\.(\S+)\s*(.*)", re.IGNORECASE)
-_IGNORED = (
-    "clear",
-    "set ",
-    "calcv",
-    "solve",
-    "buscoords",
-    "redirect ieeelinecodes.dss",  # with the line codes of the test feeders, which their decks repeat
-    "show",
-    "plot",
-    "export",
-    "compile",
-)
-_KINDS = ("circuit", "linecode", "line", "transformer", "load", "capacitor", "regcontrol")
+T = TypeVar("T")
 
 
 @dataclass
@@ -58,11 +47,12 @@ class Deck:
 
 def read_deck(
     text: str,
+    folder: Path | None = None,
     *,
     ratios: Mapping[str, float] | None = None,
     limit_kva: float = inf,
     power_factor: float | None = None,
-    v_pu: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    v_pu: tuple[float, float, float] | None = None,
     v_min_pu: float = 0.9,
     v_max_pu: float = 1.1,
 ) -> Deck:
@@ -72,198 +62,198 @@ def read_deck(
     ----------
     text : str
         The deck.
+    folder : Path, optional
+        Where the decks lie that it redirects to; without one it must not.
     ratios : mapping of str to float, optional
-        Ratio of each regulator by its transformer's name; 1 where none is given.
-    limit_kva, power_factor, v_pu, v_min_pu, v_max_pu
+        Ratios of transformers by name, of their second winding against the first; their taps where none is given.
+    limit_kva, power_factor, v_min_pu, v_max_pu
         Of the source and the feeder, which a deck does not hold; see `Source` and `Feeder`.
+    v_pu : tuple of three float, optional
+        Voltages of the source [pu]; those of the deck, behind the taps of the substation, when left out.
 
     Returns
     -------
     Deck
         With problems for what could not be understood.
     """
-    found = _Reader({name.lower(): ratio for name, ratio in (ratios or {}).items()})
-    for number, command in _commands(text):
-        match = _NEW.match(command)
-        if match is None:
-            if not command.lower().startswith(_IGNORED) or re.match(r"set\s+loadmult", command, re.IGNORECASE):
-                found.problems.append(Problem(f"line {number}", command[:40], "must be a New ... or a known command"))
-            continue
-        kind, name, rest = match[1].lower(), match[2].lower(), match[3]
-        if kind not in _KINDS:
-            allowed = f"must be one of {', '.join(_KINDS)}"
-            found.problems.append(Problem(f"line {number}: {name}", kind, allowed))
-            continue
-        pairs = [(key.lower(), value.strip('"[]()').strip()) for key, value in _PAIR.findall(rest)]
-        for key in ("enabled", "like"):
-            if key in dict(pairs):
-                allowed = f"must not be used: what {key} means is not read"
-                found.problems.append(Problem(f"line {number}: {kind}.{name}.{key}", dict(pairs)[key], allowed))
-        try:
-            getattr(found, f"_{kind}")(name, pairs)
-        except (ValueError, KeyError, IndexError, ZeroDivisionError) as error:
-            allowed = f"must be understood ({type(error).__name__}: {error})"
-            found.problems.append(Problem(f"line {number}: {kind}.{name}", rest[:60], allowed))
-    for name in sorted(set(found.ratios) - found.regulators):
-        allowed = f"must be a regulator of the deck: {', '.join(sorted(found.regulators)) or 'there is none'}"
-        found.problems.append(Problem(f"ratios.{name}", found.ratios[name], allowed))
-    source = Source(found.start, limit_kva, power_factor, v_pu)
-    feeder = Feeder(found.kv, source, tuple(found.all_lines()), v_min_pu, v_max_pu, found.line_ratios())
-    return Deck(feeder, found.p_kw, found.q_kvar, found.problems)
+    found = _Reader(DeckText(text, folder), {name.lower(): ratio for name, ratio in (ratios or {}).items()})
+    found.read()
+    source = Source(found.start, limit_kva, power_factor, v_pu or (found.v_pu, found.v_pu, found.v_pu))
+    feeder = Feeder(found.kv, source, tuple(found.lines), v_min_pu, v_max_pu, found.line_ratios)
+    found.check(feeder)
+    return Deck(feeder, found.p_kw, found.q_kvar, _gathered(found.problems))
 
 
-def _commands(text: str) -> list[tuple[int, str]]:
-    """Commands without comments, continuation lines joined, with the number of their first line."""
-    found: list[tuple[int, str]] = []
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = re.split(r"!|//", raw)[0].strip()
-        if line.startswith("~") and found:
-            found[-1] = (found[-1][0], f"{found[-1][1]} {line[1:].strip()}")
-        elif line:
-            found.append((number, line))
+def _gathered(problems: list[Problem]) -> list[Problem]:
+    """Of many problems of one kind the first, with their number."""
+    count = Counter(problem.allowed for problem in problems)
+    found, told = [], set()
+    for key, given, allowed in problems:
+        if count[allowed] <= 5:
+            found.append(Problem(key, given, allowed))
+        elif allowed not in told:
+            told.add(allowed)
+            found.append(Problem(key, given, f"{allowed} (the first of {count[allowed]} such lines)"))
     return found
 
 
 class _Reader:
-    """Collects what the commands say."""
+    """Puts the elements of a deck together."""
 
-    def __init__(self, ratios: dict[str, float]):
-        self.ratios = ratios
-        self.regulators: set[str] = set()
-        self.start, self.kv = "", 0.0
+    def __init__(self, deck: DeckText, ratios: dict[str, float]):
+        self._deck, self._ratios = deck, ratios
+        self.problems = deck.problems
+        self.start, self.kv, self.v_pu = "", 1.0, 1.0
+        self._frequency = 60.0
+        self._whole = True  # whether all branches could be read, so that what is not connected is wrong itself
+        self.lines: list[Line] = []
+        self.line_ratios: dict[str, tuple[float, float, float]] = {}
         self.p_kw: dict[str, np.ndarray] = {}
         self.q_kvar: dict[str, np.ndarray] = {}
-        self.problems: list[Problem] = []
-        self._lines: list[Line] = []
-        self._source_bus = "sourcebus"
-        self._codes: dict[str, tuple[np.ndarray, float | None]] = {}  # ohm, per metres
-        self._banks: dict[tuple[str, str], dict[int, float]] = {}
+        self._where: dict[str, str] = {}
+        self._drawn: list[tuple[str, Drawn]] = []
+        self._ungrounded: set[str] = set()
 
-    def all_lines(self) -> list[Line]:
-        banks = [
-            Line(f"{a}-{b}", a, b, "".join(PHASES[p] for p in sorted(phases)), np.zeros((3, 3), dtype=complex))
-            for (a, b), phases in self._banks.items()
-        ]
-        return banks + self._lines
+    def read(self) -> None:
+        """Source, branches from there outwards, loads."""
+        codes = {one.name: one for one in self._of("linecode")}
+        for circuit in self._of("circuit"):
+            self._try(circuit, self._source)
+        if not self.start:
+            self.problems.append(Problem("deck", "no circuit", "must have new circuit.NAME with basekv"))
+        made = [self._try(one, lambda given: line(given, codes, self._frequency)) for one in self._of("line")]
+        made += [self._try(one, self._transformer) for one in self._of("transformer")]
+        self._whole = bool(self.start) and None not in made
+        self._connect(self._behind_the_substation([branch for branch in made if branch is not None]))
+        for kind, read in (("load", load), ("capacitor", capacitor)):
+            for one in self._of(kind):
+                drawn = self._try(one, read)
+                if drawn is not None:
+                    self._drawn.append((f"{one.where}: {kind}.{one.name}.bus1", drawn))
+        transformers = {one.name for one in self._of("transformer")}
+        for name in sorted(set(self._ratios) - transformers):
+            allowed = f"must be a transformer of the deck: {', '.join(sorted(transformers)) or 'there is none'}"
+            self.problems.append(Problem(f"ratios.{name}", self._ratios[name], allowed))
+        self._controls(transformers)
 
-    def line_ratios(self) -> dict[str, tuple[float, float, float]]:
-        return {
-            f"{a}-{b}": (phases.get(0, 1.0), phases.get(1, 1.0), phases.get(2, 1.0))
-            for (a, b), phases in self._banks.items()
-        }
+    def _of(self, kind: str) -> list[Element]:
+        return self._deck.enabled(kind)
 
-    def _circuit(self, name: str, pairs: list[tuple[str, str]]) -> None:
-        self._source_bus = dict(pairs).get("bus1", "sourcebus").lower()
-        self.start, self.kv = self._source_bus, float(dict(pairs).get("basekv", "115"))
+    def _try(self, element: Element, read: Callable[[Given], T]) -> T | None:
+        """What an element is, or None with a problem."""
+        if element.refused:
+            return None
+        try:
+            return read(Given(element))
+        except RefusedError as error:
+            key = f"{element.where}: {element.kind}.{element.name}.{error.key}"
+            self.problems.append(Problem(key, error.given, error.allowed))
+            return None
 
-    def _regcontrol(self, name: str, pairs: list[tuple[str, str]]) -> None:
-        """Controls are left out."""
+    def _source(self, given: Given) -> None:
+        if (phases := given.number("phases", 3.0)) != 3.0:
+            raise RefusedError("phases", f"{phases:g}", "must be 3")
+        self.kv, self.v_pu = given.number("basekv", 115.0), given.number("pu", 1.0)
+        self.start = given.text("bus1", "sourcebus").split(".")[0]
+        if not self.kv > 0 or not self.v_pu > 0:
+            raise RefusedError("basekv, pu", f"{self.kv:g}, {self.v_pu:g}", "must be > 0")
+        self._frequency = given.number("basefreq")
 
-    def _linecode(self, name: str, pairs: list[tuple[str, str]]) -> None:
-        given = dict(pairs)
-        z = _triangle(given["rmatrix"]) + 1j * _triangle(given["xmatrix"])
-        phases = int(given.get("nphases", "3"))
-        if z.shape != (phases, phases):
-            raise ValueError(f"matrices of {z.shape[0]} rows for {phases} phases")
-        self._codes[name] = z, _metres(given)
+    def _transformer(self, given: Given) -> Branch:
+        return transformer(given, self._ratios.get(given.element.name))
 
-    def _line(self, name: str, pairs: list[tuple[str, str]]) -> None:
-        given = dict(pairs)
-        start, phases = _bus(given["bus1"], int(given.get("phases", "3")))
-        end, other = _bus(given["bus2"], int(given.get("phases", "3")))
-        if phases != other:
-            raise ValueError(f"phases {phases} at one end, {other} at the other")
-        length = float(given.get("length", "1"))
-        if "linecode" in given:
-            z, metres = self._codes[given["linecode"].lower()]
-            here = _metres(given)
-            z = z * length * (here / metres if here and metres else 1.0)  # as it stands unless both name a unit
-        elif "rmatrix" in given:
-            z = length * (_triangle(given["rmatrix"]) + 1j * _triangle(given["xmatrix"]))
-        else:
-            z1, z0 = (float(given.get(f"r{k}", "0")) + 1j * float(given.get(f"x{k}", "0")) for k in (1, 0))
-            z = length * (z1 * np.eye(len(phases)) + (z0 - z1) / 3.0)
-        if len(phases) != len(z):
-            raise ValueError(f"{len(phases)} phases with a line code of {len(z)}")
-        self._add(name, start, end, phases, z)
+    def _controls(self, transformers: set[str]) -> None:
+        """A transformer with a control needs a ratio, since the control is left out."""
+        tapped = {one.name for one in self._of("transformer") if {"tap", "taps"} & dict(one.pairs).keys()}
+        for control in self._of("regcontrol"):
+            name = dict(control.pairs).get("transformer", "").lower()
+            if name in transformers - tapped - set(self._ratios):
+                allowed = f"must come with ratios.{name} in the feeder of the study, or taps of {name} in the deck"
+                self.problems.append(Problem(f"{control.where}: regcontrol.{control.name}", "a control", allowed))
 
-    def _add(self, name: str, start: str, end: str, phases: list[int], z: np.ndarray) -> None:
-        full = np.zeros((3, 3), dtype=complex)
-        full[np.ix_(phases, phases)] = z
-        self._lines.append(Line(name, start, end, "".join(PHASES[p] for p in sorted(phases)), full))
+    def _behind_the_substation(self, branches: list[Branch]) -> list[Branch]:
+        """Start behind a transformer that alone hangs at the source."""
+        here = [branch for branch in branches if self.start in (branch.start, branch.end)]
+        if len(here) != 1 or not here[0].transforms or len(here[0].phases) < 3:
+            return branches
+        one = here[0]
+        turned = one.end == self.start
+        self.start, self.kv = (one.start, one.kv[0]) if turned else (one.end, one.kv[1])
+        self.v_pu *= 1.0 / one.ratio if turned else one.ratio
+        self._ungrounded |= {self.start} if one.delta else set()
+        return [branch for branch in branches if branch is not one]
 
-    def _transformer(self, name: str, pairs: list[tuple[str, str]]) -> None:
-        given = dict(pairs)
-        phases = int(given.get("phases", "3"))
-        if "buses" in given:
-            buses, kvs, kvas = (given[key].replace(",", " ").split() for key in ("buses", "kvs", "kvas"))
-            r = [0.0, 0.0]
-        else:
-            buses, kvs, kvas = ([value for key, value in pairs if key == k] for k in ("bus", "kv", "kva"))
-            r = [_number(value) for key, value in pairs if key == "%r"] or [0.0, 0.0]
-        if len(buses) != 2:
-            raise ValueError(f"{len(buses)} windings, allowed are 2")
-        start, start_phases = _bus(buses[0], phases)
-        end, end_phases = _bus(buses[1], phases)
-        if start == self._source_bus:
-            self.start, self.kv = end, float(kvs[1])
-        elif phases == 1:
-            self.regulators.add(name)
-            if start_phases != end_phases or kvs[0] != kvs[1]:
-                raise ValueError("a single-phase transformer must be a regulator: one voltage, one phase")
-            self._banks.setdefault((start, end), {})[start_phases[0]] = self.ratios.get(name, 1.0)
-        else:
-            ohm = self.kv**2 / (float(kvas[0]) / KW_PER_MW)
-            z = (sum(r) + 1j * _number(given["xhl"])) / 100.0 * ohm
-            self._add(name, start, end, [0, 1, 2], z * np.eye(3))
+    def _connect(self, branches: list[Branch]) -> None:
+        """Lines from the source outwards, with the nominal voltage of each bus; several of one phase become one."""
+        at, left = {self.start: self.kv}, branches
+        groups: dict[tuple[str, str], list[Branch]] = {}
+        while one := next((b for b in left if (b.start in at) != (b.end in at) or self._beside(b, groups)), None):
+            left = [other for other in left if other is not one]
+            ends = one.start, one.end
+            if one.end not in at:
+                at[one.end] = at[one.start] * one.kv[1] / one.kv[0]
+            elif one.start not in at:
+                at[one.start] = at[one.end] * one.kv[0] / one.kv[1]
+                ends = one.end, one.start
+            elif ends not in groups:
+                ends = one.end, one.start
+            groups.setdefault(ends, []).append(one)
+            if not one.same:
+                allowed = "must be wye and wye, or delta and delta, within the feeder: others mix the phases"
+                self.problems.append(Problem(f"{one.where}.conn", "wye and delta", allowed))
+        for (start, end), members in groups.items():
+            self._line(start, end, members, at)
+        for one in left if self._whole else []:
+            ends = f"{one.start} - {one.end}"
+            if one.start in at:
+                allowed = "must not close a loop; the feeder must be radial: leave out lines or disable them"
+            else:
+                allowed = f"must be connected with the source bus {self.start}"
+            self.problems.append(Problem(one.where, ends, allowed))
 
-    def _load(self, name: str, pairs: list[tuple[str, str]]) -> None:
-        given = dict(pairs)
-        self._draw(given, complex(float(given["kw"]), float(given["kvar"])))
+    def _beside(self, one: Branch, groups: dict[tuple[str, str], list[Branch]]) -> bool:
+        """Whether a branch lies beside others, with phases of its own."""
+        others = [*groups.get((one.start, one.end), []), *groups.get((one.end, one.start), [])]
+        return bool(others) and not {p for other in others for p in other.phases} & set(one.phases)
 
-    def _capacitor(self, name: str, pairs: list[tuple[str, str]]) -> None:
-        given = dict(pairs)
-        self._draw(given, -1j * float(given["kvar"]))
+    def _line(self, start: str, end: str, members: list[Branch], at: dict[str, float]) -> None:
+        """One line of branches between the same buses, its impedances at the voltage of the feeder."""
+        z, ratio = np.zeros((3, 3), dtype=complex), np.ones(3)
+        for one in members:
+            phases = list(one.phases)
+            z[np.ix_(phases, phases)] = one.z * (self.kv / at[one.start]) ** 2
+            ratio[phases] = one.ratio if one.start == start else 1.0 / one.ratio
+        name = "+".join(one.name for one in members)
+        there = "".join(PHASES[p] for p in sorted(p for one in members for p in one.phases))
+        self._where[name] = members[0].where
+        if np.any(ratio != 1.0):
+            self.line_ratios[name] = (float(ratio[0]), float(ratio[1]), float(ratio[2]))
+        self._ungrounded |= {end} if members[0].delta else set()
+        self.lines.append(Line(name, start, end, there, z))
 
-    def _draw(self, given: dict[str, str], power: complex) -> None:
-        phases = int(given.get("phases", "3"))
-        delta = given.get("conn", "wye").lower().startswith("d")
-        bus, nodes = _bus(given["bus1"], 2 if delta and phases == 1 else phases)
-        share = np.zeros(3, dtype=complex)
-        if delta and phases == 1:
-            first, second = (np.exp(-2j * np.pi / 3 * node) for node in nodes)
-            share[nodes[0]], share[nodes[1]] = first / (first - second), second / (second - first)
-        else:
-            share[nodes] = 1.0 / len(nodes)
-        for table, part in ((self.p_kw, (power * share).real), (self.q_kvar, (power * share).imag)):
-            table[bus] = table.get(bus, np.zeros(3)) + part
-
-
-def _bus(text: str, phases: int) -> tuple[str, list[int]]:
-    """Name and phases (0, 1, 2) of a bus such as 632.3.2."""
-    name, *nodes = text.lower().split(".")
-    return name, [int(node) - 1 for node in nodes if node != "0"] or list(range(phases))
-
-
-def _metres(given: dict[str, str]) -> float | None:
-    """Metres of the unit of length, None if there is none."""
-    unit = given.get("units", "none").lower()
-    return None if unit == "none" else METRES[unit]
-
-
-def _triangle(text: str) -> np.ndarray:
-    """A matrix from its rows between bars; a lower triangle is completed."""
-    rows = [[float(item) for item in row.replace(",", " ").split()] for row in text.split("|")]
-    full = np.zeros((len(rows), len(rows)))
-    for i, row in enumerate(rows):
-        for j, value in enumerate(row):
-            full[i, j] = value
-            if len(row) == i + 1:
-                full[j, i] = value
-    return full
-
-
-def _number(text: str) -> float:
-    """A number, or two in front of a slash in reverse Polish notation."""
-    parts = text.split()
-    return float(parts[0]) / float(parts[1]) if parts[2:] == ["/"] else float(text)
+    def check(self, feeder: Feeder) -> None:
+        """Note what does not fit together, and add up what is drawn at each bus."""
+        for key, given, allowed in feeder.problems() if self._whole else ():
+            fits = [name for name in self._where if f"{key}.".startswith(f"lines.{name}.")]
+            name = max(fits, key=len, default=None)
+            if name is not None:
+                self.problems.append(Problem(f"{self._where[name]}{key.removeprefix(f'lines.{name}')}", given, allowed))
+        ungrounded = set(self._ungrounded)
+        for one in feeder.oriented:
+            ungrounded |= {one.end} if one.start in ungrounded else set()
+        for key, drawn in self._drawn:
+            there = feeder.bus_phases.get(drawn.bus)
+            phases = "".join(phase for phase, power in zip(PHASES, drawn.power, strict=True) if power)
+            missing = [phase for phase in phases if phase not in (PHASES if there is None else there)]
+            if there is None and not self._whole:
+                continue
+            if there is None:
+                self.problems.append(Problem(key, drawn.bus, "must be a bus that lines connect with the source"))
+            elif missing:
+                allowed = f"must have phases that bus {drawn.bus} has ({there}); phase {missing[0]} is not there"
+                self.problems.append(Problem(key, phases, allowed))
+            elif drawn.neutral and drawn.bus in ungrounded:
+                allowed = "must be between phases: behind a transformer in delta there is no neutral"
+                self.problems.append(Problem(key, drawn.bus, allowed))
+            for table, part in ((self.p_kw, np.real(drawn.power)), (self.q_kvar, np.imag(drawn.power))):
+                table[drawn.bus] = table.get(drawn.bus, np.zeros(3)) + part

@@ -34,11 +34,12 @@ def limits_by_phase(study: StudyResult, cases: Sequence[str], phases: str = PHAS
     """
     figure, panels = _panels(phases)
     for axes, phase in zip(panels, phases, strict=True):
-        for name, colour in zip(cases, _COLOURS, strict=False):
+        for number, (name, colour) in enumerate(zip(cases, _COLOURS, strict=False)):
             totals = study.cases[name].totals_kw[:, PHASES.index(phase)]
-            _curve(axes, totals[0], colour, f"{name}, lower")
+            width = 1.5 + 1.5 * (min(len(cases), len(_COLOURS)) - 1 - number)  # so that equal curves all show
+            _curve(axes, totals[0], colour, f"{name}, lower", width=width)
             if upper:
-                _curve(axes, totals[1], colour, f"{name}, upper", "--")
+                _curve(axes, totals[1], colour, f"{name}, upper", "--", width)
     return _finished(figure, panels, study, phases)
 
 
@@ -57,7 +58,7 @@ def expected_limits(study: StudyResult, phases: str = PHASES) -> Figure:
         number = PHASES.index(phase)
         for kind, (word, style) in enumerate((("lower", "-"), ("upper", "--"))):
             totals = study.cases[study.expected.case].totals_kw[kind, number]
-            _curve(axes, totals, _COLOURS[0], f"{study.expected.case}, {word}", style)
+            _curve(axes, totals, _COLOURS[0], f"{study.expected.case}, {word}", style, 3.0)
             mean, half = study.expected.mean_kw[kind, number], study.expected.half_width_kw[kind, number]
             _curve(axes, mean, _COLOURS[1], f"expected, {word}", style)
             steps = np.arange(len(mean))
@@ -70,8 +71,9 @@ def _panels(phases: str) -> tuple[Figure, list[Axes]]:
     return figure, list(figure.subplots(len(phases), 1, sharex=True, squeeze=False)[:, 0])
 
 
-def _curve(axes: Axes, values: np.ndarray, colour: str, label: str, style: str = "-") -> None:
-    axes.step(np.arange(len(values)), values, where="mid", color=colour, linestyle=style, label=label)
+def _curve(axes: Axes, values: np.ndarray, colour: str, label: str, style: str = "-", width: float = 1.5) -> None:
+    steps = np.arange(len(values))
+    axes.step(steps, values, where="mid", color=colour, linestyle=style, label=label, linewidth=width)
 
 
 def _finished(figure: Figure, panels: list[Axes], study: StudyResult, phases: str) -> Figure:

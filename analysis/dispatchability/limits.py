@@ -14,7 +14,7 @@ from scipy import sparse
 from ...controllers.optimization import ccg
 from ...controllers.optimization.two_stage import Part, Products, TwoStage, restricted, split
 from .case import Case
-from .network import equations, grid
+from .network import equations, grid, without_slack_limits
 from .service import Service
 from .voltage import voltage_matters
 
@@ -36,7 +36,7 @@ class Limits:
         Distance of upper and lower bound of (1), summed over the independent parts: how much wider the limits might be.
     unbalanced : float
         Power that is not balanced in the worst case, summed over buses and periods [kW and kvar]; within the tolerance
-        in a case that can be served.
+        in a case that can be served, inf where no power keeps the voltages.
     voltage : ndarray of bool, shape (t,)
         Periods in which voltage limits had to be modelled.
     log : tuple of (int, Iteration)
@@ -167,7 +167,8 @@ def solve_limits(
         unit's phase in one period, or 1 kW that is not balanced.
     time_limit_s : float, optional
         Wall time [s] after which no new search begins and running ones end. Parts without limits by then get the
-        narrowest, one PV power that can be served; `Limits.gap` tells what is left open.
+        narrowest, one PV power that can be served, from one linear program each, which is not counted; nor is the
+        building of the matrices. `Limits.gap` tells what is left open.
     start : tuple of ndarray
         ``Limits.scenarios`` of a case of the same shape.
     tell : callable, optional
@@ -179,24 +180,29 @@ def solve_limits(
     """
     began = perf_counter()
     tell = tell or (lambda _: None)
+    case = without_slack_limits(case)
     penalties = _penalties(case)
-    search = _Search(
-        replace(case, penalty=next(penalties)), solver, tolerance, inf if time_limit_s is None else began + time_limit_s
-    )
+    deadline = inf if time_limit_s is None else began + time_limit_s
+    search = _Search(replace(case, penalty=next(penalties)), solver, tolerance, deadline, {})
     voltage = np.zeros(case.periods, dtype=bool)
     while True:
         found = _solve(search, voltage, start, tell)
         if found.unbalanced <= tolerance:
-            more = ~voltage & voltage_matters(case, found.lower_kw, found.upper_kw, solver)
+            more = ~voltage & voltage_matters(case, found.lower_kw, found.upper_kw, solver, search.deadline)
             if not more.any():
+                break
+            if not voltage.any() and _least_unbalanced(case, solver) == inf:
+                found = replace(found, unbalanced=inf)
                 break
             voltage = voltage | more
             continue
-        penalty = next(penalties, None)
-        if penalty is None or not _servable(case, solver, tolerance):
+        left = list(penalties)
+        if not left or _least_unbalanced(case, solver) > tolerance:
             break
+        penalty, *rest = left[-1:] if perf_counter() >= search.deadline else left
+        penalties = iter(rest)
         tell(f"again with a penalty of {penalty:g}")
-        search, start = search._replace(case=replace(case, penalty=penalty)), found.scenarios
+        search, start = search._replace(case=replace(case, penalty=penalty), known={}), found.scenarios
     return replace(found, seconds=perf_counter() - began)
 
 
@@ -209,19 +215,20 @@ def _penalties(case: Case) -> Iterator[float]:
     yield from (first * 10.0**power for power in range(6))
 
 
-def _servable(case: Case, solver: str, tolerance: float) -> bool:
-    """Whether some PV power can be served."""
+def _least_unbalanced(case: Case, solver: str) -> float:
+    """What is not balanced with the PV power that suits best."""
     with Service(case, solver) as service:
-        return service.least_unbalanced() <= tolerance
+        return service.least_unbalanced()
 
 
 class _Search(NamedTuple):
-    """What stays the same for all parts."""
+    """What stays the same for all parts, and the parts solved so far by their places and periods with voltages."""
 
     case: Case
     solver: str
     tolerance: float
     deadline: float
+    known: dict[tuple[bytes, bytes], ccg.Robust]
 
     def run(self, problem: TwoStage, start: Sequence[np.ndarray], **options) -> ccg.Robust:
         left_s = None if self.deadline == inf else max(self.deadline - perf_counter(), 0.0)
@@ -243,12 +250,17 @@ def _solve(search: _Search, voltage: np.ndarray, start: Sequence[np.ndarray], te
         tell(f"part {number + 1} of {len(parts)}")
         first = list(start[number]) if len(start) == len(parts) and start[number].shape[1:] == (part.s.size,) else []
         early = np.flatnonzero(np.isin(part.y, ev))
-        if early.size:
-            found = _with_plan(search, part, early, scarce[part.x], first)
-        else:
-            found = search.run(part.problem, first)
-        if found.upper - found.lower >= search.tolerance:
-            found = _at_least_a_point(search, part.problem, found)
+        here = places[part.x % max(len(places), 1)]
+        key = here.tobytes(), (voltage if early.size else voltage[here[:, 2]]).tobytes()
+        found = search.known.get(key) if here.size else None
+        if found is None:
+            if early.size:
+                found = _with_plan(search, part, early, scarce[part.x], first)
+            else:
+                found = search.run(part.problem, first)
+            if found.upper - found.lower >= search.tolerance:
+                found = _at_least_a_point(search, part.problem, found)
+            search.known[key] = found
         x[part.x] = found.x
         objective += found.upper
         gap += found.upper - found.lower
@@ -270,6 +282,8 @@ def _with_plan(search: _Search, part: Part, early: np.ndarray, scarce: np.ndarra
     n = part.x.size
     whole = search.run(part.problem, list(plan.scenarios), incumbent=(plan.x[:n], plan.worst))
     whole = replace(whole, log=plan.log + whole.log)
+    if perf_counter() >= search.deadline:
+        return whole
     open_still = whole.upper - whole.lower >= search.tolerance or whole.worst > search.tolerance
     if open_still or not np.array_equal(whole.x, plan.x[:n]):
         return whole

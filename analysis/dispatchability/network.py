@@ -2,12 +2,12 @@
 
 Where voltages cannot reach their limits (see `voltage`) they are left out. Then the phases are independent, and buses
 joined by lines without a limit share one balance, a *zone*: a flow that nothing limits makes the prices of both
-ends equal, so this changes no result.
+ends equal, so this changes no result. Limits of lines that no flow can reach are dropped first.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import acos, inf, tan
 from typing import Any, NamedTuple
 
@@ -62,6 +62,57 @@ def grid(feeder: Feeder, zones: bool) -> Grid:
     numbers = {node: number for number, node in enumerate(dict.fromkeys(node_of.values()))}
     node_of = {key: numbers[node] for key, node in node_of.items()}
     return Grid(node_of, tuple(Arc(line, p, node_of[line.start, p], node_of[line.end, p]) for line, p in kept))
+
+
+def without_slack_limits(case: Case) -> Case:
+    """The case without those limits of lines that no dispatch can reach.
+
+    Without losses the flow of a line is what the buses behind it draw, and what the source gives less what the others
+    draw. Demand, ratings and the source bound both; a limit beyond these bounds in all phases and periods cuts off no
+    dispatch that balances all power.
+
+    Parameters
+    ----------
+    case : Case
+        A case without problems.
+
+    Returns
+    -------
+    Case
+        With infinite limits in their place.
+    """
+    source, buses = case.feeder.source, case.feeder.buses
+    drawn = {bus: np.zeros((2, 2, case.periods, 3)) for bus in buses}  # active, reactive; least, largest
+    for kind, table in enumerate((case.demand_kw, case.demand_kvar)):
+        for bus, series in table.items():
+            drawn[bus][kind] += series
+    for unit in (*case.dgs, *case.pvs):
+        for phase in unit.phase_numbers:
+            q_max = unit.share(unit.q_max_kvar)
+            drawn[unit.bus][1, ..., phase] += np.array([[-q_max], [q_max]])
+    for dg in case.dgs:
+        drawn[dg.bus][0, 0][:, dg.phase_numbers] -= dg.share(dg.p_max_kw)
+    for pv, available in zip(case.pvs, case.available_kw, strict=True):
+        drawn[pv.bus][0, 0] -= available.T
+    for ev in case.clusters:
+        stay = slice(ev.first, ev.last + 1)
+        drawn[ev.bus][0, 0][stay, ev.phase_numbers] -= ev.share(ev.discharge_kw)
+        drawn[ev.bus][0, 1][stay, ev.phase_numbers] += ev.share(ev.charge_kw)
+    behind = dict(drawn)
+    for line in reversed(case.feeder.oriented):
+        behind[line.start] = behind[line.start] + behind[line.end]
+    limit = source.limit_kva
+    fed = np.array([[-limit if source.power_factor is None else 0.0, limit], [-limit, limit]])[:, :, None, None]
+    lines = []
+    for line in case.feeder.oriented:
+        beside = behind[source.bus] - behind[line.end]
+        low = np.maximum(behind[line.end][:, 0], fed[:, 0] - beside[:, 1])
+        high = np.minimum(behind[line.end][:, 1], fed[:, 1] - beside[:, 0])
+        p, q = np.maximum(np.abs(low), np.abs(high))
+        both = np.minimum(p + q, case.diagonal * limit + np.abs(beside).max(axis=1).sum(axis=0))
+        slack = np.all((p <= line.limit_kva) & (q <= line.limit_kva) & (both <= case.diagonal * line.limit_kva))
+        lines.append(replace(line, limit_kva=inf) if slack else line)
+    return replace(case, feeder=replace(case.feeder, lines=tuple(lines)))
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -49,6 +51,8 @@ class Service:
     def unbalanced(self, p_kw: np.ndarray) -> float:
         """Power that cannot be balanced, summed over buses and periods [kW and kvar]; 0 if all can be served.
 
+        It is inf where no power at all keeps the voltages, which limits of lines can bring about.
+
         Parameters
         ----------
         p_kw : ndarray, shape (n_pv, 3, t)
@@ -65,9 +69,7 @@ class Service:
         if self._pv:
             self._program.set_bounds(self._pv, low, high)
         solution = self._program.solve()
-        if not solution.ok:
-            raise ValueError(f"the recourse is {solution.status.value}: {'; '.join(solution.conflict[:3])}")
-        return solution.objective / self._case.penalty
+        return solution.objective / self._case.penalty if solution.ok else inf
 
     def voltages_pu(self) -> np.ndarray:
         """Voltages at the last solution [pu], shape (t, nodes), in the order of ``Feeder.nodes``; NaN for none."""
@@ -86,7 +88,7 @@ class Service:
 
 
 def service_problems(case: Case, labels: list[str], solver: str = "glpk") -> list[Problem]:
-    """Periods that no PV power whatever makes servable, with a bus and phase where power is missing.
+    """Periods that no PV power whatever makes servable, with a bus and phase where power or voltage is missing.
 
     Parameters
     ----------
@@ -102,13 +104,32 @@ def service_problems(case: Case, labels: list[str], solver: str = "glpk") -> lis
     list of Problem
     """
     with Service(case, solver) as service:
-        if service.least_unbalanced() <= 1e-6:
+        least = service.least_unbalanced()
+        if least <= 1e-6:
             return []
+        periods = sorted({t for t, *_ in service.missing()}) if least < inf else list(range(case.periods))
+    free = replace(case, feeder=replace(case.feeder, v_min_pu=1e-3, v_max_pu=1e3))
+    with Service(free, solver) as service:
+        if service.least_unbalanced() <= 1e-6:
+            return list(_voltage_problems(case, labels, periods, service.voltages_pu()))
         missing = service.missing()
     found = []
     for t, bus, phase, amount in missing:
         allowed = f"must be servable with the best PV power within all limits, but {amount:.3f} kW or kvar are not"
         demand = case.demand_kw.get(bus)
-        given = ... if demand is None else float(demand[t, PHASES.index(phase)])
+        given = ... if demand is None else round(float(demand[t, PHASES.index(phase)]), 6)
         found.append(Problem(f"demand in period {labels[t]} at bus {bus}, phase {phase}", given, allowed))
     return found
+
+
+def _voltage_problems(case: Case, labels: list[str], periods: list[int], v_pu: np.ndarray) -> Iterator[Problem]:
+    """Where all demand could be served but for the voltages: in each period the one farthest from its limits."""
+    low, high = case.feeder.v_min_pu, case.feeder.v_max_pu
+    excess = np.maximum(low - v_pu, v_pu - high)
+    for t in periods:
+        node = int(np.argmax(excess[t]))
+        if excess[t, node] > 0.0:
+            bus, phase = case.feeder.nodes[node]
+            key = f"voltage in period {labels[t]} at bus {bus}, phase {PHASES[phase]}"
+            allowed = f"must be {low:g} to {high:g} pu; no power within all other limits keeps all voltages"
+            yield Problem(key, f"{v_pu[t, node]:.4f} pu", allowed)

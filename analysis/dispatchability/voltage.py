@@ -3,26 +3,31 @@
 The limits of PV are first found without voltages. They stand if every PV power between them can still be served with
 all voltages kept, for whatever power the EVs have then. Two ways to prove it for a period:
 
-- Where no line has a limit, the phases meet only in the voltages, and the rest of the problem sees only the net demand
+- Without limits of lines, the phases meet only in the voltages, and the rest of the problem sees only the net demand
   of a phase: demand plus EVs minus PV. One way to serve a phase is always open, if any is: a fixed reactive power of
   each unit, and as little active power from the source as it may give. Its voltages are linear in PV and EV power, with
-  known extremes, so one linear program finds the reactive powers, or that there are none.
-- Otherwise linear programs find the extremes of each voltage over everything that the other limits allow.
+  known extremes, so one linear program finds the reactive powers, or that there are none. So are the flows of lines
+  that have a limit; where this way keeps them, too, it is as good.
+- Where it does not keep them, linear programs find the extremes of each voltage over all that the other limits allow.
 """
 
 from __future__ import annotations
 
 from math import acos, inf, tan
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from ...controllers.optimization.array_program import ArrayProgram
 from .case import Case
+from .feeder import PHASES, Feeder
 from .network import equations, grid
 
 
-def voltage_matters(case: Case, lower_kw: np.ndarray, upper_kw: np.ndarray, solver: str = "glpk") -> np.ndarray:
+def voltage_matters(
+    case: Case, lower_kw: np.ndarray, upper_kw: np.ndarray, solver: str = "glpk", deadline: float = inf
+) -> np.ndarray:
     """Periods in which voltages have to be modelled.
 
     Parameters
@@ -33,6 +38,8 @@ def voltage_matters(case: Case, lower_kw: np.ndarray, upper_kw: np.ndarray, solv
         PV power lies between them [kW].
     solver : {'glpk', 'highs'}
         Who solves the linear programs.
+    deadline : float
+        Value of `time.perf_counter` after which the second way is not tried any more.
 
     Returns
     -------
@@ -41,9 +48,12 @@ def voltage_matters(case: Case, lower_kw: np.ndarray, upper_kw: np.ndarray, solv
         voltage limits; True is not a proof that they cannot.
     """
     limited = any(line.limit_kva < inf for line in case.feeder.lines)
-    kept = _kept_by_programs if limited else _kept_by_rule
-    free = [_free(case, t, lower_kw, upper_kw) for t in range(case.periods)]
-    return np.array([not kept(case, free[t], t, solver) for t in range(case.periods)])
+
+    def kept(t: int) -> bool:
+        free = _free(case, t, lower_kw, upper_kw)
+        return _kept_by_rule(case, free, t, solver) or (limited and _kept_by_programs(case, free, t, solver, deadline))
+
+    return np.array([not kept(t) for t in range(case.periods)])
 
 
 class _Free(NamedTuple):
@@ -73,7 +83,7 @@ def _free(case: Case, t: int, lower_kw: np.ndarray, upper_kw: np.ndarray) -> lis
 
 
 def _kept_by_rule(case: Case, free: list[_Free], t: int, solver: str) -> bool:
-    """Whether one choice of reactive powers keeps all voltages, for all PV and EV power that can be served.
+    """Whether one choice of reactive powers keeps all voltages and lines, for all PV and EV power that can be served.
 
     The more reactive power the source may give, the wider the choice, but the more active power it has to give.
     """
@@ -84,14 +94,17 @@ def _kept_with(case: Case, free: list[_Free], t: int, solver: str, share: float)
     """The same with this share of the reactive power that the source can give without harm."""
     feeder = case.feeder
     u0, r, x = feeder.linear
+    behind, limits_kva = _limited_flows(feeder)
+    r = np.vstack([r, -behind])  # below the voltages stand the flows of limited lines
     place = {node: k for k, node in enumerate(feeder.nodes)}
+    n = len(place)
     phase_of = np.array([phase for _, phase in feeder.nodes])
     p, q = np.zeros(len(place)), np.zeros(len(place))
     for table, drawn in ((case.demand_kw, p), (case.demand_kvar, q)):
         for bus, series in table.items():
             for phase in (phase for b, phase in place if b == bus):
                 drawn[place[bus, phase]] += series[t, phase]
-    least, largest = (u0 - r @ p - x @ q for _ in range(2))
+    least, largest = (np.append(u0 - x @ q, np.zeros(len(behind))) - r @ p for _ in range(2))
     units = [(place[unit.bus, phase], phase, unit.share(unit.q_max_kvar)) for unit in (*case.dgs, *case.pvs)
              for phase in unit.phase_numbers]  # fmt: skip
     node, unit_phase = (np.array([unit[k] for unit in units], dtype=int) for k in range(2))
@@ -125,16 +138,36 @@ def _kept_with(case: Case, free: list[_Free], t: int, solver: str, share: float)
         largest += np.max([piece for _, piece in found], axis=0)
     fed = np.array([bus != feeder.source.bus for bus, _ in place])
     of_phase = (unit_phase == np.arange(3)[:, None]).astype(float)
-    low, high = feeder.v_min_pu**2 - least, feeder.v_max_pu**2 - largest
-    if np.any((low > high)[fed]):
+    low, high = feeder.v_min_pu**2 - least[:n], feeder.v_max_pu**2 - largest[:n]
+    active = np.maximum(np.abs(least[n:]), np.abs(largest[n:]))
+    beside = np.minimum(limits_kva, case.diagonal * limits_kva - active)  # reactive flow that lines carry, too
+    if np.any((low > high)[fed]) or np.any((active > limits_kva) | (beside < 0.0)):
         return False
-    # what the units feed raises the voltages by x, and must leave the source within its room
-    matrix = np.vstack([x[:, node][fed], of_phase])
-    rows = np.concatenate([low[fed], reactive - room]), np.concatenate([high[fed], reactive + room])
+    # what the units feed raises the voltages by x, relieves the lines, and must leave the source within its room
+    matrix = np.vstack([x[:, node][fed], behind[:, node], of_phase])
+    flow = behind @ q
+    rows = (
+        np.concatenate([low[fed], flow - beside, reactive - room]),
+        np.concatenate([high[fed], flow + beside, reactive + room]),
+    )
     if not units:
         return bool(np.all(rows[0] <= 0.0) and np.all(rows[1] >= 0.0))
     with ArrayProgram(matrix, np.zeros(most.size), -most, most, *rows, solver=solver) as program:
         return program.solve().ok
+
+
+def _limited_flows(feeder: Feeder) -> tuple[np.ndarray, np.ndarray]:
+    """Phases of lines with a limit: which of the n nodes they feed, shape (m, n), and their limits [kVA]."""
+    fed = {bus: np.zeros((3, len(feeder.nodes))) for bus in feeder.buses}
+    for k, (bus, phase) in enumerate(feeder.nodes):
+        fed[bus][phase, k] = 1.0
+    rows, limits = [np.zeros((0, len(feeder.nodes)))], []
+    for line in reversed(feeder.oriented):
+        fed[line.start] = fed[line.start] + fed[line.end]
+        if line.limit_kva < inf:
+            rows.append(fed[line.end][[PHASES.index(phase) for phase in line.phases]])
+            limits += [line.limit_kva] * len(line.phases)
+    return np.vstack(rows), np.array(limits)
 
 
 def _room(case: Case, least: float, span: tuple[float, float], size: float) -> float:
@@ -202,7 +235,7 @@ def _smallest(effect: np.ndarray, low: np.ndarray, high: np.ndarray, least: floa
     return found
 
 
-def _kept_by_programs(case: Case, free: list[_Free], t: int, solver: str) -> bool:
+def _kept_by_programs(case: Case, free: list[_Free], t: int, solver: str, deadline: float) -> bool:
     """Whether no voltage can pass its limits, whatever is served in whatever way."""
     whole = grid(case.feeder, zones=False)
     found = equations(case.one_period(t), [whole], np.ones(1, dtype=bool), slack=False)
@@ -216,6 +249,8 @@ def _kept_by_programs(case: Case, free: list[_Free], t: int, solver: str) -> boo
     rows = arrays["rhs"], np.where(arrays["equal"], arrays["rhs"], inf)
     with ArrayProgram(arrays["G"], np.zeros(lower.size), lower, upper, *rows, solver=solver) as program:
         for column in columns[fed]:
+            if perf_counter() >= deadline:
+                return False
             for sign, limit in ((1.0, case.feeder.v_min_pu**2), (-1.0, -(case.feeder.v_max_pu**2))):
                 program.set_costs([column], sign)
                 solution = program.solve()

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from math import inf
+from math import inf, isnan
 from time import perf_counter
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ import numpy as np
 from scipy import sparse
 
 from .array_program import ArrayProgram
+from .solution import Status
 from .two_stage import Part, TwoStage, recourse_parts
 from .worst_case import Worst, WorstCase
 
@@ -97,8 +98,9 @@ def solve(
     most_rounds : int
         After so many the bounds stay open; the method is finite, and every round adds another s.
     time_limit_s : float, optional
-        Wall time [s], looked at before and within each search of a worst case; the round in which it ends is the last.
-        What is not proven by then leaves a wider upper bound, inf if there is none.
+        Wall time [s], looked at before and within each linear or mixed-integer program; the round in which it ends is
+        the last. Not counted is the first master problem where there is no incumbent, since some x is returned. What
+        is not proven by then leaves a wider upper bound, inf if there is none.
     tell : callable, optional
         Called after each round.
 
@@ -118,11 +120,15 @@ def solve(
     parts = [_Part(part, solver, start) for part in recourse_parts(problem)]
     log: list[Iteration] = []
     best, best_worst = incumbent or (np.zeros(0), inf)
-    lower, upper = -inf, float(problem.cost @ best) + best_worst if best.size else inf
+    lower, upper = _least(problem), float(problem.cost @ best) + best_worst if best.size else inf
     with ExitStack() as stack:
         for number in range(most_rounds):
             began = perf_counter()
-            x, bound, paid = _master(problem, parts, solver)
+            left_s = _left(deadline) if number or best.size else None
+            solved = None if left_s == 0.0 else _master(problem, parts, solver, left_s)
+            if solved is None:
+                break
+            x, bound, paid = solved
             lower = max(lower, bound)
             between = perf_counter()
             value = best_worst
@@ -145,6 +151,18 @@ def solve(
     return Robust(best, lower, upper, best_worst, _together(parts, problem), tuple(log))
 
 
+def _least(problem: TwoStage) -> float:
+    """What the optimum costs at least, by the bounds of x and the costs of the recourse."""
+    paid = np.flatnonzero(problem.cost)
+    ends = [problem.cost[paid] * bound[paid] for bound in (problem.lower, problem.upper)]
+    return float(np.minimum(*ends).sum()) + problem.floor
+
+
+def _left(deadline: float) -> float | None:
+    """Time until then [s], None for ever."""
+    return None if deadline == inf else max(deadline - perf_counter(), 0.0)
+
+
 class _Part:
     """A part of the recourse, its worst cases so far, and its sub-problem, which is loaded when it is first asked."""
 
@@ -161,9 +179,13 @@ class _Part:
         mine = x[self.part.x]
         if self._last is None or not np.array_equal(self._last[0], mine):
             if self._sub is None:
-                self._sub = stack.enter_context(WorstCase(self.part.problem, self._solver))
-            left_s = None if deadline == inf else max(deadline - perf_counter(), 0.0)
-            self._last = mine, self._sub.of(mine, left_s)
+                if perf_counter() >= deadline:
+                    return _NO_TIME
+                try:
+                    self._sub = stack.enter_context(WorstCase(self.part.problem, self._solver, deadline))
+                except TimeoutError:
+                    return _NO_TIME
+            self._last = mine, self._sub.of(mine, _left(deadline))
         return self._last[1]
 
     def add(self, worst: Worst, paid: float) -> bool:
@@ -178,6 +200,7 @@ class _Part:
 
 
 _NOTHING = 1e-9
+_NO_TIME = Worst(inf, -inf, None)
 
 
 def _together(parts: list[_Part], problem: TwoStage) -> np.ndarray:
@@ -190,8 +213,13 @@ def _together(parts: list[_Part], problem: TwoStage) -> np.ndarray:
     return found
 
 
-def _master(problem: TwoStage, parts: list[_Part], solver: str) -> tuple[np.ndarray, float, np.ndarray]:
-    """Best x against the scenarios, eq. (39)-(44), a lower bound of the optimum, and the cost of each part."""
+def _master(
+    problem: TwoStage, parts: list[_Part], solver: str, time_limit_s: float | None
+) -> tuple[np.ndarray, float, np.ndarray] | None:
+    """Best x against the scenarios, eq. (39)-(44), a lower bound of the optimum, and the cost of each part.
+
+    None if there was no time for a point with a bound.
+    """
     n, p, count = problem.cost.size, problem.limits_lower.size, len(parts)
     floors = np.array([part.part.problem.floor for part in parts])
     cost, low, high = [problem.cost, np.ones(count)], [problem.lower, floors], [problem.upper, np.full(count, inf)]
@@ -218,9 +246,13 @@ def _master(problem: TwoStage, parts: list[_Part], solver: str) -> tuple[np.ndar
     integer = np.concatenate([problem.integer, np.zeros(costs.size - n, dtype=bool)])
     bounds = np.concatenate(lower), np.concatenate(upper)
     with ArrayProgram(matrix, costs, lows, highs, *bounds, integer=integer, solver=solver) as program:
-        solution = program.solve()
+        solution = program.solve(time_limit_s=time_limit_s)
+        if solution.status is Status.TIME_LIMIT:
+            return None
         if not solution.ok:
             told = "; ".join(solution.conflict[:5])
             raise ValueError(f"the first stage is {solution.status.value}{': ' if told else ''}{told}")
+        if isnan(solution.bound):
+            return None
         values = program.values()
     return values[:n], solution.bound, values[n : n + count]

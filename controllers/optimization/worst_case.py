@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf, isnan
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,14 +41,18 @@ class WorstCase:
         The problem.
     solver : {'glpk', 'highs'}
         Who solves it.
+    deadline : float
+        Value of `time.perf_counter` after which bounds of prices are no longer looked for.
 
     Raises
     ------
     ValueError
         If a price that s meets has no bound.
+    TimeoutError
+        If the deadline is over before all are found.
     """
 
-    def __init__(self, problem: TwoStage, solver: str):
+    def __init__(self, problem: TwoStage, solver: str, deadline: float = inf):
         self._problem = problem
         low = np.where(np.isfinite(problem.recourse_lower), problem.recourse_lower, 0.0)
         self._rhs = problem.rhs - problem.G @ low  # y counts from its lower bound
@@ -61,7 +66,7 @@ class WorstCase:
         pattern = pattern + abs(problem.H)
         pattern = sparse.coo_array(pattern)
         self._touched, self._by = pattern.row, pattern.col
-        least, most = price_bounds(problem, self._touched, solver)
+        least, most = price_bounds(problem, self._touched, solver, deadline)
 
         m, q = problem.recourse_cost.size, problem.choice_upper.size
         (r, k), c, w = problem.H.shape, capped.size, self._touched.size
@@ -148,7 +153,9 @@ def _dual_rows(problem: TwoStage) -> tuple[Matrix, np.ndarray]:
     return sparse.csr_array(sparse.hstack([G, cap])), floor
 
 
-def price_bounds(problem: TwoStage, touched: np.ndarray, solver: str) -> tuple[np.ndarray, np.ndarray]:
+def price_bounds(
+    problem: TwoStage, touched: np.ndarray, solver: str, deadline: float = inf
+) -> tuple[np.ndarray, np.ndarray]:
     """Bounds of the dual prices of all rows, shape (r,) each; those of the rows that s touches are finite.
 
     These are the big M of the products ``w = s * price``, whose exact envelope over a binary s and a price between m
@@ -170,11 +177,15 @@ def price_bounds(problem: TwoStage, touched: np.ndarray, solver: str) -> tuple[n
         Rows that s meets.
     solver : {'glpk', 'highs'}
         Who solves the linear programs.
+    deadline : float
+        Value of `time.perf_counter` after which no further program is begun.
 
     Raises
     ------
     ValueError
         If such a price has no bound.
+    TimeoutError
+        If the deadline is over before all are found.
     """
     least = np.where(problem.equal, -inf, 0.0)
     most = np.full(problem.rhs.size, inf)
@@ -196,6 +207,8 @@ def price_bounds(problem: TwoStage, touched: np.ndarray, solver: str) -> tuple[n
         cost = np.zeros(lower.size)
         with ArrayProgram(matrix, cost, lower, upper, floor, problem.recourse_cost, solver=solver) as program:
             for i in unknown:
+                if perf_counter() >= deadline:
+                    raise TimeoutError(f"the bound of the price of recourse row {i} was not found in time")
                 for sign, bounds in ((-1.0, most), (1.0, least)):
                     program.set_costs([i], sign)
                     solution = program.solve()
