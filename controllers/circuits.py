@@ -9,7 +9,7 @@ doi:10.1109/TSG.2021.3074437.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,6 +33,11 @@ class Circuits:
     name: tuple[str, ...]
     a_per_kw: np.ndarray
     limit_a: np.ndarray
+    magnitude_a_per_kw: np.ndarray = field(init=False, repr=False)
+    """Absolute values of `a_per_kw`, shape (n_limits, n_connectors)."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "magnitude_a_per_kw", np.abs(self.a_per_kw))
 
     @classmethod
     def none(cls, n_connectors: int) -> Circuits:
@@ -80,7 +85,7 @@ class Room:
         """Whether powers of all connectors [kW] fit in whatever order they are given: even if no currents cancelled."""
         if p_kw.sum() > self.kw - _DUST:
             return False
-        most_a = np.abs(self._current_a) + np.abs(self.circuits.a_per_kw).dot(p_kw)
+        most_a = np.abs(self._current_a) + self.circuits.magnitude_a_per_kw.dot(p_kw)
         return bool((most_a <= self.circuits.limit_a - _DUST).all())
 
     def rise(self, members: np.ndarray, kw: float) -> float:

@@ -6,7 +6,8 @@ Three things cost more than they need. None changes what a simulator sees; tests
   run becomes quadratic. The cancelled ones are dropped when a new one is added.
 - A simulator waits for its neighbours in a task for each. Progress never goes back, so waiting for one after the other
   comes to the same.
-- A time is a tuple, for groups of simulators with time steps within a step. Without groups it has one element.
+- A time is a tuple, and the delay between two simulators a set of tuples, for groups of simulators with time steps
+  within a step. Without groups both have one element.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from importlib.metadata import version
 
 from mosaik import scheduler
 from mosaik.progress import Progress
-from mosaik.tiered_time import TieredTime
+from mosaik.tiered_time import MinimalDurations, TieredTime
 
-_add_trigger, _add_time = Progress._add_trigger, TieredTime.__add__
+_add_trigger, _add_time, _earliest_sum = Progress._add_trigger, TieredTime.__add__, MinimalDurations.earliest_sum
 
 
 def mend() -> None:
@@ -26,6 +27,7 @@ def mend() -> None:
         return
     Progress._add_trigger = _add_and_drop
     scheduler.wait_for_dependencies = _wait_in_turn
+    MinimalDurations.earliest_sum = _earliest
     TieredTime.__add__ = _add
     TieredTime.__lt__ = lambda self, other: self.tiers < other.tiers
     TieredTime.__le__ = lambda self, other: self.tiers <= other.tiers
@@ -48,6 +50,13 @@ async def _wait_in_turn(sim, lazy_stepping):
     if lazy_stepping:
         for target, delay in sim.successors.items():
             await target.progress.has_reached(step + delay)
+
+
+def _earliest(self, other):
+    if len(self.durations) == 1:
+        (only,) = self.durations
+        return other + only
+    return _earliest_sum(self, other)
 
 
 def _add(self, interval):
