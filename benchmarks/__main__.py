@@ -15,9 +15,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import decisions, dispatchability, ems, ievcs, memory, overhead, planning, reading, sweeps
+from . import decisions, dispatchability, ems, ievcs, memory, overhead, planning, reading, runs, sweeps, yardstick
 
 BENCHMARKS = {
+    "yardstick": yardstick,
+    "runs": runs,
     "overhead": overhead,
     "decisions": decisions,
     "planning": planning,

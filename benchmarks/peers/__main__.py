@@ -16,22 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
 
 from rich.console import Console
 from rich.table import Table
 
 from evhub.analysis import open_results
-from evhub.scenarios import engine, inprocess
-from evhub.scenarios.build import build
 from evhub.scenarios.loader import LoadedScenario
-from evhub.scenarios.runner import run_wiring
 
-from ..observed import Stopwatch
+from ..engines import ENGINES, run_s
 from . import cases
 
 HERE = Path(__file__).parent
-ENGINES = {"mosaik": (engine, "run_mosaik"), "inprocess": (inprocess, "run_inprocess")}
 ACN_CASES = (("uncontrolled", 7), ("edf", 7), ("llf", 7), ("round_robin", 1))
 """Strategy and days; ACN-Sim's round-robin takes minutes for a day."""
 EV2GYM_PORTS, EV2GYM_PERIOD_MIN = 25, 15
@@ -91,12 +86,11 @@ def compare(
 
 def run_ours(loaded: LoadedScenario, engine_name: str) -> tuple[float, float]:
     """Processor time of the engine [s], with everything that is written meanwhile, and delivered energy [kWh]."""
-    wiring, watch = build(loaded), Stopwatch()
-    module, function = ENGINES[engine_name]
-    with TemporaryDirectory() as folder, patch.object(module, function, watch.around(getattr(module, function))):
-        path = run_wiring(wiring, loaded, Path(folder) / "run.h5", engine=engine_name)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "run.h5"
+        cpu_s = run_s(loaded, engine_name, path)
         with open_results(path) as results:
-            return watch.total.cpu, float(results.sessions()["delivered_kwh"].sum())
+            return cpu_s, float(results.sessions()["delivered_kwh"].sum())
 
 
 def _peer(python: str, script: str, of: dict[str, Any] | None = None) -> dict[str, Any]:
