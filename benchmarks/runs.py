@@ -26,8 +26,8 @@ from .observed import Stopwatch, observed
 ROUNDS = 2
 SHORT = ("leal2024-4",)
 SHARES = ("engine", "plant", "flow", "adapter", "decide", "optimise", "record")
-"""Engine (with the watching), simulators of the plant, its power flow, what stands around decisions of controllers, these
-decisions without optimisation, optimisation (models built, loaded and solved), recorder."""
+"""Engine (with the watching), plant and its power flow, what stands around decisions, these without optimisation,
+optimisation (models built, loaded and solved), recorder."""
 
 
 def measure(tell: Callable[[str], None], *, short: bool) -> list[dict[str, Any]]:
@@ -95,3 +95,7 @@ def show(found: list[dict[str, Any]], console: Console) -> None:
         parts.add_row(row["scenario"], *(f"{100.0 * row['shares'][name]:.0f}" for name in SHARES))
     console.print(times)
     console.print(parts)
+
+
+def _name() -> Column:
+    return Column("scenario", no_wrap=True)
