@@ -1,6 +1,5 @@
-"""How time and memory grow with the number of connectors, and what a year of a hub takes.
+"""Time and memory of one hub of any size, each case in a process of its own.
 
-Every case has a process of its own. ``python -m benchmarks.growth`` prints the table and writes JSON;
 ``python -m benchmarks.growth CASE`` runs one case and prints one JSON object.
 """
 
@@ -17,8 +16,6 @@ from time import process_time
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from evhub.scenarios.build import build
 from evhub.scenarios.loader import LoadedScenario, parse, shipped
@@ -26,9 +23,6 @@ from evhub.scenarios.loader import LoadedScenario, parse, shipped
 from .engines import run_s
 from .memory import status_mb
 
-CONNECTORS = (10, 54, 200, 1000, 5000)
-DURATION, PERIOD = "2d", "5min"
-YEAR_CONNECTORS = 20
 NETWORK = {"type": "pandapower", "net": "case33bw", "hub_bus": {"depot": 1}}
 """A balanced feeder; its first bus carries the largest hub too."""
 
@@ -46,10 +40,6 @@ class Taken:
     run_s: float
     built_mb: float
     peak_mb: float
-
-    @property
-    def ms_a_period(self) -> float:
-        return 1e3 * self.run_s / self.periods
 
     @property
     def hub_days_per_s(self) -> float:
@@ -123,41 +113,11 @@ def exponent(found: Sequence[Taken], value: str) -> float:
     return float(np.log(grown) / np.log(last.connectors / before.connectors))
 
 
-def main(arguments: Sequence[str]) -> None:
-    """One case, or the table."""
-    if arguments:
-        count, duration, period, controller, engine, *feeder = arguments[0].split(":")
-        print(json.dumps(asdict(run(hub(int(count), duration, period, controller, feeder=bool(feeder)), engine))))
-        return
-    console = Console(markup=False)
-    found = [measure(f"{count}:{DURATION}:{PERIOD}:equal_share:inprocess") for count in CONNECTORS]
-    table = Table(
-        "connectors",
-        "build [s]",
-        "run [s]",
-        "a period [ms]",
-        "memory [MB]",
-        "exponent",
-        title=f"{DURATION} at {PERIOD}",
-    )
-    for n, taken in enumerate(found):
-        growth = f"{exponent(found[: n + 1], 'run_s'):.2f}" if n else ""
-        table.add_row(
-            str(taken.connectors),
-            *(f"{value:.2f}" for value in (taken.build_s, taken.run_s, taken.ms_a_period)),
-            f"{taken.peak_mb:.0f}",
-            growth,
-        )
-    console.print(table)
-    year = measure(f"{YEAR_CONNECTORS}:365d:15min:emh:inprocess")
-    console.print(
-        f"a year of {YEAR_CONNECTORS} connectors at 15 min with emh: {year.run_s:.1f} s, {year.ms_a_period:.2f} ms a "
-        f"period, {year.built_mb:.0f} MB built, {year.peak_mb:.0f} MB at most"
-    )
-    path = Path(__file__).with_name("growth.json")
-    path.write_text(json.dumps([asdict(taken) for taken in (*found, year)], indent=1) + "\n", encoding="utf-8")
-    console.print(f"written to {path}")
+def main(case: str) -> None:
+    """Run one case and print it."""
+    count, duration, period, controller, engine, *feeder = case.split(":")
+    print(json.dumps(asdict(run(hub(int(count), duration, period, controller, feeder=bool(feeder)), engine))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1])

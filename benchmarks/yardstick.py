@@ -1,6 +1,7 @@
 """Hub-days per second of processor time: by period of control, with and without a feeder, by size, on both engines.
 
-One hub with PV, a battery, load and `equal_share`, from a Monday morning on. Every case has a process of its own.
+One hub with PV, a battery, load and `equal_share`, from a Monday morning on; and a year of one with `emh`. Each case has a
+process of its own.
 """
 
 from __future__ import annotations
@@ -20,10 +21,20 @@ DURATIONS = {"1s": "15min", "1min": "8h", "5min": "2d", "15min": "6d"}
 """By period of control: some hundred decisions each."""
 ENGINES = ("mosaik", "inprocess")
 SHORT_CONNECTORS, SHORT_DURATIONS = (3, 6), {"15min": "3h"}
+YEAR_CONNECTORS, YEAR, SHORT_YEAR = 20, "365d", "1d"
 
 
-def measure(tell: Callable[[str], None], *, short: bool) -> list[dict[str, Any]]:
+def measure(tell: Callable[[str], None], *, short: bool) -> dict[str, Any]:
     """Every case once."""
+    rows = _rows(tell, short)
+    tell("yardstick: a year")
+    return {
+        "rows": rows,
+        "year": asdict(growth.measure(_case(YEAR_CONNECTORS, SHORT_YEAR if short else YEAR, "15min", "emh"))),
+    }
+
+
+def _rows(tell: Callable[[str], None], short: bool) -> list[dict[str, Any]]:
     durations, sizes = (SHORT_DURATIONS, SHORT_CONNECTORS) if short else (DURATIONS, CONNECTORS)
     found = []
     for period, feeder, engine in product(durations, (False, True), ENGINES):
@@ -31,11 +42,9 @@ def measure(tell: Callable[[str], None], *, short: bool) -> list[dict[str, Any]]
         for count in sizes:
             tell(f"yardstick: {count} connectors at {period}, {'with' if feeder else 'without'} feeder, {engine}")
             if short:
-                taken = growth.run(growth.hub(count, durations[period], period, feeder=feeder), engine)
+                runs.append(growth.run(growth.hub(count, durations[period], period, feeder=feeder), engine))
             else:
-                end = ":feeder" if feeder else ""
-                taken = growth.measure(f"{count}:{durations[period]}:{period}:equal_share:{engine}{end}")
-            runs.append(taken)
+                runs.append(growth.measure(_case(count, durations[period], period, "equal_share", engine, feeder)))
         found.append(
             {
                 "period": period,
@@ -49,16 +58,28 @@ def measure(tell: Callable[[str], None], *, short: bool) -> list[dict[str, Any]]
     return found
 
 
-def show(found: list[dict[str, Any]], console: Console) -> None:
-    """Print hub-days per second, and memory."""
-    sizes = [str(run["connectors"]) for run in found[0]["runs"]]
+def _case(
+    count: int, duration: str, period: str, controller: str, engine: str = "inprocess", feeder: bool = False
+) -> str:
+    return f"{count}:{duration}:{period}:{controller}:{engine}" + (":feeder" if feeder else "")
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """Print hub-days per second, memory, and the year."""
+    rows, year = found["rows"], found["year"]
+    sizes = [str(run["connectors"]) for run in rows[0]["runs"]]
     table = Table("period", "feeder", "engine", *sizes, "exponent", title="Hub-days per second, by connectors")
     memory = Table("period", "feeder", "engine", *sizes, "exponent", title="Memory at most [MB], by connectors")
-    for row in found:
+    for row in rows:
         case = (row["period"], "yes" if row["feeder"] else "no", row["engine"])
         speeds = [f"{run['hub_days_per_s']:.3g}" for run in row["runs"]]
         table.add_row(*case, *speeds, f"{row['time_exponent']:.2f}")
-        if row["period"] == found[-1]["period"]:
+        if row["period"] == rows[-1]["period"]:
             memory.add_row(*case, *(f"{run['peak_mb']:.0f}" for run in row["runs"]), f"{row['memory_exponent']:.2f}")
     console.print(table)
     console.print(memory)
+    console.print(
+        f"{year['days']:g} days of {year['connectors']} connectors at 15 min with emh in process: "
+        f"{year['run_s']:.1f} s, {1e3 * year['run_s'] / year['periods']:.2f} ms a period, {year['built_mb']:.0f} MB built, "
+        f"{year['peak_mb']:.0f} MB at most"
+    )
