@@ -1,7 +1,7 @@
 """Hub-days per second of processor time: by period of control, with and without a feeder, by size, on both engines.
 
-One hub with PV, a battery, load and `equal_share`, from a Monday morning on; and a year of one with `emh`. Each case has a
-process of its own.
+One hub with PV, a battery, load and `equal_share`, from a Monday morning on; and a year of one with `emh`. Each case has
+a process of its own.
 """
 
 from __future__ import annotations
@@ -80,6 +80,6 @@ def show(found: dict[str, Any], console: Console) -> None:
     console.print(memory)
     console.print(
         f"{year['days']:g} days of {year['connectors']} connectors at 15 min with emh in process: "
-        f"{year['run_s']:.1f} s, {1e3 * year['run_s'] / year['periods']:.2f} ms a period, {year['built_mb']:.0f} MB built, "
-        f"{year['peak_mb']:.0f} MB at most"
+        f"{year['run_s']:.1f} s, {1e3 * year['run_s'] / year['periods']:.2f} ms a period, "
+        f"{year['built_mb']:.0f} MB built, {year['peak_mb']:.0f} MB at most"
     )
