@@ -1,6 +1,6 @@
 """Hub-days per second of processor time: by period of control, with and without a feeder, by size, on both engines.
 
-One hub with PV, a battery, load and `equal_share`, from a Monday morning on; and a year of one with `emh`. Each case has
+One hub with PV, a battery, load and `equal_share`, from a Monday morning on; and a year of one with `emh`. Every one in
 a process of its own.
 """
 
