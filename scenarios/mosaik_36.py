@@ -14,30 +14,42 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from mosaik import scheduler
-from mosaik.progress import Progress
-from mosaik.tiered_time import MinimalDurations, TieredTime
-
-_add_trigger, _add_time, _earliest_sum = Progress._add_trigger, TieredTime.__add__, MinimalDurations.earliest_sum
-
 
 def mend() -> None:
     """Put the lighter functions in their places, once."""
     if tuple(map(int, version("mosaik").split(".")[:2])) >= (3, 7):
         return
-    Progress._add_trigger = _add_and_drop
+    from mosaik import scheduler
+    from mosaik.progress import Progress
+    from mosaik.tiered_time import MinimalDurations, TieredTime
+
+    if scheduler.wait_for_dependencies is _wait_in_turn:
+        return
     scheduler.wait_for_dependencies = _wait_in_turn
-    MinimalDurations.earliest_sum = _earliest
-    TieredTime.__add__ = _add
+    add_trigger, earliest_sum, add = Progress._add_trigger, MinimalDurations.earliest_sum, TieredTime.__add__
+
+    async def add_and_drop(self, target, shift, needs_to_pass):
+        self._futures = [entry for entry in self._futures if not entry[1].cancelled()]
+        return await add_trigger(self, target, shift, needs_to_pass)
+
+    def earliest(self, other):
+        if len(self.durations) == 1:
+            (only,) = self.durations
+            return other + only
+        return earliest_sum(self, other)
+
+    def later(self, interval):
+        if len(self.tiers) == len(interval.tiers) == 1:
+            return TieredTime(self.tiers[0] + interval.tiers[0])
+        return add(self, interval)
+
+    Progress._add_trigger = add_and_drop
+    MinimalDurations.earliest_sum = earliest
+    TieredTime.__add__ = later
     TieredTime.__lt__ = lambda self, other: self.tiers < other.tiers
     TieredTime.__le__ = lambda self, other: self.tiers <= other.tiers
     TieredTime.__gt__ = lambda self, other: self.tiers > other.tiers
     TieredTime.__ge__ = lambda self, other: self.tiers >= other.tiers
-
-
-async def _add_and_drop(self, target, shift, needs_to_pass):
-    self._futures = [entry for entry in self._futures if not entry[1].cancelled()]
-    return await _add_trigger(self, target, shift, needs_to_pass)
 
 
 async def _wait_in_turn(sim, lazy_stepping):
@@ -50,16 +62,3 @@ async def _wait_in_turn(sim, lazy_stepping):
     if lazy_stepping:
         for target, delay in sim.successors.items():
             await target.progress.has_reached(step + delay)
-
-
-def _earliest(self, other):
-    if len(self.durations) == 1:
-        (only,) = self.durations
-        return other + only
-    return _earliest_sum(self, other)
-
-
-def _add(self, interval):
-    if len(self.tiers) == len(interval.tiers) == 1:
-        return TieredTime(self.tiers[0] + interval.tiers[0])
-    return _add_time(self, interval)
