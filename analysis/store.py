@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,12 @@ def _utf8(text: str, width: int | None = None) -> np.ndarray:
     if width is not None and len(raw) > width:
         raw = raw[:width].decode(errors="ignore").encode()
     return np.array(raw, dtype=h5py.string_dtype("utf-8", width or max(len(raw), 1)))
+
+
+@lru_cache(maxsize=1024)
+def _fixed(text: str, width: int) -> bytes:
+    """The same as an element of a record; few texts are written very often."""
+    return _utf8(text, width).item()
 
 
 def _text(raw: Any) -> str:
@@ -346,8 +353,7 @@ class ResultWriter:
         raw = text.encode()
         self._heap_waiting.append(raw)
         self._heap_end += len(raw)
-        source_raw, kind_raw = _utf8(source, _SOURCE_BYTES), _utf8(kind, _KIND_BYTES)
-        self._events.waiting.append((t_s, source_raw.item(), kind_raw.item(), self._heap_end))
+        self._events.waiting.append((t_s, _fixed(source, _SOURCE_BYTES), _fixed(kind, _KIND_BYTES), self._heap_end))
 
     def session_end(
         self,
@@ -396,7 +402,7 @@ class ResultWriter:
 
     def diagnostic(self, name: str, t_s: float, value: float) -> None:
         """Record a wall-clock value, such as a decision time; the name is cut after 48 bytes."""
-        self._samples.waiting.append((t_s, _utf8(name, _NAME_BYTES).item(), value))
+        self._samples.waiting.append((t_s, _fixed(name, _NAME_BYTES), value))
 
     def flush(self) -> None:
         """Bring everything to the disk, where a reader finds it even if this process is killed."""

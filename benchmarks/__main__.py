@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from . import decisions, dispatchability, ems, ievcs, memory, overhead, planning, reading, sweeps
+from . import decisions, dispatchability, ems, ievcs, memory, overhead, planning, reading, runs, sweeps, yardstick
+from .machine import machine
 
 BENCHMARKS = {
+    "yardstick": yardstick,
+    "runs": runs,
     "overhead": overhead,
     "decisions": decisions,
     "planning": planning,
@@ -35,15 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what was asked for, print it, and write it to a file."""
     options = _options(arguments)
     console = Console(markup=False)
-    machine = {
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "mosaik": version("mosaik"),
-        "load_average": os.getloadavg()[0],
-    }
-    console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
-    found = {"machine": machine}
+    found: dict[str, Any] = {"machine": machine()}
+    console.print(", ".join(f"{key} {value}" for key, value in found["machine"].items()))
     for name in options.names or BENCHMARKS:
         with console.status(name) as status:
             found[name] = BENCHMARKS[name].measure(status.update, short=options.short)

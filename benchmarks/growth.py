@@ -1,6 +1,5 @@
-"""How time and memory grow with the number of connectors, and what a year of a hub takes.
+"""Time and memory of one hub of any size, each case in a process of its own.
 
-Every case has a process of its own. ``python -m benchmarks.growth`` prints the table and writes JSON;
 ``python -m benchmarks.growth CASE`` runs one case and prints one JSON object.
 """
 
@@ -17,43 +16,44 @@ from time import process_time
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from evhub.scenarios.build import build
 from evhub.scenarios.loader import LoadedScenario, parse, shipped
-from evhub.scenarios.runner import run_wiring
 
+from .engines import run_s
 from .memory import status_mb
 
-CONNECTORS = (10, 54, 200, 1000, 5000)
-YEAR_CONNECTORS = 20
+NETWORK = {"type": "pandapower", "net": "case33bw", "hub_bus": {"depot": 1}}
+"""A balanced feeder; its first bus carries the largest hub too."""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """Processor time of building and of the run [s], steps of control, and memory [MB] before the run and at most."""
+    """Processor time of building and of the engine [s], steps of control, memory before the run and at most [MB]."""
 
     connectors: int
     days: float
     periods: int
     engine: str
+    feeder: bool
     build_s: float
     run_s: float
     built_mb: float
     peak_mb: float
 
     @property
-    def ms_a_period(self) -> float:
-        return 1e3 * self.run_s / self.periods
+    def hub_days_per_s(self) -> float:
+        return self.days / self.run_s
 
 
-def hub(connectors: int, days: float, period: str, controller: str) -> LoadedScenario:
-    """A hub of some size with PV, a battery and sessions in proportion, without a network."""
+def hub(
+    connectors: int, duration: str, period: str, controller: str = "equal_share", *, feeder: bool = False
+) -> LoadedScenario:
+    """A hub of some size with PV, a battery and sessions in proportion, from a Monday morning on."""
     data: dict[str, Any] = {
         "name": "growth",
-        "start": "2024-03-04T00:00:00+01:00",
-        "duration": f"{days:g}d",
+        "start": "2024-03-04T08:00:00+01:00",
+        "duration": duration,
         "time_step": period,
         "seed": 1,
         "hubs": {
@@ -71,6 +71,8 @@ def hub(connectors: int, days: float, period: str, controller: str) -> LoadedSce
         },
         "controller": {"type": controller, "period": period},
     }
+    if feeder:
+        data["network"] = NETWORK
     return parse(data, shipped()["workplace-month"])
 
 
@@ -80,9 +82,7 @@ def run(loaded: LoadedScenario, engine: str = "inprocess") -> Taken:
     wiring = build(loaded)
     build_s, built_mb = process_time() - began, status_mb("VmRSS")
     with TemporaryDirectory() as folder:
-        began = process_time()
-        run_wiring(wiring, loaded, Path(folder) / "run.h5", engine=engine)
-        run_s = process_time() - began
+        taken_s = run_s(loaded, engine, Path(folder) / "run.h5", wiring)
     scenario = loaded.scenario
     (site,) = scenario.hubs.values()
     return Taken(
@@ -90,15 +90,16 @@ def run(loaded: LoadedScenario, engine: str = "inprocess") -> Taken:
         scenario.duration / 86_400.0,
         round(scenario.duration / scenario.controller[0].period),
         engine,
+        scenario.network is not None,
         build_s,
-        run_s,
+        taken_s,
         built_mb,
         status_mb("VmHWM"),
     )
 
 
 def measure(case: str) -> Taken:
-    """Run a case in a new process: ``CONNECTORS:DAYS:PERIOD:CONTROLLER:ENGINE``."""
+    """Run a case in a new process: ``CONNECTORS:DURATION:PERIOD:CONTROLLER:ENGINE``, and ``:feeder`` for one."""
     done = subprocess.run([sys.executable, "-m", __name__, case], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"benchmark of growth, {case}: {done.stderr.strip()}")
@@ -112,35 +113,11 @@ def exponent(found: Sequence[Taken], value: str) -> float:
     return float(np.log(grown) / np.log(last.connectors / before.connectors))
 
 
-def main(arguments: Sequence[str]) -> None:
-    """One case, or the table."""
-    if arguments:
-        count, days, period, controller, engine = arguments[0].split(":")
-        print(json.dumps(asdict(run(hub(int(count), float(days), period, controller), engine))))
-        return
-    console = Console(markup=False)
-    found = [measure(f"{count}:2:5min:equal_share:inprocess") for count in CONNECTORS]
-    table = Table(
-        "connectors", "build [s]", "run [s]", "a period [ms]", "memory [MB]", "exponent", title="2 days at 5 min"
-    )
-    for n, taken in enumerate(found):
-        growth = f"{exponent(found[: n + 1], 'run_s'):.2f}" if n else ""
-        table.add_row(
-            str(taken.connectors),
-            *(f"{value:.2f}" for value in (taken.build_s, taken.run_s, taken.ms_a_period)),
-            f"{taken.peak_mb:.0f}",
-            growth,
-        )
-    console.print(table)
-    year = measure(f"{YEAR_CONNECTORS}:365:15min:emh:inprocess")
-    console.print(
-        f"a year of {YEAR_CONNECTORS} connectors at 15 min with emh: {year.run_s:.1f} s, {year.ms_a_period:.2f} ms a "
-        f"period, {year.built_mb:.0f} MB built, {year.peak_mb:.0f} MB at most"
-    )
-    path = Path(__file__).with_name("growth.json")
-    path.write_text(json.dumps([asdict(taken) for taken in (*found, year)], indent=1) + "\n", encoding="utf-8")
-    console.print(f"written to {path}")
+def main(case: str) -> None:
+    """Run one case and print it."""
+    count, duration, period, controller, engine, *feeder = case.split(":")
+    print(json.dumps(asdict(run(hub(int(count), duration, period, controller, feeder=bool(feeder)), engine))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1])

@@ -9,7 +9,7 @@ doi:10.1109/TSG.2021.3074437.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,6 +33,11 @@ class Circuits:
     name: tuple[str, ...]
     a_per_kw: np.ndarray
     limit_a: np.ndarray
+    magnitude_a_per_kw: np.ndarray = field(init=False, repr=False)
+    """Absolute values of `a_per_kw`, shape (n_limits, n_connectors)."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "magnitude_a_per_kw", np.abs(self.a_per_kw))
 
     @classmethod
     def none(cls, n_connectors: int) -> Circuits:
@@ -76,6 +81,13 @@ class Room:
         if self._current_a.size:
             self._current_a += kw * self.circuits.a_per_kw[:, connector]
 
+    def surely_holds(self, p_kw: np.ndarray) -> bool:
+        """Whether powers of all connectors [kW] fit in whatever order they are given: even if no currents cancelled."""
+        if p_kw.sum() > self.kw - _DUST:
+            return False
+        most_a = np.abs(self._current_a) + self.circuits.magnitude_a_per_kw.dot(p_kw)
+        return bool((most_a <= self.circuits.limit_a - _DUST).all())
+
     def rise(self, members: np.ndarray, kw: float) -> float:
         """How much of a power each of several connectors can still get at the same time [kW]."""
         kw = min(kw, self.kw / len(members))
@@ -94,7 +106,7 @@ class Room:
         """Largest x <= kw with ``|current + a_per_kw * x| <= limit`` everywhere."""
         current_a, limit_a = self._current_a, self.circuits.limit_a
         tight = (np.abs(current_a + kw * a_per_kw) > limit_a) & (a_per_kw != 0.0)
-        if not tight.any():
+        if not np.count_nonzero(tight):
             return kw
         a, s, limit = a_per_kw[tight], current_a[tight], limit_a[tight]
         # a x^2 + 2 b x + c = 0, where c <= 0 because the limits are kept now

@@ -66,6 +66,9 @@ class InOrder(Sharing):
         order : list of int
             Those who can use any, in the order in which they get it.
         """
+        if room.surely_holds(wanted_kw):
+            room.given_kw[:] = wanted_kw
+            return
         wanted = wanted_kw.tolist()
         for i in order:
             kw = room.most(i, wanted[i])

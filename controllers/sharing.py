@@ -89,7 +89,7 @@ class Sharing(base.Controller):
         # without its meter the load may be anything
         room_kw = limit_kw - load_kw + pv_kw if math.isfinite(load_kw) else 0.0
         shares_kw = most_kw = usable_kw(site, hub)
-        if most_kw.any():
+        if np.count_nonzero(most_kw):
             # an EV may accept less than the least that its connector can offer
             least_kw = np.minimum(site.connector_minimum_kw, most_kw)
             shares_kw = self.share(t_s, Room(max(0.0, room_kw), site.circuits), hub.connectors, most_kw, least_kw)

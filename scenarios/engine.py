@@ -6,12 +6,12 @@ import asyncio
 import threading
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 from mosaik.async_scenario import AsyncWorld
 from mosaik.exceptions import SimulationError
 
+from . import mosaik_36
 from .wiring import EngineError, Wiring, data_order, filled
 
 
@@ -62,7 +62,7 @@ def _call(work: Callable[[], None]) -> None:
 
 
 async def _run(wiring: Wiring, objects: dict[str, Any], real_time_factor: float | None) -> None:
-    _drop_cancelled_waiters()
+    mosaik_36.mend()
     world = AsyncWorld(
         {spec.sid: {"python": spec.python} for spec in wiring.simulators},
         cache=False,
@@ -106,25 +106,3 @@ async def _cancel_others() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-
-
-def _drop_cancelled_waiters() -> None:
-    """Keep the waiters of mosaik's ``Progress`` from piling up (mosaik before 3.7).
-
-    Every triggered step leaves a cancelled waiter behind, and every progress walks through all of them, so that a long
-    run becomes quadratic. Dropping the cancelled ones when a new one is added keeps the list short.
-    """
-    if tuple(map(int, version("mosaik").split(".")[:2])) >= (3, 7):
-        return
-    from mosaik.progress import Progress
-
-    if getattr(Progress, "_drops_cancelled", False):
-        return
-    add_trigger = Progress._add_trigger
-
-    async def add_and_drop(self, target, shift, needs_to_pass):
-        self._futures = [entry for entry in self._futures if not entry[1].cancelled()]
-        return await add_trigger(self, target, shift, needs_to_pass)
-
-    Progress._add_trigger = add_and_drop
-    Progress._drops_cancelled = True  # pyright: ignore[reportAttributeAccessIssue]

@@ -33,11 +33,16 @@ class _Runner:
         self.first_step = 0 if self.kind != "event-based" else first_step
         self.waiting: set[int] = set()
         self.steps: list[int] = []
+        """The same times as a heap."""
         self.arriving: list[tuple] = []
+        """Heap of (time, number, source, entity, attribute, value)."""
         self.persistent: dict[str, dict[str, dict[str, Any]]] = {}
+        """Last values by entity, attribute and source: what mosaik hands to a step."""
         self.request: dict[str, list[str]] = {}
         self.pushes: dict[tuple[str, str], list[tuple[_Runner, int, str, str, bool]]] = {}
+        """Of each output, to whom it goes, how much later, to which entity and attribute, and whether it triggers."""
         self.ancestors: dict[_Runner, int] = {}
+        """Those that can trigger it, with the least delay on the way."""
 
     def schedule(self, time: int, queue: list) -> None:
         """Ask for a step."""

@@ -59,7 +59,7 @@ BUS_PORT = Port("", "what feeds the hub bus: 0 dead, 1 grid, 2 secondary source"
 def same(a: Any, b: Any) -> bool:
     """Whether two values of one port are exactly equal (NaN equals NaN)."""
     if isinstance(a, np.ndarray):
-        return a.tobytes() == b.tobytes()
+        return a is b or a.tobytes() == b.tobytes()
     return a == b or (a != a and b != b)
 
 
@@ -147,7 +147,8 @@ class Clock:
 
     def seconds(self, step: int) -> float:
         """Time of a step [s]."""
-        return round(step * self.time_step_s, 9)  # 3 * 0.3 is not 0.9
+        t_s = step * self.time_step_s
+        return t_s if t_s.is_integer() else round(t_s, 9)  # 3 * 0.3 is not 0.9
 
     def step_at_or_after(self, t_s: float) -> int:
         """The first step at or after a time."""

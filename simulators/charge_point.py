@@ -56,6 +56,7 @@ class ChargePoint(Device):
         self._packs = battery.stack([empty] * n)
         self._state = battery.initial(self._packs, np.zeros(n))
         self._session = np.full(n, -1)
+        self._occupied = np.zeros(n, dtype=bool)
         self._accepted_kw = np.zeros(n)
         self._asked_kwh = np.zeros(n)
         self._got_kwh = np.zeros(n)
@@ -77,7 +78,7 @@ class ChargePoint(Device):
         if self.inputs["session"] is not self._session:
             self._come_and_go(t_s, self.inputs["session"], ended)
         if t_s >= self.clock.end_s:
-            ended += [self._account(i, t_s, "unfinished") for i in np.flatnonzero(self._session >= 0).tolist()]
+            ended += [self._account(i, t_s, "unfinished") for i in self._occupied.nonzero()[0].tolist()]
             self._send_state(ended)
             return math.inf
         if arrived or t_s >= self._event_s:
@@ -85,7 +86,7 @@ class ChargePoint(Device):
             self._send_power()
         self._send_state(ended)
         wake_s = self._event_s
-        if self._p_kw.any():
+        if np.count_nonzero(self._p_kw):
             # the controller and the recorder are told how far charging has come
             wake_s = min(wake_s, (math.floor(t_s / self._telemetry_s + 1e-9) + 1) * self._telemetry_s)
         return min(wake_s, self.clock.end_s)
@@ -93,12 +94,12 @@ class ChargePoint(Device):
     def _advance(self, t_s: float) -> None:
         dt_s = t_s - self._t_s
         self._t_s = t_s
-        if dt_s > 0.0 and (self._session >= 0).any():
+        if dt_s > 0.0 and np.count_nonzero(self._occupied):
             self._state = battery.advance(self._packs, self._state, -self._p_kw, dt_s)
             self._got_kwh = self._got_kwh + energy_kwh(self._p_kw, dt_s)
 
     def _come_and_go(self, t_s: float, session: np.ndarray, ended: list[dict]) -> None:
-        for i in np.flatnonzero(session != self._session).tolist():
+        for i in (session != self._session).nonzero()[0].tolist():
             if self._session[i] >= 0:
                 ended.append(self._account(i, t_s, "served"))
             k = int(session[i])
@@ -112,7 +113,7 @@ class ChargePoint(Device):
             self._plugged_s[i] = t_s if there else np.nan
             self._got_kwh[i] = 0.0
             self._until_s[i] = t_s
-        self._session = session
+        self._session, self._occupied = session, session >= 0
 
     def _account(self, i: int, t_s: float, outcome: str) -> dict:
         return {
@@ -128,10 +129,10 @@ class ChargePoint(Device):
     def _decide(self, t_s: float) -> None:
         """The power of every connector from now on, and until when it can stay like that."""
         step_s = self.clock.time_step_s
-        powered = (self._session >= 0) & ~self.inputs["faulted"] & (self.inputs["bus"] != 0)
+        powered = self._occupied & ~self.inputs["faulted"] & (self.inputs["bus"] != 0)
         request_kw = model.request_kw(self._connectors, self.inputs["limit_kw"], self._accepted_kw, self._v2g, powered)
         # what was found before holds until its time is over or something else is asked for
-        asked = np.flatnonzero((request_kw != self._request_kw) | (self._until_s <= t_s))
+        asked = ((request_kw != self._request_kw) | (self._until_s <= t_s)).nonzero()[0]
         if asked.size:
             held = battery.hold(self._packs, self._state, -request_kw, step_s, index=asked.tolist())
             remaining_kwh = self._asked_kwh[asked] - self._got_kwh[asked]
@@ -152,7 +153,7 @@ class ChargePoint(Device):
 
     def _send_state(self, ended: list[dict]) -> None:
         self.emit("energy_kwh", self._got_kwh.copy())
-        self.emit("soc", np.where(self._session >= 0, self._state.soc, np.nan))
+        self.emit("soc", np.where(self._occupied, self._state.soc, np.nan))
         if ended:
             self.changed["ended"] = ended
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from time import perf_counter
 from typing import Any
 
@@ -22,9 +23,10 @@ from .adapter import EVENTS, NEVER, Adapter, Clock, Device, OwnErrors, Port, Sch
 _MEASURED = Port("", "a measurement, held until the next one", trigger=False)
 _STATUS = Port("", "a status, whose change calls for a decision")
 _STATUS_PORTS = ("ats.bus", "arrivals.session", "arrivals.faulted")
-_FALLIBLE = ("pv", "bess", "dg")
+_FAILED = {f"{device}.failed": device for device in ("pv", "bess", "dg")}
 _NUMBER = (float, int, np.number)
 _NUMBERS = ("bess_kw", "pv_limit_kw", "dg_kw", "bess_q_kvar", "pv_q_kvar", "dg_q_kvar")
+_numbers = attrgetter(*_NUMBERS)
 _MEASUREMENT_PORTS = (
     "grid.meter_kw",
     "grid.meter_a",
@@ -113,10 +115,13 @@ class ControlledHub(Device):
             "cp.soc": np.full(n, np.nan),
             "network.v_pu": math.nan,
             "link.sampled_s": {},
-            **{f"{device}.failed": False for device in _FALLIBLE},
+            **dict.fromkeys(_FAILED, False),
         }
         self._told: dict[str, Any] = {}
         self._seen: np.ndarray | None = None
+        self._least_kw, self._most_kw = -site.connector_kw, site.connector_kw
+        self._load_limit_kw: tuple[float, ...] = ()
+        self._no_q_kvar = zero
 
     def note(self, t_s: float) -> None:
         """Take notice of who has plugged in since the last time."""
@@ -151,7 +156,7 @@ class ControlledHub(Device):
                 bess=get("tariffs.bess_per_kwh", 0.0),
                 charging=get("tariffs.charging_per_kwh", 0.0),
             ),
-            failed=frozenset(device for device in _FALLIBLE if held[f"{device}.failed"]),
+            failed=frozenset([device for port, device in _FAILED.items() if held[port]]),
             parameters=self.parameters.at(t_s),
             forecast=self._forecast(t_s),
         )
@@ -197,17 +202,20 @@ class ControlledHub(Device):
     def send(self, setpoints: base.Setpoints) -> None:
         """Hand set points to the plant, clipped to the plates of the devices."""
         site = self.site
-        limit_kw = np.minimum(np.maximum(setpoints.connector_kw, -site.connector_kw), site.connector_kw)
+        limit_kw = np.minimum(np.maximum(setpoints.connector_kw, self._least_kw), self._most_kw)
         self.emit("connector_limit_kw", limit_kw)
         q_kvar = setpoints.connector_q_kvar
-        self.emit("connector_q_kvar", np.zeros_like(site.connector_kw) if q_kvar is None else np.array(q_kvar))
+        self.emit("connector_q_kvar", self._no_q_kvar if q_kvar is None else np.array(q_kvar))
         self.emit("bess_kw", min(max(float(setpoints.bess_kw), -site.bess_kw), site.bess_kw))
         self.emit("bess_q_kvar", float(setpoints.bess_q_kvar))
         self.emit("pv_limit_kw", min(max(float(setpoints.pv_limit_kw), 0.0), site.pv_kw))
         self.emit("pv_q_kvar", float(setpoints.pv_q_kvar))
         self.emit("dg_kw", min(max(float(setpoints.dg_kw), 0.0), site.dg_kw))
         self.emit("dg_q_kvar", float(setpoints.dg_q_kvar))
-        self.emit("load_limit_kw", np.maximum(np.asarray(setpoints.load_limit_kw, dtype=float), 0.0))
+        load_limit_kw = tuple(setpoints.load_limit_kw)
+        if load_limit_kw != self._load_limit_kw:
+            self._load_limit_kw = load_limit_kw
+            self.emit("load_limit_kw", np.maximum(np.array(load_limit_kw, dtype=float), 0.0))
 
     def record(self, values: Mapping[str, float]) -> None:
         """Write a controller's own series; raises for one that its class does not name."""
@@ -250,10 +258,10 @@ def check(setpoints: base.Setpoints, site: base.Site, who: str) -> None:
     """
     if len(setpoints.load_limit_kw) != 4:
         raise ControllerError(f"{who}: load_limit_kw must have 4 elements, got {setpoints.load_limit_kw}")
-    numbers = [(field, getattr(setpoints, field)) for field in _NUMBERS]
-    numbers += [("load_limit_kw", value) for value in setpoints.load_limit_kw]
-    for field, value in numbers:
-        if not isinstance(value, _NUMBER) or math.isnan(value):
+    numbers = [*_numbers(setpoints), *setpoints.load_limit_kw]
+    for place, value in enumerate(numbers):
+        if not isinstance(value, _NUMBER) or value != value:
+            field = (*_NUMBERS, *4 * ("load_limit_kw",))[place]
             raise ControllerError(f"{who}: {field} must be a number, got {value!r}")
     for field in ("connector_kw", "connector_q_kvar"):
         values = getattr(setpoints, field)
@@ -264,7 +272,7 @@ def check(setpoints: base.Setpoints, site: base.Site, who: str) -> None:
             raise ControllerError(f"{who}: {field} must be an array of numbers, got {values!r}")
         if values.shape != site.connector_kw.shape:
             raise ControllerError(f"{who}: {field} must have the shape {site.connector_kw.shape}, got {values.shape}")
-        if np.isnan(values).any():
+        if math.isnan(values.dot(values)):  # no sum of squares is NaN unless one of them is
             raise ControllerError(f"{who}: {field} must be a number, got {values}")
 
 

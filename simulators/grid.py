@@ -53,10 +53,11 @@ class Connection(Device):
 
     def _told(self, flows: grid.Balance, failed: grid.FailedMeters) -> list[tuple[str, str]]:
         told = []
-        for meter, was, now in zip(_METERS, self._failed, failed, strict=True):
-            if was != now:
-                told.append(("meter failed" if now else "meter back", f"{meter} meter"))
-        self._failed = failed
+        if failed != self._failed:
+            for meter, was, now in zip(_METERS, self._failed, failed, strict=True):
+                if was != now:
+                    told.append(("meter failed" if now else "meter back", f"{meter} meter"))
+            self._failed = failed
         over = flows.contracted_excess_kw > 1e-6 or flows.installed_excess_kw > 1e-6
         if over and not self._over:
             limit = "installed" if flows.installed_excess_kw > 1e-6 else "contracted"

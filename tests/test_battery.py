@@ -657,3 +657,13 @@ def test_estimated_time_to_a_charge_is_good_to_a_quarter_per_cent(name, soc, rat
     i_a = tremblay.current_a(battery_cell.emf_v(unit, reached_ah, filtered_a), unit.r_ohm, p_w)
     late_s = (reached_ah - end_ah) / i_a * 3600
     assert late_s < 0.0025 * estimate_s + 1.0
+
+
+@given(soc=st.floats(0.05, 0.95), p_kw=st.floats(-20.0, 20.0), dt_s=st.floats(1.0, 7200.0))
+def test_constant_current_of_an_ideal_battery_is_what_its_steps_come_to(soc, p_kw, dt_s):
+    (unit,) = battery.ideal(40.0, p_charge_max_kw=20.0, p_discharge_max_kw=20.0).units
+    it_ah, p_w = (1.0 - soc) * unit.q_ah, 1000.0 * p_kw
+    # a filtered current makes it take the way of all cells, where it counts for nothing without polarisation
+    assert (
+        battery_cell.integrate(unit, it_ah, 0.0, p_w, dt_s)[0] == battery_cell.integrate(unit, it_ah, 1.0, p_w, dt_s)[0]
+    )

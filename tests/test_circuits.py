@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evhub.analysis import open_results
-from evhub.controllers.circuits import Circuits
+from evhub.controllers.circuits import Circuits, Room
 from evhub.scenarios.build import build
 from evhub.scenarios.errors import InputError
 
@@ -166,3 +166,20 @@ def test_circuits_that_do_not_fit_are_refused_by_name(circuits, key, allowed, tm
         plants.loaded(garage(**circuits), tmp_path)
     assert allowed in str(told.value)
     assert key in str(told.value)
+
+
+@given(
+    rows=st.lists(st.lists(st.complex_numbers(max_magnitude=5.0), min_size=4, max_size=4), min_size=1, max_size=3),
+    most_kw=st.lists(st.floats(0.0, 20.0), min_size=4, max_size=4),
+    limit_a=st.floats(1.0, 300.0),
+    room_kw=st.floats(1.0, 100.0),
+    order=st.permutations(range(4)),
+)
+def test_what_surely_fits_is_given_whole_in_any_order(rows, most_kw, limit_a, room_kw, order):
+    room = Room(room_kw, circuits(rows, [limit_a] * len(rows)))
+    if room.surely_holds(np.array(most_kw)):
+        for i in order:
+            assert room.most(i, most_kw[i]) == most_kw[i]
+            room.give(i, most_kw[i])
+    else:
+        assert sum(most_kw) > room_kw - 1e-6 or (np.abs(rows) @ np.array(most_kw)).max() > limit_a - 1e-6

@@ -9,7 +9,7 @@ import pytest
 
 from evhub.analysis import open_results
 from evhub.controllers import base
-from evhub.scenarios import engine
+from evhub.scenarios import mosaik_36
 from evhub.scenarios.build import build
 from evhub.scenarios.runner import run_wiring
 from evhub.scenarios.wiring import SIMULATORS
@@ -125,7 +125,7 @@ def test_a_run_works_where_an_event_loop_runs_already(tmp_path):
 
 def test_waiters_of_mosaik_do_not_pile_up(tmp_path, monkeypatch):
     """Without the patch the list grows with every step, and a run becomes quadratic in its length."""
-    engine._drop_cancelled_waiters()
+    mosaik_36.mend()
     progress = pytest.importorskip("mosaik.progress").Progress
     longest = 0
     settle = progress.set

@@ -161,6 +161,24 @@ class Fractional(_Toy):
         return time + 0.5
 
 
+class Endless(_Toy):
+    """Asks for one more step for ever."""
+
+    def step(self, time, inputs, max_advance):
+        return time + 1
+
+
+class Rewriting(_Toy):
+    """Dates what it sends before its step."""
+
+    def step(self, time, inputs, max_advance):
+        self.time = time
+        return time + 1
+
+    def get_data(self, outputs):
+        return {"time": self.time - 1, "hub": {"y": 1.0}}
+
+
 def toys(cls: type, shift: int) -> Wiring:
     python = f"{__name__}:{cls.__name__}"
     simulators = (SimulatorSpec("a", python), SimulatorSpec("b", python))
@@ -199,6 +217,20 @@ def test_a_step_between_two_steps_is_refused(run):
     with pytest.raises(EngineError, match=NAMED) as told:
         run(toys(Fractional, 1))
     assert "float" in str(told.value)
+
+
+@ENGINES
+def test_outputs_of_the_past_are_refused(run):
+    with pytest.raises(EngineError, match=NAMED) as told:
+        run(toys(Rewriting, 1))
+    assert "-1" in str(told.value)
+
+
+@ENGINES
+def test_a_simulator_that_never_ends_is_stopped_at_the_end(run, monkeypatch):
+    log = log_steps(monkeypatch, f"{__name__}:Endless")
+    run(toys(Endless, 1))
+    assert [time for time, _ in log["a"]] == [time for time, _ in log["b"]] == list(range(11))
 
 
 # --- what only mosaik has ---------------------------------------------------------------------------------------------

@@ -9,29 +9,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
 
 from rich.console import Console
 from rich.table import Table
 
 from evhub.analysis import open_results
-from evhub.scenarios import engine, inprocess
-from evhub.scenarios.build import build
 from evhub.scenarios.loader import LoadedScenario
-from evhub.scenarios.runner import run_wiring
 
-from ..observed import Stopwatch
+from ..engines import ENGINES, run_s
+from ..machine import machine
 from . import cases
 
 HERE = Path(__file__).parent
-ENGINES = {"mosaik": (engine, "run_mosaik"), "inprocess": (inprocess, "run_inprocess")}
 ACN_CASES = (("uncontrolled", 7), ("edf", 7), ("llf", 7), ("round_robin", 1))
 """Strategy and days; ACN-Sim's round-robin takes minutes for a day."""
 EV2GYM_PORTS, EV2GYM_PERIOD_MIN = 25, 15
@@ -56,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     of = cases.case(site, "uncontrolled", 7, EV2GYM_PERIOD_MIN, EV2GYM_PORTS)
     ours = cases.scenario(of, site, limits=False)
     rows.append(compare("EV2Gym", options.python, "ev2gym_sim.py", of, ours, options.rounds))
-    machine = {"cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()}
-    options.output.write_text(json.dumps({"machine": machine, "cases": rows}, indent=1) + "\n", encoding="utf-8")
+    options.output.write_text(json.dumps({"machine": machine(), "cases": rows}, indent=1) + "\n", encoding="utf-8")
     console.print(table(rows))
     console.print(f"written to {options.output}")
 
@@ -91,12 +84,11 @@ def compare(
 
 def run_ours(loaded: LoadedScenario, engine_name: str) -> tuple[float, float]:
     """Processor time of the engine [s], with everything that is written meanwhile, and delivered energy [kWh]."""
-    wiring, watch = build(loaded), Stopwatch()
-    module, function = ENGINES[engine_name]
-    with TemporaryDirectory() as folder, patch.object(module, function, watch.around(getattr(module, function))):
-        path = run_wiring(wiring, loaded, Path(folder) / "run.h5", engine=engine_name)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "run.h5"
+        cpu_s = run_s(loaded, engine_name, path)
         with open_results(path) as results:
-            return watch.total.cpu, float(results.sessions()["delivered_kwh"].sum())
+            return cpu_s, float(results.sessions()["delivered_kwh"].sum())
 
 
 def _peer(python: str, script: str, of: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -113,18 +105,22 @@ def _peer(python: str, script: str, of: dict[str, Any] | None = None) -> dict[st
 
 def table(rows: list[dict[str, Any]]) -> Table:
     """The cases as a table; a ratio is our time over the peer's."""
-    found = Table("peer", "case", "peer [ms]", "mosaik [ms]", "in process [ms]", "ratios", "peer [kWh]", "ours [kWh]")
+    found = Table("peer", "case", "peer [ms]", "mosaik [ms]", "in process [ms]", "ratios", "peer [kWh]", "ours")
     for row in rows:
-        ratios = ", ".join(f"1/{row['peer_ms'] / row[f'{name}_ms']:.2g}" for name in ENGINES)
+        ratios = ", ".join(_ratio(row[f"{name}_ms"] / row["peer_ms"]) for name in ENGINES)
         found.add_row(
             row["peer"],
             f"{row['controller']}, {row['connectors']} connectors, {row['period_min']} min, {row['days']} d",
             *(f"{row[f'{name}_ms']:.2f}" for name in ("peer", *ENGINES)),
             ratios,
             f"{row['peer_kwh']:.1f}",
-            f"{row['inprocess_kwh']:.1f}",
+            f"{row['inprocess_kwh'] / row['peer_kwh'] - 1.0:+.3%}",
         )
     return found
+
+
+def _ratio(times: float) -> str:
+    return f"1/{1.0 / times:.3g}" if times < 1.0 else f"{times:.2g}"
 
 
 if __name__ == "__main__":

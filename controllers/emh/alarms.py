@@ -153,11 +153,8 @@ class Log:
     def __init__(self):
         self._active: dict[Key, _Active] = {}
         self.numbers: frozenset[int] = frozenset()
-
-    @property
-    def mask(self) -> int:
+        self.mask = 0
         """Bit n - 1 is set while alarm n is active."""
-        return sum(1 << (number - 1) for number in self.numbers)
 
     def about(self, number: int) -> Iterable[str]:
         """What the active alarms of a number are about."""
@@ -205,4 +202,5 @@ class Log:
             events.append(("alarm over", f"alarm {number}, {about}: {alarm.cause}; {alarm.action}; {lasted_s:g} s"))
         if events:
             self.numbers = frozenset(number for number, _ in active)
+            self.mask = sum(1 << (number - 1) for number in self.numbers)
         return events

@@ -121,8 +121,7 @@ def _connectors_kw(s: Situation, refs: References, cp_kw: float, last_kw: np.nda
     weight = s.busy.astype(float) if refs.weights is None else refs.weights
     if refs.excluded is not None:
         weight = weight * ~refs.excluded
-    most_kw = np.minimum(s.site.connector_kw, s.connectors.p_max_kw)
-    target_kw = priority.share(cp_kw, weight, most_kw, s.site.connector_minimum_kw)
+    target_kw = priority.share(cp_kw, weight, s.most_kw, s.site.connector_minimum_kw)
     return priority.admit(cp_kw, target_kw, s.connectors.p_kw, last_kw, weight)
 
 

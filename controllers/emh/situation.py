@@ -83,8 +83,10 @@ class Situation:
         The limit less the local load; the protection value while the load is not known.
     busy : ndarray of bool, shape (n_connectors,)
         An EV is plugged in and wants energy.
+    most_kw : ndarray, shape (n_connectors,)
+        What each connector could draw at most: its rating, or what its EV accepts where that is less; 0 at a free one.
     need_kw : float
-        What the busy connectors that work can draw, summed: their ratings, or what their EVs accept where that is less.
+        The sum of that over the busy connectors that work.
     connectors : Connectors
         As last seen.
     alarms : frozenset of int
@@ -121,6 +123,7 @@ class Situation:
     limit_kw: float
     room_kw: float
     busy: np.ndarray
+    most_kw: np.ndarray
     need_kw: float
     connectors: base.Connectors
     alarms: frozenset[int]
@@ -214,6 +217,7 @@ def observe(
     load_kw = _load_kw(t_s, hub, memory)
     limit = limit_kw(site, p, islanded)
     busy = connectors.occupied & (connectors.requested_kwh - connectors.energy_kwh > _DUST_KWH)
+    most_kw = np.minimum(site.connector_kw, connectors.p_max_kw)
     soc_min = max(site.bess_soc_min, p.soc_min or 0.0)
     soc_max = min(site.bess_soc_max, 1.0 if p.soc_max is None else p.soc_max)
     ages_s = [hub.age_s.get(device, 0.0) for device in _COORDINATED]
@@ -246,7 +250,8 @@ def observe(
         limit_kw=limit,
         room_kw=p.cp_protection_kw if isnan(load_kw) else limit - load_kw,
         busy=busy,
-        need_kw=float(np.minimum(site.connector_kw, connectors.p_max_kw) @ (busy & ~connectors.faulted)),
+        most_kw=most_kw,
+        need_kw=float(most_kw.dot(busy & ~connectors.faulted)),
         connectors=connectors,
         alarms=memory.log.numbers,
         overcurrent_level=memory.overcurrent.level,

@@ -534,7 +534,9 @@ def advance(parameters: Parameters, state: State, p_kw: ArrayLike, dt_s: float) 
         A new one; at rest the SoC stays and the filtered current fades.
     """
     p_kw = np.asarray(p_kw, dtype=float)
-    soc, i_filtered_a = state.soc.copy(), state.i_filtered_a * np.exp(-dt_s / parameters.tau_s)
+    soc, i_filtered_a = state.soc.copy(), state.i_filtered_a.copy()
+    if np.count_nonzero(i_filtered_a):
+        i_filtered_a *= np.exp(-dt_s / parameters.tau_s)
     for k in p_kw.nonzero()[0].tolist():
         unit = parameters.units[k]
         p_w = _cell_w(unit, p_kw.item(k))

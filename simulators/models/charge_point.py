@@ -122,14 +122,16 @@ def until_energy(
         The same, except where the energy runs out before: there the power lasts for whole steps, and the last step
         brings the rest at a lower power. A session that has got all of it takes nothing more.
     """
-    done = (p_kw > 0.0) & (remaining_kwh <= ENERGY_DUST_KWH)
-    p_kw, hold_s = np.where(done, 0.0, p_kw), np.where(done, np.inf, hold_s)
     charging = p_kw > 0.0
-    per_step_kwh = energy_kwh(p_kw, step_s)
-    last = charging & (remaining_kwh < per_step_kwh)
-    p_kw = np.where(last, power_kw(remaining_kwh, step_s), p_kw)
-    steps = np.floor(np.divide(remaining_kwh, per_step_kwh, out=np.full_like(p_kw, np.inf), where=charging) + 1e-9)
-    hold_s = np.where(last, step_s, np.where(charging, np.minimum(hold_s, np.maximum(steps, 1.0) * step_s), hold_s))
+    done = charging & (remaining_kwh <= ENERGY_DUST_KWH)
+    p_kw, hold_s = np.where(done, 0.0, p_kw), np.where(done, np.inf, hold_s)
+    charging = (charging & ~done).nonzero()[0]
+    if charging.size:
+        given_kw, left_kwh = p_kw[charging], remaining_kwh[charging]
+        per_step_kwh = energy_kwh(given_kw, step_s)
+        p_kw[charging] = np.where(left_kwh < per_step_kwh, power_kw(left_kwh, step_s), given_kw)
+        steps = np.maximum(np.floor(left_kwh / per_step_kwh + 1e-9), 1.0)
+        hold_s[charging] = np.minimum(hold_s[charging], steps * step_s)
     return p_kw, hold_s
 
 
@@ -152,8 +154,8 @@ def reactive_kvar(parameters: Parameters, p_kw: np.ndarray, q_set_kvar: np.ndarr
     ndarray, shape (n,)
         Reactive power fed into the hub bus [kvar], within the rating of each connector taken as apparent power.
     """
-    if not parameters.v2g or not q_set_kvar.any():
-        return np.zeros_like(p_kw)
+    if not parameters.v2g or not np.count_nonzero(q_set_kvar):
+        return np.zeros(p_kw.size)
     return np.where(plugged, clip_q(p_kw, q_set_kvar, parameters.rated_kw), 0.0)
 
 
@@ -173,5 +175,7 @@ def phase_kw(parameters: Parameters, p_kw: np.ndarray) -> np.ndarray:
         Power on the phases [kW].
     """
     single = parameters.phase >= 0
+    if not np.count_nonzero(single):
+        return np.full(3, p_kw.sum() / 3.0)
     balanced = p_kw[~single].sum() / 3.0
     return balanced + np.bincount(parameters.phase[single], weights=p_kw[single], minlength=3)

@@ -199,5 +199,6 @@ def step(parameters: Parameters, available_kw, p_limit_kw, q_set_kvar, energised
         Reactive power fed into the bus [kvar].
     """
     p_kw = np.minimum(available_kw, np.maximum(p_limit_kw, 0.0)) * energised
-    q_kvar = inverter.clip_q(p_kw, q_set_kvar, np.asarray(parameters.inverter_kva)) * energised
-    return p_kw, q_kvar
+    if not np.count_nonzero(q_set_kvar):
+        return p_kw, np.zeros(p_kw.shape)
+    return p_kw, inverter.clip_q(p_kw, q_set_kvar, np.asarray(parameters.inverter_kva)) * energised
