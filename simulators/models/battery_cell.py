@@ -143,9 +143,10 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
         Extracted charge [Ah] and filtered current [A] at the end.
     """
     tau, r_ohm = unit.tau_s, unit.r_ohm
-    left_s = step_s = dt_s
     if unit.k_v_per_ah == unit.a_v == 0.0 and tau == inf and i_filtered_a == 0.0:
-        return _integrate_ideal(unit, it_ah, p_w, dt_s), 0.0
+        # the voltage does not depend on the charge, so the current is constant
+        return it_ah + tremblay.current_a(max(unit.e0_v, unit.v_min_v), r_ohm, p_w) * dt_s / S_PER_H, 0.0
+    left_s = step_s = dt_s
     while left_s > 0.0:
         slow1 = now_a = tremblay.current_a(emf_v(unit, it_ah, i_filtered_a), r_ohm, p_w)
         fast = slope = 0.0
@@ -185,19 +186,6 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
         left_s -= step_s
         step_s *= min(factor, 5.0)
     return it_ah, i_filtered_a
-
-
-def _integrate_ideal(unit: Unit, it_ah: float, p_w: float, dt_s: float) -> float:
-    """The same steps where the voltage does not depend on the charge, so that the current is constant."""
-    i_a = tremblay.current_a(max(unit.e0_v, unit.v_min_v), unit.r_ohm, p_w)
-    longest_s = _LONGEST_SOC * unit.q_ah * S_PER_H / max(abs(i_a), 1e-12)
-    left_s = step_s = dt_s
-    while left_s > 0.0:
-        step_s = min(step_s, left_s, longest_s)
-        it_ah += (i_a + 2.0 * (i_a + i_a) + i_a) * step_s / (6.0 * S_PER_H)
-        left_s -= step_s
-        step_s *= 5.0
-    return it_ah
 
 
 def _filter(time_s: float, tau: float) -> tuple[float, float, float, float]:
