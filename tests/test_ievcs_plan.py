@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evhub.controllers import base
 from evhub.controllers.ievcs.data import grid_of_steps, pv_kw
 from evhub.controllers.ievcs.day import Day
-from evhub.controllers.ievcs.following import _worth_giving
+from evhub.controllers.ievcs.following import LoadAccount, _worth_giving
 from evhub.controllers.ievcs.island import carried
 from evhub.controllers.ievcs.network_check import NetworkCheck
 from evhub.controllers.ievcs.parameters import Feeder, Owners, Parameters, Tiers
@@ -208,6 +208,12 @@ def test_the_battery_is_filled_at_any_price():
     assert outcome.problem == ""
 
 
+def test_the_battery_is_filled_before_anything_is_sold():
+    battery = {"bess_kw": 20.0, "bess_kwh": 40.0}
+    outcome = first_plan(buy=(0.05, 0.05), sell=0.9, site=battery, eens_per_kwh=(10, 0.5, 0.5, 0.5), soc_end=0.5)[2]
+    assert outcome.schedule.plan.bess_kwh[-1] == pytest.approx(20.0)
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_whatever_comes_there_is_a_plan(seed):
@@ -262,6 +268,14 @@ def test_energy_is_given_back_only_where_it_is_bought_cheaply_before_the_ev_leav
     assert (_worth_giving(first.schedule, seen, 0)[0] <= 0.2) == gives
 
 
+def test_a_meter_that_stood_still_on_a_dead_bus_tells_nothing_of_the_load():
+    account, demand_kw = LoadAccount(backlog_kwh=1.0), np.array([10.0, 10.0, 6.0, 4.0])
+    account.measure(45.0, demand_kw, 9.0)  # 9 kW make good what waits
+    assert account.factor == pytest.approx(1.2)
+    account.measure(0.0, demand_kw, 9.0)
+    assert account.factor == pytest.approx(1.2)
+
+
 @pytest.mark.parametrize(
     ("secondary_kw", "bess_kw", "served", "lends_kw"),
     [
@@ -276,18 +290,19 @@ def test_energy_is_given_back_only_where_it_is_bought_cheaply_before_the_ev_leav
 def test_in_an_island_the_source_carries_what_is_served(secondary_kw, bess_kw, served, lends_kw):
     site = made.site(2, secondary_kw=secondary_kw)
     demand_kw = np.array([10.0, 10.0, 6.0, 8.0])
-    idle = base.Setpoints(connector_kw=np.zeros(2), pv_limit_kw=5.0)
-    setpoints, served_kw = carried(site, Parameters(controllable_cut=0.3), idle, demand_kw, bess_kw)
+    idle = base.Setpoints(connector_kw=np.zeros(2), pv_limit_kw=36.0)  # 34 kW of load, an EV takes 2 kW
+    setpoints, served_kw = carried(site, Parameters(controllable_cut=0.3), idle, demand_kw, demand_kw, bess_kw)
     assert served_kw == pytest.approx(served)
     assert setpoints.bess_kw == pytest.approx(lends_kw)
-    assert setpoints.pv_limit_kw == pytest.approx(max(5.0 - lends_kw, 0.0))  # nothing flows back
+    assert setpoints.pv_limit_kw == pytest.approx(2.0 + sum(served) - lends_kw)  # nothing flows back
     assert np.minimum(setpoints.load_limit_kw, demand_kw) == pytest.approx(served)
 
 
 def test_in_an_island_without_a_forecast_only_critical_load_is_served():
     idle = base.Setpoints(connector_kw=np.zeros(2))
-    setpoints, _ = carried(made.site(2), Parameters(), idle, np.full(4, np.nan), 5.0)
+    setpoints, _ = carried(made.site(2), Parameters(), idle, np.full(4, np.nan), np.full(4, np.nan), 5.0)
     assert setpoints.load_limit_kw == (np.inf, 0.0, 0.0, 0.0)
+    assert setpoints.pv_limit_kw == 0.0  # nobody knows how much load that leaves
 
 
 # --- stage II ---------------------------------------------------------------------------------------------------------

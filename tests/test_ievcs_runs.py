@@ -294,6 +294,54 @@ def test_in_an_island_load_is_cut_so_that_the_source_carries_the_critical_one(tm
     assert backlog[-1] == pytest.approx(0.0, abs=1e-6)  # what waited is made good on the grid
 
 
+def test_when_storage_is_empty_and_load_is_cut_nothing_flows_back_into_the_source(tmp_path):
+    data = with_classes(secondary={"rated_kw": 28})
+    data["hubs"]["station"]["bess"]["soc"] = 0.2  # 11 kWh of 25 kW
+    data["events"] = [{"at": "10min", "outage": {"hub": "station", "until": "2h"}}]
+    with run(data, tmp_path) as results:
+        kinds = results.events()["kind"].tolist()
+        _, secondary_kw = results.arrays("station/secondary/p_kw")
+        pv_s, pv_kw = results.arrays("station/pv/p_kw")
+    assert kinds.count("trip") == 0
+    assert kinds.count("load cut") == 1
+    assert secondary_kw.min() > -0.01
+    assert pv_kw[np.searchsorted(pv_s, 1.9 * HOUR_S) - 1] > 20.0  # but PV serves what it may
+
+
+def test_without_a_forecast_an_island_says_so_and_the_day_goes_on_when_the_grid_is_back(tmp_path, monkeypatch):
+    from evhub.scenarios.forecasts import Told
+
+    told = Told.load_kw
+
+    def broken(self, edges_s):
+        return told(self, edges_s) * (np.nan if 1800.0 < self._t_s < 1.5 * HOUR_S else 1.0)
+
+    monkeypatch.setattr(Told, "load_kw", broken)
+    data = with_classes(secondary={"rated_kw": 60})
+    data["events"] = [{"at": "10min", "outage": {"hub": "station", "until": "2h"}}]
+    with run(data, tmp_path) as results:
+        events = results.events()
+        t_s, plan_kw = results.arrays("station/controller/plan_grid_kw")
+    cut = events.query("kind == 'load cut'")["text"].tolist()
+    assert cut == ["the forecast of the load is not a number: only critical load is served"]
+    assert events.query("kind == 'alarm'").empty
+    assert np.isfinite(plan_kw[t_s > 2.1 * HOUR_S]).all()
+
+
+def test_shiftable_load_of_a_dead_bus_is_known_to_wait(tmp_path):
+    data = with_classes()
+    del data["hubs"]["station"]["grid"]["secondary"]
+    data["events"] = [{"at": "1h", "outage": {"hub": "station", "until": "2h"}}]
+    with run(data, tmp_path) as results:
+        t_s, account_kwh = results.arrays("station/controller/backlog_kwh")
+        real_s, real_kwh = results.arrays("station/load/backlog_kwh")
+    k = np.searchsorted(t_s, 2 * HOUR_S)
+    back = np.flatnonzero(np.isfinite(account_kwh[k:]))[0] + k
+    real = real_kwh[np.searchsorted(real_s, t_s[back], side="right") - 1]
+    assert real >= 6.0  # 6 kW for an hour
+    assert account_kwh[back] == pytest.approx(real, abs=0.5)
+
+
 def test_load_is_cut_before_the_contract_is_passed_for_long(tmp_path):
     # the sun that was told does not come, and no plan is made again
     data = with_classes(contracted_kw=40)

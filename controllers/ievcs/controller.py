@@ -106,6 +106,7 @@ class Ievcs(base.Controller):
             self._plan(name, hub, observation, answer)
         elif not memory.off_grid:
             memory.hour_s = min(memory.hour_s, t_s)  # what is planned now no longer fits when the grid is back
+            memory.cut = False
         memory.off_grid = not on_grid
         if memory.coming is not None and t_s >= memory.coming.steps.now_s:
             memory.schedule, memory.coming = memory.coming, None
@@ -114,13 +115,13 @@ class Ievcs(base.Controller):
         k = schedule.step(t_s) if schedule is not None and on_grid else None
         if schedule is None or k is None:
             setpoints = self._basic.decide(replace(observation, hubs={name: hub})).setpoints[name]
-            memory.account = LoadAccount(memory.account.backlog_kwh, factor=memory.account.factor)
-            if not on_grid and self.sites[name].secondary_kw:
-                setpoints = self._in_island(name, hub, observation, setpoints, answer)
+            if on_grid:
+                memory.account = LoadAccount(memory.account.backlog_kwh, factor=memory.account.factor)
+            else:
+                setpoints = self._off_grid(name, hub, observation, setpoints, answer)
             answer.setpoints[name] = setpoints
             answer.records[name] = dict.fromkeys(self.records, nan)
             return
-        memory.cut = False
         began = perf_counter()
         memory.account.measure(hub.p_load_kw, schedule.demand_kw[:, k], parameters.recovery_kw)
         followed = follow(
@@ -139,25 +140,26 @@ class Ievcs(base.Controller):
         answer.setpoints[name] = followed.setpoints
         answer.records[name] = _records(schedule, k, followed, memory.account)
 
-    def _in_island(
+    def _off_grid(
         self, name: str, hub: base.Hub, observation: base.Observation, setpoints: base.Setpoints, answer: _Answer
     ) -> base.Setpoints:
         """Limit the load; also while the bus is dead, for the source that is to energise it."""
-        t_s, memory, site = observation.t_s, self._memory[name], self.sites[name]
+        t_s, memory, site, parameters = observation.t_s, self._memory[name], self.sites[name], _own(hub)
         until_s = min(t_s + self.period_s, observation.end_s)
-        told_kw = hub.forecast.load_kw(np.array([t_s, until_s]))[0] if until_s > t_s else np.full(4, nan)
-        demand_kw = told_kw * memory.account.factor
-        bess_kw = storage_kw(site, hub, self.period_s)[1]
-        setpoints, served_kw = carried(site, _own(hub), setpoints, demand_kw, bess_kw)
-        memory.account.decided(
-            np.array(setpoints.load_limit_kw),
-            float(demand_kw[SHIFTABLE]),
-            0.0 if hub.dead else float(served_kw[SHIFTABLE]),
-        )
-        if not memory.cut and (served_kw < demand_kw - 1e-9).any():
-            memory.cut = True
-            text = f"{served_kw.sum():.1f} of {demand_kw.sum():.1f} kW are served: the secondary source carries no more"
-            answer.events.append((name, "load cut", text))
+        if until_s <= t_s:
+            return setpoints
+        account = memory.account
+        demand_kw = hub.forecast.load_kw(np.array([t_s, until_s]))[0] * account.factor
+        served_kw = np.zeros(4)
+        if site.secondary_kw:
+            now_kw = np.minimum(account.wanted_kw(demand_kw, parameters.recovery_kw), account.limit_kw)
+            bess_kw = storage_kw(site, hub, self.period_s)[1]
+            setpoints, served_kw = carried(site, parameters, setpoints, demand_kw, now_kw, bess_kw)
+            if not memory.cut and not (served_kw >= demand_kw - 1e-9).all():
+                memory.cut = True
+                answer.events.append((name, "load cut", _cut(served_kw, demand_kw)))
+        on_kw = 0.0 if hub.dead else float(served_kw[SHIFTABLE])
+        account.decided(np.array(setpoints.load_limit_kw), float(np.nan_to_num(demand_kw[SHIFTABLE])), on_kw)
         return setpoints
 
     def _plan(self, name: str, hub: base.Hub, observation: base.Observation, answer: _Answer) -> None:
@@ -275,6 +277,13 @@ def _told(name: str, outcome: Outcome, memory: _Memory, t_s: float) -> list[tupl
         events.append((name, "alarm", f"{outcome.problem}; {now}"))
     memory.told = same
     return events
+
+
+def _cut(served_kw: np.ndarray, demand_kw: np.ndarray) -> str:
+    """What is served of the load [kW], shape (4,), in an island."""
+    if not np.isfinite(demand_kw).all():
+        return "the forecast of the load is not a number: only critical load is served"
+    return f"{served_kw.sum():.1f} of {demand_kw.sum():.1f} kW are served: the secondary source carries no more"
 
 
 def _records(schedule: Schedule, k: int, followed: Followed, account: LoadAccount) -> dict[str, float]:

@@ -263,8 +263,9 @@ def _storage(site: base.Site, hub: base.Hub, parameters: Parameters, steps: Step
     lowest_kwh, highest_kwh = site.bess_soc_min * site.bess_kwh, site.bess_soc_max * site.bess_kwh
     wear_per_kwh = float(price(hub, steps, "bess")[steps.open].mean())
     end_kwh = 0.0 if parameters.soc_end is None else min(parameters.soc_end * site.bess_kwh, highest_kwh)
-    # worth any purchase, but no load that is cut and no EV that waits: the battery comes last
-    dearest = (float(price(hub, steps, "buy")[steps.open].max()) + wear_per_kwh) / site.bess_eta_charge
+    # worth any purchase and any sale forgone, but no load that is cut and no EV that waits: the battery comes last
+    dearest = max(float(price(hub, steps, name)[steps.open].max()) for name in ("buy", "sell"))
+    dearest = (dearest + wear_per_kwh) / site.bess_eta_charge
     least_eens = min(*parameters.eens_per_kwh, parameters.ev_eens_per_kwh)
     return StorageData(
         energy_kwh=state.bess_kwh,

@@ -61,17 +61,23 @@ class LoadAccount:
         """Let time pass [s]."""
         self.backlog_kwh = self.ahead_kwh(dt_s)
 
+    def wanted_kw(self, demand_kw: np.ndarray, recovery_kw: float) -> np.ndarray:
+        """Demand of the classes [kW], shape (4,), and as much more as makes good what waits."""
+        waits = self.backlog_kwh > _WAITING_KWH
+        return demand_kw + np.where(np.arange(4) == SHIFTABLE, recovery_kw * waits, 0.0)
+
     def measure(self, p_load_kw: float, demand_kw: np.ndarray, recovery_kw: float) -> None:
         """Compare the meter [kW] with the expected demand of the classes [kW], shape (4,).
 
         Classes that run at their limit say nothing of their demand.
         """
-        recovery_kw = recovery_kw if self.backlog_kwh > _WAITING_KWH else 0.0
-        limited = self.limit_kw < demand_kw + np.where(np.arange(4) == SHIFTABLE, recovery_kw, 0.0)
+        wanted_kw = self.wanted_kw(demand_kw, recovery_kw)
+        limited = self.limit_kw < wanted_kw
         free_kw = float(demand_kw[~limited].sum())
         if np.isfinite(p_load_kw) and free_kw > 0.0:
-            rest_kw = p_load_kw - float(self.limit_kw[limited].sum()) - recovery_kw * (not limited[SHIFTABLE])
-            self.factor = float(np.clip(rest_kw / free_kw, *_FACTORS))
+            rest_kw = p_load_kw - float(self.limit_kw[limited].sum() + (wanted_kw - demand_kw)[~limited].sum())
+            if _FACTORS[0] <= rest_kw / free_kw <= _FACTORS[1]:
+                self.factor = rest_kw / free_kw
 
     def decided(self, limit_kw: np.ndarray, demand_kw: float, served_kw: float) -> None:
         """Keep the limits [kW], and what they do to the shiftable load [kW]."""
@@ -196,10 +202,7 @@ def _load(schedule: Schedule, parameters: Parameters, account: LoadAccount, k: i
     if schedule.waiting_kwh[k] > _WAITING_KWH and not late:
         limit_kw[SHIFTABLE] = plan.load_kw[SHIFTABLE, k]
     # where the plan has nothing waiting, whatever waits is made good now: the account may be a little wrong
-    wanted_kw = demand_kw.copy()
-    if account.backlog_kwh > _WAITING_KWH:
-        wanted_kw[SHIFTABLE] += parameters.recovery_kw
-    served_kw = np.minimum(wanted_kw, limit_kw)
+    served_kw = np.minimum(account.wanted_kw(demand_kw, parameters.recovery_kw), limit_kw)
     in_band_kw = demand_kw[CONTROLLABLE] * (1.0 - parameters.controllable_cut)
     served_kw[CONTROLLABLE] = max(served_kw[CONTROLLABLE], in_band_kw)
     return limit_kw, served_kw, demand_kw

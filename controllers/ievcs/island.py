@@ -9,11 +9,16 @@ import numpy as np
 
 from .. import base
 from .parameters import Parameters
-from .schedule import CRITICAL, SHIFTABLE
+from .schedule import CONTROLLABLE, CRITICAL, GENERAL, SHIFTABLE
 
 
 def carried(
-    site: base.Site, parameters: Parameters, setpoints: base.Setpoints, demand_kw: np.ndarray, bess_most_kw: float
+    site: base.Site,
+    parameters: Parameters,
+    setpoints: base.Setpoints,
+    demand_kw: np.ndarray,
+    now_kw: np.ndarray,
+    bess_most_kw: float,
 ) -> tuple[base.Setpoints, np.ndarray]:
     """Keep the load within what the secondary source carries.
 
@@ -26,38 +31,41 @@ def carried(
     site, parameters : Site, Parameters
         The hub.
     setpoints : Setpoints
-        Without limits of the load; EVs get what the load leaves over.
+        Without limits of the load; EVs get what the load leaves over, and PV is held below what load and EVs use now.
     demand_kw : ndarray, shape (4,)
         Expected demand of the load classes [kW]; where it is not known, only critical load is served.
+    now_kw : ndarray, shape (4,)
+        What is expected to be served of it under the limits in force [kW].
     bess_most_kw : float
         What storage can give until the next decision [kW].
 
     Returns
     -------
     setpoints : Setpoints
-        With limits of the load, and the storage.
+        With limits of the load, the storage, and PV held below what is left for it.
     served_kw : ndarray, shape (4,)
         What is served of each class [kW].
     """
     if not np.isfinite(demand_kw).all():
-        return replace(setpoints, load_limit_kw=(inf, 0.0, 0.0, 0.0)), np.zeros(4)
+        return replace(setpoints, pv_limit_kw=0.0, load_limit_kw=(inf, 0.0, 0.0, 0.0)), np.zeros(4)
     firm_kw = site.secondary_kw
     # below its band controllable load obeys no limit
     served_kw = demand_kw * np.array([1.0, 1.0 - parameters.controllable_cut, 0.0, 0.0])
     if demand_kw[CRITICAL] <= firm_kw:
         room_kw = firm_kw + bess_most_kw - float(served_kw.sum())
-        for part in sorted((1, 2, 3), key=lambda part: -parameters.eens_per_kwh[part]):
+        for part in sorted((CONTROLLABLE, SHIFTABLE, GENERAL), key=lambda part: -parameters.eens_per_kwh[part]):
             given_kw = min(float(demand_kw[part] - served_kw[part]), max(room_kw, 0.0))
             served_kw[part] += given_kw
             room_kw -= given_kw
     limit_kw = np.where(served_kw < demand_kw - 1e-9, served_kw, inf)
     limit_kw[SHIFTABLE] = served_kw[SHIFTABLE]
     bess_kw = float(np.clip(served_kw.sum() - firm_kw, 0.0, bess_most_kw))
+    cut_kw = max(float(now_kw.sum() - served_kw.sum()), 0.0)
     limited = replace(
         setpoints,
         bess_kw=bess_kw,
-        # what storage gives must not flow back into the source
-        pv_limit_kw=max(setpoints.pv_limit_kw - bess_kw, 0.0),
+        # neither what storage gives nor what load takes no longer may flow back into the source
+        pv_limit_kw=max(setpoints.pv_limit_kw - bess_kw - cut_kw, 0.0),
         load_limit_kw=(inf, *limit_kw[1:].tolist()),
     )
     return limited, served_kw
