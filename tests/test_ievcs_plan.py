@@ -284,7 +284,8 @@ def test_a_meter_that_stood_still_on_a_dead_bus_tells_nothing_of_the_load():
         (28.0, 4.0, [10, 10, 6, 6], 4.0),  # storage lends
         (20.0, 0.0, [10, 10, 0, 0], 0.0),
         (16.0, 0.0, [10, 7, 0, 0], 0.0),  # below its band controllable load obeys no limit
-        (9.0, 20.0, [10, 7, 0, 0], 8.0),  # the source alone carries less than the critical load: for that only
+        (16.0, 20.0, [10, 7, 0, 0], 1.0),  # the source alone carries less than what cannot be cut: for that only
+        (9.0, 20.0, [10, 7, 0, 0], 8.0),
     ],
 )
 def test_in_an_island_the_source_carries_what_is_served(secondary_kw, bess_kw, served, lends_kw):

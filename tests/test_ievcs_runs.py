@@ -323,7 +323,7 @@ def test_without_a_forecast_an_island_says_so_and_the_day_goes_on_when_the_grid_
         events = results.events()
         t_s, plan_kw = results.arrays("station/controller/plan_grid_kw")
     cut = events.query("kind == 'load cut'")["text"].tolist()
-    assert cut == ["the forecast of the load is not a number: only critical load is served"]
+    assert cut == ["the forecast of the load is not a number: only what cannot be cut is served"]
     assert events.query("kind == 'alarm'").empty
     assert np.isfinite(plan_kw[t_s > 2.1 * HOUR_S]).all()
 

@@ -282,7 +282,7 @@ def _told(name: str, outcome: Outcome, memory: _Memory, t_s: float) -> list[tupl
 def _cut(served_kw: np.ndarray, demand_kw: np.ndarray) -> str:
     """What is served of the load [kW], shape (4,), in an island."""
     if not np.isfinite(demand_kw).all():
-        return "the forecast of the load is not a number: only critical load is served"
+        return "the forecast of the load is not a number: only what cannot be cut is served"
     return f"{served_kw.sum():.1f} of {demand_kw.sum():.1f} kW are served: the secondary source carries no more"
 
 

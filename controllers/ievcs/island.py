@@ -1,4 +1,4 @@
-"""Off the grid: load is cut to what the secondary source carries, the critical one last of all."""
+"""Off the grid: load is cut to what the secondary source and storage carry, as far as it can be cut."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import base
 from .parameters import Parameters
-from .schedule import CONTROLLABLE, CRITICAL, GENERAL, SHIFTABLE
+from .schedule import CONTROLLABLE, GENERAL, SHIFTABLE
 
 
 def carried(
@@ -22,9 +22,9 @@ def carried(
 ) -> tuple[base.Setpoints, np.ndarray]:
     """Keep the load within what the secondary source carries.
 
-    PV may go within seconds and is not counted. Storage lends to all classes while the source alone can carry the
-    critical load; otherwise it is kept for that, and all other load is cut. What costs least per kWh is cut first, and
-    nothing that was put off is made good.
+    Critical load and the least of the controllable cannot be cut. While the source alone can carry them, storage lends
+    to all classes; otherwise it is kept for them, and all else is cut. What costs least per kWh is cut first, and
+    nothing that was put off is made good. PV may go within seconds and is not counted.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def carried(
     setpoints : Setpoints
         Without limits of the load; EVs get what the load leaves over, and PV is held below what load and EVs use now.
     demand_kw : ndarray, shape (4,)
-        Expected demand of the load classes [kW]; where it is not known, only critical load is served.
+        Expected demand of the load classes [kW]; where it is not known, all that can be cut is cut, and PV too.
     now_kw : ndarray, shape (4,)
         What is expected to be served of it under the limits in force [kW].
     bess_most_kw : float
@@ -51,10 +51,10 @@ def carried(
     firm_kw = site.secondary_kw
     # below its band controllable load obeys no limit
     served_kw = demand_kw * np.array([1.0, 1.0 - parameters.controllable_cut, 0.0, 0.0])
-    if demand_kw[CRITICAL] <= firm_kw:
+    if served_kw.sum() <= firm_kw:
         room_kw = firm_kw + bess_most_kw - float(served_kw.sum())
         for part in sorted((CONTROLLABLE, SHIFTABLE, GENERAL), key=lambda part: -parameters.eens_per_kwh[part]):
-            given_kw = min(float(demand_kw[part] - served_kw[part]), max(room_kw, 0.0))
+            given_kw = min(float(demand_kw[part] - served_kw[part]), room_kw)
             served_kw[part] += given_kw
             room_kw -= given_kw
     limit_kw = np.where(served_kw < demand_kw - 1e-9, served_kw, inf)
