@@ -100,6 +100,8 @@ class Ievcs(base.Controller):
     def _decide(self, name: str, hub: base.Hub, observation: base.Observation, answer: _Answer) -> None:
         t_s, memory, parameters = observation.t_s, self._memory[name], _own(hub)
         memory.account.advance(t_s - memory.last_s if memory.last_s == memory.last_s else 0.0)
+        if memory.last_s < memory.midnight_s <= t_s:
+            memory.account.backlog_kwh = 0.0  # what still waits at midnight is lost
         memory.last_s = t_s
         on_grid = not (hub.dead or hub.islanded)
         if on_grid:
@@ -165,8 +167,6 @@ class Ievcs(base.Controller):
     def _plan(self, name: str, hub: base.Hub, observation: base.Observation, answer: _Answer) -> None:
         """Stages I to III, where it is time."""
         t_s, memory, parameters = observation.t_s, self._memory[name], _own(hub)
-        if t_s >= memory.midnight_s:
-            memory.account.backlog_kwh = 0.0
         new_day = t_s >= memory.midnight_s or parameters != memory.parameters
         if new_day or (memory.day is None and t_s >= memory.retry_s):
             self._begin(name, hub, observation, answer)
