@@ -101,6 +101,26 @@ def test_symmetrical_components_of_two_phases(command):
     assert not line.z_ohm[1].any()
 
 
+@pytest.mark.parametrize("z", ["r1=1 x1=2 r0=4 x0=8", "r1=1 x1=2"])
+def test_a_line_of_one_phase_has_its_positive_sequence(z):
+    (line,) = good(f"new line.l bus1=s.2 bus2=e.2 phases=1 {z} length=2").feeder.lines
+    assert line.z_ohm[1, 1] == 2.0 + 4.0j
+
+
+@pytest.mark.parametrize(
+    ("line", "ohm"),
+    [
+        ("linecode=k length=500 units=m switch=yes", 0.001 + 0.001j),
+        ("switch=yes linecode=k length=500 units=m", 1.0 + 1.0j),
+        ("r1=3 x1=3 r0=3 x0=3 length=5 switch=y", 0.001 + 0.001j),
+        ("switch=y r1=3 x1=0 r0=3 x0=0 length=5", 15.0),
+    ],
+)
+def test_a_switch_takes_the_place_of_what_stands_before_it(line, ohm):
+    deck = good("new linecode.k r1=2 x1=2 r0=2 x0=2 units=km", f"new line.l bus1=s bus2=e {line}")
+    assert deck.feeder.lines[0].z_ohm == pytest.approx(ohm * np.eye(3))
+
+
 def test_a_switch_without_impedances_has_a_thousandth_of_an_ohm():
     (line,) = good("new line.l bus1=s bus2=e switch=yes").feeder.lines
     assert line.z_ohm == pytest.approx(0.001 * (1 + 1j) * np.eye(3))
@@ -117,6 +137,48 @@ def test_impedances_behind_a_second_transformer_are_referred_to_the_feeder():
     assert lines["transformer.t"].z_ohm == pytest.approx((0.01 + 0.02j) * 4.16**2 / 0.5 * np.eye(3))
     assert lines["l"].z_ohm[1, 1] == pytest.approx((0.1 + 0.1j) * (4.16 / 0.48) ** 2)
     assert deck.feeder.ratios == {}
+
+
+BANK = "new line.other bus1=s bus2=z switch=yes\nnew transformer.t"  # not the substation
+
+
+@pytest.mark.parametrize(
+    ("transformer", "ohm"),
+    [
+        ("phases=1 buses=[s.1 e.1] kvs=[2.4 .24] kva=100", 0.02 * 2.4**2 / 0.1),
+        ("phases=2 buses=[s.1.2 e.1.2] kvs=[4.16 .48] kva=100", 0.02 * (4.16**2 / 3) / 0.05),
+        ("phases=3 buses=[s e] kvs=[4.16 .48] kva=100", 0.02 * 4.16**2 / 0.1),
+        ("phases=3 buses=[s e] kvs=[4.16 .48] wdg=2 kva=100", 0.02 * 4.16**2 / 0.1),
+        ("phases=3 buses=[s e] kvs=[4.16 .48] kva=100 taps=[1 1.1]", 0.02 * 1.1**2 * 4.16**2 / 0.1),
+        ("phases=3 buses=[s e] kvs=[4.16 .48] kva=100 taps=[1.1 1]", 0.02 * 4.16**2 / 0.1),
+        ("phases=3 buses=[e s] kvs=[.48 4.16] kva=100 taps=[1.1 1]", 0.02 * 1.1**2 * 4.16**2 / 0.1),
+        ("phases=3 buses=[s e] kvs=[4.16 .48] kva=100 %rs=[9 9] %loadloss=2 wdg=2 %r=.5", 0.015 * 4.16**2 / 0.1),
+    ],
+)
+def test_impedance_of_a_transformer_is_that_of_each_phase_behind_its_taps(transformer, ohm):
+    """The percentage of the square of the voltage of a phase by its share of the power."""
+    line = good(f"{BANK} %rs=[1 1] xhl=0 {transformer}").feeder.lines[-1]
+    assert line.z_ohm[0, 0] == pytest.approx(ohm)
+
+
+@pytest.mark.parametrize("like", ["new transformer.t like=k", "new transformer.t xfmrcode=x"])
+def test_what_follows_a_likeness_is_of_the_first_winding(like):
+    windings = "windings=2 wdg=1 kv=4.16 kva=100 wdg=2 kv=.48"
+    deck = good(
+        "new line.other bus1=s bus2=z switch=yes",
+        f"new xfmrcode.x {windings}",
+        f"new transformer.k {windings} bus=l wdg=1 bus=s enabled=no",
+        f"{like} bus=s tap=1.1 wdg=2 bus=e",
+    )
+    assert [(line.start, line.end) for line in deck.feeder.lines] == [("s", "z"), ("s", "e")]
+    assert deck.feeder.ratios["transformer.t"] == pytest.approx((1 / 1.1,) * 3)
+
+
+@pytest.mark.parametrize("windings", ["buses=[s low] kvs=[4 .4] taps=[1 1.1]", "buses=[low s] kvs=[.4 4] taps=[1.1 1]"])
+def test_the_voltage_behind_the_substation_is_that_of_its_turns(windings):
+    deck = good(f"new transformer.t kva=500 {windings}", "new line.l bus1=low bus2=e switch=yes")
+    assert (deck.feeder.source.bus, deck.feeder.kv) == ("low", 0.4)
+    assert deck.feeder.source.v_pu == pytest.approx((1.02 * 4.16 / 4.0 * 1.1,) * 3)
 
 
 def test_one_transformer_at_the_source_is_the_substation_and_its_taps_count():
@@ -137,7 +199,7 @@ def test_regulators_of_one_phase_become_one_line_with_their_taps():
     )
     (line,) = deck.feeder.lines
     assert (line.start, line.end, line.phases) == ("s", "r", "ab")
-    assert line.z_ohm[0, 0] == pytest.approx((0.01 + 0.01j) * 2.4**2)
+    assert line.z_ohm[0, 0] == pytest.approx((0.01 + 0.01j) * (1.05 * 2.4) ** 2)
     assert deck.feeder.ratios == {line.name: pytest.approx((1.05, 1 / 1.05, 1.0))}
     deck = good("new transformer.g buses=[s r] kvs=[4.16 4.16] kva=5000 xhl=1", ratios={"g": 1.04})
     assert deck.feeder.ratios == {"transformer.g": (1.04, 1.04, 1.04)}
@@ -160,6 +222,37 @@ def test_power_by_phase(command, p, q):
     deck = good("new line.l bus1=s bus2=e switch=yes", f"new {command}")
     assert deck.p_kw["e"] == pytest.approx(np.array(p, dtype=float), abs=1e-9)
     assert deck.q_kvar["e"] == pytest.approx(np.array(q, dtype=float), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("commands", "power"),
+    [
+        ("new load.l bus1=e kvar=9 kw=30 pf=.6", 30 + 40j),
+        ("new load.l bus1=e kw=30 pf=.6 kvar=9", 30 + 9j),
+        ("new load.l bus1=e kw=30 kvar=-9\nload.l.kw=60", 60 - 18j),
+        ("new load.k bus1=s kw=30 kvar=9\nnew load.l like=k bus1=e kw=60", 60 + 18j),
+        ("new load.l bus1=e kw=30 kvar=9\nload.l.pf=.6", 30 + 9j),
+        ("new load.l bus1=e kw=30 pf=.6\nload.l.kvar=9\nload.l.kw=60", 60 + 18j),
+        ("new load.l bus1=e kva=30 pf=.6\nload.l.pf=.8", 24 + 18j),
+        ("new load.l bus1=e kva=30 pf=.6\nload.l.kvar=9", 18 + 9j),
+    ],
+)
+def test_power_of_a_load_that_is_changed_is_that_of_opendss(commands, power):
+    deck = good("new line.l bus1=s bus2=e switch=yes", *commands.split("\n"))
+    assert deck.p_kw["e"].sum() + 1j * deck.q_kvar["e"].sum() == pytest.approx(power)
+
+
+def test_an_open_switch_can_be_closed_and_a_likeness_is_enabled():
+    deck = good(
+        "new line.one bus1=s bus2=a switch=yes enabled=no",
+        "new line.two like=one",
+        "open line.two 1",
+        "close line.two 1",
+        "close line.one 1",
+        "new line.three like=one bus1=a bus2=b",
+        "open line.three 2",
+    )
+    assert [line.name for line in deck.feeder.lines] == ["two"]
 
 
 def test_later_commands_change_earlier_elements():
@@ -242,8 +335,10 @@ def test_linear_voltages_of_such_a_deck_are_right_to_second_order():
         ("units=ft", "units=rod", "line 10: line.lat.units rod must be none or one of mi, kft"),
         ("bus2=end.3.2", "bus2=end.3.1", "line 10: line.lat.bus2 end.3.1 must have the same phases"),
         ("bus2=end.3.2", "bus2=end.3.4", "line 10: line.lat.bus2 end.3.4 must have 2 of the nodes 1, 2, 3"),
-        ("(1.3 | 0.2 1.4)", "(1.3 | 0.2 x)", "line 10: line.lat.rmatrix 1.3 | 0.2 x must be 2 rows"),
-        ("(1.3 | 0.2 1.4)", "(1.3 0.1 | 0.2 1.4)", "line 10: line.lat.rmatrix 1.3 0.1 | 0.2 1.4 must be 2 rows"),
+        ("(1.3 | 0.2 1.4)", "(1.3 | 0.2 x)", "line 8: linecode.two.rmatrix 1.3 | 0.2 x must be 2 rows"),
+        ("(1.3 | 0.2 1.4)", "(1.3 0.1 | 0.2 1.4)", "line 8: linecode.two.rmatrix 0.2 in row 2, column 1 and 0.1 in"),
+        ("units=mi", "units=rod", "line 8: linecode.two.units rod must be none or one of mi, kft"),
+        ("solve", "batchedit laod..* kw=3", "line 14 laod..* must be one of circuit, line, linecode"),
         ("new load.y", "new pvsystem.y", "line 12: pvsystem.y pvsystem must be left out: PV units stand in pvs"),
         ("new load.y", "new wind.y", "line 12: wind.y wind must be left out: read are circuit, line, linecode"),
         ("new load.y", "new load.d", "line 12: load.d d must be a name of its own; line 11 has it"),
@@ -252,6 +347,8 @@ def test_linear_voltages_of_such_a_deck_are_right_to_second_order():
         ("kw=10 kvar=5", "xfkva=10", "line 12: load.y.xfkva 10 must be left out"),
         ("bus1=end.3 phases=1 kw", "bus1=end.1 phases=1 kw", "line 12: load.y.bus1 a must have phases that bus end"),
         ("bus1=end.3 phases=1 kw", "bus1=far.1 phases=1 kw", "line 12: load.y.bus1 far must be a bus that lines"),
+        ("kvar=20", "kvar=lots", "line 13: capacitor.k.kvar lots must be a number"),
+        ("solve", "set defaultbasefrequency=fifty", "line 14: set defaultbasefrequency fifty must be a number"),
         ("kvar=20", "kvar=20 bus2=reg.2", "line 13: capacitor.k.bus2 reg.2 must be left out: series"),
         ("[head.2 reg.2]", "[head.2 reg.2 t.2]", "line 7: transformer.reg.buses head.2 reg.2 t.2 must be two values"),
         ("[head.2 reg.2]", "[head.2.3 reg.2.3]", "line 7: transformer.reg.bus head.2.3 must be one phase; between two"),
@@ -293,6 +390,12 @@ def test_many_problems_of_one_kind_are_told_by_the_first():
     (problem,) = deck.problems
     assert problem.key == "line 2: line.l0.geometry"
     assert problem.allowed.endswith("(the first of 40 such lines)")
+
+
+def test_a_bad_line_code_is_told_once():
+    text = DECK.replace("xmatrix=(1.35", "xmatrix=(-1.35")
+    deck = read_deck(f"{text}\nnew line.more phases=2 bus1=end.3.2 bus2=far.3.2 linecode=two")
+    assert told(deck) == ["line 8: linecode.two.rmatrix (1.3-1.35j) must have r >= 0 and x >= 0 of each phase"]
 
 
 def test_an_unknown_transformer_with_a_ratio_is_told():

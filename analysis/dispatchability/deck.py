@@ -146,8 +146,9 @@ class _Reader:
         try:
             return read(Given(element))
         except RefusedError as error:
-            key = f"{element.where}: {element.kind}.{element.name}.{error.key}"
-            self.problems.append(Problem(key, error.given, error.allowed))
+            wrong = error.element or element
+            problem = Problem(f"{wrong.where}: {wrong.kind}.{wrong.name}.{error.key}", error.given, error.allowed)
+            self.problems += [] if problem in self.problems else [problem]  # the code of several lines
             return None
 
     def _source(self, given: Given) -> None:
@@ -177,9 +178,9 @@ class _Reader:
         if len(here) != 1 or not here[0].transforms or len(here[0].phases) < 3:
             return branches
         one = here[0]
-        turned = one.end == self.start
-        self.start, self.kv = (one.start, one.kv[0]) if turned else (one.end, one.kv[1])
-        self.v_pu *= 1.0 / one.ratio if turned else one.ratio
+        near, far = (1, 0) if one.end == self.start else (0, 1)
+        self.v_pu *= self.kv / one.kv[near] * one.taps[far] / one.taps[near]
+        self.start, self.kv = (one.start, one.end)[far], one.kv[far]
         self._ungrounded |= {self.start} if one.delta else set()
         return [branch for branch in branches if branch is not one]
 
@@ -221,15 +222,16 @@ class _Reader:
         z, ratio = np.zeros((3, 3), dtype=complex), np.ones(3)
         for one in members:
             phases = list(one.phases)
-            z[np.ix_(phases, phases)] = one.z * (self.kv / at[one.start]) ** 2
-            ratio[phases] = one.ratio if one.start == start else 1.0 / one.ratio
+            here, there = one.taps if one.start == start else one.taps[::-1]
+            z[np.ix_(phases, phases)] = one.z * (there * self.kv / at[one.start]) ** 2  # behind both taps
+            ratio[phases] = there / here
         name = "+".join(one.name for one in members)
-        there = "".join(PHASES[p] for p in sorted(p for one in members for p in one.phases))
+        all_phases = "".join(PHASES[p] for p in sorted(p for one in members for p in one.phases))
         self._where[name] = members[0].where
         if np.any(ratio != 1.0):
             self.line_ratios[name] = (float(ratio[0]), float(ratio[1]), float(ratio[2]))
         self._ungrounded |= {end} if members[0].delta else set()
-        self.lines.append(Line(name, start, end, there, z))
+        self.lines.append(Line(name, start, end, all_phases, z))
 
     def check(self, feeder: Feeder) -> None:
         """Note what does not fit together, and add up what is drawn at each bus."""

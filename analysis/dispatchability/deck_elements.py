@@ -5,24 +5,26 @@ Values that a deck leaves out are those of OpenDSS, where it is plain what they 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ...simulators.models.units import KW_PER_MW
-from .deck_text import Element, number
+from .deck_text import END_OF_COMMAND, OPERATORS, Element, number
 
 METRES = {"mi": 1609.344, "kft": 304.8, "km": 1e3, "m": 1.0, "ft": 0.3048, "in": 0.0254, "cm": 0.01, "mm": 0.001}
+_REPLACED_BY_SWITCH = ("linecode", "length", "units", "rmatrix", "xmatrix", "r1", "x1", "r0", "x0")
 _SWITCH_OHM, _SWITCH_LENGTH = 1.0 + 1.0j, 0.001  # of a switch without impedances, in OpenDSS
 
 
 class RefusedError(ValueError):
-    """A property that cannot be read: its name, its value and what is allowed."""
+    """A property that cannot be read: its name, its value, what is allowed, and the element if it is another."""
 
-    def __init__(self, key: str, given: object, allowed: str):
+    def __init__(self, key: str, given: object, allowed: str, element: Element | None = None):
         super().__init__(f"{key}: {allowed}, got {given}")
-        self.key, self.given, self.allowed = key, given, allowed
+        self.key, self.given, self.allowed, self.element = key, given, allowed, element
 
 
 class Branch(NamedTuple):
@@ -40,8 +42,8 @@ class Branch(NamedTuple):
         Impedances [ohm] at the voltage of the start.
     kv : tuple of two float
         Nominal voltages of start and end [kV]; (1, 1) for a line.
-    ratio : float
-        Voltage at the end against that at the start by the taps.
+    taps : tuple of two float
+        Of the windings at start and end; (1, 1) for a line. The impedance stands between them.
     delta : bool
         Whether it has no neutral: a transformer in delta on both sides.
     same : bool
@@ -55,7 +57,7 @@ class Branch(NamedTuple):
     phases: tuple[int, ...]
     z: np.ndarray
     kv: tuple[float, float] = (1.0, 1.0)
-    ratio: float = 1.0
+    taps: tuple[float, float] = (1.0, 1.0)
     delta: bool = False
     same: bool = True
 
@@ -101,6 +103,16 @@ class Given:
             raise RefusedError(key, "nothing", "must be given")
         return self._pairs.get(key, default or "").lower()
 
+    def commands(self) -> Iterator[Given]:
+        """The properties of each command that names the element, those of an element it is like first."""
+        pairs: list[tuple[str, str]] = []
+        for pair in self.element.pairs:
+            if pair == END_OF_COMMAND:
+                yield Given(replace(self.element, pairs=pairs))
+                pairs = []
+            else:
+                pairs.append(pair)
+
     def number(self, key: str, default: float | None = None) -> float:
         """A finite number.
 
@@ -112,9 +124,21 @@ class Given:
         text = self.text(key, None if default is None else str(default))
         return self._as(key, text, number, "must be a number")
 
+    def numbers(self, key: str) -> list[float]:
+        """One number, which may be in reverse Polish notation, or several."""
+        text = self.text(key)
+        parts = text.replace(",", " ").split()
+        if not parts or parts[-1] in OPERATORS:
+            return [self.number(key)]
+        return [self._as(key, part, number, "must be a number") for part in parts]
+
     def matrix(self, key: str, size: int) -> np.ndarray:
         """A symmetric matrix of shape (size, size) from its rows, full or lower triangle."""
-        return self._as(key, self.text(key), lambda text: _matrix(text, size), f"must be {size} rows with | between")
+        full = self._as(key, self.text(key), lambda text: _matrix(text, size), f"must be {size} rows with | between")
+        for i, j in np.argwhere(np.tril(abs(full - full.T) > 1e-6 * abs(full).max())):
+            given = f"{full[i, j]:g} in row {i + 1}, column {j + 1} and {full[j, i]:g} in the reverse"
+            raise RefusedError(key, given, "must be symmetric")
+        return (full + full.T) / 2.0
 
     def bus(self, key: str, phases: int, *, between: bool = False) -> tuple[str, tuple[int, ...]]:
         """Name and phases (0, 1, 2) of a bus such as 632.3.2; `between` also takes two nodes for one phase."""
@@ -164,7 +188,7 @@ def _delta(key: str, text: str) -> bool:
 def impedance(given: Given, size: int, frequency: float) -> np.ndarray | None:
     """Impedance matrix of a line or line code for a length of 1, at the frequency of the deck; None if none is given.
 
-    From matrices, or from r1, x1, r0, x0: of one phase, too, those of its own and of the earth are (2 z1 + z0) / 3.
+    From matrices, or from r1, x1, r0, x0: each phase has (2 z1 + z0) / 3; a single one has z1, as in OpenDSS.
     """
     by_matrix = [key for key in ("rmatrix", "xmatrix") if key in given]
     by_sequence = [key for key in ("r1", "x1", "r0", "x0") if key in given]
@@ -173,7 +197,8 @@ def impedance(given: Given, size: int, frequency: float) -> np.ndarray | None:
     if by_matrix:
         z = given.matrix("rmatrix", size) + 1j * given.matrix("xmatrix", size)
     elif by_sequence:
-        z1, z0 = (complex(given.number(f"r{k}"), given.number(f"x{k}")) for k in (1, 0))
+        z1 = complex(given.number("r1"), given.number("x1"))
+        z0 = complex(given.number("r0"), given.number("x0")) if size > 1 else z1
         z = z1 * np.eye(size) + (z0 - z1) / 3.0
     else:
         return None
@@ -187,6 +212,7 @@ def impedance(given: Given, size: int, frequency: float) -> np.ndarray | None:
 
 def line(given: Given, codes: dict[str, Element], frequency: float) -> Branch:
     """A line or switch."""
+    given = _from_switch(given.element)
     phases = _phases_of_line(given, codes)
     start, at_start = given.bus("bus1", phases)
     end, at_end = given.bus("bus2", phases)
@@ -200,12 +226,15 @@ def line(given: Given, codes: dict[str, Element], frequency: float) -> Branch:
         if z is not None:
             raise RefusedError("linecode", given.text("linecode"), "must not stand beside impedances of the line")
         code = _code(given, codes)
-        z = impedance(code, phases, frequency)
+        try:
+            z, there = impedance(code, phases, frequency), code.metres()
+        except RefusedError as error:
+            raise RefusedError(error.key, error.given, error.allowed, code.element) from None
         if z is None:
             raise RefusedError(
                 "linecode", given.text("linecode"), "must have rmatrix and xmatrix, or r1, x1, r0 and x0"
             )
-        here, there = given.metres(), code.metres()
+        here = given.metres()
         z = z * (here / there if here and there else 1.0)  # as it stands unless both name a unit
     elif z is None and switch:
         z = _SWITCH_OHM * np.eye(phases)
@@ -213,6 +242,14 @@ def line(given: Given, codes: dict[str, Element], frequency: float) -> Branch:
         raise RefusedError("linecode", "nothing", "must be given, or rmatrix and xmatrix, or r1, x1, r0 and x0")
     element = given.element
     return Branch(element.name, f"{element.where}: line.{element.name}", start, end, at_start, z * length)
+
+
+def _from_switch(element: Element) -> Given:
+    """A line without what its last ``switch=yes`` takes the place of: code, impedances and length before it."""
+    pairs = element.pairs
+    switches = [k for k, (key, value) in enumerate(pairs) if key == "switch" and value.lower()[:1] in ("y", "t")]
+    kept = [pair for k, pair in enumerate(pairs) if k >= max(switches, default=0) or pair[0] not in _REPLACED_BY_SWITCH]
+    return Given(replace(element, pairs=kept))
 
 
 def _phases_of_line(given: Given, codes: dict[str, Element]) -> int:
@@ -246,6 +283,9 @@ def transformer(given: Given, ratio: float | None) -> Branch:
             active = int(value) - 1 if key == "wdg" else active
         elif key in ("bus", "conn", "kv", "kva", "tap", "%r"):
             windings[active][key] = value
+        elif key == "%loadloss":
+            for winding in windings:
+                winding["%r"] = f"{value} 2 /"
         elif key in ("buses", "conns", "kvs", "kvas", "taps", "%rs"):
             items = value.replace(",", " ").split()
             if len(items) != 2:
@@ -260,20 +300,21 @@ def transformer(given: Given, ratio: float | None) -> Branch:
         raise RefusedError("bus", second.text("bus"), f"must have the phases of the other winding, {first.text('bus')}")
     if any(delta) and phases != 3:
         raise RefusedError("conn", "delta", "must be wye for less than three phases")
-    kv, kva = (first.number("kv"), second.number("kv")), first.number("kva", 1000.0)
+    kv, kva = (first.number("kv"), second.number("kv")), first.number("kva", second.number("kva", 1000.0))
     if not min(*kv, kva) > 0:
         raise RefusedError("kv, kva", f"{kv[0]:g}, {kv[1]:g}, {kva:g}", "must be > 0")
     if second.number("kva", kva) != kva:
         raise RefusedError("kva", second.text("kva"), f"must be that of the other winding, {kva:g}")
-    r = given.number("%loadloss", 0.0) if "%loadloss" in given else sum(w.number("%r", 0.2) for w in (first, second))
-    ohm = kv[0] ** 2 / (kva / KW_PER_MW)
+    r = sum(winding.number("%r", 0.2) for winding in (first, second))
+    ohm = kv[0] ** 2 / (kva / KW_PER_MW)  # of three phases with the voltage between them, or of one with its own
+    ohm *= 2.0 / 3.0 if phases == 2 else 1.0  # kv is that between phases, kva that of two
     z = complex(r, given.number("xhl", 7.0)) / 100.0 * ohm * np.eye(phases)
     taps = first.number("tap", 1.0), second.number("tap", 1.0)
     if not min(taps) > 0:
         raise RefusedError("tap", f"{taps[0]:g}, {taps[1]:g}", "must be > 0")
     name, label = f"transformer.{element.name}", f"{element.where}: transformer.{element.name}"
-    ratio = taps[1] / taps[0] if ratio is None else ratio
-    return Branch(name, label, start, end, at_start, z, kv, ratio, all(delta), delta[0] == delta[1])
+    taps = taps if ratio is None else (1.0, ratio)
+    return Branch(name, label, start, end, at_start, z, kv, taps, all(delta), delta[0] == delta[1])
 
 
 def _winding(winding: Given, phases: int) -> tuple[str, tuple[int, ...]]:
@@ -285,14 +326,26 @@ def _winding(winding: Given, phases: int) -> tuple[str, tuple[int, ...]]:
 
 
 def load(given: Given) -> Drawn:
-    """A load at constant power; what it needs last of kw, kvar and kva decides how it is given, as in OpenDSS."""
-    last = next((key for key, _ in reversed(given.element.pairs) if key in ("kw", "kvar", "kva")), "kw")
-    factor = given.number("pf", 0.88)
-    if not 0 < abs(factor) <= 1:
-        raise RefusedError("pf", given.text("pf"), "must be > 0 and <= 1, negative for capacitive loads")
-    p_kw = given.number("kva") * abs(factor) if last == "kva" else given.number("kw", 10.0)
-    tangent = np.sqrt(1.0 - factor**2) / factor
-    return _drawn(given, complex(p_kw, given.number("kvar") if last == "kvar" else p_kw * tangent))
+    """A load at constant power, command by command as in OpenDSS.
+
+    The last of kw, kvar and kva in a command decides how the load is given, and the power factor that follows is kept
+    when a later command changes kw or kva.
+    """
+    power, kva, factor, last = complex(10.0, 0.0), 0.0, 0.88, "kw"
+    for command in given.commands():
+        last = next((key for key, _ in reversed(command.element.pairs) if key in ("kw", "kvar", "kva")), last)
+        p_kw, q_kvar = command.number("kw", power.real), command.number("kvar", power.imag)
+        kva = command.number("kva", kva)
+        if last == "kvar":
+            power = complex(p_kw, q_kvar)
+            factor = np.copysign(p_kw / abs(power), p_kw * q_kvar) if power else factor
+            continue
+        factor = command.number("pf", factor)
+        if not 0 < abs(factor) <= 1:
+            raise RefusedError("pf", f"{factor:g}", "must be > 0 and <= 1, negative for capacitive loads")
+        p_kw = kva * abs(factor) if last == "kva" else p_kw
+        power = complex(p_kw, p_kw * np.sqrt(1.0 - factor**2) / factor)
+    return _drawn(given, power)
 
 
 def capacitor(given: Given) -> Drawn:
@@ -301,7 +354,7 @@ def capacitor(given: Given) -> Drawn:
         bus, *other = given.text("bus2").split(".")
         if bus != given.text("bus1").split(".")[0] or not other or any(node != "0" for node in other):
             raise RefusedError("bus2", given.text("bus2"), "must be left out: series capacitors are not modelled")
-    steps = [number(part) for part in given.text("kvar").replace(",", " ").split()]
+    steps = given.numbers("kvar")
     states = given.text("states", " ".join("1" for _ in steps)).replace(",", " ").split()
     if len(states) != len(steps) or any(state not in ("0", "1") for state in states):
         raise RefusedError("states", given.text("states"), f"must be 0 or 1 for each of {len(steps)} steps")
@@ -329,7 +382,7 @@ def _drawn(given: Given, power: complex) -> Drawn:
 
 
 def _matrix(text: str, size: int) -> np.ndarray:
-    """A symmetric matrix from its rows; a lower triangle is completed."""
+    """A matrix from its rows; a lower triangle is completed."""
     rows = [[float(item) for item in row.replace(",", " ").split()] for row in text.split("|")]
     full = np.zeros((size, size))
     lengths = [len(row) for row in rows]
@@ -339,6 +392,4 @@ def _matrix(text: str, size: int) -> np.ndarray:
         full[i, : len(row)] = row
         if lengths != [size] * size:
             full[: len(row), i] = row
-    if not np.allclose(full, full.T, rtol=1e-6):
-        raise ValueError("not symmetric")
-    return (full + full.T) / 2.0
+    return full

@@ -87,7 +87,7 @@ INSTEAD = {
 }
 _NOTHING = _words(
     "calcv solve buscoords latlongcoords setbusxy show plot export visualize help reset sample closedi "
-    "makebuslist summary var setkvbase init about get ? close"
+    "makebuslist summary var setkvbase init about get ?"
 )
 _OPTIONS = _words(
     "voltagebases maxiterations maxiter maxcontroliter tolerance mode number stepsize h hour sec time "
@@ -97,7 +97,8 @@ _OPTIONS = _words(
 )
 MAY_BE_MISSING = ("ieeelinecodes.dss",)
 """Line codes of the test feeders, which some of their decks repeat."""
-_OPERATORS: dict[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": mul, "/": truediv}
+OPERATORS: dict[str, Callable[[float, float], float]] = {"+": add, "-": sub, "*": mul, "/": truediv}
+END_OF_COMMAND = ("", "")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _NEW = re.compile(r"(?:new|edit)\s+(?:object\s*=\s*)?[\"']?(\w+)\.([^\s\"',]+)[\"']?,?\s*(.*)", re.IGNORECASE)
 _NAMED = re.compile(r"[\"']?(\w+)\.([^\s\"',]+)[\"']?(?:\s+(?:term(?:inal)?=)?[12])?(?:\s+(?:cond=)?0)?", re.IGNORECASE)
@@ -118,9 +119,11 @@ class Element:
     where : str
         Its line, with the file if the deck names another.
     pairs : list of (str, str)
-        Properties in the order given.
+        Properties in the order given, and the end of each command.
     refused : bool
         Whether one of its properties is not known.
+    opened : bool
+        Whether it is a switch that was opened.
     """
 
     kind: str
@@ -128,6 +131,7 @@ class Element:
     where: str
     pairs: list[tuple[str, str]] = field(default_factory=list)
     refused: bool = False
+    opened: bool = False
 
 
 class DeckText:
@@ -156,8 +160,8 @@ class DeckText:
         self._read(text, folder, "")
 
     def enabled(self, kind: str) -> list[Element]:
-        """Elements of a kind that are not disabled."""
-        found = [one for one in self.elements.values() if one.kind == kind]
+        """Elements of a kind that are neither disabled nor open."""
+        found = [one for one in self.elements.values() if one.kind == kind and not one.opened]
         return [one for one in found if dict(one.pairs).get("enabled", "y").lower()[:1] not in ("n", "f")]
 
     def _refuse(self, key: str, given: object, allowed: str) -> None:
@@ -181,8 +185,8 @@ class DeckText:
                 self._redirect(rest.strip(" \"'()[]"), folder, where)
             elif verb == "set":
                 self._set(rest, where)
-            elif verb in ("disable", "enable", "open") and (match := _NAMED.fullmatch(rest)):
-                self._element("edit", match[1].lower(), match[2].lower(), f"enabled={verb == 'enable'}", where)
+            elif verb in ("disable", "enable", "open", "close") and (match := _NAMED.fullmatch(rest)):
+                self._switch(verb, match[1].lower(), match[2].lower(), where)
             elif match := _PROPERTY.match(command):
                 self._element("edit", match[1].lower(), match[2].lower(), match[3], where)
             elif not verb.startswith(_NOTHING):
@@ -206,6 +210,11 @@ class DeckText:
             self._refuse(f"{where}: {kind}.{name}", name, f"must be a {kind} that stands further up")
             return
         self._properties(known, rest, where)
+
+    def _switch(self, verb: str, kind: str, name: str, where: str) -> None:
+        self._element("edit", kind, name, f"enabled={verb == 'enable'}" if verb in ("disable", "enable") else "", where)
+        if verb in ("open", "close") and (known := self.elements.get((kind, name))):
+            known.opened = verb == "open"
 
     def _properties(self, element: Element, rest: str, where: str) -> None:
         """Add properties to an element; what it is like, or its code, stands before them."""
@@ -232,18 +241,23 @@ class DeckText:
                 element.pairs += self._alike(element, key, value, label)
             else:
                 element.pairs.append((key, value))
+        element.pairs.append(END_OF_COMMAND)
 
     def _alike(self, element: Element, key: str, value: str, label: str) -> list[tuple[str, str]]:
-        """Properties of the element that another is like, or of its code."""
+        """Properties of the element that another is like, or of its code; what follows is of the first winding."""
         kind = element.kind if key == "like" else key
         if (other := self.elements.get((kind, value.lower()))) is None:
             self._refuse(f"{label}.{key}", value, f"must be a {kind} that stands further up")
             return []
-        return list(other.pairs)
+        again = [("wdg", "1")] if kind in ("transformer", "xfmrcode") else []
+        return [pair for pair in other.pairs if pair[0] != "enabled"] + again
 
     def _batch(self, rest: str, where: str) -> None:
         target, _, properties = rest.strip().partition(" ")
         kind, _, pattern = target.lower().partition(".")
+        if kind not in KINDS and kind not in LEFT_OUT:
+            self._refuse(where, target, f"must be one of {', '.join(KINDS)} and a regular expression")
+            return
         try:
             fits = re.compile(pattern)
         except re.error as error:
@@ -256,11 +270,17 @@ class DeckText:
         for key, text in _ITEM.findall(rest):
             value, option = text.strip("\"'()[]{}"), key.lower()
             if option in ("defaultbasefrequency", "defaultbasefreq"):
-                self._frequency = number(value)
+                self._set_frequency(value, f"{where}: set {key}")
             elif option == "loadmult" and value not in ("1", "1.0"):
                 self._refuse(f"{where}: set {key}", value, "must be 1: the factor on all demand is demand.scale")
             elif key and option not in (*_OPTIONS, "loadmult"):
                 self._refuse(f"{where}: set {key}", value, "must be an option that draws or solves, or be left out")
+
+    def _set_frequency(self, value: str, key: str) -> None:
+        try:
+            self._frequency = number(value)
+        except (ValueError, ZeroDivisionError):
+            self._refuse(key, value, "must be a number")
 
     def _redirect(self, name: str, folder: Path | None, where: str) -> None:
         name = name.replace("\\", "/")
@@ -287,14 +307,14 @@ def number(text: str) -> float:
     """
     stack: list[float] = []
     for part in text.split():
-        needed = 2 if part in _OPERATORS else 1 if part in ("sqr", "sqrt") else 0
+        needed = 2 if part in OPERATORS else 1 if part in ("sqr", "sqrt") else 0
         if len(stack) < needed:
             raise ValueError(f"{part} needs {needed} numbers before it")
         if needed == 1:
             stack[-1] = stack[-1] ** (2 if part == "sqr" else 0.5)
         elif needed:
             right, left = stack.pop(), stack.pop()
-            stack.append(_OPERATORS[part](left, right))
+            stack.append(OPERATORS[part](left, right))
         else:
             stack.append(float(part))
     if len(stack) != 1:

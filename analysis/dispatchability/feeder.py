@@ -178,7 +178,7 @@ class Feeder:
             yield Problem(f"lines.{name}", ..., "must have a name of its own; two lines have this one")
         reached, used = set(self.buses), {line.name for line in self.oriented}
         for line in self.lines:
-            if line.name in used:
+            if line.name in used or line.start == line.end:
                 continue
             ends = f"{line.start} - {line.end}"
             if line.start in reached:
