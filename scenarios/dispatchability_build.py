@@ -120,6 +120,8 @@ class Builder:
         kind, _, rest = key.partition(".")
         if kind in ("demand_kw", "demand_kvar") and self._problems:
             return  # the bus is not there because a line is wrong
+        if kind in ("demand_kw", "demand_kvar"):
+            key = f"demand at bus {rest}"
         if kind == "clusters" and (name := rest.rpartition(".")[2]) in ("e_arrival_kwh", "e_departure_kwh"):
             key = f"{key.removesuffix(name)}soc_{name[2:].removesuffix('_kwh')}"
             given, allowed = f"{given:g} kWh", f"{allowed} kWh"

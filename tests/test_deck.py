@@ -343,6 +343,7 @@ def test_linear_voltages_of_such_a_deck_are_right_to_second_order():
         ("new load.y", "new wind.y", "line 12: wind.y wind must be left out: read are circuit, line, linecode"),
         ("new load.y", "new load.d", "line 12: load.d d must be a name of its own; line 11 has it"),
         ("kw=10 kvar=5", "kw=10 kvar=lots", "line 12: load.y.kvar lots must be a number"),
+        ("kw=10 kvar=5", "kw=-10 pf=.9", "line 12: load.y.kw -10 must be >= 0; what generates is a unit of the study"),
         ("kw=10 kvar=5", "kw=10 pf=2", "line 12: load.y.pf 2 must be > 0 and <= 1"),
         ("kw=10 kvar=5", "xfkva=10", "line 12: load.y.xfkva 10 must be left out"),
         ("bus1=end.3 phases=1 kw", "bus1=end.1 phases=1 kw", "line 12: load.y.bus1 a must have phases that bus end"),

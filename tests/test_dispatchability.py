@@ -39,6 +39,7 @@ from evhub.controllers.optimization.array_program import ArrayProgram
 from evhub.scenarios.dispatchability_run import brief, load_study, notes
 from evhub.scenarios.dispatchability_run import rows as table
 from evhub.scenarios.dispatchability_study import shipped_studies
+from evhub.scenarios.errors import InputError
 from evhub.scenarios.reproductions import feizi
 
 from .command import evhub
@@ -751,6 +752,20 @@ def test_a_study_on_a_strangers_deck(tmp_path):
     assert outcome.status == 0, outcome.err
     found = open_study(tmp_path / "out.h5").cases["base"].totals_kw[0, 1]
     assert found.sum() == pytest.approx(3 * 20.0 + 60.0, abs=1e-3)
+
+
+def test_a_deck_that_feeds_more_than_it_draws_is_refused_with_bus_and_phase(tmp_path):
+    """Between two phases, 60 kvar draw 60 / (2 sqrt 3) kW from one and feed them into the other."""
+    two = "phases=2 bus1=head.1.2 bus2=end.1.2 r1=1 x1=1 r0=1 x0=1"
+    lateral = DECK.replace("phases=1 bus1=head.2 bus2=end.2 linecode=one", two)
+    (tmp_path / "own.dss").write_text(f"{lateral}new capacitor.c bus1=end.1.2 phases=1 kvar=60\n")
+    (tmp_path / "own.yaml").write_text(OWN)
+    (tmp_path / "day.csv").write_text("period,demand,radiation\nnoon,1,1\none,1,1\ntwo,1,1\n")
+    with pytest.raises(InputError) as refused:
+        load_study(tmp_path / "own.yaml")
+    (problem,) = refused.value.problems
+    assert (problem.key, problem.allowed) == ("demand at bus end", "must be >= 0 in phase a; generation is a unit")
+    assert float(problem.given) == pytest.approx(-60.0 / (2 * 3**0.5))
 
 
 def test_the_feeder_of_the_documentation_runs_as_it_stands(tmp_path):

@@ -345,6 +345,8 @@ def load(given: Given) -> Drawn:
             raise RefusedError("pf", f"{factor:g}", "must be > 0 and <= 1, negative for capacitive loads")
         p_kw = kva * abs(factor) if last == "kva" else p_kw
         power = complex(p_kw, p_kw * np.sqrt(1.0 - factor**2) / factor)
+    if power.real < 0.0:
+        raise RefusedError("kw", f"{power.real:g}", "must be >= 0; what generates is a unit of the study")
     return _drawn(given, power)
 
 
