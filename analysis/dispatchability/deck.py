@@ -18,7 +18,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from .deck_elements import Branch, Drawn, Given, RefusedError, capacitor, line, load, transformer
+from .deck_elements import Branch, Given, RefusedError, line, transformer
+from .deck_loads import Drawn, capacitor, load
 from .deck_text import DeckText, Element
 from .feeder import PHASES, Feeder, Line, Problem, Source
 

@@ -1,4 +1,4 @@
-"""What the elements of an OpenDSS deck mean: source, lines and transformers with impedances, loads and capacitors.
+"""What the elements of an OpenDSS deck mean: their properties, and lines and transformers with impedances.
 
 Values that a deck leaves out are those of OpenDSS, where it is plain what they are for; impedances must be given.
 """
@@ -65,14 +65,6 @@ class Branch(NamedTuple):
     def transforms(self) -> bool:
         """Whether its ends have different nominal voltages."""
         return self.kv[0] != self.kv[1]
-
-
-class Drawn(NamedTuple):
-    """What a load or capacitor draws: bus, power of phases a, b, c [kW + j kvar], whether it needs a neutral."""
-
-    bus: str
-    power: np.ndarray
-    neutral: bool
 
 
 class Given:
@@ -144,6 +136,20 @@ class Given:
         """Name and phases (0, 1, 2) of a bus such as 632.3.2; `between` also takes two nodes for one phase."""
         return nodes(key, self.text(key), phases, between=between)
 
+    def phases(self, key: str = "phases") -> int:
+        """Number of phases, 3 when left out."""
+        phases = self.number(key, 3.0)
+        if phases not in (1.0, 2.0, 3.0):
+            raise RefusedError(key, self.text(key), "must be 1, 2 or 3; a neutral wire is not modelled")
+        return int(phases)
+
+    def delta(self) -> bool:
+        """Whether it is connected in delta, not in wye."""
+        text = self.text("conn", "wye")
+        if text not in ("wye", "y", "ln", "delta", "d", "ll"):
+            raise RefusedError("conn", text, "must be wye or delta")
+        return text in ("delta", "d", "ll")
+
     def metres(self) -> float | None:
         """Metres of the unit of length; None if there is none."""
         unit = self.text("units", "none")
@@ -170,19 +176,6 @@ def nodes(key: str, text: str, phases: int, *, between: bool = False) -> tuple[s
     if any(node not in ("1", "2", "3") for node in there) or len(set(there)) != len(there) or len(there) not in counts:
         raise RefusedError(key, text, allowed)
     return name, tuple(int(node) - 1 for node in there)
-
-
-def _phases(given: Given, key: str = "phases") -> int:
-    phases = given.number(key, 3.0)
-    if phases not in (1.0, 2.0, 3.0):
-        raise RefusedError(key, given.text(key), "must be 1, 2 or 3; a neutral wire is not modelled")
-    return int(phases)
-
-
-def _delta(key: str, text: str) -> bool:
-    if text not in ("wye", "y", "ln", "delta", "d", "ll"):
-        raise RefusedError(key, text, "must be wye or delta")
-    return text in ("delta", "d", "ll")
 
 
 def impedance(given: Given, size: int, frequency: float) -> np.ndarray | None:
@@ -255,9 +248,9 @@ def _from_switch(element: Element) -> Given:
 def _phases_of_line(given: Given, codes: dict[str, Element]) -> int:
     """Phases of a line: its own, those of its code, or three."""
     if "linecode" not in given:
-        return _phases(given)
-    of_code = _phases(_code(given, codes), "nphases")
-    if "phases" in given and _phases(given) != of_code:
+        return given.phases()
+    of_code = _code(given, codes).phases("nphases")
+    if "phases" in given and given.phases() != of_code:
         name = given.text("linecode")
         raise RefusedError("phases", given.text("phases"), f"must be {of_code}, as of line code {name}")
     return of_code
@@ -273,29 +266,10 @@ def _code(given: Given, codes: dict[str, Element]) -> Given:
 
 def transformer(given: Given, ratio: float | None) -> Branch:
     """A transformer of two windings; `ratio` takes the place of its taps."""
-    element, phases = given.element, _phases(given)
-    windings: list[dict[str, str]] = [{}, {}]
-    active = 0
-    for key, value in element.pairs:
-        if key in ("wdg", "windings"):
-            if value not in ("1", "2") or (key == "windings" and value != "2"):
-                raise RefusedError(key, value, "must be two windings; give what hangs at a third one as a load")
-            active = int(value) - 1 if key == "wdg" else active
-        elif key in ("bus", "conn", "kv", "kva", "tap", "%r"):
-            windings[active][key] = value
-        elif key == "%loadloss":
-            for winding in windings:
-                winding["%r"] = f"{value} 2 /"
-        elif key in ("buses", "conns", "kvs", "kvas", "taps", "%rs"):
-            items = value.replace(",", " ").split()
-            if len(items) != 2:
-                raise RefusedError(key, value, "must be two values, one for each winding")
-            single = {"buses": "bus", "%rs": "%r"}.get(key, key.removesuffix("s"))
-            for winding, item in zip(windings, items, strict=True):
-                winding[single] = item
-    first, second = (Given(Element(element.kind, element.name, element.where, list(w.items()))) for w in windings)
+    element, phases = given.element, given.phases()
+    first, second = _windings(element)
     (start, at_start), (end, at_end) = (_winding(winding, phases) for winding in (first, second))
-    delta = [_delta("conn", winding.text("conn", "wye")) for winding in (first, second)]
+    delta = [winding.delta() for winding in (first, second)]
     if at_start != at_end:
         raise RefusedError("bus", second.text("bus"), f"must have the phases of the other winding, {first.text('bus')}")
     if any(delta) and phases != 3:
@@ -317,70 +291,37 @@ def transformer(given: Given, ratio: float | None) -> Branch:
     return Branch(name, label, start, end, at_start, z, kv, taps, all(delta), delta[0] == delta[1])
 
 
+def _windings(element: Element) -> tuple[Given, Given]:
+    """The properties of each winding by the names of one."""
+    windings: list[dict[str, str]] = [{}, {}]
+    active = 0
+    for key, value in element.pairs:
+        if key in ("wdg", "windings"):
+            if value not in ("1", "2") or (key == "windings" and value != "2"):
+                raise RefusedError(key, value, "must be two windings; give what hangs at a third one as a load")
+            active = int(value) - 1 if key == "wdg" else active
+        elif key in ("bus", "conn", "kv", "kva", "tap", "%r"):
+            windings[active][key] = value
+        elif key == "%loadloss":
+            for winding in windings:
+                winding["%r"] = f"{value} 2 /"
+        elif key in ("buses", "conns", "kvs", "kvas", "taps", "%rs"):
+            items = value.replace(",", " ").split()
+            if len(items) != 2:
+                raise RefusedError(key, value, "must be two values, one for each winding")
+            single = {"buses": "bus", "%rs": "%r"}.get(key, key.removesuffix("s"))
+            for winding, item in zip(windings, items, strict=True):
+                winding[single] = item
+    first, second = (Given(replace(element, pairs=list(winding.items()))) for winding in windings)
+    return first, second
+
+
 def _winding(winding: Given, phases: int) -> tuple[str, tuple[int, ...]]:
     """Bus and phases of a winding."""
     bus, at = nodes("bus", text := winding.text("bus"), phases, between="." in text)
     if len(at) > phases:
         raise RefusedError("bus", text, "must be one phase; between two phases (open delta) is not modelled")
     return bus, at
-
-
-def load(given: Given) -> Drawn:
-    """A load at constant power, command by command as in OpenDSS.
-
-    The last of kw, kvar and kva in a command decides how the load is given, and the power factor that follows is kept
-    when a later command changes kw or kva.
-    """
-    power, kva, factor, last = complex(10.0, 0.0), 0.0, 0.88, "kw"
-    for command in given.commands():
-        last = next((key for key, _ in reversed(command.element.pairs) if key in ("kw", "kvar", "kva")), last)
-        p_kw, q_kvar = command.number("kw", power.real), command.number("kvar", power.imag)
-        kva = command.number("kva", kva)
-        if last == "kvar":
-            power = complex(p_kw, q_kvar)
-            factor = np.copysign(p_kw / abs(power), p_kw * q_kvar) if power else factor
-            continue
-        factor = command.number("pf", factor)
-        if not 0 < abs(factor) <= 1:
-            raise RefusedError("pf", f"{factor:g}", "must be > 0 and <= 1, negative for capacitive loads")
-        p_kw = kva * abs(factor) if last == "kva" else p_kw
-        power = complex(p_kw, p_kw * np.sqrt(1.0 - factor**2) / factor)
-    if power.real < 0.0:
-        raise RefusedError("kw", f"{power.real:g}", "must be >= 0; what generates is a unit of the study")
-    return _drawn(given, power)
-
-
-def capacitor(given: Given) -> Drawn:
-    """A capacitor at nominal voltage; its steps add up unless `states` switches them off."""
-    if "bus2" in given:
-        bus, *other = given.text("bus2").split(".")
-        if bus != given.text("bus1").split(".")[0] or not other or any(node != "0" for node in other):
-            raise RefusedError("bus2", given.text("bus2"), "must be left out: series capacitors are not modelled")
-    steps = given.numbers("kvar")
-    states = given.text("states", " ".join("1" for _ in steps)).replace(",", " ").split()
-    if len(states) != len(steps) or any(state not in ("0", "1") for state in states):
-        raise RefusedError("states", given.text("states"), f"must be 0 or 1 for each of {len(steps)} steps")
-    return _drawn(given, -1j * sum(kvar for kvar, state in zip(steps, states, strict=True) if state == "1"))
-
-
-def _drawn(given: Given, power: complex) -> Drawn:
-    """Power by phase; between two phases it is shared as in balanced voltages."""
-    phases = _phases(given)
-    delta = _delta("conn", given.text("conn", "wye"))
-    if delta and phases == 2:
-        raise RefusedError("phases", 2, "must be 1 or 3 in delta")
-    two = delta or given.text("bus1").count(".") > 1
-    bus, at = given.bus("bus1", phases, between=two)
-    share = np.zeros(3, dtype=complex)
-    between = phases == 1 and len(at) == 2
-    if delta and phases == 1 and not between:
-        raise RefusedError("bus1", given.text("bus1"), "must have two nodes in delta")
-    if between:
-        first, second = (np.exp(-2j * np.pi / 3 * node) for node in at)
-        share[at[0]], share[at[1]] = first / (first - second), second / (second - first)
-    else:
-        share[list(at)] = 1.0 / phases
-    return Drawn(bus, power * share, not between and phases < 3)
 
 
 def _matrix(text: str, size: int) -> np.ndarray:
