@@ -83,6 +83,12 @@ def informs(case: str, quantity: str, unit: str, published: float | str, ours: f
     return Row(case, quantity, unit, published, ours, "", None)
 
 
+def shown(row: Row) -> dict[str, str]:
+    """A row for people: numbers with the digits that tolerances are about, ``NO`` where it is not reproduced."""
+    texts = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in asdict(row).items()}
+    return {**texts, "ok": {True: "yes", False: "NO", None: ""}[row.ok]}
+
+
 def reproduced(rows: Sequence[Row]) -> bool:
     """Whether no row misses its tolerance."""
     return all(row.ok is not False for row in rows)

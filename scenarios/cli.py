@@ -273,7 +273,7 @@ def reproduce(
     """
     from dataclasses import asdict
 
-    from ..analysis.reproduction import reproduced, write_table
+    from ..analysis.reproduction import reproduced, shown, write_table
     from .reproductions import reproduction
 
     module = reproduction(study)
@@ -289,8 +289,7 @@ def reproduce(
     if as_json:
         show([asdict(row) for row in rows], "", as_json)
     else:
-        marks = {True: "yes", False: "NO", None: ""}
-        show([{**asdict(row), "ok": marks[row.ok]} for row in rows], module.TITLE, as_json)
+        show([shown(row) for row in rows], module.TITLE, as_json)
         figures = sorted(output.glob("*.png"))
         out.print(f"{table} and {len(figures)} figures beside it", markup=False, soft_wrap=True)
     if not reproduced(rows):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from evhub.analysis import open_results
+from evhub.analysis.reproduction import shown, within
 from evhub.scenarios.loader import load_scenario
 from evhub.scenarios.reproductions import NAMES, lavrenova2023, lavrenova2023_figures, reproduction
 
@@ -30,6 +31,11 @@ def outcomes(runs):
             assert results.events().query("kind in ('alarm', 'unserved')").empty
             found[name] = lavrenova2023.outcome(results)
     return found
+
+
+def test_a_miss_can_be_seen_in_the_numbers():
+    row = shown(within("1", "lower limit", "kW", 146.383, 146.385, absolute=0.001))
+    assert (row["published"], row["ours"], row["ok"]) == ("146.383", "146.385", "NO")
 
 
 def test_the_study_is_listed_and_has_a_title():
