@@ -120,7 +120,7 @@ class ControlledHub(Device):
         self._told: dict[str, Any] = {}
         self._seen: np.ndarray | None = None
         self._least_kw, self._most_kw = -site.connector_kw, site.connector_kw
-        self._load_limit_kw: tuple[float, ...] = ()
+        self._scalars: tuple[float, ...] = ()
         self._no_q_kvar = zero
 
     def note(self, t_s: float) -> None:
@@ -206,16 +206,17 @@ class ControlledHub(Device):
         self.emit("connector_limit_kw", limit_kw)
         q_kvar = setpoints.connector_q_kvar
         self.emit("connector_q_kvar", self._no_q_kvar if q_kvar is None else np.array(q_kvar))
+        numbers = (*_numbers(setpoints), *setpoints.load_limit_kw)
+        if numbers == self._scalars:
+            return
+        self._scalars = numbers
         self.emit("bess_kw", min(max(float(setpoints.bess_kw), -site.bess_kw), site.bess_kw))
         self.emit("bess_q_kvar", float(setpoints.bess_q_kvar))
         self.emit("pv_limit_kw", min(max(float(setpoints.pv_limit_kw), 0.0), site.pv_kw))
         self.emit("pv_q_kvar", float(setpoints.pv_q_kvar))
         self.emit("dg_kw", min(max(float(setpoints.dg_kw), 0.0), site.dg_kw))
         self.emit("dg_q_kvar", float(setpoints.dg_q_kvar))
-        load_limit_kw = tuple(setpoints.load_limit_kw)
-        if load_limit_kw != self._load_limit_kw:
-            self._load_limit_kw = load_limit_kw
-            self.emit("load_limit_kw", np.maximum(np.array(load_limit_kw, dtype=float), 0.0))
+        self.emit("load_limit_kw", np.maximum(np.array(setpoints.load_limit_kw, dtype=float), 0.0))
 
     def record(self, values: Mapping[str, float]) -> None:
         """Write a controller's own series; raises for one that its class does not name."""
