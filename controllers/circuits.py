@@ -81,6 +81,13 @@ class Room:
         if self._current_a.size:
             self._current_a += kw * self.circuits.a_per_kw[:, connector]
 
+    def give_all(self, p_kw: np.ndarray) -> None:
+        """Give every connector more power [kW]; see `surely_holds`."""
+        self.given_kw += p_kw
+        self.kw -= float(p_kw.sum())
+        if self._current_a.size:
+            self._current_a += self.circuits.a_per_kw.dot(p_kw)
+
     def surely_holds(self, p_kw: np.ndarray) -> bool:
         """Whether powers of all connectors [kW] fit in whatever order they are given: even if no currents cancelled."""
         if p_kw.sum() > self.kw - _DUST:

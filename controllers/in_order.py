@@ -67,7 +67,7 @@ class InOrder(Sharing):
             Those who can use any, in the order in which they get it.
         """
         if room.surely_holds(wanted_kw):
-            room.given_kw[:] = wanted_kw
+            room.give_all(wanted_kw)
             return
         wanted = wanted_kw.tolist()
         for i in order:

@@ -289,13 +289,15 @@ def test_a_deck_names_others_whose_case_may_differ(tmp_path):
 
 
 def test_keys_that_change_nothing_are_left_out():
-    good(
+    deck = good(
         "set voltagebases=[4.16 .48]", "set mode=daily number=24", "set loadmult=1", "buscoords xy.csv", "calcv",
         "new energymeter.m line.l 1", "new monitor.m element=line.l terminal=1",
         "new line.l bus1=s bus2=e r1=1 x1=1 r0=1 x0=1 c1=0 c0=0 normamps=400 emergamps=600 faultrate=.1 repair=3",
         "new load.l bus1=e kw=3 kvar=1 daily=day yearly=year status=variable class=1 vmaxpu=1.2 model=5 numcust=3",
         "/* all", "of this */ show voltages ln", "plot profile", "solve",
     )  # fmt: skip
+    assert [line.name for line in deck.feeder.lines] == ["l"]
+    assert (deck.p_kw["e"].sum(), deck.q_kvar["e"].sum()) == pytest.approx((3.0, 1.0))
 
 
 def test_linear_voltages_of_such_a_deck_are_right_to_second_order():

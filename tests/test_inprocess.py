@@ -206,24 +206,11 @@ def test_in_a_loop_with_delay_every_step_brings_about_the_next(monkeypatch):
 
 
 @ENGINES
-def test_a_simulator_that_steps_backwards_is_named(run):
+@pytest.mark.parametrize(("fault", "what"), [(Backwards, "next step"), (Fractional, "float"), (Rewriting, "-1")])
+def test_a_step_backwards_or_between_steps_or_an_output_of_the_past_is_refused_by_name(run, fault, what):
     with pytest.raises(EngineError, match=NAMED) as told:
-        run(toys(Backwards, 1))
-    assert "next step" in str(told.value)
-
-
-@ENGINES
-def test_a_step_between_two_steps_is_refused(run):
-    with pytest.raises(EngineError, match=NAMED) as told:
-        run(toys(Fractional, 1))
-    assert "float" in str(told.value)
-
-
-@ENGINES
-def test_outputs_of_the_past_are_refused(run):
-    with pytest.raises(EngineError, match=NAMED) as told:
-        run(toys(Rewriting, 1))
-    assert "-1" in str(told.value)
+        run(toys(fault, 1))
+    assert what in str(told.value)
 
 
 @ENGINES
