@@ -75,9 +75,8 @@ class Variation(Section):
             raise ValueError("integer stands for a step of 1 between numbers: give integer or step, not both")
         if self.integer and not (low.size.is_integer() and high.size.is_integer()):
             raise ValueError(f"range must be whole numbers where integer is true, got {low.size:g} and {high.size:g}")
-        if self.step is not None and not (
-            self.step.is_duration == low.is_duration and 0 < self.step.size <= high.size - low.size
-        ):
+        widest = (high.size - low.size) * (1.0 + 1e-9)  # 0.3 - 0.1 is below 0.2
+        if self.step is not None and not (self.step.is_duration == low.is_duration and 0 < self.step.size <= widest):
             raise ValueError("step must be above 0 and no wider than the range, and a duration where that is one")
         return self
 

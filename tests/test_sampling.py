@@ -75,6 +75,12 @@ def test_steps_start_at_the_lowest_and_end_below_the_highest():
     assert {row["b"] for row in rows} == {0.1, 0.2, 0.3}
 
 
+def test_a_step_may_be_as_wide_as_the_range():
+    rows = drawn("sobol", 16, a={"range": [0.1, 0.3], "step": 0.2}, b={"range": [1, 128.938], "step": 127.938})
+    assert {row["a"] for row in rows} == {0.1, 0.3}
+    assert {row["b"] for row in rows} == {1.0, 128.938}
+
+
 def test_a_logarithmic_range_has_its_geometric_mean_in_the_middle():
     rows = drawn(
         "sobol", 64, a={"range": [1, 10_000], "log": True}, b={"range": [1, 1000], "log": True, "integer": True}
