@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -38,7 +39,24 @@ def run_mosaik(wiring: Wiring, real_time_factor: float | None = None, **objects:
     try:
         _call(lambda: asyncio.run(_run(wiring, objects, real_time_factor)))
     except SimulationError as error:
-        raise EngineError(str(error)) from error
+        raise EngineError(_told(str(error))) from error
+
+
+_ERRORS = {
+    r"must be of type int, but is of type <class '(.+)'>": "the next step must be an int, got {0}",
+    r"but (\S+) <= (\S+)": "the next step must come after {1}, got {0}",
+    r"\((.+)\) is not >= time \((.+)\)": "outputs must not be dated before their step at {1}, got {0}",
+}
+"""What mosaik says of a simulator that breaks the rules, and what evhub says."""
+
+
+def _told(text: str) -> str:
+    """An error of mosaik in the words of the other engine, or its own."""
+    sid = re.search(r'simulator "(.+)"', text)
+    for pattern, ours in _ERRORS.items():
+        if sid and (found := re.search(pattern, text)):
+            return f"{sid[1]}: {ours.format(*found.groups())}"
+    return text
 
 
 def _call(work: Callable[[], None]) -> None:

@@ -116,7 +116,7 @@ def test_every_simulator_takes_the_same_steps_with_the_same_inputs(folder, monke
     [
         (load.LocalLoad, "update", "Load of depot"),
         (network.Simulator, "_solve", "Network of network"),
-        (controller.ControlledHub, "note", "Controller of depot"),
+        (controller.ControlledHub, "take", "Controller of depot"),
         (controller.ControlledHub, "observation", "Controller of depot"),
     ],
 )
@@ -188,7 +188,6 @@ def toys(cls: type, shift: int) -> Wiring:
 
 
 ENGINES = pytest.mark.parametrize("run", [run_mosaik, run_inprocess])
-NAMED = '(^a: |simulator "a")'
 
 
 @ENGINES
@@ -206,11 +205,17 @@ def test_in_a_loop_with_delay_every_step_brings_about_the_next(monkeypatch):
 
 
 @ENGINES
-@pytest.mark.parametrize(("fault", "what"), [(Backwards, "next step"), (Fractional, "float"), (Rewriting, "-1")])
-def test_a_step_backwards_or_between_steps_or_an_output_of_the_past_is_refused_by_name(run, fault, what):
-    with pytest.raises(EngineError, match=NAMED) as told:
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Backwards, "a: the next step must come after 0, got 0"),
+        (Fractional, "a: the next step must be an int, got float"),
+        (Rewriting, "a: outputs must not be dated before their step at 0, got -1"),
+    ],
+)
+def test_a_step_backwards_or_between_steps_or_an_output_of_the_past_is_refused_in_the_same_words(run, fault, told):
+    with pytest.raises(EngineError, match=f"^{told}$"):
         run(toys(fault, 1))
-    assert what in str(told.value)
 
 
 @ENGINES
