@@ -61,7 +61,7 @@ _JSON_ATTRIBUTES = ("versions", "hubs")
 _STATUS_BYTES = 8
 _CHUNK_BYTES = 32 * 1024
 _CHUNK_ROWS = (32, 1024)  # fewest, most
-_FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+_FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
 # Every open dataset has a chunk cache of its own; this keeps a run with a thousand series flat in memory.
 _FILE_OPTIONS: dict[str, Any] = {"rdcc_nbytes": 2 * _CHUNK_BYTES, "rdcc_nslots": 31}
 # signature, version, sizes of offsets and lengths, flags, addresses of base, extension and end of file

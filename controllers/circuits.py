@@ -82,18 +82,29 @@ class Room:
             self._current_a += kw * self.circuits.a_per_kw[:, connector]
 
     def give_all(self, p_kw: np.ndarray) -> None:
-        """Give every connector more power [kW]; see `surely_holds`."""
+        """Give every connector more power [kW]; see `surely`."""
         self.given_kw += p_kw
         self.kw -= float(p_kw.sum())
         if self._current_a.size:
             self._current_a += self.circuits.a_per_kw.dot(p_kw)
 
-    def surely_holds(self, p_kw: np.ndarray) -> bool:
-        """Whether powers of all connectors [kW] fit in whatever order they are given: even if no currents cancelled."""
-        if p_kw.sum() > self.kw - _DUST:
-            return False
-        most_a = np.abs(self._current_a) + self.circuits.magnitude_a_per_kw.dot(p_kw)
-        return bool((most_a <= self.circuits.limit_a - _DUST).all())
+    def surely(self, p_kw: np.ndarray, order: np.ndarray) -> int:
+        """How many can get their powers one after the other: as many as would fit if no currents cancelled.
+
+        Parameters
+        ----------
+        p_kw : ndarray, shape (n_connectors,)
+            What each is to get [kW], >= 0; 0 where nobody is in the order.
+        order : ndarray of int
+            Who gets it first, second and so on.
+        """
+        room_kw, magnitude_a_per_kw = self.kw - _DUST, self.circuits.magnitude_a_per_kw
+        room_a = self.circuits.limit_a - np.abs(self._current_a) - _DUST
+        if p_kw.sum() <= room_kw and (magnitude_a_per_kw.dot(p_kw) <= room_a).all():
+            return order.size
+        by_order_kw = p_kw[order]
+        sums_a = np.cumsum(magnitude_a_per_kw[:, order] * by_order_kw, axis=1)
+        return np.count_nonzero((np.cumsum(by_order_kw) <= room_kw) & (sums_a <= room_a[:, np.newaxis]).all(axis=0))
 
     def rise(self, members: np.ndarray, kw: float) -> float:
         """How much of a power each of several connectors can still get at the same time [kW]."""

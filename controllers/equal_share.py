@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from . import base
-from .circuits import Room
 from .rules import share_equally
 from .sharing import Sharing
 
@@ -14,7 +13,13 @@ class EqualShare(Sharing):
     """Connectors share equally what the contract leaves over; in an island, what the secondary source leaves over."""
 
     def share(
-        self, t_s: float, room: Room, connectors: base.Connectors, most_kw: np.ndarray, least_kw: np.ndarray
+        self,
+        t_s: float,
+        site: base.Site,
+        room_kw: float,
+        connectors: base.Connectors,
+        most_kw: np.ndarray,
+        least_kw: np.ndarray,
     ) -> np.ndarray:
         """Equal shares; see `Sharing.share`."""
-        return share_equally(room.kw, most_kw, least_kw, room.circuits)
+        return share_equally(room_kw, most_kw, least_kw, site.circuits)

@@ -17,12 +17,19 @@ from . import base
 from .circuits import Room, whole_steps
 from .sharing import Sharing
 
+_NONE: tuple[tuple, np.ndarray] = (), np.zeros(0)
+
 
 class InOrder(Sharing):
     """Serve EVs in an order: each gets all it can use until the next decision of what the ones before it leave over.
 
     A connector that cannot get its least power pauses, and the next ones may use what is left.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._served: dict[int, tuple[tuple, np.ndarray]] = {}
+        """By site, what was asked last, and the shares."""
 
     @abstractmethod
     def keys(self, t_s: float, connectors: base.Connectors, most_kw: np.ndarray) -> np.ndarray:
@@ -43,16 +50,29 @@ class InOrder(Sharing):
         """
 
     def share(
-        self, t_s: float, room: Room, connectors: base.Connectors, most_kw: np.ndarray, least_kw: np.ndarray
+        self,
+        t_s: float,
+        site: base.Site,
+        room_kw: float,
+        connectors: base.Connectors,
+        most_kw: np.ndarray,
+        least_kw: np.ndarray,
     ) -> np.ndarray:
         """Shares by the order; nobody gets more than is left of the request. See `Sharing.share`."""
-        order = np.argsort(self.keys(t_s, connectors, most_kw), kind="stable")
+        order = self.keys(t_s, connectors, most_kw).argsort(kind="stable")
         rest_kw = np.maximum(connectors.remaining_kwh * S_PER_H / self.period_s, least_kw)
         wanted_kw = np.minimum(most_kw, rest_kw)
-        self.give(room, wanted_kw, least_kw.tolist(), order[wanted_kw[order] > 0.0].tolist())
-        return room.given_kw
+        # between arrivals and departures the question is often that of the last decision
+        question = (room_kw, wanted_kw.tobytes(), least_kw.tobytes(), order.tobytes())
+        last, shares_kw = self._served.get(id(site), _NONE)
+        if question != last:
+            room = Room(room_kw, site.circuits)
+            self.give(room, wanted_kw, least_kw.tolist(), order[wanted_kw[order] > 0.0])
+            shares_kw = room.given_kw
+            self._served[id(site)] = question, shares_kw
+        return shares_kw
 
-    def give(self, room: Room, wanted_kw: np.ndarray, least_kw: list[float], order: list[int]) -> None:
+    def give(self, room: Room, wanted_kw: np.ndarray, least_kw: list[float], order: np.ndarray) -> None:
         """One after the other, each as much as it can use.
 
         Parameters
@@ -63,14 +83,18 @@ class InOrder(Sharing):
             What each connector can use [kW].
         least_kw : list of float
             Below which it gets nothing [kW].
-        order : list of int
+        order : ndarray of int
             Those who can use any, in the order in which they get it.
         """
-        if room.surely_holds(wanted_kw):
+        sure = room.surely(wanted_kw, order)
+        if sure == order.size:
             room.give_all(wanted_kw)
             return
+        first_kw = np.zeros(wanted_kw.size)
+        first_kw[order[:sure]] = wanted_kw[order[:sure]]
+        room.give_all(first_kw)
         wanted = wanted_kw.tolist()
-        for i in order:
+        for i in order[sure:].tolist():
             kw = room.most(i, wanted[i])
             if kw > 0.0 and kw >= least_kw[i] - 1e-9:
                 room.give(i, kw)
@@ -113,11 +137,11 @@ class RoundRobin(FirstComeFirstServed):
 
     parameters: Parameters
 
-    def give(self, room: Room, wanted_kw: np.ndarray, least_kw: list[float], order: list[int]) -> None:
+    def give(self, room: Room, wanted_kw: np.ndarray, least_kw: list[float], order: np.ndarray) -> None:
         """First the least power of each, then in steps by turns; see `InOrder.give`."""
         step_kw, wanted = self.parameters.step_kw, wanted_kw.tolist()
         members = []
-        for i in order:
+        for i in order.tolist():
             kw = room.most(i, min(max(least_kw[i], step_kw), wanted[i]))
             if kw > 0.0 and kw >= least_kw[i] - 1e-9:
                 room.give(i, kw)

@@ -23,6 +23,8 @@ def self_consumption_kw(site: Site, hub: Hub) -> float:
     float
         Set point of the battery, > 0 discharges [kW]; 0 when a meter it needs is silent.
     """
+    if not site.bess_kw:
+        return 0.0
     deficit = hub.p_load_kw + hub.p_cp_kw - hub.p_pv_kw - hub.p_dg_kw
     if not math.isfinite(deficit):
         return 0.0
@@ -47,8 +49,10 @@ def usable_kw(site: Site, hub: Hub) -> np.ndarray:
         Powers [kW]; 0 at a connector that is free or out of order, or whose EV has what it asked for.
     """
     connectors = hub.connectors
-    charging = connectors.occupied & ~connectors.faulted & (connectors.remaining_kwh > 1e-6)
-    return np.where(charging, np.minimum(site.connector_kw, connectors.p_max_kw), 0.0)
+    able = connectors.occupied & ~connectors.faulted
+    if not np.count_nonzero(able):
+        return np.zeros(able.size)
+    return np.where(able & (connectors.remaining_kwh > 1e-6), np.minimum(site.connector_kw, connectors.p_max_kw), 0.0)
 
 
 def offered_kw(shares_kw: np.ndarray, minimum_kw: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 from . import base
-from .circuits import Room
 from .rules import offered_kw, self_consumption_kw, usable_kw
 
 
@@ -42,7 +41,13 @@ class Sharing(base.Controller):
 
     @abstractmethod
     def share(
-        self, t_s: float, room: Room, connectors: base.Connectors, most_kw: np.ndarray, least_kw: np.ndarray
+        self,
+        t_s: float,
+        site: base.Site,
+        room_kw: float,
+        connectors: base.Connectors,
+        most_kw: np.ndarray,
+        least_kw: np.ndarray,
     ) -> np.ndarray:
         """Share a power among the connectors.
 
@@ -50,8 +55,10 @@ class Sharing(base.Controller):
         ----------
         t_s : float
             Now [s].
-        room : Room
-            What is to be shared, nothing of it given yet.
+        site : Site
+            The hub.
+        room_kw : float
+            What is to be shared [kW], >= 0.
         connectors : Connectors
             What is plugged in.
         most_kw, least_kw : ndarray, shape (n_connectors,)
@@ -60,7 +67,7 @@ class Sharing(base.Controller):
         Returns
         -------
         ndarray, shape (n_connectors,)
-            Shares [kW] that the room holds.
+            Shares [kW] that the room and the circuits of the site hold.
         """
 
     def decide(self, observation: base.Observation) -> base.Decision:
@@ -88,12 +95,12 @@ class Sharing(base.Controller):
         pv_kw = hub.p_pv_kw if self.parameters.count_pv else 0.0
         # without its meter the load may be anything
         room_kw = limit_kw - load_kw + pv_kw if math.isfinite(load_kw) else 0.0
-        shares_kw = most_kw = usable_kw(site, hub)
+        limits_kw = shares_kw = most_kw = usable_kw(site, hub)
         if np.count_nonzero(most_kw):
             # an EV may accept less than the least that its connector can offer
             least_kw = np.minimum(site.connector_minimum_kw, most_kw)
-            shares_kw = self.share(t_s, Room(max(0.0, room_kw), site.circuits), hub.connectors, most_kw, least_kw)
-        limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
+            shares_kw = self.share(t_s, site, max(0.0, room_kw), hub.connectors, most_kw, least_kw)
+            limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
         pv_limit_kw, bess_kw = math.inf, 0.0
         if hub.islanded:
             surely_kw = load_kw + min(hub.p_cp_kw, float(shares_kw.sum()))

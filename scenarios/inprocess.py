@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from heapq import heappop, heappush
 from importlib import import_module
-from itertools import count
 from typing import Any
 
 from .wiring import Connection, EngineError, Wiring, data_order, filled
@@ -34,13 +33,15 @@ class _Runner:
         self.waiting: set[int] = set()
         self.steps: list[int] = []
         """The same times as a heap."""
-        self.arriving: list[tuple] = []
-        """Heap of (time, number, source, entity, attribute, value)."""
+        self.arriving: dict[int, list[tuple[str, str, str, Any]]] = {}
+        """By time, what has been sent and not delivered yet, in order: source, entity, attribute and value."""
+        self.arrivals: list[int] = []
+        """The same times as a heap."""
         self.persistent: dict[str, dict[str, dict[str, Any]]] = {}
         """Last values by entity, attribute and source: what mosaik hands to a step."""
         self.request: dict[str, list[str]] = {}
-        self.pushes: dict[tuple[str, str], list[tuple[_Runner, int, str, str, bool]]] = {}
-        """Of each output, to whom it goes, how much later, to which entity and attribute, and whether it triggers."""
+        self.pushes: dict[str, dict[str, list[tuple[_Runner, int, str, str, bool]]]] = {}
+        """By entity and output, to whom it goes, how much later, to which entity and attribute, and if it triggers."""
         self.ancestors: dict[_Runner, int] = {}
         """Those that can trigger it, with the least delay on the way."""
 
@@ -54,11 +55,11 @@ class _Runner:
     def inputs_at(self, time: int) -> dict[str, dict[str, dict[str, Any]]]:
         """What has arrived by ``time`` and was not delivered yet, and what is persistent."""
         inputs: dict[str, dict[str, dict[str, Any]]] = {}
-        arriving, persistent = self.arriving, self.persistent
-        while arriving and arriving[0][0] <= time:
-            _, _, source, eid, attr, value = heappop(arriving)
-            held = persistent if eid in persistent else inputs
-            held.setdefault(eid, {}).setdefault(attr, {})[source] = value
+        arrivals, persistent = self.arrivals, self.persistent
+        while arrivals and arrivals[0] <= time:
+            for source, eid, attr, value in self.arriving.pop(heappop(arrivals)):
+                held = persistent if eid in persistent else inputs
+                held.setdefault(eid, {}).setdefault(attr, {})[source] = value
         for eid, attrs in persistent.items():
             inputs[eid] = {attr: dict(sources) for attr, sources in attrs.items()}
         return inputs
@@ -107,8 +108,8 @@ def run_inprocess(wiring: Wiring, **objects: Any) -> None:
 def step_through(runners: list[_Runner], until: int) -> None:
     """Step simulators, in the order of time and at one instant of data, until the end (exclusive)."""
     by_rank = {runner.rank: runner for runner in runners}
+    may_trigger = {r.rank: [(other.steps, delay) for other, delay in r.ancestors.items()] for r in runners}
     queue: list[tuple[int, int]] = []
-    numbers = count()
     for runner in runners:
         if runner.first_step is not None:
             runner.schedule(runner.first_step, queue)
@@ -119,9 +120,8 @@ def step_through(runners: list[_Runner], until: int) -> None:
         runner = by_rank[rank]
         heappop(runner.steps)
         runner.waiting.discard(time)
-        ahead = [other.steps[0] + delay for other, delay in runner.ancestors.items() if other.steps]
-        own = runner.steps[:1]
-        max_advance = min([*ahead, *own, until + 1]) - 1
+        ahead = [steps[0] + delay for steps, delay in may_trigger[rank] if steps]
+        max_advance = min([*ahead, *runner.steps[:1], until + 1]) - 1
         after = runner.simulator.step(time, runner.inputs_at(time), max_advance)
         if after is not None:
             _check_next(runner, time, after)
@@ -130,30 +130,33 @@ def step_through(runners: list[_Runner], until: int) -> None:
         elif runner.kind == "time-based":
             raise EngineError(f"{runner.sid}: a time-based simulator must name its next step, got None at {time}")
         if runner.request:
-            _deliver(runner, time, queue, numbers)
+            _deliver(runner, time, queue)
 
 
 def _check_next(runner: _Runner, time: int, after: Any) -> None:
     if not isinstance(after, int):
-        raise EngineError(f"{runner.sid}: the next step must be an int, got {type(after).__name__} {after!r}")
+        raise EngineError(f"{runner.sid}: the next step must be an int, got {type(after).__name__}")
     if after <= time:
         raise EngineError(f"{runner.sid}: the next step must come after {time}, got {after}")
 
 
-def _deliver(runner: _Runner, time: int, queue: list, numbers: Iterable) -> None:
+def _deliver(runner: _Runner, time: int, queue: list) -> None:
     """Take a simulator's outputs to those who use them, and trigger these."""
     data = runner.simulator.get_data(runner.request)
     dated = data.pop("time", time)
     if dated < time:
         raise EngineError(f"{runner.sid}: outputs must not be dated before their step at {time}, got {dated}")
-    pushes = runner.pushes
     for eid, values in data.items():
+        pushes = runner.pushes.get(eid, {})
         source = f"{runner.sid}.{eid}"
         for attr, value in values.items():
-            for target, shift, target_eid, target_attr, triggers in pushes.get((eid, attr), ()):
+            for target, shift, target_eid, target_attr, triggers in pushes.get(attr, ()):
                 at = dated + shift
-                heappush(target.arriving, (at, next(numbers), source, target_eid, target_attr, value))  # type: ignore
-                if triggers:
+                if at not in target.arriving:
+                    target.arriving[at] = []
+                    heappush(target.arrivals, at)
+                target.arriving[at].append((source, target_eid, target_attr, value))
+                if triggers and at not in target.waiting:
                     target.schedule(at, queue)
 
 
@@ -164,7 +167,7 @@ def _connect(source: _Runner, target: _Runner, link: Connection) -> None:
     triggers = _is(target, link.target_hub, link.input, "trigger", "non-trigger", target.kind == "event-based")
     sends_events = _is(source, link.hub, link.output, "non-persistent", "persistent", source.kind != "time-based")
     place = (target, link.shift, link.target_hub, link.input, triggers)
-    source.pushes.setdefault((link.hub, link.output), []).append(place)
+    source.pushes.setdefault(link.hub, {}).setdefault(link.output, []).append(place)
     if not sends_events:
         attrs = target.persistent.setdefault(link.target_hub, {})
         attrs.setdefault(link.input, {}).setdefault(f"{source.sid}.{link.hub}", None)

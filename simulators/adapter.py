@@ -15,8 +15,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from types import TracebackType
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import mosaik_api_v3
@@ -54,13 +53,6 @@ class Port:
 EVENTS = Port("", "what happened: a list of [kind, text]", recorded=False)
 FAILED = Port("", "whether the device reports an error", recorded=False)
 BUS_PORT = Port("", "what feeds the hub bus: 0 dead, 1 grid, 2 secondary source")
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two values of one port are exactly equal (NaN equals NaN)."""
-    if isinstance(a, np.ndarray):
-        return a is b or a.tobytes() == b.tobytes()
-    return a == b or (a != a and b != b)
 
 
 class Schedule:
@@ -118,12 +110,14 @@ class Device:
         raise NotImplementedError
 
     def emit(self, port: str, value: Any) -> None:
-        """Send a value, unless it is exactly what was sent last."""
+        """Send a value, unless it is exactly what was sent last (NaN equals NaN)."""
         sent = self._sent.get(port)
-        if sent is not None and same(value, sent):
-            return
         if isinstance(value, np.ndarray):
-            value.flags.writeable = False
+            if sent is not None and (value is sent or value.tobytes() == sent.tobytes()):
+                return
+            value.setflags(write=False)
+        elif sent is not None and (value == sent or (value != value and sent != sent)):
+            return
         self._sent[port] = value
         self.changed[port] = value
 
@@ -139,11 +133,11 @@ class Clock:
 
     time_step_s: float
     steps: int
+    end_s: float = field(init=False)
+    """End of the run [s]; devices that hold an account close it then."""
 
-    @property
-    def end_s(self) -> float:
-        """End of the run [s]; devices that hold an account close it then."""
-        return self.steps * self.time_step_s
+    def __post_init__(self):
+        object.__setattr__(self, "end_s", self.steps * self.time_step_s)
 
     def seconds(self, step: int) -> float:
         """Time of a step [s]."""
@@ -158,20 +152,9 @@ class Clock:
 NEVER = 2**62
 
 
-class OwnErrors:
-    """Names the device in which a TypeError arises: mosaik would take it for a value that cannot be serialised."""
-
-    __slots__ = ("_eid", "_model", "_t_s")
-
-    def __init__(self, model: str, eid: str, t_s: float):
-        self._model, self._eid, self._t_s = model, eid, t_s
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, TypeError):
-            raise RuntimeError(f"{self._model} of {self._eid} at {self._t_s:g} s: {error}") from error
+def named(error: TypeError, model: str, eid: str, t_s: float) -> RuntimeError:
+    """A TypeError with the device in which it arose: mosaik would take it for a value that cannot be serialised."""
+    return RuntimeError(f"{model} of {eid} at {t_s:g} s: {error}")
 
 
 class Adapter(mosaik_api_v3.Simulator):
@@ -228,8 +211,10 @@ class Adapter(mosaik_api_v3.Simulator):
                 device.changed = {}
                 arrived = {port: value for port, sources in new.items() for value in sources.values()} if new else {}
                 device.inputs.update(arrived)
-                with OwnErrors(self.model, eid, t_s):
+                try:
                     wake_s = device.update(t_s, arrived)
+                except TypeError as error:
+                    raise named(error, self.model, eid, t_s) from error
                 device.wake = NEVER if wake_s == math.inf else max(time + 1, self.clock.step_at_or_after(wake_s))
             elif device.changed:
                 device.changed = {}

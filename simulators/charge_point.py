@@ -140,9 +140,10 @@ class ChargePoint(Device):
             self._until_s[asked] = t_s + hold_s
             self._request_kw = request_kw
         self._event_s = float(self._until_s.min())
-        self._q_kvar = float(
-            model.reactive_kvar(self._connectors, self._p_kw, self.inputs["q_set_kvar"], powered & self._v2g).sum()
-        )
+        if self._connectors.v2g:
+            q_set_kvar = self.inputs["q_set_kvar"]
+            q_kvar = model.reactive_kvar(self._connectors, self._p_kw, q_set_kvar, powered & self._v2g)
+            self._q_kvar = float(q_kvar.sum())
 
     def _send_power(self) -> None:
         p_kw = self._p_kw

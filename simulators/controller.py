@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from time import perf_counter
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..controllers import base
-from .adapter import EVENTS, NEVER, Adapter, Clock, Device, OwnErrors, Port, Schedule
+from .adapter import EVENTS, NEVER, Adapter, Clock, Device, Port, Schedule, named
 
 _MEASURED = Port("", "a measurement, held until the next one", trigger=False)
 _STATUS = Port("", "a status, whose change calls for a decision")
@@ -27,6 +27,16 @@ _FAILED = {f"{device}.failed": device for device in ("pv", "bess", "dg")}
 _NUMBER = (float, int, np.number)
 _NUMBERS = ("bess_kw", "pv_limit_kw", "dg_kw", "bess_q_kvar", "pv_q_kvar", "dg_q_kvar")
 _numbers = attrgetter(*_NUMBERS)
+_PRICE_PORTS = tuple(f"tariffs.{price.name}_per_kwh" for price in fields(base.Prices))
+_FREE = {
+    "occupied": False,
+    "requested_kwh": 0.0,
+    "p_max_kw": 0.0,
+    "plugged_s": math.nan,
+    "departure_s": math.nan,
+    "v2g": False,
+}
+"""What is known of a connector where nobody is plugged in."""
 _MEASUREMENT_PORTS = (
     "grid.meter_kw",
     "grid.meter_a",
@@ -45,11 +55,7 @@ _MEASUREMENT_PORTS = (
     "cp.energy_kwh",
     "cp.soc",
     "network.v_pu",
-    "tariffs.buy_per_kwh",
-    "tariffs.sell_per_kwh",
-    "tariffs.dg_per_kwh",
-    "tariffs.bess_per_kwh",
-    "tariffs.charging_per_kwh",
+    *_PRICE_PORTS,
     "link.sampled_s",
 )
 
@@ -102,7 +108,6 @@ class ControlledHub(Device):
         # over a link nothing is known before the first message
         self._unknown = math.nan if linked else 0.0
         n = site.connector_kw.size
-        self._plugged_s = np.full(n, np.nan)
         self._session = np.full(n, -1)
         zero = np.zeros(n)
         self.inputs = {
@@ -117,18 +122,43 @@ class ControlledHub(Device):
             "link.sampled_s": {},
             **dict.fromkeys(_FAILED, False),
         }
-        self._told: dict[str, Any] = {}
-        self._seen: np.ndarray | None = None
+        self._ids: tuple[str | None, ...] = (None,) * n
+        self._told = {name: np.full(n, free) for name, free in _FREE.items()}
+        self._prices = base.Prices(*len(_PRICE_PORTS) * (0.0,))
         self._least_kw, self._most_kw = -site.connector_kw, site.connector_kw
         self._scalars: tuple[float, ...] = ()
         self._no_q_kvar = zero
 
-    def note(self, t_s: float) -> None:
-        """Take notice of who has plugged in since the last time."""
+    def take(self, t_s: float, new: Mapping[str, Mapping[str, Any]]) -> None:
+        """Hold what has arrived, and take notice of new prices and of who has plugged in or left."""
+        for port, sources in new.items():
+            for value in sources.values():
+                self.inputs[port] = value
+        if not new.keys().isdisjoint(_PRICE_PORTS):
+            self._prices = base.Prices(*(self.inputs.get(port, 0.0) for port in _PRICE_PORTS))
         session = self.inputs["arrivals.session"]
-        if session is not self._session:
-            self._plugged_s = np.where(session < 0, np.nan, np.where(session == self._session, self._plugged_s, t_s))
-            self._session = session
+        if session is self._session:
+            return
+        known, ids = self.sessions, list(self._ids)
+        told = {name: values.copy() for name, values in self._told.items()}
+        for i in (session != self._session).nonzero()[0].tolist():
+            k = session.item(i)
+            ids[i] = known.id[k] if k >= 0 else None
+            now = _FREE
+            if k >= 0:
+                now = {
+                    "occupied": True,
+                    "requested_kwh": known.energy_kwh[k],
+                    "p_max_kw": known.p_max_kw[k],
+                    "plugged_s": t_s,
+                    "departure_s": known.departure_s[k],
+                    "v2g": known.v2g[k],
+                }
+            for name, value in now.items():
+                told[name][i] = value
+        for values in told.values():
+            values.flags.writeable = False
+        self._session, self._ids, self._told = session, tuple(ids), told
 
     def observation(self, t_s: float) -> base.Hub:
         """What the controller sees of this hub now."""
@@ -149,13 +179,7 @@ class ControlledHub(Device):
             v_pu=held["network.v_pu"],
             age_s={device: t_s - sampled for device, sampled in held["link.sampled_s"].items()},
             connectors=self._seen_connectors(),
-            prices=base.Prices(
-                buy=get("tariffs.buy_per_kwh", 0.0),
-                sell=get("tariffs.sell_per_kwh", 0.0),
-                dg=get("tariffs.dg_per_kwh", 0.0),
-                bess=get("tariffs.bess_per_kwh", 0.0),
-                charging=get("tariffs.charging_per_kwh", 0.0),
-            ),
+            prices=self._prices,
             failed=frozenset([device for port, device in _FAILED.items() if held[port]]),
             parameters=self.parameters.at(t_s),
             forecast=self._forecast(t_s),
@@ -163,50 +187,29 @@ class ControlledHub(Device):
 
     def _seen_connectors(self) -> base.Connectors:
         held = self.inputs
-        if self._seen is not self._session:
-            # what depends only on who is plugged in is worked out when that changes
-            self._seen = self._session
-            self._told = self._of_sessions(self._session)
         p_kw, energy_kwh, soc = held["cp.connector_p_kw"], held["cp.energy_kwh"], held["cp.soc"]
         sampled_s = held["link.sampled_s"].get("cp")
-        if sampled_s is not None and (self._plugged_s > sampled_s).any():
+        if sampled_s is not None and (self._told["plugged_s"] > sampled_s).any():
             # the last message is older than the session: it speaks of the EV before
-            newer = self._plugged_s > sampled_s
+            newer = self._told["plugged_s"] > sampled_s
             p_kw, energy_kwh = np.where(newer, 0.0, p_kw), np.where(newer, 0.0, energy_kwh)
             soc = np.where(newer, np.nan, soc)
         return base.Connectors(
-            **self._told, faulted=held["arrivals.faulted"], p_kw=p_kw, energy_kwh=energy_kwh, soc=soc
+            **self._told,
+            session_id=self._ids,
+            faulted=held["arrivals.faulted"],
+            p_kw=p_kw,
+            energy_kwh=energy_kwh,
+            soc=soc,
         )
 
-    def _of_sessions(self, index: np.ndarray) -> dict[str, Any]:
-        sessions = self.sessions
-        occupied = index >= 0
-
-        def of_session(values: np.ndarray, free: Any) -> np.ndarray:
-            return np.where(occupied, values[index], free) if len(values) else np.full(index.shape, free)
-
-        told = {
-            "occupied": occupied,
-            "session_id": tuple(sessions.id[i] if i >= 0 else None for i in index.tolist()),
-            "requested_kwh": of_session(sessions.energy_kwh, 0.0),
-            "p_max_kw": of_session(sessions.p_max_kw, 0.0),
-            "plugged_s": self._plugged_s,
-            "departure_s": of_session(sessions.departure_s, np.nan),
-            "v2g": of_session(sessions.v2g, False),
-        }
-        for values in told.values():
-            if isinstance(values, np.ndarray):
-                values.flags.writeable = False
-        return told
-
-    def send(self, setpoints: base.Setpoints) -> None:
-        """Hand set points to the plant, clipped to the plates of the devices."""
+    def send(self, setpoints: base.Setpoints, numbers: tuple[float, ...]) -> None:
+        """Hand set points and their scalars, see `check`, to the plant, clipped to the plates of the devices."""
         site = self.site
         limit_kw = np.minimum(np.maximum(setpoints.connector_kw, self._least_kw), self._most_kw)
         self.emit("connector_limit_kw", limit_kw)
         q_kvar = setpoints.connector_q_kvar
         self.emit("connector_q_kvar", self._no_q_kvar if q_kvar is None else np.array(q_kvar))
-        numbers = (*_numbers(setpoints), *setpoints.load_limit_kw)
         if numbers == self._scalars:
             return
         self._scalars = numbers
@@ -236,11 +239,12 @@ class _Run:
 
     def __init__(self, name: str, controller: base.Controller, period_steps: int):
         self.name = name
+        self.hubs = ", ".join(controller.sites)
         self.controller = controller
         self.period_steps = period_steps
 
 
-def check(setpoints: base.Setpoints, site: base.Site, who: str) -> None:
+def check(setpoints: base.Setpoints, site: base.Site) -> tuple[float, ...]:
     """Refuse what is not a set point.
 
     Parameters
@@ -249,8 +253,11 @@ def check(setpoints: base.Setpoints, site: base.Site, who: str) -> None:
         The answer for one hub.
     site : Site
         The hub.
-    who : str
-        Controller and hub, for the message.
+
+    Returns
+    -------
+    tuple of 10 float
+        Its scalars: those of `Setpoints` in their order, then the limits of the load classes.
 
     Raises
     ------
@@ -258,23 +265,24 @@ def check(setpoints: base.Setpoints, site: base.Site, who: str) -> None:
         Naming the field: a wrong shape, NaN, or a power that is not a number.
     """
     if len(setpoints.load_limit_kw) != 4:
-        raise ControllerError(f"{who}: load_limit_kw must have 4 elements, got {setpoints.load_limit_kw}")
-    numbers = [*_numbers(setpoints), *setpoints.load_limit_kw]
+        raise ControllerError(f"load_limit_kw must have 4 elements, got {setpoints.load_limit_kw}")
+    numbers = (*_numbers(setpoints), *setpoints.load_limit_kw)
     for place, value in enumerate(numbers):
         if not isinstance(value, _NUMBER) or value != value:
             field = (*_NUMBERS, *4 * ("load_limit_kw",))[place]
-            raise ControllerError(f"{who}: {field} must be a number, got {value!r}")
+            raise ControllerError(f"{field} must be a number, got {value!r}")
     for field in ("connector_kw", "connector_q_kvar"):
         values = getattr(setpoints, field)
         if values is None and field == "connector_q_kvar":
             continue
         values = np.asarray(values)
         if values.dtype.kind not in "fiub":
-            raise ControllerError(f"{who}: {field} must be an array of numbers, got {values!r}")
+            raise ControllerError(f"{field} must be an array of numbers, got {values!r}")
         if values.shape != site.connector_kw.shape:
-            raise ControllerError(f"{who}: {field} must have the shape {site.connector_kw.shape}, got {values.shape}")
+            raise ControllerError(f"{field} must have the shape {site.connector_kw.shape}, got {values.shape}")
         if math.isnan(values.dot(values)):  # no sum of squares is NaN unless one of them is
-            raise ControllerError(f"{who}: {field} must be a number, got {values}")
+            raise ControllerError(f"{field} must be a number, got {values}")
+    return numbers
 
 
 class Simulator(Adapter):
@@ -319,26 +327,29 @@ class Simulator(Adapter):
         """Take in what arrived, then let every controller decide whose time has come."""
         t_s = self.clock.seconds(time)
         calls = set()
+        soonest = NEVER
         for name, device in self.devices.items():
             device.changed = {}
-            for port, sources in inputs.get(name, {}).items():
-                for value in sources.values():
-                    device.inputs[port] = value
-                if port in _STATUS_PORTS:
-                    calls.add(name)
-            with OwnErrors(self.model, name, t_s):
-                device.note(t_s)  # pyright: ignore[reportAttributeAccessIssue]
+            new = inputs.get(name, {})
+            if not new.keys().isdisjoint(_STATUS_PORTS):
+                calls.add(name)
+            try:
+                device.take(t_s, new)  # pyright: ignore[reportAttributeAccessIssue]
                 if device.wake <= time:  # its controller's parameters may have changed
                     change_s = device.parameters.next_change(t_s)  # pyright: ignore[reportAttributeAccessIssue]
                     device.wake = NEVER if change_s == math.inf else self.clock.step_at_or_after(change_s)
                     calls.add(name)
-        soonest = min(device.wake for device in self.devices.values())
+            except TypeError as error:
+                raise named(error, self.model, name, t_s) from error
+            soonest = min(soonest, device.wake)
         if time == self.clock.steps:
             return None  # the run is over: accounts are closed, nothing is decided
         for run in self._runs:
             if time % run.period_steps == 0 or not calls.isdisjoint(run.controller.sites):
-                with OwnErrors(self.model, ", ".join(run.controller.sites), t_s):
+                try:
                     self._decide(run, t_s)
+                except TypeError as error:
+                    raise named(error, self.model, run.hubs, t_s) from error
             soonest = min(soonest, (time // run.period_steps + 1) * run.period_steps)
         return soonest if soonest < self.clock.steps else None
 
@@ -354,31 +365,32 @@ class Simulator(Adapter):
         try:
             decision = run.controller.decide(observation)
         except (Exception, SystemExit) as error:  # a user's own code may fail in any way
-            who = _who(run.name, ", ".join(sites), t_s)
-            raise ControllerError(f"{who}: {type(error).__name__}: {error}") from error
+            raise ControllerError(f"{_who(run, run.hubs, t_s)}: {type(error).__name__}: {error}") from error
         if self._diagnose is not None:
             self._diagnose(f"{run.name}/decision_s", t_s, perf_counter() - began)
             for name, value in getattr(decision, "diagnostics", {}).items():
                 self._diagnose(f"{run.name}/{name}", t_s, float(value))
         for name, site in sites.items():
+            device = self.devices[name]
             try:
                 setpoints = decision.setpoints[name]
-                check(setpoints, site, _who(run.name, name, t_s))
-                self.devices[name].send(setpoints)  # pyright: ignore[reportAttributeAccessIssue]
-                self.devices[name].record(decision.records.get(name, {}))  # pyright: ignore[reportAttributeAccessIssue]
+                device.send(setpoints, check(setpoints, site))  # pyright: ignore[reportAttributeAccessIssue]
+                device.record(decision.records.get(name, {}))  # pyright: ignore[reportAttributeAccessIssue]
+            except ControllerError as error:
+                raise ControllerError(f"{_who(run, name, t_s)}: {error}") from None
             except (TypeError, AttributeError, KeyError, ValueError) as error:
                 raise ControllerError(
-                    f"{_who(run.name, name, t_s)}: must answer with a Decision that has Setpoints for every hub "
+                    f"{_who(run, name, t_s)}: must answer with a Decision that has Setpoints for every hub "
                     f"({type(error).__name__}: {error})"
                 ) from error
         try:
             events = [(sites[hub] and hub, str(kind), str(text)) for hub, kind, text in decision.events]
         except (TypeError, ValueError, KeyError):
-            who = _who(run.name, ", ".join(sites), t_s)
-            raise ControllerError(f"{who}: events must be (hub, kind, text), got {decision.events!r}") from None
-        for name in sites:
+            got = f"events must be (hub, kind, text), got {decision.events!r}"
+            raise ControllerError(f"{_who(run, run.hubs, t_s)}: {got}") from None
+        for name in sites if events else ():
             self.devices[name].emit_events([(kind, text) for hub, kind, text in events if hub == name])
 
 
-def _who(controller: str, hub: str, t_s: float) -> str:
-    return f"controller {controller}, hub {hub}, at {t_s:g} s"
+def _who(run: _Run, hubs: str, t_s: float) -> str:
+    return f"controller {run.name}, hub {hubs}, at {t_s:g} s"

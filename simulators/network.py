@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .adapter import EVENTS, NEVER, Adapter, Device, OwnErrors, Port, Schedule
+from .adapter import EVENTS, NEVER, Adapter, Device, Port, Schedule, named
 from .models.network import Network
 from .models.series import Series
 
@@ -69,10 +69,12 @@ class Simulator(Adapter):
                     device.inputs[port] = value
         if t_s >= self.clock.end_s:
             return None
-        with OwnErrors(self.model, WHOLE, t_s):
+        try:
             out = frozenset(line for line, schedule in self._lines_out.items() if schedule.at(t_s))
             self._solve(self._load_scale.at(t_s), out)
             changes = [self._load_scale.next_change(t_s), *(s.next_change(t_s) for s in self._lines_out.values())]
+        except TypeError as error:
+            raise named(error, self.model, WHOLE, t_s) from error
         wake_s = min(changes)
         step = NEVER if wake_s == math.inf else self.clock.step_at_or_after(wake_s)
         return max(step, time + 1) if step <= self.clock.steps else None

@@ -127,7 +127,7 @@ def decide(name: str, plant: base.Site, seen: base.Hub) -> base.Setpoints:
 def test_every_controller_answers_with_set_points_whatever_it_sees(name, situation):
     plant, seen = situation
     answer = decide(name, plant, seen)
-    check(answer, plant, name)
+    check(answer, plant)
     again = decide(name, plant, seen)
     assert np.array_equal(answer.connector_kw, again.connector_kw)
     assert (answer.bess_kw, answer.dg_kw, answer.pv_limit_kw) == (again.bess_kw, again.dg_kw, again.pv_limit_kw)
@@ -204,7 +204,7 @@ def test_self_consumption_rests_without_a_load_meter():
 )
 def test_what_is_not_a_set_point_is_refused_by_name(answer, match):
     with pytest.raises(ControllerError, match=match):
-        check(answer, site(3), "controller x, hub depot")
+        check(answer, site(3))
 
 
 def test_contract_objects_refuse_misspelt_fields():

@@ -57,7 +57,7 @@ class Desk:
             )
             self.records = decision.records["depot"]
             self.events += [(kind, text) for _, kind, text in decision.events]
-        check(decision.setpoints["depot"], self.site, "emh")
+        check(decision.setpoints["depot"], self.site)
         return decision.setpoints["depot"]
 
     def alarms(self) -> set[int]:

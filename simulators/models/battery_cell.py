@@ -56,7 +56,8 @@ class Unit(tremblay.Cell):
     """Parameters of one pack as floats; fields as in `battery.Parameters`, and what follows from them.
 
     `it_full_ah` and `it_empty_ah` bound the extracted charge: the SoC window, cut to where the settled voltage meets a
-    voltage limit at the current `i_end_a`.
+    voltage limit at the current `i_end_a`. `flat_v` is the voltage behind the resistance [V] where that depends on
+    nothing, as in an ideal battery, so that the current at a power is constant; else 0.
     """
 
     tau_s: float
@@ -76,6 +77,7 @@ class Unit(tremblay.Cell):
     it_lowest_ah: float = 0.0
     it_full_ah: float = 0.0
     it_empty_ah: float = 0.0
+    flat_v: float = 0.0
 
 
 # ---------------------------------------------------------------------------------------------------------- voltages
@@ -143,9 +145,8 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
         Extracted charge [Ah] and filtered current [A] at the end.
     """
     tau, r_ohm = unit.tau_s, unit.r_ohm
-    if unit.k_v_per_ah == unit.a_v == 0.0 and tau == inf and i_filtered_a == 0.0:
-        # the voltage does not depend on the charge, so the current is constant
-        return it_ah + tremblay.current_a(max(unit.e0_v, unit.v_min_v), r_ohm, p_w) * dt_s / S_PER_H, 0.0
+    if unit.flat_v and i_filtered_a == 0.0:
+        return it_ah + tremblay.current_a(unit.flat_v, r_ohm, p_w) * dt_s / S_PER_H, 0.0
     left_s = step_s = dt_s
     while left_s > 0.0:
         slow1 = now_a = tremblay.current_a(emf_v(unit, it_ah, i_filtered_a), r_ohm, p_w)
@@ -227,6 +228,7 @@ def with_ends(unit: Unit) -> Unit:
         it_lowest_ah=lowest_ah,
         it_full_ah=max(full_ah, (1.0 - unit.soc_max) * unit.q_ah),
         it_empty_ah=min(empty_ah, (1.0 - unit.soc_min) * unit.q_ah),
+        flat_v=max(unit.e0_v, unit.v_min_v) if unit.k_v_per_ah == unit.a_v == 0.0 and unit.tau_s == inf else 0.0,
     )
 
 
@@ -238,6 +240,8 @@ def room_ah(unit: Unit, it_ah: float, p_w: float) -> float:
 
 def time_to(unit: Unit, it_ah: float, p_w: float, end_ah: float) -> float:
     """Time [s] to an extracted charge at constant power, with a settled current: the energy between over the power."""
+    if unit.flat_v:
+        return (end_ah - it_ah) / tremblay.current_a(unit.flat_v, unit.r_ohm, p_w) * S_PER_H
     energy_wh = tremblay.open_circuit_wh(unit, _inside(unit, end_ah))
     energy_wh -= tremblay.open_circuit_wh(unit, _inside(unit, it_ah))
     drop_v = 0.0
@@ -435,10 +439,13 @@ def hold(
         return 0.0, inf, Phase.DONE
     limit_w, phase = _limit_ahead(unit, it_ah, p_w, step_s)
     given_w, until_ah, phase = piece(unit, p_w, limit_w, phase, cv_resolution)
-    steps = max(1, floor(time_to(unit, it_ah, given_w, until_ah) / step_s + 0.5))
+    until_s = time_to(unit, it_ah, given_w, until_ah)
+    steps = max(1, floor(until_s / step_s + 0.5))
     most_a = (2.0 if p_w > 0 else 1.0) * abs(given_w) / unit.v_min_v  # `current_a` gives no more
     if room_ah(unit, it_ah, p_w) * S_PER_H <= most_a * steps * step_s:
-        given_w, steps = _to_end(unit, it_ah, i_filtered_a, given_w, step_s, steps)
+        end_ah = unit.it_empty_ah if p_w > 0 else unit.it_full_ah
+        end_s = until_s if until_ah == end_ah else time_to(unit, it_ah, given_w, end_ah)
+        given_w, steps = _to_end(unit, it_ah, i_filtered_a, given_w, step_s, steps, end_s)
     return given_w, steps * step_s, phase
 
 
@@ -460,11 +467,12 @@ def _limit_ahead(unit: Unit, it_ah: float, p_w: float, step_s: float) -> tuple[f
     return ahead(_root(lambda given_w: given_w - ahead(given_w)[0], 0.0, asked_w))
 
 
-def _to_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, step_s: float, steps: int) -> tuple[float, int]:
-    """Power [W] and steps, at most those given, that do not pass the end of the window."""
-    end_ah = unit.it_empty_ah if p_w > 0 else unit.it_full_ah
+def _to_end(
+    unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, step_s: float, steps: int, end_s: float
+) -> tuple[float, int]:
+    """Power [W] and steps, at most those given, that do not pass the end of the window, which is `time_to` away [s]."""
     # From afar an estimate will do that is sure to be early; it is asked again there.
-    sure_s = (1.0 - _ESTIMATE_ERROR) * time_to(unit, it_ah, p_w, end_ah)
+    sure_s = (1.0 - _ESTIMATE_ERROR) * end_s
     if unit.tau_s < inf:
         now_a = tremblay.current_a(emf_v(unit, it_ah, i_filtered_a), unit.r_ohm, p_w)
         sure_s -= 2.0 * unit.tau_s * abs(now_a / settled_current(unit, it_ah, p_w) - 1.0)

@@ -5,7 +5,8 @@ Powers are those of the hub bus, positive when they charge; every array has the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import floor, inf
 
 import numpy as np
 
@@ -39,6 +40,11 @@ class Parameters:
     minimum_kw: np.ndarray
     phase: np.ndarray
     v2g: bool
+    single_phase: np.ndarray = field(init=False, repr=False)
+    """Places of the connectors with one phase."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "single_phase", np.flatnonzero(self.phase >= 0))
 
 
 def connectors(count: int, rated_kw: float, *, ac: bool, phases: int, nominal_v: float, v2g: bool) -> Parameters:
@@ -93,11 +99,11 @@ def request_kw(
         Requested power [kW]; 0 where the limit is below what the connector can offer at all.
     """
     most_kw = np.minimum(parameters.rated_kw, accepted_kw)
-    charge_kw = np.minimum(np.maximum(limit_kw, 0.0), most_kw)
-    charge_kw = np.where(np.minimum(limit_kw, parameters.rated_kw) >= parameters.minimum_kw, charge_kw, 0.0)
+    offered = np.minimum(limit_kw, parameters.rated_kw) >= parameters.minimum_kw
+    charge_kw = np.where(offered & powered, np.minimum(np.maximum(limit_kw, 0.0), most_kw), 0.0)
     if parameters.v2g:
-        charge_kw = np.where(v2g & (limit_kw < 0.0), np.maximum(limit_kw, -most_kw), charge_kw)
-    return np.where(powered, charge_kw, 0.0)
+        return np.where(v2g & powered & (limit_kw < 0.0), np.maximum(limit_kw, -most_kw), charge_kw)
+    return charge_kw
 
 
 def until_energy(
@@ -122,17 +128,18 @@ def until_energy(
         The same, except where the energy runs out before: there the power lasts for whole steps, and the last step
         brings the rest at a lower power. A session that has got all of it takes nothing more.
     """
-    charging = p_kw > 0.0
-    done = charging & (remaining_kwh <= ENERGY_DUST_KWH)
-    p_kw, hold_s = np.where(done, 0.0, p_kw), np.where(done, np.inf, hold_s)
-    charging = (charging & ~done).nonzero()[0]
-    if charging.size:
-        given_kw, left_kwh = p_kw[charging], remaining_kwh[charging]
-        per_step_kwh = energy_kwh(given_kw, step_s)
-        p_kw[charging] = np.where(left_kwh < per_step_kwh, power_kw(left_kwh, step_s), given_kw)
-        steps = np.maximum(np.floor(left_kwh / per_step_kwh + 1e-9), 1.0)
-        hold_s[charging] = np.minimum(hold_s[charging], steps * step_s)
-    return p_kw, hold_s
+    given_kw, given_s, left_kwh = p_kw.tolist(), hold_s.tolist(), remaining_kwh.tolist()
+    for i, kw in enumerate(given_kw):
+        if kw <= 0.0:
+            continue
+        if left_kwh[i] <= ENERGY_DUST_KWH:
+            given_kw[i], given_s[i] = 0.0, inf
+            continue
+        per_step_kwh = energy_kwh(kw, step_s)
+        if left_kwh[i] < per_step_kwh:
+            given_kw[i] = power_kw(left_kwh[i], step_s)
+        given_s[i] = min(given_s[i], max(floor(left_kwh[i] / per_step_kwh + 1e-9), 1) * step_s)
+    return np.array(given_kw), np.array(given_s)
 
 
 def reactive_kvar(parameters: Parameters, p_kw: np.ndarray, q_set_kvar: np.ndarray, plugged: np.ndarray) -> np.ndarray:
@@ -174,8 +181,10 @@ def phase_kw(parameters: Parameters, p_kw: np.ndarray) -> np.ndarray:
     ndarray, shape (3,)
         Power on the phases [kW].
     """
-    single = parameters.phase >= 0
-    if not np.count_nonzero(single):
+    single = parameters.single_phase
+    if not single.size:
         return np.full(3, p_kw.sum() / 3.0)
-    balanced = p_kw[~single].sum() / 3.0
+    if single.size == p_kw.size:
+        return np.bincount(parameters.phase, weights=p_kw, minlength=3)
+    balanced = p_kw[parameters.phase < 0].sum() / 3.0
     return balanced + np.bincount(parameters.phase[single], weights=p_kw[single], minlength=3)
