@@ -124,12 +124,12 @@ class Room:
         """Largest x <= kw with ``|current + a_per_kw * x| <= limit`` everywhere."""
         current_a, limit_a = self._current_a, self.circuits.limit_a
         tight = (np.abs(current_a + kw * a_per_kw) > limit_a) & (a_per_kw != 0.0)
-        if not np.count_nonzero(tight):
-            return kw
-        a, s, limit = a_per_kw[tight], current_a[tight], limit_a[tight]
-        # a x^2 + 2 b x + c = 0, where c <= 0 because the limits are kept now
-        square, b, c = np.abs(a) ** 2, np.real(s.conj() * a), np.minimum(np.abs(s) ** 2 - limit**2, 0.0)
-        return max(0.0, float(((np.sqrt(b * b - square * c) - b) / square).min()))
+        for row in tight.nonzero()[0].tolist():
+            a, s, limit = a_per_kw.item(row), current_a.item(row), limit_a.item(row)
+            # a x^2 + 2 b x + c = 0, where c <= 0 because the limits are kept now
+            square, b, c = abs(a) ** 2, (s.conjugate() * a).real, min(abs(s) ** 2 - limit**2, 0.0)
+            kw = min(kw, (math.sqrt(b * b - square * c) - b) / square)
+        return max(0.0, kw)
 
 
 def fill_equally(room: Room, most_kw: np.ndarray, members: np.ndarray) -> None:
