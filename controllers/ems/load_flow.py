@@ -45,7 +45,7 @@ class Flow:
     def loading(self) -> np.ndarray:
         """Current over rated current at both ends of the branches, shape (k, 2, b)."""
         at_ends = np.abs((self.network.y_end @ self.v.T).T) / self.network.rated_pu
-        return at_ends.reshape(len(self.v), 2, -1)
+        return at_ends.reshape(len(self.v), 2, at_ends.shape[1] // 2)
 
     @property
     def slack_kw(self) -> np.ndarray:

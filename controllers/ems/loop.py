@@ -214,13 +214,18 @@ class Loop:
         ndarray, shape (k,)
             0 where nothing has to be, and where it does not help: where all of it is taken back, the limits must hold.
         """
-        low, high = np.zeros(len(u)), np.ones(len(u))
-        useless = self.kept(u, background_pu) | ~self.kept(relieved, background_pu)
-        for _ in range(10):
-            middle = (low + high) / 2.0
-            kept = self.kept(u + middle[:, None] * (relieved - u), background_pu)
-            low, high = np.where(kept, low, middle), np.where(kept, middle, high)
-        return np.where(useless, 0.0, high)
+        share = np.zeros(len(u))
+        broken = np.flatnonzero(~self.kept(u, background_pu))
+        helped = broken[self.kept(relieved[broken], background_pu[broken])]
+        if helped.size:
+            low, high = np.zeros(helped.size), np.ones(helped.size)
+            far, background_pu = relieved[helped] - u[helped], background_pu[helped]
+            for _ in range(10):
+                middle = (low + high) / 2.0
+                kept = self.kept(u[helped] + middle[:, None] * far, background_pu)
+                low, high = np.where(kept, low, middle), np.where(kept, middle, high)
+            share[helped] = high
+        return share
 
     def kept(self, u: np.ndarray, background_pu: np.ndarray) -> np.ndarray:
         """Steps in which the load flow of set points, shape (k, 2 m), finds every limit kept, shape (k,)."""
