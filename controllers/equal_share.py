@@ -16,8 +16,8 @@ class EqualShare(Sharing):
         self,
         t_s: float,
         site: base.Site,
+        hub: base.Hub,
         room_kw: float,
-        connectors: base.Connectors,
         most_kw: np.ndarray,
         least_kw: np.ndarray,
     ) -> np.ndarray:

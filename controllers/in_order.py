@@ -7,7 +7,7 @@ for Smart Electric Vehicle Charging", doi:10.1109/TSG.2021.3074437, for the same
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 from pydantic import Field
@@ -29,7 +29,7 @@ class InOrder(Sharing):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._served: dict[int, tuple[tuple, np.ndarray]] = {}
-        """By site, what was asked last, and the shares."""
+        """By site, what was asked last, and the shares; the question holds the site, so that no other has its id."""
 
     @abstractmethod
     def keys(self, t_s: float, connectors: base.Connectors, most_kw: np.ndarray) -> np.ndarray:
@@ -53,26 +53,35 @@ class InOrder(Sharing):
         self,
         t_s: float,
         site: base.Site,
+        hub: base.Hub,
         room_kw: float,
-        connectors: base.Connectors,
         most_kw: np.ndarray,
         least_kw: np.ndarray,
     ) -> np.ndarray:
         """Shares by the order; nobody gets more than is left of the request. See `Sharing.share`."""
+        connectors, parameters = hub.connectors, self.in_force(hub)
         order = self.keys(t_s, connectors, most_kw).argsort(kind="stable")
         rest_kw = np.maximum(connectors.remaining_kwh * S_PER_H / self.period_s, least_kw)
         wanted_kw = np.minimum(most_kw, rest_kw)
         # between arrivals and departures the question is often that of the last decision
-        question = (room_kw, wanted_kw.tobytes(), least_kw.tobytes(), order.tobytes())
+        question = (site, parameters, room_kw, wanted_kw.tobytes(), least_kw.tobytes(), order.tobytes())
         last, shares_kw = self._served.get(id(site), _NONE)
         if question != last:
             room = Room(room_kw, site.circuits)
-            self.give(room, wanted_kw, least_kw.tolist(), order[wanted_kw[order] > 0.0])
+            self.give(room, wanted_kw, least_kw.tolist(), order[wanted_kw[order] > 0.0], parameters)
             shares_kw = room.given_kw
+            shares_kw.setflags(write=False)
             self._served[id(site)] = question, shares_kw
         return shares_kw
 
-    def give(self, room: Room, wanted_kw: np.ndarray, least_kw: list[float], order: np.ndarray) -> None:
+    def give(
+        self,
+        room: Room,
+        wanted_kw: np.ndarray,
+        least_kw: list[float],
+        order: np.ndarray,
+        parameters: Sharing.Parameters,
+    ) -> None:
         """One after the other, each as much as it can use.
 
         Parameters
@@ -85,6 +94,8 @@ class InOrder(Sharing):
             Below which it gets nothing [kW].
         order : ndarray of int
             Those who can use any, in the order in which they get it.
+        parameters : Parameters
+            In force at the hub.
         """
         sure = room.surely(wanted_kw, order)
         if sure == order.size:
@@ -137,9 +148,16 @@ class RoundRobin(FirstComeFirstServed):
 
     parameters: Parameters
 
-    def give(self, room: Room, wanted_kw: np.ndarray, least_kw: list[float], order: np.ndarray) -> None:
+    def give(
+        self,
+        room: Room,
+        wanted_kw: np.ndarray,
+        least_kw: list[float],
+        order: np.ndarray,
+        parameters: Sharing.Parameters,
+    ) -> None:
         """First the least power of each, then in steps by turns; see `InOrder.give`."""
-        step_kw, wanted = self.parameters.step_kw, wanted_kw.tolist()
+        step_kw, wanted = cast("RoundRobin.Parameters", parameters).step_kw, wanted_kw.tolist()
         members = []
         for i in order.tolist():
             kw = room.most(i, min(max(least_kw[i], step_kw), wanted[i]))

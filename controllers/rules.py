@@ -21,7 +21,7 @@ def self_consumption_kw(site: Site, hub: Hub) -> float:
     Returns
     -------
     float
-        Set point of the battery, > 0 discharges [kW]; 0 when a meter it needs is silent.
+        Set point of the battery, > 0 discharges [kW]; 0 without a battery, or when a meter it needs is silent.
     """
     if not site.bess_kw:
         return 0.0

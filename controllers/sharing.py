@@ -44,8 +44,8 @@ class Sharing(base.Controller):
         self,
         t_s: float,
         site: base.Site,
+        hub: base.Hub,
         room_kw: float,
-        connectors: base.Connectors,
         most_kw: np.ndarray,
         least_kw: np.ndarray,
     ) -> np.ndarray:
@@ -55,12 +55,10 @@ class Sharing(base.Controller):
         ----------
         t_s : float
             Now [s].
-        site : Site
+        site, hub : Site, Hub
             The hub.
         room_kw : float
             What is to be shared [kW], >= 0.
-        connectors : Connectors
-            What is plugged in.
         most_kw, least_kw : ndarray, shape (n_connectors,)
             What each can use, 0 where nothing charges, and below which it gets nothing [kW].
 
@@ -69,6 +67,10 @@ class Sharing(base.Controller):
         ndarray, shape (n_connectors,)
             Shares [kW] that the room and the circuits of the site hold.
         """
+
+    def in_force(self, hub: base.Hub) -> Parameters:
+        """The parameters of a hub; its own where this strategy stands in for a controller that has others."""
+        return hub.parameters if isinstance(hub.parameters, type(self).Parameters) else self.parameters
 
     def decide(self, observation: base.Observation) -> base.Decision:
         """Share the room under the limit."""
@@ -92,19 +94,20 @@ class Sharing(base.Controller):
         if hub.dead:
             return base.Setpoints(connector_kw=np.zeros_like(site.connector_kw), pv_limit_kw=0.0)
         limit_kw = site.secondary_kw if hub.islanded else site.contracted_kw
-        pv_kw = hub.p_pv_kw if self.parameters.count_pv else 0.0
+        parameters = self.in_force(hub)
+        pv_kw = hub.p_pv_kw if parameters.count_pv else 0.0
         # without its meter the load may be anything
         room_kw = limit_kw - load_kw + pv_kw if math.isfinite(load_kw) else 0.0
         limits_kw = shares_kw = most_kw = usable_kw(site, hub)
         if np.count_nonzero(most_kw):
             # an EV may accept less than the least that its connector can offer
             least_kw = np.minimum(site.connector_minimum_kw, most_kw)
-            shares_kw = self.share(t_s, site, max(0.0, room_kw), hub.connectors, most_kw, least_kw)
+            shares_kw = self.share(t_s, site, hub, max(0.0, room_kw), most_kw, least_kw)
             limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
         pv_limit_kw, bess_kw = math.inf, 0.0
         if hub.islanded:
             surely_kw = load_kw + min(hub.p_cp_kw, float(shares_kw.sum()))
             pv_limit_kw = max(0.0, surely_kw) if math.isfinite(surely_kw) else 0.0
-        elif self.parameters.bess == "self_consumption":
+        elif parameters.bess == "self_consumption":
             bess_kw = self_consumption_kw(site, hub)
         return base.Setpoints(connector_kw=limits_kw, bess_kw=bess_kw, pv_limit_kw=pv_limit_kw)

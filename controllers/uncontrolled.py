@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from . import base
 from .rules import self_consumption_kw
@@ -24,6 +24,7 @@ class Uncontrolled(base.Controller):
         setpoints = {}
         for name, hub in observation.hubs.items():
             site = self.sites[name]
-            bess_kw = self_consumption_kw(site, hub) if self.parameters.bess == "self_consumption" else 0.0
+            parameters = cast("Uncontrolled.Parameters", hub.parameters)
+            bess_kw = self_consumption_kw(site, hub) if parameters.bess == "self_consumption" else 0.0
             setpoints[name] = base.Setpoints(connector_kw=site.connector_kw, bess_kw=bess_kw)
         return base.Decision(setpoints)
