@@ -104,7 +104,8 @@ class Room:
             return order.size
         by_order_kw = p_kw[order]
         sums_a = np.cumsum(magnitude_a_per_kw[:, order] * by_order_kw, axis=1)
-        return np.count_nonzero((np.cumsum(by_order_kw) <= room_kw) & (sums_a <= room_a[:, np.newaxis]).all(axis=0))
+        fits = (np.cumsum(by_order_kw) <= room_kw) & (sums_a <= room_a[:, np.newaxis]).all(axis=0)
+        return int(np.count_nonzero(fits))  # sums only rise: those that fit are the first ones
 
     def rise(self, members: np.ndarray, kw: float) -> float:
         """How much of a power each of several connectors can still get at the same time [kW]."""

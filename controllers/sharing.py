@@ -70,7 +70,8 @@ class Sharing(base.Controller):
 
     def in_force(self, hub: base.Hub) -> Parameters:
         """The parameters of a hub; its own where this strategy stands in for a controller that has others."""
-        return hub.parameters if isinstance(hub.parameters, type(self).Parameters) else self.parameters
+        given = hub.parameters
+        return given if isinstance(given, type(self).Parameters) else self.parameters
 
     def decide(self, observation: base.Observation) -> base.Decision:
         """Share the room under the limit."""

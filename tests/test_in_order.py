@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evhub.controllers import base
+from evhub.controllers.circuits import Circuits
 from evhub.scenarios.registry import controllers
 
 from . import test_controllers as made
@@ -119,3 +121,73 @@ def test_a_meter_reading_from_a_dead_bus_is_not_taken_for_the_load_of_the_island
     # the island has 30 kW; a message that is 2 s old is from the dead bus, whose load was 0
     assert given_kw(13.0, bus=2, p_load_kw=0.0, age_s={"grid": 2.0}) == pytest.approx(10.0)
     assert given_kw(20.0, bus=2, p_load_kw=5.0, age_s={"grid": 2.0}) == pytest.approx(25.0)
+
+
+def controller(name: str, **sites):
+    cls = controllers()[name].load()
+    return cls(sites, cls.Parameters(), 60.0, np.random.default_rng(1))
+
+
+def answer(one, t_s: float = 0.0, **hubs) -> dict[str, base.Setpoints]:
+    now = datetime(2024, 3, 1, 12, tzinfo=UTC)
+    return dict(one.decide(base.Observation(t_s, now, hubs, HOUR_S)).setpoints)
+
+
+@pytest.mark.parametrize("name", ["uncontrolled", "equal_share", *ORDERED])
+def test_parameters_that_an_event_changes_are_obeyed_at_once_and_in_their_hub_only(name):
+    one = controller(name, a=made.site(3), b=made.site(3))
+    own, other = one.Parameters(), one.Parameters(bess="idle")
+    seen = made.hub(three(), p_pv_kw=12.0, parameters=own)
+    assert answer(one, a=seen, b=seen)["a"].bess_kw == pytest.approx(-7.0)  # PV less the load
+    got = answer(one, 1.0, a=replace(seen, parameters=other), b=seen)
+    assert (got["a"].bess_kw, got["b"].bess_kw) == (0.0, pytest.approx(-7.0))
+    assert answer(one, 2.0, a=seen, b=seen)["a"].bess_kw == pytest.approx(-7.0)
+
+
+@pytest.mark.parametrize("name", ["equal_share", *ORDERED])
+def test_an_event_lets_them_share_the_power_of_pv(name):
+    plant = made.site(3, contracted_kw=13.0, connector_minimum_kw=np.zeros(3))
+    one = controller(name, depot=plant)
+    seen = made.hub(three(), p_pv_kw=6.0, parameters=one.Parameters())
+    assert answer(one, depot=seen)["depot"].connector_kw.sum() == pytest.approx(8.0)
+    seen = replace(seen, parameters=one.Parameters(count_pv=True))
+    assert answer(one, 1.0, depot=seen)["depot"].connector_kw.sum() == pytest.approx(14.0)
+
+
+def test_the_same_question_with_another_step_of_round_robin_is_answered_anew():
+    plant = made.site(3, contracted_kw=15.0, connector_minimum_kw=np.zeros(3))
+    one = controller("round_robin", depot=plant)
+    seen = made.hub(three(plugged_s=np.array([1.0, 2.0, 3.0])), parameters=one.Parameters())
+    assert answer(one, depot=seen)["depot"].connector_kw == pytest.approx([3.5, 3.25, 3.25])
+    seen = replace(seen, parameters=one.Parameters(step_kw=4.0))
+    assert answer(one, 1.0, depot=seen)["depot"].connector_kw == pytest.approx([4.0, 4.0, 2.0])
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_hubs_that_ask_the_same_are_held_to_their_own_circuits(name):
+    free = made.site(3, connector_minimum_kw=np.zeros(3), contracted_kw=100.0)
+    tight = replace(free, circuits=Circuits(("cable",), np.full((1, 3), 2.0 + 0j), np.array([24.0])))
+    one = controller(name, free=free, tight=tight)
+    seen = made.hub(three(), parameters=one.Parameters())
+    for t_s in (0.0, 1.0):  # at first, and when it is asked again
+        got = answer(one, t_s, free=seen, tight=seen)
+        assert got["free"].connector_kw.sum() == pytest.approx(30.0)
+        assert got["tight"].connector_kw.sum() == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize("name", ORDERED)
+@given(situations=st.lists(made.situations(), min_size=2, max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_a_controller_answers_as_if_it_were_asked_for_the_first_time(name, situations):
+    plant = made.site(8)
+    one = controller(name, depot=plant)
+    for t_s, (_, seen) in enumerate([*situations, situations[0], situations[0]]):
+        seen = replace(seen, bus=1, p_load_kw=5.0, connectors=widened(seen.connectors), parameters=one.Parameters())
+        expected = answer(controller(name, depot=plant), t_s, depot=seen)["depot"]
+        assert answer(one, t_s, depot=seen)["depot"].connector_kw.tolist() == expected.connector_kw.tolist()
+
+
+def widened(seen: base.Connectors) -> base.Connectors:
+    """The same with free connectors after them, eight in all."""
+    free = [0.0] * (8 - seen.occupied.size)
+    return made.connectors([*seen.occupied, *free], [*seen.requested_kwh, *free], [*seen.p_max_kw, *free])

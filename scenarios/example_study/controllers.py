@@ -22,7 +22,7 @@ class EarliestDeparture(base.Controller):
         connectors = hub.connectors
         # what flows through the connection besides the connectors, measured
         other_kw = hub.p_grid_kw - hub.p_cp_kw
-        room_kw = site.contracted_kw - self.parameters.reserve_kw - other_kw
+        room_kw = site.contracted_kw - hub.parameters.reserve_kw - other_kw
         limit_kw = np.zeros_like(site.connector_kw)
         for i in np.argsort(connectors.departure_s):
             if connectors.occupied[i] and connectors.remaining_kwh[i] > 0.0:
