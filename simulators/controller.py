@@ -25,7 +25,7 @@ _STATUS = Port("", "a status, whose change calls for a decision")
 _STATUS_PORTS = ("ats.bus", "arrivals.session", "arrivals.faulted")
 _FAILED = {f"{device}.failed": device for device in ("pv", "bess", "dg")}
 _NUMBER = (float, int, np.number)
-_NUMBERS = ("bess_kw", "pv_limit_kw", "dg_kw", "bess_q_kvar", "pv_q_kvar", "dg_q_kvar")
+_NUMBERS = ("bess_kw", "pv_limit_kw", "dg_kw", "pv_q_kvar", "bess_q_kvar", "dg_q_kvar")
 _numbers = attrgetter(*_NUMBERS)
 _PRICE_PORTS = tuple(f"tariffs.{price.name}_per_kwh" for price in fields(base.Prices))
 _FREE = {
@@ -128,6 +128,10 @@ class ControlledHub(Device):
         self._least_kw, self._most_kw = -site.connector_kw, site.connector_kw
         self._scalars: tuple[float, ...] = ()
         self._no_q_kvar = zero
+        # what a controller sees is kept from decision to decision, so it must not write into it
+        for values in (*self.inputs.values(), *self._told.values()):
+            if isinstance(values, np.ndarray):
+                values.setflags(write=False)
 
     def take(self, t_s: float, new: Mapping[str, Mapping[str, Any]]) -> None:
         """Hold what has arrived, and take notice of new prices and of who has plugged in or left."""
@@ -157,7 +161,7 @@ class ControlledHub(Device):
             for name, value in now.items():
                 told[name][i] = value
         for values in told.values():
-            values.flags.writeable = False
+            values.setflags(write=False)
         self._session, self._ids, self._told = session, tuple(ids), told
 
     def observation(self, t_s: float) -> base.Hub:
@@ -257,7 +261,7 @@ def check(setpoints: base.Setpoints, site: base.Site) -> tuple[float, ...]:
     Returns
     -------
     tuple of 10 float
-        Its scalars: those of `Setpoints` in their order, then the limits of the load classes.
+        Its scalars: powers and reactive powers in the order of `Setpoints`, then the limits of the load classes.
 
     Raises
     ------
