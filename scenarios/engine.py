@@ -43,7 +43,7 @@ def run_mosaik(wiring: Wiring, real_time_factor: float | None = None, **objects:
 
 
 _ERRORS = {
-    r"must be of type int, but is of type <class '(.+)'>": "the next step must be an int, got {0}",
+    r"must be of type int, but is of type <class '(?:.+\.)?(.+)'>": "the next step must be an int, got {0}",
     r"but (\S+) <= (\S+)": "the next step must come after {1}, got {0}",
     r"\((.+)\) is not >= time \((.+)\)": "outputs must not be dated before their step at {1}, got {0}",
 }

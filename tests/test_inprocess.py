@@ -161,6 +161,13 @@ class Fractional(_Toy):
         return time + 0.5
 
 
+class NumpyInteger(_Toy):
+    """Names a next step that looks like an int."""
+
+    def step(self, time, inputs, max_advance):
+        return np.int64(time + 1)
+
+
 class Endless(_Toy):
     """Asks for one more step for ever."""
 
@@ -210,6 +217,7 @@ def test_in_a_loop_with_delay_every_step_brings_about_the_next(monkeypatch):
     [
         (Backwards, "a: the next step must come after 0, got 0"),
         (Fractional, "a: the next step must be an int, got float"),
+        (NumpyInteger, "a: the next step must be an int, got int64"),
         (Rewriting, "a: outputs must not be dated before their step at 0, got -1"),
     ],
 )
