@@ -666,3 +666,24 @@ def test_constant_current_of_an_ideal_battery_is_what_its_steps_come_to(soc, p_k
     # a filtered current makes it take the steps of all cells, and counts for nothing without polarisation
     by_steps_ah, _ = battery_cell.integrate(unit, it_ah, 1.0, p_w, dt_s)
     assert battery_cell.integrate(unit, it_ah, 0.0, p_w, dt_s)[0] == pytest.approx(by_steps_ah, rel=1e-12)
+
+
+@given(
+    soc=st.floats(0.0, 1.0),
+    end=st.floats(0.0, 1.0),
+    rate=st.floats(1e-3, 2.0),
+    r_ohm=st.sampled_from([0.0, 0.002]),
+    filtered_a=st.sampled_from([0.0, 5.0]),
+)
+def test_time_to_a_charge_is_exact_where_the_voltage_is_constant(soc, end, rate, r_ohm, filtered_a):
+    """To either end of a window from SoC 0 to 1, with a resistance too, whatever current was filtered before."""
+    pack = dataclasses.replace(make("ideal"), r_ohm=np.array([r_ohm]))
+    (unit,) = pack.units
+    assume(abs(end - soc) > 1e-6)
+    it_ah, end_ah = (1.0 - soc) * unit.q_ah, (1.0 - end) * unit.q_ah
+    p_w = (1.0 if end < soc else -1.0) * rate * unit.q_ah * unit.e0_v
+    time_s = battery_cell.time_to(unit, it_ah, p_w, end_ah)
+    assert time_s > 0.0
+    assert battery_cell.integrate(unit, it_ah, filtered_a, p_w, time_s)[0] == pytest.approx(
+        end_ah, abs=1e-9 * unit.q_ah
+    )
