@@ -12,6 +12,7 @@ import pytest
 from evhub.analysis import open_results
 from evhub.analysis.invariants import INVARIANTS, Plates
 from evhub.scenarios.build import build
+from evhub.scenarios.errors import InputError
 from evhub.scenarios.loader import LIBRARY, load_scenario, parse
 from evhub.scenarios.reproductions import yan2022, yan2022_campaign
 from evhub.scenarios.reproductions.yan2022_costs import costs, satisfaction
@@ -38,6 +39,14 @@ def run(data: dict, folder, seed: int = 0):
     loaded = parse(data, folder / "day.yaml")
     path = folder / f"{len(list(folder.glob('*.h5')))}.h5"
     return open_results(run_wiring(build(loaded), loaded, path, engine="inprocess"))
+
+
+def test_an_event_cannot_change_the_feeder(tmp_path):
+    data = day("4", 3)
+    change = {"hub": "station", "set": {"feeder": {"bus": 20, "v_min_pu": 0.99}}}
+    data["events"] = [*data.get("events", []), {"at": "1h", "parameters": change}]
+    with pytest.raises(InputError, match="feeder: cannot change during a run"):
+        run(data, tmp_path, 3)
 
 
 @pytest.mark.parametrize(("scenario", "seed"), [("4", 3), ("4", 8), ("1", 13)])

@@ -510,6 +510,8 @@ def test_impossible_parameters_are_refused_by_name(given, told):
 def test_an_end_that_the_battery_may_not_reach_is_refused():
     with pytest.raises(ValueError, match=r"soc_end must be at most soc_max 0.8 of depot, got 0.9"):
         decider(site(2), soc_end=0.9)
+    with pytest.raises(ValueError, match=r"soc_end must be at most soc_max 0.8 of depot, got 0.9"):
+        decider(site(2)).check("depot", MilpDispatch.Parameters(soc_end=0.9))  # an event of the scenario
 
 
 # -------------------------------------------------------------------------------------------------- whole days

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil, inf, nan
 from time import perf_counter
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -89,6 +89,11 @@ class Ievcs(base.Controller):
             self._import_kw = {name: self._check.most_import_kw(kw) for name, kw in self._import_kw.items()}
         self._memory = {name: _Memory() for name in self.sites}
         self._surprises = {name: Surprises(name, self.period_s) for name in self.sites}
+
+    def check(self, hub: str, parameters: base.Parameters) -> None:
+        """Refuse what cannot change during a run."""
+        if cast(Parameters, parameters).feeder != self.parameters.feeder:
+            raise ValueError("feeder: cannot change during a run")
 
     def decide(self, observation: base.Observation) -> base.Decision:
         """Plan where it is time to, and follow the plans."""

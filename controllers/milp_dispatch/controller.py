@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import floor, inf, nan
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from .. import base
 from ..planning import PLAN_RECORDS, REFUSED, consequence, plan_records
@@ -54,10 +54,14 @@ class MilpDispatch(base.Controller):
         super().__init__(*args, **kwargs)
         self._rule = PvFirst(self.sites, PvFirst.Parameters(), self.period_s, self.rng)
         self._memory = {name: _Memory(Planner(site)) for name, site in self.sites.items()}
-        for name, site in self.sites.items():
-            soc_end = self.parameters.soc_end
-            if soc_end is not None and site.bess_kw and soc_end > site.bess_soc_max:
-                raise ValueError(f"soc_end must be at most soc_max {site.bess_soc_max:g} of {name}, got {soc_end:g}")
+        for name in self.sites:
+            self.check(name, self.parameters)
+
+    def check(self, hub: str, parameters: base.Parameters) -> None:
+        """Refuse a state of charge at the end that the battery of a hub cannot have."""
+        site, soc_end = self.sites[hub], cast(Parameters, parameters).soc_end
+        if soc_end is not None and site.bess_kw and soc_end > site.bess_soc_max:
+            raise ValueError(f"soc_end must be at most soc_max {site.bess_soc_max:g} of {hub}, got {soc_end:g}")
 
     def decide(self, observation: base.Observation) -> base.Decision:
         """Plan where it is time to, and follow the plans."""
