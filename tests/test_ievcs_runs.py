@@ -43,7 +43,7 @@ def run(data: dict, folder, seed: int = 0):
 
 def test_an_event_cannot_change_the_feeder(tmp_path):
     data = day("4", 3)
-    change = {"hub": "station", "set": {"feeder": {"bus": 20, "v_min_pu": 0.99}}}
+    change = {"hub": "station", "controller": "ievcs", "set": {"feeder": {"bus": 20, "v_min_pu": 0.99}}}
     data["events"] = [*data.get("events", []), {"at": "1h", "parameters": change}]
     with pytest.raises(InputError, match="feeder: cannot change during a run"):
         run(data, tmp_path, 3)
