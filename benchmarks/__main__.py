@@ -50,10 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     default = Path(__file__).with_name("results.json")
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *BENCHMARKS], help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all when left out")
     parser.add_argument("-o", "--output", type=Path, default=default, help="file for the results (JSON)")
     parser.add_argument("--short", action="store_true", help="the smallest case of each, to see that it runs")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if name not in BENCHMARKS:
+            parser.error(f"NAME: must be one of {', '.join(BENCHMARKS)}, got {name!r}")
+    return options
 
 
 if __name__ == "__main__":

@@ -113,9 +113,20 @@ async def _run(wiring: Wiring, objects: dict[str, Any], real_time_factor: float 
                 world.set_initial_event(spec.sid, spec.first_step)
         # the last step is the end itself, at which accounts are closed
         await world.run(until=wiring.steps + 1, rt_factor=real_time_factor, print_progress=False)
+    except AssertionError as error:
+        raise _without_next_step(world, error) or error from None
     finally:
         await _cancel_others()
         await world.shutdown()
+
+
+def _without_next_step(world: AsyncWorld, error: AssertionError) -> EngineError | None:
+    """What mosaik only asserts: who has named no next step, and when."""
+    for sim in world._get_sim_runners().values():
+        if sim.type == "time-based" and sim.task.done() and sim.task.exception() is error and sim.last_step is not None:
+            time = sim.last_step.time
+            return EngineError(f"{sim.sid}: a time-based simulator must name its next step, got None at {time}")
+    return None
 
 
 async def _cancel_others() -> None:

@@ -4,7 +4,7 @@ mosaik lets simulators run at their own pace and works out, with a coroutine for
 simulators of one process that is not needed: going through time in order, and at one instant through the simulators in
 the order in which their data flow, gives every simulator the same steps with the same inputs. Copied from mosaik:
 
-- time-based and hybrid simulators step at 0, event-based ones when triggered, and at their first step if they have one;
+- time-based and hybrid simulators step at 0, event-based ones when triggered; who is given a first step begins there;
 - a step that is asked for twice is taken once, a step at or after the end is dropped;
 - an event is delivered once, to the first step at or after its time; of several, the latest wins;
 - a persistent output is delivered at every step; so is the last event of an entity that has persistent inputs too;
@@ -29,7 +29,7 @@ class _Runner:
         self.simulator = simulator
         self.rank = rank
         self.kind = simulator.meta["type"]
-        self.first_step = 0 if self.kind != "event-based" else first_step
+        self.first_step = 0 if first_step is None and self.kind != "event-based" else first_step
         self.waiting: set[int] = set()
         self.steps: list[int] = []
         """The same times as a heap."""

@@ -120,7 +120,7 @@ def filled(values: Mapping[str, Any], objects: Mapping[str, Any]) -> dict[str, A
 
 @dataclass(frozen=True)
 class SimulatorSpec:
-    """One mosaik simulator: its id, its class, its settings, and the first step of an event-based one, if any."""
+    """One mosaik simulator: its id, its class, its settings, and its first step: 0 if left out, none if event-based."""
 
     sid: str
     python: str
@@ -227,11 +227,24 @@ def data_order(simulators: Iterable[SimulatorSpec], connections: Iterable[Connec
     while len(order) < len(sids):
         ready = next((sid for sid in sids if sid not in order and sources[sid] <= order.keys()), None)
         if ready is None:
-            raise EngineError(
-                f"these simulators form a loop without delay: {', '.join(s for s in sids if s not in order)}"
-            )
+            raise EngineError(f"these simulators form a loop without delay: {', '.join(_looped(sids, sources))}")
         order[ready] = len(order)
     return order
+
+
+def _looped(sids: list[str], sources: Mapping[str, set[str]]) -> list[str]:
+    """Those on a way that comes back to where it began, without those that only feed it or are fed by it."""
+
+    def behind(sid: str) -> set[str]:
+        found: set[str] = set()
+        ahead = [sid]
+        while ahead:
+            new = sources[ahead.pop()] - found
+            found |= new
+            ahead += new
+        return found
+
+    return [sid for sid in sids if sid in behind(sid)]
 
 
 def connect(devices: Mapping[str, Iterable[str]], linked: Iterable[str]) -> Iterable[Connection]:
