@@ -81,6 +81,8 @@ def _call(work: Callable[[], None]) -> None:
 
 async def _run(wiring: Wiring, objects: dict[str, Any], real_time_factor: float | None) -> None:
     mosaik_36.mend()
+    until = wiring.steps + 1
+    mosaik_36.END.set(until)
     world = AsyncWorld(
         {spec.sid: {"python": spec.python} for spec in wiring.simulators},
         cache=False,
@@ -112,7 +114,7 @@ async def _run(wiring: Wiring, objects: dict[str, Any], real_time_factor: float 
             if spec.first_step is not None:
                 world.set_initial_event(spec.sid, spec.first_step)
         # the last step is the end itself, at which accounts are closed
-        await world.run(until=wiring.steps + 1, rt_factor=real_time_factor, print_progress=False)
+        await world.run(until=until, rt_factor=real_time_factor, print_progress=False)
     except AssertionError as error:
         raise _without_next_step(world, error) or error from None
     finally:

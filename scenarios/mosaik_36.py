@@ -1,6 +1,7 @@
 """Makes mosaik 3.6 lighter, the last version for Python 3.11; later ones are left alone.
 
-Three things cost more than they need. None changes what a simulator sees; tests compare every step with another engine.
+Three things cost more than they need, and one never ends. None changes what a simulator sees; tests compare every step
+with another engine.
 
 - Every triggered step leaves a cancelled waiter behind, and every progress walks through all of them, so that a long
   run becomes quadratic. The cancelled ones are dropped when a new one is added.
@@ -8,11 +9,16 @@ Three things cost more than they need. None changes what a simulator sees; tests
   comes to the same.
 - A time is a tuple, and the delay between two simulators a set of tuples, for groups of simulators with time steps
   within a step. Without groups both have one element.
+- A simulator that is triggered for a time after the end waits for a progress that nobody makes. It waits for the end.
 """
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from importlib.metadata import version
+
+END: ContextVar[int] = ContextVar("END", default=2**62)
+"""The step at which the run ends, where nothing steps any more."""
 
 
 def mend() -> None:
@@ -30,6 +36,8 @@ def mend() -> None:
 
     async def add_and_drop(self, target, shift, needs_to_pass):
         self._futures = [entry for entry in self._futures if not entry[1].cancelled()]
+        if shift is None and target.tiers[0] > END.get():
+            target = TieredTime(END.get())
         return await add_trigger(self, target, shift, needs_to_pass)
 
     def earliest(self, other):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from importlib.metadata import version
 
 import pytest
 
@@ -121,6 +122,25 @@ def test_a_run_works_where_an_event_loop_runs_already(tmp_path):
 
     with open_results(asyncio.run(cell())) as results:
         assert results.status == "complete"
+
+
+@pytest.mark.skipif(not version("mosaik").startswith("3.6"), reason="mended for mosaik 3.6 only")
+def test_a_wait_for_a_time_after_the_end_ends_with_the_run():
+    """Otherwise a simulator that is triggered for then, by an output dated to the future, keeps a run from ending."""
+    mosaik_36.mend()
+    from mosaik.progress import Progress
+    from mosaik.tiered_time import TieredTime
+
+    async def waited() -> None:
+        mosaik_36.END.set(21)
+        progress = Progress(TieredTime(20))
+        waiting = asyncio.create_task(progress.has_reached(TieredTime(22)))
+        await asyncio.sleep(0.0)
+        assert not waiting.done()
+        progress.set(TieredTime(21))
+        await asyncio.wait_for(waiting, 5.0)
+
+    asyncio.run(waited())
 
 
 def test_waiters_of_mosaik_do_not_pile_up(tmp_path, monkeypatch):
