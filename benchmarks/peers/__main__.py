@@ -105,7 +105,7 @@ def _peer(python: str, script: str, of: dict[str, Any] | None = None) -> dict[st
 
 def table(rows: list[dict[str, Any]]) -> Table:
     """The cases as a table; below our time is its ratio to the peer's."""
-    found = Table("case", "peer [ms]", "mosaik [ms]", "in process [ms]", "peer [kWh]", "ours")
+    found = Table("case", "peer [ms]", "mosaik", "in process", "peer [kWh]", "ours")
     for row in rows:
         found.add_row(
             f"{row['peer']}, {row['controller']}\n{row['connectors']}, {row['period_min']} min, {row['days']} d",
