@@ -7,6 +7,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable
+from traceback import walk_tb
 from typing import Any
 
 from mosaik.async_scenario import AsyncWorld
@@ -114,16 +115,20 @@ async def _run(wiring: Wiring, objects: dict[str, Any], real_time_factor: float 
             if spec.first_step is not None:
                 world.set_initial_event(spec.sid, spec.first_step)
         # the last step is the end itself, at which accounts are closed
-        await world.run(until=until, rt_factor=real_time_factor, print_progress=False)
-    except AssertionError as error:
-        raise _without_next_step(world, error) or error from None
+        try:
+            await world.run(until=until, rt_factor=real_time_factor, print_progress=False)
+        except AssertionError as error:
+            raise _without_next_step(world, error) or error from None
     finally:
         await _cancel_others()
         await world.shutdown()
 
 
 def _without_next_step(world: AsyncWorld, error: AssertionError) -> EngineError | None:
-    """What mosaik only asserts: who has named no next step, and when."""
+    """What mosaik only asserts: who has named no next step, and when; None if the assertion is somebody else's."""
+    (*_, (frame, _)) = walk_tb(error.__traceback__)
+    if not frame.f_globals.get("__name__", "").startswith("mosaik."):
+        return None
     for sim in world._get_sim_runners().values():
         if sim.type == "time-based" and sim.task.done() and sim.task.exception() is error and sim.last_step is not None:
             time = sim.last_step.time

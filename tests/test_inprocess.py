@@ -189,6 +189,21 @@ class Silent(_Toy):
         return 1 if time == 0 else None
 
 
+class Unsure(Silent):
+    """Fails by an assertion of its own in the second step."""
+
+    def step(self, time, inputs, max_advance):
+        assert time == 0, "mine"
+        return 1
+
+
+class Unwilling(_Toy):
+    """Fails by an assertion of its own before the first step."""
+
+    def init(self, *args, **settings):
+        raise AssertionError("mine")
+
+
 class Rewriting(_Toy):
     """Dates what it sends before its step."""
 
@@ -258,6 +273,14 @@ def test_a_simulator_that_breaks_the_rules_is_refused_in_the_same_words(run, fau
         wiring = replace(wiring, connections=wiring.connections[:1])
     with pytest.raises(EngineError, match=f"^{told}$"):
         run(wiring)
+
+
+@ENGINES
+@pytest.mark.parametrize("cls", [Unsure, Unwilling])
+def test_an_assertion_of_a_simulator_is_passed_on_as_it_is(run, cls):
+    wiring = toys(cls, 1)
+    with pytest.raises(AssertionError, match="mine"):
+        run(replace(wiring, connections=wiring.connections[:1]))
 
 
 @ENGINES
