@@ -4,9 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := $(VENV)/peers
-PACKAGE_FOLDERS := $(shell find analysis controllers scenarios simulators -type d -not -name __pycache__)
 
-.PHONY: demo test campaign lint types bench bench-smoke bench-peers docs clean
+.PHONY: demo test quick campaign lint types bench bench-smoke bench-peers docs clean
 
 demo: $(READY)            ## simulate a month of real sessions; ends in a table and a picture
 	@mkdir -p demo
@@ -16,6 +15,9 @@ demo: $(READY)            ## simulate a month of real sessions; ends in a table 
 test: $(READY)            ## every test but the long campaigns, and what the shipped scenarios expect
 	$(BIN)/python -m pytest -n 2 -m "not campaign"
 	$(BIN)/python -m pytest -n 2 -q --dist loadfile scenarios/library
+
+quick: $(READY)           ## the inner loop: functions and classes by themselves
+	$(BIN)/python -m pytest -n 2 -q tests/unit --hypothesis-profile=quick
 
 campaign: $(READY)        ## the long randomised campaigns
 	$(BIN)/python -m pytest -n 2 -m campaign
@@ -44,10 +46,9 @@ $(PEERS)/.ready: benchmarks/peers/requirements.txt
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info
 
-# A strict editable install lists the files of the packages, so a new file or folder makes it again.
-$(READY): setup.cfg pyproject.toml $(PACKAGE_FOLDERS)
+$(READY): setup.cfg pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install --quiet --editable ".[dev]" --config-settings editable_mode=strict
+	@$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@touch $@

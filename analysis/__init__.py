@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .store import ResultError, ResultWriter, SeriesSpec
+from .results.result_store import ResultError, ResultWriter, SeriesSpec
 
 if TYPE_CHECKING:
-    from .results import Results, open_results
+    from .results.result_reader import Results, open_results
 
 __all__ = ["ResultError", "ResultWriter", "Results", "SeriesSpec", "open_results"]
 
@@ -18,7 +18,7 @@ __all__ = ["ResultError", "ResultWriter", "Results", "SeriesSpec", "open_results
 def __getattr__(name: str) -> Any:
     # a run only writes, and pandas takes longer to import than many a run takes
     if name in ("Results", "open_results"):
-        from . import results
+        from .results import result_reader as results
 
         return getattr(results, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

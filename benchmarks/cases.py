@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from evhub.scenarios.loader import LoadedScenario, parse, shipped
-from evhub.scenarios.yaml_loader import read_yaml
+from evhub.scenarios.schema.scenario_loader import LoadedScenario, parse, shipped
+from evhub.scenarios.schema.yaml_file import read_yaml
 
 NAME = "workplace-month"
 

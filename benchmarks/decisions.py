@@ -16,10 +16,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evhub.controllers.base import Controller, Decision, Observation
-from evhub.scenarios.build import build
-from evhub.scenarios.registry import controllers
-from evhub.scenarios.runner import run_wiring
+from evhub.controllers.contract import Controller, Decision, Observation
+from evhub.scenarios.assembly.plant_build import build
+from evhub.scenarios.run_scenario import run_wiring
+from evhub.scenarios.schema.controller_registry import controllers
 
 from .cases import public_hub
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evhub.analysis.dispatchability import Case, Line, Pv, solve_limits
-from evhub.scenarios.dispatchability_run import load_study
+from evhub.scenarios.studies.dispatchability.dispatchability_run import load_study
 
 STUDY = "ieee13-pv-limits"
 SOLVERS = ("glpk", "highs")

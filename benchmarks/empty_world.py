@@ -12,10 +12,10 @@ from typing import Any
 
 import mosaik_api_v3
 
-from evhub.scenarios.engine import run_mosaik
-from evhub.scenarios.inprocess import run_inprocess
-from evhub.scenarios.loader import LoadedScenario
-from evhub.scenarios.wiring import Wiring
+from evhub.scenarios.engines.inprocess_engine import run_inprocess
+from evhub.scenarios.engines.mosaik_engine import run_mosaik
+from evhub.scenarios.engines.wiring import Wiring
+from evhub.scenarios.schema.scenario_loader import LoadedScenario
 
 from .observed import Seconds, Slices, Stopwatch, Trace, best, between, marks, run, total
 

@@ -17,17 +17,18 @@ import power_grid_model as pgm
 from rich.console import Console
 from rich.table import Table
 
-from evhub.controllers.ems import load_flow, network
 from evhub.controllers.ems.constraints import Limits
-from evhub.controllers.ems.dispatch import Dispatch, Places
-from evhub.controllers.ems.loop import Loop
-from evhub.controllers.optimization.blocks.grid_connection import GridData
-from evhub.controllers.optimization.blocks.loads import LoadsData
-from evhub.controllers.optimization.blocks.pv import PvData
-from evhub.controllers.optimization.blocks.sessions import SessionsData
-from evhub.controllers.optimization.blocks.steps import Steps
-from evhub.controllers.optimization.blocks.storage import StorageData
+from evhub.controllers.ems.dispatch_loop import Loop
+from evhub.controllers.ems.ems_dispatch import Dispatch, Places
+from evhub.controllers.optimization.blocks.grid_connection_block import GridData
+from evhub.controllers.optimization.blocks.loads_block import LoadsData
+from evhub.controllers.optimization.blocks.pv_block import PvData
+from evhub.controllers.optimization.blocks.sessions_block import SessionsData
+from evhub.controllers.optimization.blocks.storage_block import StorageData
+from evhub.controllers.optimization.blocks.time_steps import Steps
 from evhub.controllers.optimization.hub_model import HubData
+from evhub.simulators.network import admittances as network
+from evhub.simulators.network import batch_load_flow as load_flow
 
 CASES = ((33, 20, 96, 900.0), (33, 20, 12, 300.0), (100, 100, 96, 900.0), (200, 200, 96, 900.0))
 """Buses, chargers, steps of the window and their length [s]."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from unittest.mock import patch
 
-from evhub.scenarios import engine, inprocess
-from evhub.scenarios.build import build
-from evhub.scenarios.loader import LoadedScenario
-from evhub.scenarios.runner import run_wiring
-from evhub.scenarios.wiring import Wiring
+from evhub.scenarios.assembly.plant_build import build
+from evhub.scenarios.engines import inprocess_engine as inprocess
+from evhub.scenarios.engines import mosaik_engine as engine
+from evhub.scenarios.engines.wiring import Wiring
+from evhub.scenarios.run_scenario import run_wiring
+from evhub.scenarios.schema.scenario_loader import LoadedScenario
 
 from .observed import Stopwatch
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from evhub.scenarios.build import build
-from evhub.scenarios.loader import LoadedScenario, parse, shipped
+from evhub.scenarios.assembly.plant_build import build
+from evhub.scenarios.schema.scenario_loader import LoadedScenario, parse, shipped
 
 from .engines import run_s
 from .memory import status_mb

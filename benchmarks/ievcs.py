@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from evhub.analysis import open_results
-from evhub.controllers import base
-from evhub.controllers.ievcs.controller import Ievcs
-from evhub.controllers.ievcs.day import Day
-from evhub.scenarios.build import build
-from evhub.scenarios.loader import LIBRARY, LoadedScenario, parse
-from evhub.scenarios.runner import run_wiring
-from evhub.scenarios.yaml_loader import read_yaml
+from evhub.controllers import contract as base
+from evhub.controllers.ievcs.day_ahead_planner import Day
+from evhub.controllers.ievcs.ievcs_controller import Ievcs
+from evhub.scenarios.assembly.plant_build import build
+from evhub.scenarios.run_scenario import run_wiring
+from evhub.scenarios.schema.scenario_loader import LIBRARY, LoadedScenario, parse
+from evhub.scenarios.schema.yaml_file import read_yaml
 
 from .observed import Stopwatch
 from .profile import profile
@@ -127,7 +127,7 @@ def _write(folder: Path, chargers: int, days: int) -> None:
 
 def stages(chargers: int, rounds: int) -> Times:
     """Run a day, and take the times that the controller tells of itself, as processor time: others may be busy, too."""
-    clock = patch("evhub.controllers.ievcs.controller.perf_counter", process_time)
+    clock = patch("evhub.controllers.ievcs.ievcs_controller.perf_counter", process_time)
     with TemporaryDirectory() as folder, clock:
         loaded = station(Path(folder), chargers)
         path = run_wiring(build(loaded), loaded, Path(folder) / "day.h5", engine="inprocess")

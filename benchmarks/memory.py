@@ -20,8 +20,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evhub.scenarios.build import build
-from evhub.scenarios.runner import run_wiring
+from evhub.scenarios.assembly.plant_build import build
+from evhub.scenarios.run_scenario import run_wiring
 
 from .cases import workplace, workplace_year
 

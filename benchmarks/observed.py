@@ -19,10 +19,10 @@ import mosaik_api_v3
 from mosaik import scheduler
 from mosaik.async_scenario import AsyncWorld
 
-from evhub.scenarios.build import build
-from evhub.scenarios.loader import LoadedScenario
-from evhub.scenarios.runner import run_wiring
-from evhub.scenarios.wiring import Wiring
+from evhub.scenarios.assembly.plant_build import build
+from evhub.scenarios.engines.wiring import Wiring
+from evhub.scenarios.run_scenario import run_wiring
+from evhub.scenarios.schema.scenario_loader import LoadedScenario
 
 # --------------------------------------------------------------------------------------------------------------- clocks
 

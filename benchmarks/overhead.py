@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evhub.scenarios.loader import LoadedScenario
+from evhub.scenarios.schema.scenario_loader import LoadedScenario
 
 from .cases import leal2024_1, workplace
 from .empty_world import Comparison

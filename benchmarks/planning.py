@@ -18,12 +18,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evhub.controllers.optimization.blocks.grid_connection import GridData
-from evhub.controllers.optimization.blocks.loads import LoadsData
-from evhub.controllers.optimization.blocks.pv import PvData
-from evhub.controllers.optimization.blocks.sessions import SessionsData
-from evhub.controllers.optimization.blocks.steps import Steps
-from evhub.controllers.optimization.blocks.storage import StorageData
+from evhub.controllers.optimization.blocks.grid_connection_block import GridData
+from evhub.controllers.optimization.blocks.loads_block import LoadsData
+from evhub.controllers.optimization.blocks.pv_block import PvData
+from evhub.controllers.optimization.blocks.sessions_block import SessionsData
+from evhub.controllers.optimization.blocks.storage_block import StorageData
+from evhub.controllers.optimization.blocks.time_steps import Steps
 from evhub.controllers.optimization.hub_model import HubData, HubModel
 from evhub.controllers.optimization.program import Program
 

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from evhub.analysis.store import ResultWriter
-from evhub.scenarios.build import build
-from evhub.scenarios.loader import LoadedScenario
-from evhub.scenarios.wiring import Wiring
+from evhub.analysis.results.result_store import ResultWriter
+from evhub.scenarios.assembly.plant_build import build
+from evhub.scenarios.engines.wiring import Wiring
+from evhub.scenarios.schema.scenario_loader import LoadedScenario
 
 from .observed import Seconds, Stopwatch, Trace, observed, run, total
 

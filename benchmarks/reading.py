@@ -17,14 +17,14 @@ from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 from evhub.analysis import open_results
-from evhub.analysis.report import write_report
+from evhub.analysis.report.html.run_page import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
-    from evhub.scenarios.loader import LoadedScenario
+    from evhub.scenarios.schema.scenario_loader import LoadedScenario
 
 SHORT = "6h"
 _SESSIONS = "data/caltech_2019-05_2019-08.csv.gz"
@@ -63,7 +63,7 @@ def page(path: Path, folder: Path) -> dict[str, float]:
         the first chart is drawn, ``chart_s``, and all are, ``ready_s`` [s]; ``thread_s``, what of it the page's thread
         computed.
     """
-    from tests.chromium import DRAWN, PROGRAM, Chromium  # not where no more than a result is read
+    from tests.helpers.chromium import DRAWN, PROGRAM, Chromium  # not where no more than a result is read
 
     began = process_time()
     with open_results(path) as results:
@@ -87,8 +87,8 @@ def page(path: Path, folder: Path) -> dict[str, float]:
 
 def measure(tell: Callable[[str], None], *, short: bool) -> dict[str, Any]:
     """Read the month and open its page."""
-    from evhub.scenarios.loader import LIBRARY
-    from evhub.scenarios.readers.sessions import read_sessions
+    from evhub.scenarios.files.session_files import read_sessions
+    from evhub.scenarios.schema.scenario_loader import LIBRARY
 
     from .cases import workplace
 
@@ -125,8 +125,8 @@ _TOLD = (
 
 def of_scenario(loaded: LoadedScenario) -> dict[str, Any]:
     """Run a scenario, read its result in a new process, and open its page."""
-    from evhub.scenarios.build import build  # not in the process that reads
-    from evhub.scenarios.runner import run_wiring
+    from evhub.scenarios.assembly.plant_build import build  # not in the process that reads
+    from evhub.scenarios.run_scenario import run_wiring
 
     with TemporaryDirectory() as name:
         folder = Path(name)

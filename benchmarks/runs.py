@@ -17,8 +17,8 @@ from rich.table import Column, Table
 
 from evhub.controllers.optimization.hub_model import HubModel
 from evhub.controllers.optimization.program import Program
-from evhub.scenarios.build import build
-from evhub.scenarios.loader import LoadedScenario, load_scenario, shipped
+from evhub.scenarios.assembly.plant_build import build
+from evhub.scenarios.schema.scenario_loader import LoadedScenario, load_scenario, shipped
 
 from .engines import ENGINES, run_s
 from .observed import Stopwatch, observed

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evhub.scenarios.sweep import sweep
+from evhub.scenarios.studies.sweep.sweep_runs import sweep
 
 RUNS = 200
 ROUNDS = 2

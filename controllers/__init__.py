@@ -1,1 +1,1 @@
-"""Decisions: one folder or file a strategy; ``base`` is the contract between a controller and the plant."""
+"""Decisions: one folder or file a strategy; ``contract`` is the contract between a controller and the plant."""

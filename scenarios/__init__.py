@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .errors import InputError, Problem
-    from .loader import LoadedScenario, load_scenario
-    from .runner import run
+    from .run_scenario import run
+    from .schema.scenario_loader import LoadedScenario, load_scenario
 
 __all__ = ["InputError", "LoadedScenario", "Problem", "load_scenario", "run"]
 
 _PLACES = {
     "InputError": "errors",
     "Problem": "errors",
-    "LoadedScenario": "loader",
-    "load_scenario": "loader",
-    "run": "runner",
+    "LoadedScenario": "schema.scenario_loader",
+    "load_scenario": "schema.scenario_loader",
+    "run": "run_scenario",
 }
 
 

@@ -1,1 +1,1 @@
-"""The plant: one file here is one mosaik simulator, a thin adapter over the physics in ``models``."""
+"""The plant: a folder a device, with its physics and its mosaik simulator, a thin adapter, side by side."""

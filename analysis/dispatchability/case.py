@@ -9,7 +9,7 @@ from math import sqrt
 import numpy as np
 
 from .feeder import PHASES, Feeder, Problem
-from .units import Dg, EvCluster, Pv, cluster_problems, unit_problems
+from .generation_units import Dg, EvCluster, Pv, cluster_problems, unit_problems
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...simulators.models.units import KW_PER_MW
+from ...simulators.units import KW_PER_MW
 
 PHASES = "abc"
 ROTATION = np.exp(2j * np.pi / 3 * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]))

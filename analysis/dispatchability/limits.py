@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ...controllers.optimization import ccg
-from ...controllers.optimization.two_stage import Part, Products, TwoStage, restricted, split
+from ...controllers.optimization.robust import column_and_constraint as ccg
+from ...controllers.optimization.robust.two_stage_problem import Part, Products, TwoStage, restricted, split
 from .case import Case
-from .network import equations, grid, without_slack_limits
+from .flow_equations import equations, grid, without_slack_limits
 from .service import Service
 from .voltage import voltage_matters
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...controllers.optimization.array_program import ArrayProgram
 from .case import Case
 from .feeder import PHASES, Problem
-from .network import equations, grid
+from .flow_equations import equations, grid
 
 
 class Service:

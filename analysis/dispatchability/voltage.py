@@ -22,7 +22,7 @@ import numpy as np
 from ...controllers.optimization.array_program import ArrayProgram
 from .case import Case
 from .feeder import PHASES, Feeder
-from .network import equations, grid
+from .flow_equations import equations, grid
 
 
 def voltage_matters(

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evhub.analysis import open_results
-from evhub.scenarios.loader import LoadedScenario
+from evhub.scenarios.schema.scenario_loader import LoadedScenario
 
 from ..engines import ENGINES, run_s
 from ..machine import machine

@@ -6,8 +6,8 @@ import math
 from datetime import datetime, timedelta
 from typing import Any
 
-from evhub.scenarios.loader import LoadedScenario, parse, shipped
-from evhub.scenarios.readers.sessions import read_sessions
+from evhub.scenarios.files.session_files import read_sessions
+from evhub.scenarios.schema.scenario_loader import LoadedScenario, parse, shipped
 
 START = datetime.fromisoformat("2019-06-03T00:00:00-07:00")
 """A Monday."""

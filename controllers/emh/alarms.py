@@ -8,7 +8,7 @@ from math import inf, isnan
 
 import numpy as np
 
-from ..base import Hub
+from ..contract import Hub
 
 Key = tuple[int, str]
 """Number of the alarm and what it is about."""

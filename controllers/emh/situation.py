@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ...simulators.models.units import W_PER_KW
-from .. import base
-from . import alarms, island
+from ...simulators.units import W_PER_KW
+from .. import contract as base
+from . import alarms
+from . import emh_island as island
 
 if TYPE_CHECKING:
-    from .parameters import Parameters
+    from .emh_parameters import Parameters
 
 _DUST_KWH = 1e-6
 _COORDINATED = ("grid", "pv", "bess")

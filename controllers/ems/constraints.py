@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .load_flow import Flow
-from .network import Network
-from .sensitivities import along, voltage_change
+from ...simulators.network.admittances import Network
+from ...simulators.network.batch_load_flow import Flow
+from ...simulators.network.sensitivities import along, voltage_change
 
 _TURNS = (0.0, *(side * n * np.pi / 12 for n in (1, 2, 3) for side in (-1, 1)), np.pi)
 """A current is limited as it flows, turned a little, and reversed: a battery or reactive power soon turns it."""

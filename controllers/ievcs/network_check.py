@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ems.load_flow import solve
-from ..ems.network import compiled, read
-from .parameters import Feeder
+from ...simulators.network.admittances import compiled, read
+from ...simulators.network.batch_load_flow import solve
+from .ievcs_parameters import Feeder
 
 _TOLERANCE_PU = 1e-6
 _PROBE_KW = 1.0

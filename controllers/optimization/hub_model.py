@@ -12,15 +12,35 @@ import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 from pyomo.core.base.block import BlockData, ScalarBlock
 
-from .blocks import balance, generator, grid_connection, loads, pv, sessions, storage
-from .blocks.generator import GeneratorData
-from .blocks.grid_connection import GridData
-from .blocks.linear import Numbers, array, objective, refuse_new_matrix, update
-from .blocks.loads import CLASSES, LoadsData
-from .blocks.pv import PvData
-from .blocks.sessions import SessionsData
-from .blocks.steps import Steps
-from .blocks.storage import StorageData
+from .blocks import (
+    balance_block as balance,
+)
+from .blocks import (
+    generator_block as generator,
+)
+from .blocks import (
+    grid_connection_block as grid_connection,
+)
+from .blocks import (
+    loads_block as loads,
+)
+from .blocks import (
+    pv_block as pv,
+)
+from .blocks import (
+    sessions_block as sessions,
+)
+from .blocks import (
+    storage_block as storage,
+)
+from .blocks.generator_block import GeneratorData
+from .blocks.grid_connection_block import GridData
+from .blocks.linear_numbers import Numbers, array, objective, refuse_new_matrix, update
+from .blocks.loads_block import CLASSES, LoadsData
+from .blocks.pv_block import PvData
+from .blocks.sessions_block import SessionsData
+from .blocks.storage_block import StorageData
+from .blocks.time_steps import Steps
 from .program import Program
 
 

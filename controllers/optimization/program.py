@@ -13,7 +13,7 @@ from pyomo.core.base.component import Component
 from pyomo.core.staleflag import StaleFlagManager
 
 from .conflicts import explain, integrality
-from .lp_first import NO_EXCLUSIVES, entries, exclusives, rounded
+from .lp_relaxation import NO_EXCLUSIVES, entries, exclusives, rounded
 from .solution import Solution, Status, relative_gap
 from .standard_form import StandardForm, check_bounds, check_costs, compile_model
 
@@ -501,11 +501,11 @@ class Program:
 def _backend(solver: str) -> Callable[..., Any]:
     """Class of a solver; imported when asked for, since HiGHS is an extra."""
     if solver == "glpk":
-        from .glpk import Glpk
+        from .solvers.glpk_solver import Glpk
 
         return Glpk
     if solver == "highs":
-        from .highs import Highs
+        from .solvers.highs_solver import Highs
 
         return Highs
     raise ValueError(f"solver {solver!r}, allowed are 'glpk' and 'highs'")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evhub.controllers import base
+from evhub.controllers import contract as base
 
 
 class EarliestDeparture(base.Controller):

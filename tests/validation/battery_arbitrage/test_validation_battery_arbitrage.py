@@ -8,7 +8,7 @@ from pathlib import Path
 import pyomo.environ as pyo
 import pytest
 
-from evhub.controllers.optimization.lp_first import declare_exclusive
+from evhub.controllers.optimization.lp_relaxation import declare_exclusive
 from evhub.controllers.optimization.program import Program
 
 CASE = json.loads(Path(__file__).with_name("case.json").read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evhub.simulators.models.network import DEAD, GRID, SECONDARY, Network, Parameters
+from evhub.simulators.network.network_model import DEAD, GRID, SECONDARY, Network, Parameters
 
 EXPECTED = json.loads((Path(__file__).parent / "expected.json").read_text())
 V_PU = np.array([EXPECTED["v_pu"][str(bus)] for bus in range(1, 34)])

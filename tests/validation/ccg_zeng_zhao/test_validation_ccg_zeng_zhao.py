@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from evhub.controllers.optimization import ccg, two_stage, worst_case
+from evhub.controllers.optimization.robust import (
+    column_and_constraint as ccg,
+)
+from evhub.controllers.optimization.robust import (
+    two_stage_problem as two_stage,
+)
+from evhub.controllers.optimization.robust import (
+    worst_case,
+)
 
 CASE = json.loads((Path(__file__).parent / "case.json").read_text(encoding="utf-8"))
 F, A, K, C = (np.array(CASE[key], dtype=float) for key in ("f", "a", "K", "c"))

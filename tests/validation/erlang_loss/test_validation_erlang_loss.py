@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evhub.simulators.models.distributions import Distribution, Mixture
-from evhub.simulators.models.ev_arrivals import Station, StationParameters
-from evhub.simulators.models.sessions import ArrivalParameters, Stay, Vehicle, generate
-from evhub.simulators.models.units import S_PER_H
+from evhub.simulators.arrivals.distributions import Distribution, Mixture
+from evhub.simulators.arrivals.session_model import ArrivalParameters, Stay, Vehicle, generate
+from evhub.simulators.arrivals.station_model import Station, StationParameters
+from evhub.simulators.units import S_PER_H
 
 CASES = json.loads(Path(__file__).with_name("cases.json").read_text(encoding="utf-8"))
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import least_squares
 
-from evhub.simulators.models import tremblay
+from evhub.simulators.battery import tremblay_cell as tremblay
 
 HERE = Path(__file__).parent
 TAU_S = 30.0

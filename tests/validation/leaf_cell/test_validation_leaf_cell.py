@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
-from evhub.simulators.models import battery, tremblay
-from evhub.simulators.models.battery import Phase
+from evhub.simulators.battery import battery_model as battery
+from evhub.simulators.battery import tremblay_cell as tremblay
+from evhub.simulators.battery.battery_model import Phase
 
 FILE = Path(str(files("evhub.simulators") / "data" / "batteries" / "nissan_leaf_2013.yaml"))
 SET = yaml.safe_load(FILE.read_text(encoding="utf-8"))

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evhub.scenarios.loader import LIBRARY
-from evhub.scenarios.readers.sessions import read_sessions
-from evhub.simulators.models.distributions import Distribution, Mixture
-from evhub.simulators.models.ev_arrivals import STATUS, Station, StationParameters
-from evhub.simulators.models.sessions import ArrivalParameters, Stay, Vehicle, generate
-from evhub.simulators.models.units import S_PER_DAY, S_PER_H
+from evhub.scenarios.files.session_files import read_sessions
+from evhub.scenarios.schema.scenario_loader import LIBRARY
+from evhub.simulators.arrivals.distributions import Distribution, Mixture
+from evhub.simulators.arrivals.session_model import ArrivalParameters, Stay, Vehicle, generate
+from evhub.simulators.arrivals.station_model import STATUS, Station, StationParameters
+from evhub.simulators.units import S_PER_DAY, S_PER_H
 
 EXPECTED = json.loads(Path(__file__).with_name("expected.json").read_text(encoding="utf-8"))
 CALTECH = LIBRARY / "data" / "caltech_2019-05_2019-08.csv.gz"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from evhub.simulators.models import battery
+from evhub.simulators.battery import battery_model as battery
 
 FOLDER = Path(str(files("evhub.simulators") / "data" / "batteries"))
 FUNCTIONS = json.loads(Path(__file__).with_name("charging_functions.json").read_text(encoding="utf-8"))[

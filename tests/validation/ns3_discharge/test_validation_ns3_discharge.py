@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from evhub.simulators.models import battery, tremblay
+from evhub.simulators.battery import battery_model as battery
+from evhub.simulators.battery import tremblay_cell as tremblay
 
 FILE = Path(str(files("evhub.simulators") / "data" / "batteries" / "panasonic_cgr18650da.yaml"))
 SET = yaml.safe_load(FILE.read_text(encoding="utf-8"))

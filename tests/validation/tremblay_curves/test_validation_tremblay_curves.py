@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from evhub.simulators.models import battery, tremblay
+from evhub.simulators.battery import battery_model as battery
+from evhub.simulators.battery import tremblay_cell as tremblay
 
 FILE = Path(str(files("evhub.simulators") / "data" / "batteries" / "tremblay_liion_3p3v_2p3ah.yaml"))
 SET = yaml.safe_load(FILE.read_text(encoding="utf-8"))

@@ -1,0 +1,396 @@
+"""Expectations of a run: what must hold of its signals, key figures and events, and what is wrong where it does not.
+
+Every expectation is a small dataclass with a method ``fault(run)``: None when it holds. `evaluate` goes through a list
+of them. Nothing here knows of scenario files; `scenarios.expectations` reads their ``expect`` section into these.
+
+Windows are half-open: what a signal is from `begin_s` on, up to but not at `until_s`. A window without length is one
+instant. Comparisons allow for a `tolerance` in the unit of the signal.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from ..kpis import step_signals as steps
+from ..results.result_store import ResultError
+from .findings import Fault, spelled, worst
+from .golden_results import difference
+from .invariants import INVARIANTS, Plates
+from .signal_checks import ROUNDING, Bounds, Changes, Order, Reaches, Trend, Values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..results.result_reader import Results
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an expectation.
+
+    Parameters
+    ----------
+    name : str
+        The expectation in words.
+    ok : bool
+        Whether it holds.
+    text : str
+        What was found and what is allowed; empty when it holds.
+    t_s, value : float or None
+        Time [s] and value of the worst violation, where it has any.
+    """
+
+    name: str
+    ok: bool
+    text: str = ""
+    t_s: float | None = None
+    value: float | None = None
+
+
+class Run:
+    """A result with what several expectations look at, read once."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Key figures."""
+        return self.results.summary()
+
+    @cached_property
+    def events(self) -> list[tuple[float, str, str, str]]:
+        """Time [s], source, kind and text of every event, in order."""
+        return list(self.results.events()[["t_s", "source", "kind", "text"]].itertuples(index=False, name=None))
+
+
+class Expectation(Protocol):
+    """What must hold of a run."""
+
+    @property
+    def name(self) -> str:
+        """The expectation in words."""
+        ...
+
+    def fault(self, run: Run) -> Fault | None:
+        """What does not hold, None if all does."""
+        ...
+
+
+def evaluate(results: Results, expectations: Sequence[Expectation]) -> list[Outcome]:
+    """Check a run.
+
+    Parameters
+    ----------
+    results : Results
+        The run.
+    expectations : sequence of Signal, Kpi, Happens, Never, InOrder, Invariants or Golden
+        What must hold.
+
+    Returns
+    -------
+    list of Outcome
+        One for each expectation, in their order. What the result does not have fails.
+    """
+    run = Run(results)
+    outcomes = []
+    for expectation in expectations:
+        try:
+            fault = expectation.fault(run)
+        except ResultError as error:
+            fault = Fault(str(error))
+        if fault is None:
+            outcomes.append(Outcome(expectation.name, True))
+        else:
+            outcomes.append(Outcome(expectation.name, False, fault.text, fault.t_s, fault.value))
+    return outcomes
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Something that holds of a signal in a window.
+
+    Parameters
+    ----------
+    name : str
+        The expectation in words.
+    path : str
+        ``hub/device/attribute``.
+    check : Bounds, Order, Trend, Reaches or Changes
+        What must hold.
+    begin_s, until_s : float
+        The window [s]; an instant if both are the same, the rest of the run if it has no end.
+    element : int, "sum" or None
+        Element of an array, from 1, or the sum of them; every one of them for None.
+    mean : bool
+        Check the time-weighted mean over the window instead of every value in it.
+    from_before : bool
+        The window also sees the value just before it, and the one at its end.
+    """
+
+    name: str
+    path: str
+    check: Bounds | Order | Trend | Reaches | Changes
+    begin_s: float = 0.0
+    until_s: float = inf
+    element: int | Literal["sum"] | None = None
+    mean: bool = False
+    from_before: bool = False
+
+    def fault(self, run: Run) -> Fault | None:
+        """The worst of all elements that are checked."""
+        seen = self._seen(run.results)
+        if isinstance(self.check, Order):
+            fault = self.check.fault(seen)
+            return fault and replace(fault, text=f"{self.path}: {fault.text}")
+        if seen.values.ndim == 1:
+            return self._fault_of(seen, "sum" if self.element == "sum" else "")
+        numbers = range(1, seen.values.shape[1] + 1) if self.element is None else [int(self.element)]
+        faults = [self._fault_of(seen.element(number), f"element {number}") for number in numbers]
+        return worst([fault for fault in faults if fault is not None])
+
+    def _fault_of(self, seen: Values, which: str) -> Fault | None:
+        known = seen.known()
+        what = " ".join(part for part in (self.path, which, "mean" if self.mean else "") if part)
+        if not len(known.t_s):
+            return Fault(f"{what} has no value in the window", self.begin_s, None, inf)
+        fault = self.check.fault(known)
+        return fault and replace(fault, text=f"{what} {fault.text}")
+
+    def _seen(self, results: Results) -> Values:
+        spec = results.spec(self.path)
+        t_s, values = results.arrays(self.path)
+        if values.ndim > 1 and isinstance(self.element, int) and self.element > values.shape[1]:
+            raise ResultError(f"{self.path} has {values.shape[1]} elements, no element {self.element}")
+        if values.ndim == 1 and isinstance(self.check, Order):
+            raise ResultError(f"{self.path} is one value and has no order")
+        if self.element == "sum" and values.ndim > 1:
+            values = np.where(np.isfinite(values), values, 0.0).sum(axis=1)
+        until_s = min(self.until_s, results.end_s)
+        if self.mean:
+            edges = np.array([self.begin_s, until_s])
+            times, held = edges[:1], steps.mean(t_s, values, edges, results.end_s)
+        elif self.from_before:
+            inside = t_s[(t_s >= self.begin_s) & (t_s <= until_s)]
+            times = np.append(t_s[t_s < self.begin_s][-1:], inside)
+            held = steps.hold(t_s, values, times)
+        else:
+            times = np.append(self.begin_s, t_s[(t_s > self.begin_s) & (t_s < until_s)])
+            held = steps.hold(t_s, values, times)
+        return Values(times, held, spec.unit, spec.codes)
+
+
+# --- key figures ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """A key figure within bounds.
+
+    Parameters
+    ----------
+    name : str
+        The expectation in words.
+    key : str
+        One of `kpi_names`.
+    bounds : Bounds
+        In the unit of the key figure.
+    hub : str
+        Of which hub; ``total`` for all of them together.
+    """
+
+    name: str
+    key: str
+    bounds: Bounds
+    hub: str = "total"
+
+    def fault(self, run: Run) -> Fault | None:
+        """The value, if it is out of bounds or there is none."""
+        table = run.summary
+        value: Any = table.at[self.key, self.hub] if self.key in table.index and self.hub in table.columns else np.nan
+        if value != value:
+            return Fault(f"there is no {self.key}{self._of()}: nothing it could be computed of was recorded")
+        unit = str(table.at[self.key, "unit"])
+        seen = Values(np.zeros(1), np.array([float(value)]), "" if unit == "1" else unit, None)
+        fault = self.bounds.fault(seen)
+        told = f"{self.key}{self._of()} is {seen.told(float(value))}, must be {self.bounds.told(seen)}"
+        return fault and Fault(told, None, float(value))
+
+    def _of(self) -> str:
+        return "" if self.hub == "total" else f" of {self.hub}"
+
+
+def kpi_names() -> tuple[str, ...]:
+    """Keys of all key figures there are."""
+    from ..results.summary_table import better  # pandas takes longer to import than most expectations to check
+
+    return tuple(better())
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Which events are meant.
+
+    Parameters
+    ----------
+    source, kind : str
+        Of the event; ``*`` stands for any text.
+    text : str
+        What its text contains.
+    begin_s, until_s : float
+        When it happens [s], both included.
+    """
+
+    source: str = "*"
+    kind: str = "*"
+    text: str = ""
+    begin_s: float = 0.0
+    until_s: float = inf
+
+    def like(self, event: tuple[float, str, str, str]) -> bool:
+        """Whether it is such an event, at whatever time."""
+        _, source, kind, text = event
+        return fnmatch.fnmatchcase(source, self.source) and fnmatch.fnmatchcase(kind, self.kind) and self.text in text
+
+    def meets(self, event: tuple[float, str, str, str]) -> bool:
+        """Whether it is such an event, and at the right time."""
+        return self.begin_s - ROUNDING <= event[0] <= self.until_s + ROUNDING and self.like(event)
+
+    def __str__(self) -> str:
+        kind = "" if self.kind == "*" else f"{self.kind} "
+        source = "" if self.source == "*" else f" of {self.source}"
+        text = f" with {self.text!r}" if self.text else ""
+        if self.begin_s == self.until_s:
+            when = f" at {spelled(self.begin_s)}"
+        else:
+            after = f" from {spelled(self.begin_s)}" if self.begin_s else ""
+            when = f"{after} until {spelled(self.until_s)}" if self.until_s < inf else after
+        return f"{kind}event{source}{text}{when}"
+
+
+@dataclass(frozen=True)
+class Happens:
+    """There is such an event."""
+
+    name: str
+    pattern: Pattern
+
+    def fault(self, run: Run) -> Fault | None:
+        """That there is none, and what comes near."""
+        if any(self.pattern.meets(event) for event in run.events):
+            return None
+        return _missing(self.pattern, run.events, "")
+
+
+@dataclass(frozen=True)
+class Never:
+    """There is no such event."""
+
+    name: str
+    pattern: Pattern
+
+    def fault(self, run: Run) -> Fault | None:
+        """The first of them, and how many there are."""
+        found = [event for event in run.events if self.pattern.meets(event)]
+        if not found:
+            return None
+        t_s, source, kind, text = found[0]
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        return Fault(f"{source} has {kind} at {spelled(t_s)} ({text}){more}", t_s, None)
+
+
+@dataclass(frozen=True)
+class InOrder:
+    """Events that come one after the other, whatever else happens in between."""
+
+    name: str
+    patterns: tuple[Pattern, ...]
+
+    def fault(self, run: Run) -> Fault | None:
+        """The first event that does not come."""
+        place, before = 0, ""
+        for pattern in self.patterns:
+            met = next((k for k in range(place, len(run.events)) if pattern.meets(run.events[k])), None)
+            if met is None:
+                return _missing(pattern, run.events, before)
+            place = met + 1
+            before = f" after {run.events[met][2]} at {spelled(run.events[met][0])}"
+        return None
+
+
+def _missing(pattern: Pattern, events: Sequence[tuple[float, str, str, str]], before: str) -> Fault:
+    """That an event did not happen; the nearest of its like, or what kinds there are."""
+    like = [event[0] for event in events if pattern.like(event)]
+    if like:
+        t_s = min(like, key=lambda t: max(pattern.begin_s - t, t - pattern.until_s))
+        return Fault(f"no {pattern}{before}; there is one at {spelled(t_s)}", t_s)
+    kinds = ", ".join(dict.fromkeys(f"{source} {kind}" for _, source, kind, _ in events))
+    return Fault(f"no {pattern}{before}; there are {kinds or 'no events at all'}")
+
+
+# --- laws and golden results ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Invariants:
+    """Laws that hold in every run, see `invariants`.
+
+    Parameters
+    ----------
+    name : str
+        The expectation in words.
+    laws : tuple of str
+        Which of `INVARIANTS`.
+    plates : mapping of str to Plates
+        What is written on the devices of each hub.
+    """
+
+    name: str
+    laws: tuple[str, ...]
+    plates: Mapping[str, Plates]
+
+    def fault(self, run: Run) -> Fault | None:
+        """The first law that is broken, where it is worst."""
+        for law in self.laws:
+            faults = [INVARIANTS[law](run.results, hub, plates) for hub, plates in self.plates.items()]
+            if found := worst([fault for fault in faults if fault is not None]):
+                return Fault(f"{law}: {found.text}", found.t_s, found.value, found.size)
+        return None
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The same results as recorded before, see `golden`.
+
+    Parameters
+    ----------
+    name : str
+        The expectation in words.
+    recorded : mapping or None
+        What `golden.record` made of an earlier run; None when nothing is recorded yet.
+    file : str
+        Where it stands, for the message.
+    """
+
+    name: str
+    recorded: Mapping[str, Any] | None = field(repr=False)
+    file: str = ""
+
+    def fault(self, run: Run) -> Fault | None:
+        """What differs most."""
+        if self.recorded is None:
+            return Fault(f"there is no {self.file} yet; evhub check --update writes it")
+        return difference(run.results, run.summary, self.recorded)

@@ -1,0 +1,151 @@
+"""Golden results: key figures and decimated signals of a run as plain data, and what differs from them later.
+
+The data are small enough to be reviewed as text: one number a line, beside its name and time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..kpis import step_signals as steps
+from .findings import Fault, shown, spelled, worst
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..results.result_reader import Results
+
+SIGNALS = ("grid/p_kw", "secondary/p_kw", "pv/p_kw", "bess/p_kw", "dg/p_kw", "load/p_kw", "cp/p_kw", "bess/soc")
+"""What is recorded of every hub."""
+MOST_MEANS = 24
+TOLERANCE = {"relative": 1e-4, "absolute": 1e-6}
+DIGITS = 6
+_NOTHING = 1e-9  # less is rounding
+
+
+def record(results: Results, summary: pd.DataFrame, earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Record a run.
+
+    Parameters
+    ----------
+    results : Results
+        The run.
+    summary : DataFrame
+        Its key figures, see `summary.summary`.
+    earlier : mapping, optional
+        An earlier record, whose interval, tolerance and choice of key figures and signals are kept.
+
+    Returns
+    -------
+    dict
+        ``scenario``, ``controller`` and ``seed`` of the run. ``kpis``: value by column of the summary and key.
+        ``every``: interval [s]. ``signals``: by path, the mean over each interval by its begin. ``tolerance``:
+        ``relative`` and ``absolute``, the sum of which may differ.
+        Numbers have 6 digits; None stands for unknown.
+    """
+    from ..results.hub_signals import resolution_s
+
+    columns = ["total"] if len(results.hubs) == 1 else [*results.hubs, "total"]
+    kpis = {column: list(summary.index) for column in columns}
+    paths = [f"{hub}/{signal}" for hub in results.hubs for signal in SIGNALS]
+    every_s = resolution_s(results.end_s, MOST_MEANS)
+    tolerance: Mapping[str, float] = TOLERANCE
+    if earlier is not None:
+        kpis = {column: list(values) for column, values in earlier["kpis"].items() if column in summary}
+        paths, every_s, tolerance = list(earlier["signals"]), earlier["every"], earlier["tolerance"]
+    return {
+        **_run_of(results),
+        "kpis": {
+            column: {key: _rounded(float(summary.at[key, column])) for key in keys if key in summary.index}  # pyright: ignore[reportArgumentType]
+            for column, keys in kpis.items()
+        },
+        "every": every_s,
+        "signals": {path: _means(results, path, every_s) for path in paths if results.has(path)},
+        "tolerance": dict(tolerance),
+    }
+
+
+def begins(end_s: float, every_s: float) -> list[str]:
+    """Begin of every interval of a record, as it is written."""
+    return [spelled(t_s) for t_s in steps.edges(end_s, every_s)[:-1]]
+
+
+def difference(results: Results, summary: pd.DataFrame, recorded: Mapping[str, Any]) -> Fault | None:
+    """What differs most from a record.
+
+    Parameters
+    ----------
+    results, summary
+        As for `record`.
+    recorded : mapping
+        What `record` gave for an earlier run.
+
+    Returns
+    -------
+    Fault or None
+        How many numbers differ, and the worst signal, with its time, and key figure; None when all are within the
+        tolerance.
+    """
+    for key, now in _run_of(results).items():
+        if recorded[key] != now:
+            return Fault(f"recorded with {key} {recorded[key]}, this run has {now}")
+    now = record(results, summary, recorded)
+    groups = [_differing(now, recorded, group) for group in ("signals", "kpis")]
+    most = [one for one in map(worst, groups) if one is not None]
+    if not most:
+        return None
+    count = sum(len(values) for group in ("signals", "kpis") for values in recorded[group].values())
+    text = f"{sum(map(len, groups))} of {count} numbers differ, most of all: {'; '.join(one.text for one in most)}"
+    return Fault(text, most[0].t_s, most[0].value)
+
+
+def _differing(now: Mapping[str, Any], recorded: Mapping[str, Any], group: str) -> list[Fault]:
+    """Every number of a group that is not as recorded."""
+    tolerance, found = recorded["tolerance"], []
+    for name, values in recorded[group].items():
+        for place, (key, was) in enumerate(values.items()):
+            value = now[group].get(name, {}).get(key)
+            allowed = tolerance["absolute"] + tolerance["relative"] * abs(was or 0.0)
+            away = _away(value, was)
+            if away > allowed:
+                t_s = place * recorded["every"] if group == "signals" else None
+                where = f"{name} from {key}" if group == "signals" else f"{key} of {name}"
+                text = f"{where} is {_told(value)}, was {_told(was)} within {allowed:.2g}"
+                found.append(Fault(text, t_s, value, away / allowed if allowed else away))
+    return found
+
+
+def _run_of(results: Results) -> dict[str, Any]:
+    return {
+        "scenario": results.name,
+        "controller": str(results.attributes.get("controller", "")),
+        "seed": int(results.attributes.get("seed", 0)),
+    }
+
+
+def _means(results: Results, path: str, every_s: float) -> dict[str, float | None]:
+    t_s, values = results.arrays(path)
+    if values.ndim > 1:
+        values = values.sum(axis=1)
+    means = steps.mean(t_s, values, steps.edges(results.end_s, every_s), results.end_s)
+    return dict(zip(begins(results.end_s, every_s), map(_rounded, means.tolist()), strict=True))
+
+
+def _rounded(value: float) -> float | None:
+    if not isfinite(value):
+        return None
+    return 0.0 if abs(value) < _NOTHING else float(f"{value:.{DIGITS}g}")
+
+
+def _away(value: float | None, was: float | None) -> float:
+    if value is None or was is None:
+        return 0.0 if value is was else np.inf
+    return abs(value - was)
+
+
+def _told(value: float | None) -> str:
+    return "unknown" if value is None else shown(value)

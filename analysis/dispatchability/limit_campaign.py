@@ -1,0 +1,235 @@
+"""Many drawn cases side by side: expected limits and their confidence intervals (case 3)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from .case import Case
+from .generation_units import EvCluster
+from .limits import Limits, Tell, solve_limits
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviations of the forecast errors, as shares of the mean; normal distributions.
+
+    Parameters
+    ----------
+    demand, radiation : float
+        Drawn for each period, one number for the whole feeder.
+    soc, capacity, power : float
+        Drawn for each cluster: state of charge at arrival and at departure, energy capacity, charging and discharging
+        power.
+    """
+
+    demand: float = 0.0
+    radiation: float = 0.0
+    soc: float = 0.0
+    capacity: float = 0.0
+    power: float = 0.0
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Limits of many drawn cases.
+
+    Parameters
+    ----------
+    lower_kw, upper_kw : ndarray, shape (n, n_pv, 3, t)
+        Limits of each [kW].
+    unbalanced : ndarray, shape (n,)
+        Power that is not balanced in the worst case [kW and kvar].
+    gaps, seconds : ndarray, shape (n,)
+        Distance of the bounds of the objective, and wall time [s].
+    clips : mapping of str to int
+        How many drawn values were moved to what is possible, by kind.
+    served : ndarray of bool, shape (n,)
+        Cases in which all power is balanced; the expectation is taken over these.
+    wall_s : float
+        Wall time of all [s].
+    """
+
+    lower_kw: np.ndarray
+    upper_kw: np.ndarray
+    unbalanced: np.ndarray
+    gaps: np.ndarray
+    seconds: np.ndarray
+    clips: Mapping[str, int]
+    served: np.ndarray
+    wall_s: float
+
+    def expected_kw(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Expected limits of all units together and the half width of their confidence intervals.
+
+        Parameters
+        ----------
+        level : float
+            Confidence; Student's t.
+
+        Returns
+        -------
+        mean, half_width : ndarray, shape (2, 3, t)
+            Lower and upper limit of each phase and period [kW]; NaN if too few cases could be served.
+        """
+        totals = np.stack([self.lower_kw[self.served].sum(axis=1), self.upper_kw[self.served].sum(axis=1)])
+        n = totals.shape[1]
+        if n < 2:
+            nothing = np.full((2, *totals.shape[2:]), np.nan)
+            return (totals.mean(axis=1) if n else nothing), nothing
+        half = stats.t.ppf(0.5 + level / 2.0, n - 1) * totals.std(axis=1, ddof=1) / np.sqrt(n)
+        return totals.mean(axis=1), half
+
+
+def draw(case: Case, spread: Spread, rng: np.random.Generator) -> tuple[Case, Counter[str]]:
+    """Draw one case around a case, and count what had to be moved to what is possible.
+
+    Negative powers, energies and radiations become 0; states of charge are kept within 0 and 1 and above the least
+    energy; the energy at departure is kept within what the drawn power can reach.
+
+    Parameters
+    ----------
+    case : Case
+        The means.
+    spread : Spread
+        Standard deviations.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    case : Case
+    clips : Counter
+        By kind.
+    """
+    clips: Counter[str] = Counter()
+
+    def clipped(value, low, high, kind: str):
+        inside = np.clip(value, low, high)
+        clips[kind] += int(np.sum(np.abs(inside - value) > 1e-12))
+        return inside
+
+    demand = clipped(rng.normal(1.0, spread.demand, case.periods), 0.0, np.inf, "demand below 0")[:, None]
+    radiation = clipped(rng.normal(1.0, spread.radiation, case.periods), 0.0, np.inf, "radiation below 0")
+    clusters = []
+    for cluster in case.clusters:
+        soc = np.array([cluster.e_arrival_kwh, cluster.e_departure_kwh]) / (cluster.e_max_kwh or 1.0)
+        soc = clipped(rng.normal(soc, spread.soc * soc), 0.0, 1.0, "state of charge outside 0 to 1")
+        capacity = float(clipped(rng.normal(1.0, spread.capacity), 0.0, np.inf, "capacity below 0"))
+        power = float(clipped(rng.normal(1.0, spread.power), 0.0, np.inf, "power below 0"))
+        low, high = capacity * cluster.e_min_kwh, capacity * cluster.e_max_kwh
+        arrival, departure = clipped(soc * high, low, high, "energy below the least")
+        drawn: EvCluster = replace(
+            cluster,
+            charge_kw=power * cluster.charge_kw,
+            discharge_kw=power * cluster.discharge_kw,
+            e_min_kwh=low,
+            e_max_kwh=high,
+            e_arrival_kwh=float(arrival),
+        )
+        reachable = clipped(departure, *drawn.reachable_kwh(case.step_h), "departure energy out of reach")
+        clusters.append(replace(drawn, e_departure_kwh=float(reachable)))
+    drawn_case = replace(
+        case,
+        demand_kw={bus: demand * series for bus, series in case.demand_kw.items()},
+        demand_kvar={bus: demand * series for bus, series in case.demand_kvar.items()},
+        radiation=radiation * case.radiation,
+        clusters=tuple(clusters),
+    )
+    return drawn_case, clips
+
+
+def run_campaign(
+    case: Case,
+    spread: Spread,
+    scenarios: int,
+    seed: int,
+    *,
+    workers: int = 2,
+    start: Limits | None = None,
+    options: Mapping[str, Any] | None = None,
+    tell: Tell | None = None,
+) -> Campaign:
+    """Limits of many drawn cases, in processes side by side.
+
+    The result does not depend on the number of workers: every case has its own seed.
+
+    Parameters
+    ----------
+    case : Case
+        The means.
+    spread : Spread
+        Standard deviations.
+    scenarios : int
+        How many.
+    seed : int
+        Seed of the draws.
+    workers : int
+        Processes; 1 stays in this one.
+    start : Limits, optional
+        Limits of `case`, whose worst cases each drawn case starts with.
+    options : mapping, optional
+        Keywords of `solve_limits`.
+    tell : callable, optional
+        Told about progress.
+
+    Returns
+    -------
+    Campaign
+
+    Raises
+    ------
+    ValueError
+        For less than one scenario or worker.
+    """
+    if scenarios < 1 or workers < 1:
+        raise ValueError(f"{scenarios} scenarios, {workers} workers: allowed are numbers >= 1")
+    began = perf_counter()
+    clips: Counter[str] = Counter()
+    cases = []
+    for sequence in np.random.SeedSequence(seed).spawn(scenarios):
+        drawn, moved = draw(case, spread, np.random.default_rng(sequence))
+        cases.append(drawn)
+        clips += moved
+    options = dict(options or {})
+    options["start"] = start.scenarios if start else ()
+    tell = tell or (lambda _: None)
+    found: list[Limits] = []
+    if min(workers, scenarios) == 1:
+        for drawn in cases:
+            found.append(solve_limits(drawn, **options))
+            tell(f"scenario {len(found)} of {scenarios}")
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            jobs = [pool.submit(solve_limits, drawn, **options) for drawn in cases]
+            try:
+                for done, job in enumerate(as_completed(jobs), start=1):
+                    job.result()
+                    tell(f"scenario {done} of {scenarios}")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            found += [job.result() for job in jobs]
+    return _gathered(found, clips, options, perf_counter() - began)
+
+
+def _gathered(found: Sequence[Limits], clips: Counter[str], options: Mapping[str, Any], wall_s: float) -> Campaign:
+    unbalanced = np.array([one.unbalanced for one in found])
+    return Campaign(
+        np.array([one.lower_kw for one in found]),
+        np.array([one.upper_kw for one in found]),
+        unbalanced,
+        np.array([one.gap for one in found]),
+        np.array([one.seconds for one in found]),
+        {kind: count for kind, count in sorted(clips.items()) if count},
+        unbalanced <= options.get("tolerance", 1e-3),
+        wall_s,
+    )

@@ -1,0 +1,1 @@
+"""Feeders from OpenDSS decks."""

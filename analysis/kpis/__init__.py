@@ -1,0 +1,1 @@
+"""Step-held signals and the key figures made of them."""

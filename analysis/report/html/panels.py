@@ -1,0 +1,297 @@
+"""Panels over one time axis, as plotly figures in plain data (what plotly.js reads), and what is drawn into them."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ....simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
+from ...kpis import kpi_formulas as kpis
+from ...kpis import step_signals as steps
+from ...results import decision_records as decisions
+from ...results.hub_signals import hub_supply, resolution_s
+from ...results.result_reader import Results
+
+SHADES = {kpis.ISLANDED: ("islanded", "rgba(86,180,233,0.20)"), kpis.DEAD: ("no supply", "rgba(213,94,0,0.30)")}
+
+_TITLE_PX, _LEGEND_PX = 38, 48  # room above a panel
+_MARGIN = {"l": 64, "r": 16, "t": 4, "b": 48}
+_MOST_SHADES = 200
+ALARM_COLOUR = "#C81E1E"
+_ALARM, _ALARM_STRIP = "alarm", (0.95, 1.0)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    height_px: float
+    head_px: float
+    axis: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Shade:
+    begin_s: float
+    end_s: float
+    colour: str
+    strip: tuple[float, float]
+    axis: str | None
+
+
+class Figure:
+    """Panels below each other over one time axis.
+
+    Parameters
+    ----------
+    results : Results
+        The run the axis belongs to.
+    end_s : float, optional
+        End of the axis [s]; that of the run when left out.
+    """
+
+    def __init__(self, results: Results, end_s: float | None = None) -> None:
+        self._results = results
+        self._end_s = results.end_s if end_s is None else end_s
+        self._panels: list[_Panel] = []
+        self._data: list[dict[str, Any]] = []
+        self._shades: list[_Shade] = []
+
+    def panel(self, title: str, height_px: float, legend: bool = False, **axis: Any) -> str:
+        """Add a panel below the last, with the figure's legend on top or not; returns the y axis for its traces."""
+        head_px = _TITLE_PX + (_LEGEND_PX if legend else 0)
+        self._panels.append(_Panel(title, height_px, head_px, axis))
+        return self.last_axis
+
+    @property
+    def last_axis(self) -> str:
+        """The y axis of the panel added last."""
+        return "y" if len(self._panels) == 1 else f"y{len(self._panels)}"
+
+    def __bool__(self) -> bool:
+        return bool(self._panels)
+
+    def shade(
+        self,
+        begin_s: float,
+        end_s: float,
+        colour: str,
+        strip: tuple[float, float] = (0.0, 1.0),
+        axis: str | None = None,
+    ) -> None:
+        """Shade a period [s] in all panels, or in that of one y axis; `strip` is the part of their height."""
+        self._shades.append(_Shade(begin_s, end_s, colour, strip, axis))
+
+    def trace(self, **fields: Any) -> None:
+        """Add a trace as it stands."""
+        self._data.append(fields)
+
+    def held(
+        self,
+        y_axis: str,
+        t_s: np.ndarray,
+        y: np.ndarray,
+        step_s: float | None,
+        end_s: float | None = None,
+        **fields: Any,
+    ) -> None:
+        """Add a step-held line from `t_s` on, up to `end_s` or that of the axis; `step_s` for equidistant times."""
+        if len(t_s) == 0:
+            return
+        t_s, y = np.append(t_s, self._end_s if end_s is None else end_s), np.append(y, y[-1])
+        # plotly draws no line towards an unknown value: hold the last known one up to it
+        stops = np.flatnonzero(np.isnan(y[1:]) & np.isfinite(y[:-1])) + 1
+        if len(stops):
+            t_s, y, step_s = np.insert(t_s, stops, t_s[stops]), np.insert(y, stops, y[stops - 1]), None
+        line = {"shape": "hv", **fields.pop("line", {})}
+        self.trace(
+            type="scatter", mode="lines", yaxis=y_axis, y=packed(y), line=line, **self.times(t_s, step_s), **fields
+        )
+
+    def instants(self, t_s: np.ndarray) -> list[str]:
+        """Local clock at times [s], at the offset of the start."""
+        instants = self._results.clock(t_s)
+        whole = not np.any(instants.astype("i8") % 1000)
+        return np.datetime_as_string(instants, unit="s" if whole else "ms").tolist()
+
+    def times(self, t_s: np.ndarray, step_s: float | None) -> dict[str, Any]:
+        """The x values of a trace."""
+        if step_s is None:
+            return {"x": self.instants(t_s)}
+        return {"x0": self.instants(t_s[:1])[0], "dx": step_s * 1e3}
+
+    def legend_only(self, name: str, colour: str) -> None:
+        """Add an entry to the legend that stands for a shade."""
+        marker = {"symbol": "square", "size": 12, "color": colour}
+        self.trace(type="scatter", mode="markers", name=name, x=[None], y=[None], marker=marker, hoverinfo="skip")
+
+    def plotly(self) -> dict[str, Any]:
+        """The figure: data and layout; colours that depend on the theme are left to the page."""
+        total = sum(panel.height_px + panel.head_px for panel in self._panels)
+        layout: dict[str, Any] = {
+            "height": total + _MARGIN["t"] + _MARGIN["b"],
+            "margin": _MARGIN,
+            "hovermode": "x unified",
+            "dragmode": "zoom",
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "y": 1 - _TITLE_PX / total,
+                "yanchor": "top",
+                "traceorder": "normal",
+            },
+            "xaxis": {
+                "type": "date",
+                "range": self.instants(np.array([0.0, max(self._end_s, 1.0)])),
+                "anchor": "free",
+                "position": 0,
+                "showspikes": True,
+                "spikemode": "across",
+                "spikesnap": "cursor",
+                "spikethickness": 1,
+                "spikedash": "dot",
+            },
+            "annotations": [],
+            "shapes": [],
+        }
+        top = total
+        for number, panel in enumerate(self._panels, 1):
+            y_axis = "y" if number == 1 else f"y{number}"
+            title = {"text": panel.title, "x": 0, "y": (top - 10) / total, "xanchor": "left", "yanchor": "top"}
+            layout["annotations"].append(title | {"xref": "paper", "yref": "paper", "showarrow": False})
+            colour_bar = {"y": (top - 10) / total, "yanchor": "top", "x": 1, "xanchor": "right"}
+            for trace in self._data:
+                if "colorbar" in trace and trace["yaxis"] == y_axis:
+                    trace["colorbar"] |= colour_bar
+            top -= panel.head_px
+            domain = [(top - panel.height_px) / total, top / total]
+            layout[y_axis.replace("y", "yaxis")] = {
+                "domain": domain,
+                "anchor": "x",
+                "zeroline": False,
+                "ticks": "",
+                **panel.axis,
+            }
+            for shade in self._shades:
+                if shade.axis not in (None, y_axis):
+                    continue
+                x0, x1 = self.instants(np.array([shade.begin_s, shade.end_s]))
+                low, high = shade.strip
+                area = {"type": "rect", "x0": x0, "x1": x1, "yref": f"{y_axis} domain", "y0": low, "y1": high}
+                layout["shapes"].append(area | {"fillcolor": shade.colour, "line": {"width": 0}, "layer": "below"})
+            top -= panel.height_px
+        return {"data": self._data, "layout": layout}
+
+
+def packed(values: np.ndarray) -> dict[str, str]:
+    """An array, shape (m,) or (n, m), in plotly's binary form; single precision is ample for a picture."""
+    raw = np.ascontiguousarray(values, dtype="<f4")
+    array = {"dtype": "f4", "bdata": base64.b64encode(raw.tobytes()).decode()}
+    return array if raw.ndim == 1 else array | {"shape": ", ".join(map(str, raw.shape))}
+
+
+def faded(colour: str) -> str:
+    """A colour for what is used, beside the full one for what is fed."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.72)"
+
+
+def line(
+    figure: Figure,
+    results: Results,
+    path: str,
+    axis: str,
+    colour: str,
+    hover: str,
+    most: int,
+    *,
+    factor: float = 1.0,
+    name: str = "",
+) -> None:
+    """Draw a signal; if it changes too often, its mean within the band of its extremes.
+
+    Parameters
+    ----------
+    figure : Figure
+        Where to draw.
+    results : Results
+        The run.
+    path : str
+        The signal; of an array, the greatest value is drawn.
+    axis : str
+        y axis of a panel.
+    colour : str
+        Of the line, as #RRGGBB.
+    hover : str
+        What is told of a value, in plotly's template.
+    most : int
+        Most points in time.
+    factor : float
+        On the values.
+    name : str
+        What it is called; its attribute when left out.
+    """
+    t_s, values = drawable(*results.arrays(path), path)
+    values = values * factor
+    fields = {"name": name or path.rsplit("/", 1)[1], "hovertemplate": hover, "showlegend": False}
+    if len(t_s) <= most:
+        figure.held(axis, t_s, values, None, line={"color": colour, "width": 1.6}, **fields)
+        return
+    step_s = resolution_s(results.end_s, most)
+    edges = steps.edges(results.end_s, step_s)
+    low, high = steps.extremes(t_s, values, edges, results.end_s)
+    band = {"showlegend": False, "hoverinfo": "skip", "line": {"width": 0, "color": colour}}
+    figure.held(axis, edges[:-1], low, step_s, **band)
+    figure.held(axis, edges[:-1], high, step_s, fill="tonexty", fillcolor=faded(colour).replace("0.72", "0.25"), **band)
+    mean = steps.mean(t_s, values, edges, results.end_s)
+    figure.held(axis, edges[:-1], mean, step_s, line={"color": colour, "width": 1.4}, **fields)
+
+
+def drawable(t_s: np.ndarray, values: np.ndarray, path: str) -> tuple[np.ndarray, np.ndarray]:
+    """A signal as a line, shape (k,): of an array the greatest value; a dead bus has no voltage."""
+    values = np.asarray(values, dtype=float) if values.ndim == 1 else np.fmax.reduce(values, axis=1)
+    return t_s, np.where(values > 0, values, np.nan) if path.endswith("_pu") else values
+
+
+def shades(figure: Figure, results: Results, hub: str, axis: str | None = None, known: set[str] | None = None) -> None:
+    """Shade where a hub is off the grid, and mark its alarms, in all panels or in that of one axis.
+
+    Parameters
+    ----------
+    figure : Figure
+        Where to draw.
+    results : Results
+        The run.
+    hub : str
+        Name of the hub.
+    axis : str, optional
+        y axis of a panel; all panels when left out.
+    known : set of str, optional
+        What the legend has already; what is new is added.
+    """
+    known = set() if known is None else known
+    t_s, state = hub_supply(results, hub)
+    found = [
+        (name, colour, (0.0, 1.0), steps.episodes(t_s, state == code, results.end_s))
+        for code, (name, colour) in SHADES.items()
+    ]
+    found.append((_ALARM, ALARM_COLOUR, _ALARM_STRIP, decisions.alarms(results, hub)))
+    for name, colour, strip, (begin_s, end_s) in found:
+        longest = np.argsort(begin_s - end_s, kind="stable")[:_MOST_SHADES]
+        for i in np.sort(longest):
+            figure.shade(float(begin_s[i]), float(end_s[i]), colour, strip, axis)
+        if len(begin_s) and name not in known:
+            figure.legend_only(name, colour)
+            known.add(name)
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people, such as 90 s, 15 min, 2 h 30 min, 31 d."""
+    whole, parts = round(seconds), []
+    for size, name in ((S_PER_DAY, "d"), (S_PER_H, "h"), (S_PER_MIN, "min"), (1, "s")):
+        count, whole = divmod(whole, int(size))
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2]) or f"{seconds:g} s"

@@ -1,0 +1,194 @@
+"""What tables and pictures look at: signals of a hub on common times, its supply, power balance and connectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
+from ..kpis import kpi_formulas as kpis
+from ..kpis import step_signals as steps
+
+if TYPE_CHECKING:
+    from .result_reader import Results
+
+POWERS = {device: f"{device}/p_kw" for device in ("grid", "secondary", "pv", "bess", "dg", "load", "cp")}
+"""The powers of a hub that balance, by device."""
+
+# Okabe & Ito 2008, "Color Universal Design": told apart with every kind of colour vision
+COLOURS = {
+    "pv": "#E69F00",
+    "bess": "#009E73",
+    "dg": "#D55E00",
+    "secondary": "#56B4E9",
+    "grid": "#0072B2",
+    "cp": "#CC79A7",
+    "load": "#8A8F98",
+}
+
+# device, part of its power, name; drawn from the zero line outwards
+_SOURCES = (
+    ("pv", kpis.positive, "PV"),
+    ("bess", kpis.positive, "battery discharging"),
+    ("dg", kpis.positive, "generator"),
+    ("secondary", kpis.positive, "secondary source"),
+    ("cp", kpis.negative, "EVs feeding back"),
+    ("grid", kpis.positive, "grid import"),
+)
+_USES = (
+    ("load", kpis.positive, "local load"),
+    ("cp", kpis.positive, "EV charging"),
+    ("bess", kpis.negative, "battery charging"),
+    ("secondary", kpis.negative, "into secondary source"),
+    ("grid", kpis.negative, "grid export"),
+)
+_NOTHING_KW = 1e-6  # less is rounding
+_STEPS_S = (
+    *(n for n in (1, 2, 5, 10, 15, 30)),
+    *(n * S_PER_MIN for n in (1, 2, 5, 10, 15, 30)),
+    *(n * S_PER_H for n in (1, 2, 3, 6, 12)),
+    *(n * S_PER_DAY for n in (1, 2, 7, 14, 28)),
+)
+
+
+@dataclass(frozen=True)
+class Area:
+    """One layer of the power balance.
+
+    Parameters
+    ----------
+    device : str
+        Device it belongs to.
+    name : str
+        What it is.
+    p_kw : array, shape (m,)
+        Power, >= 0 [kW].
+    source : bool
+        Feeds the bus, otherwise uses.
+    """
+
+    device: str
+    name: str
+    p_kw: np.ndarray
+    source: bool
+
+
+def hub_signals(results: Results, hub: str, paths: Mapping[str, str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Those of some signals that a hub has, on common times.
+
+    Parameters
+    ----------
+    results : Results
+        The run.
+    hub : str
+        Name of the hub.
+    paths : mapping of str to str
+        Paths within the hub by the names to return them under.
+
+    Returns
+    -------
+    t_s : array, shape (k,)
+        All times at which one of them changes [s].
+    signals : dict of str to array, shape (k,) or (k, n)
+        Values held at these times; NaN before the first.
+    """
+    raw = {name: results.arrays(f"{hub}/{path}") for name, path in paths.items() if results.has(f"{hub}/{path}")}
+    t_s = steps.union([t for t, _ in raw.values()])
+    return t_s, {name: steps.hold(*signal, t_s) for name, signal in raw.items()}
+
+
+def hub_supply(results: Results, hub: str) -> tuple[np.ndarray, np.ndarray]:
+    """Times [s] and state of a hub's supply, both of shape (k,); see `kpis.supply`. Empty if it has no power."""
+    t_s, signals = hub_signals(results, hub, {**POWERS, "bus": "ats/bus", "available": "grid/available"})
+    powers = {device: signals[device] for device in POWERS if device in signals}
+    if not powers:
+        return np.empty(0), np.empty(0, dtype="i1")
+    return t_s, kpis.supply(powers, signals.get("bus"), signals.get("available"))
+
+
+def resolution_s(end_s: float, most: int, least_s: float = 0.0) -> float:
+    """The shortest round step [s] that divides a run into at most `most` intervals, and is at least `least_s`."""
+    for step_s in _STEPS_S:
+        if step_s >= least_s and end_s <= most * step_s:
+            return float(step_s)
+    return end_s / most
+
+
+def balance(results: Results, hub: str, most: int = 1500) -> tuple[np.ndarray, list[Area], float | None]:
+    """Power balance of a hub: what feeds its bus and what uses it, layer by layer.
+
+    Parameters
+    ----------
+    results : Results
+        The run.
+    hub : str
+        Name of the hub.
+    most : int
+        Most points in time; if the powers change more often, means over round intervals are taken. Both directions of
+        a power are averaged apart, so that the areas are exact energies.
+
+    Returns
+    -------
+    t_s : array, shape (m,)
+        Times from which the powers hold [s].
+    areas : list of Area
+        Layers that are not zero all the time.
+    step_s : float or None
+        Length of the intervals [s], None for exact times.
+    """
+    t_s, powers = hub_signals(results, hub, POWERS)
+    t_s, inside = t_s[t_s < results.end_s], t_s < results.end_s
+    step_s = resolution_s(results.end_s, most) if len(t_s) > most else None
+    edges = None if step_s is None else steps.edges(results.end_s, step_s)
+    areas = []
+    for layers, source in ((_SOURCES, True), (_USES, False)):
+        for device, part, name in layers:
+            if device not in powers:
+                continue
+            p_kw = np.nan_to_num(part(powers[device][inside]))
+            if np.max(p_kw, initial=0.0) < _NOTHING_KW:
+                continue
+            if edges is not None:
+                p_kw = np.nan_to_num(steps.mean(t_s, p_kw, edges, results.end_s))
+            areas.append(Area(device, name, p_kw, source))
+    return (t_s if edges is None else edges[:-1]), areas, step_s
+
+
+def connectors(results: Results, hub: str, most: int = 1500) -> tuple[np.ndarray, np.ndarray, float] | None:
+    """Power of every connector over time, NaN where none is plugged in.
+
+    Parameters
+    ----------
+    results : Results
+        The run.
+    hub : str
+        Name of the hub.
+    most : int
+        Most points in time.
+
+    Returns
+    -------
+    t_s : array, shape (m,)
+        Begin of each interval [s].
+    p_kw : array, shape (n, m)
+        Mean power while an EV is plugged in [kW].
+    step_s : float
+        Length of the intervals [s].
+    None
+        If the hub has no connectors.
+    """
+    path = f"{hub}/cp/connector_p_kw"
+    if not results.has(path):
+        return None
+    t_s, p_kw = results.arrays(path)
+    step_s = resolution_s(results.end_s, most, results.attributes.get("time_step_s", 0.0))
+    edges = steps.edges(results.end_s, step_s)
+    mean_kw = steps.mean(t_s, p_kw, edges, results.end_s)
+    if results.has(f"{hub}/cp/session"):
+        t_s, session = results.arrays(f"{hub}/cp/session")
+        plugged = steps.mean(t_s, (session >= 0).astype(float), edges, results.end_s)
+        mean_kw = np.where(plugged > 0, mean_kw / np.maximum(plugged, 1e-9), np.nan)
+    return edges[:-1], mean_kw.T, step_s

@@ -1,0 +1,334 @@
+"""Results as pandas objects: `open_results`, and what can be asked of a run."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import os
+import warnings
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ..kpis import step_signals as steps
+from .result_store import OUTCOMES, ResultError, ResultReader, SeriesSpec
+from .summary_table import summary
+
+
+def open_results(path: str | os.PathLike) -> Results:
+    """Open the result of a run.
+
+    A run that was killed, or is still going on, opens too, up to its last flush; a warning says so.
+
+    Parameters
+    ----------
+    path : str or Path
+        HDF5 file.
+
+    Returns
+    -------
+    Results
+        The run; also a context manager that closes the file.
+
+    Raises
+    ------
+    ResultError
+        If there is no such file, or it is damaged or not a result.
+    """
+    results = Results(ResultReader(path))
+    if results.note:
+        warnings.warn(f"{path}: {results.note}", stacklevel=2)
+    return results
+
+
+def step_length_s(every: str | timedelta) -> float:
+    """Length of a step such as ``15min`` [s].
+
+    Raises
+    ------
+    ValueError
+        If it is no length of time with its unit, or not longer than 0.
+    """
+    try:
+        step_s = pd.Timedelta(every).total_seconds() if isinstance(every, str | timedelta) else None
+    except ValueError:
+        step_s = None
+    if step_s is None:
+        raise ValueError(f"every must be a length of time with its unit, such as '15min', got {every!r}")
+    if not step_s > 0:
+        raise ValueError(f"every must be > 0, got {every!r}")
+    return step_s
+
+
+class Results:
+    """A run, read when asked for.
+
+    Signals are named ``hub/device/attribute`` or, as in scenarios, ``hub.device.attribute``. Values hold from their
+    time until the next; tables and series carry their units in ``.attrs``.
+
+    Parameters
+    ----------
+    reader : ResultReader
+        The open file.
+    """
+
+    def __init__(self, reader: ResultReader) -> None:
+        self._reader = reader
+        self.path = reader.path
+        self.attributes: dict[str, Any] = reader.attributes
+        self.end_s = reader.end_s
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Results {self.name}: {', '.join(self.hubs)}; {self.status}, {self.end_s:g} s>"
+
+    def close(self) -> None:
+        """Close the file; what was read stays valid."""
+        self._reader.close()
+
+    @property
+    def name(self) -> str:
+        """Name of the scenario."""
+        return str(self.attributes.get("name", self.path.stem))
+
+    @property
+    def status(self) -> str:
+        """``complete``, ``failed``, ``running`` or ``killed``."""
+        return self._reader.status
+
+    @property
+    def note(self) -> str:
+        """What to know before trusting the numbers; empty for a complete run."""
+        duration = self.attributes.get("duration_s")
+        reach = f"the data end at {self.end_s:g} s" + (f" of {duration:g} s" if duration is not None else "")
+        return {
+            "killed": f"the run was killed; {reach}",
+            "failed": f"the run failed; {reach}",
+            "running": f"the run is still going on; {reach}",
+        }.get(self.status, "")
+
+    @property
+    def hubs(self) -> list[str]:
+        """Names of the hubs."""
+        return list(self.attributes["hubs"])
+
+    @property
+    def scenario(self) -> str:
+        """The resolved scenario, YAML text."""
+        return str(self.attributes.get("scenario", ""))
+
+    @cached_property
+    def start(self) -> pd.Timestamp:
+        """Instant of t_s = 0, in the scenario's time zone."""
+        given = str(self.attributes.get("start", "1970-01-01T00:00:00+00:00"))
+        start = pd.Timestamp(given)
+        if not isinstance(start, pd.Timestamp) or start.tzinfo is None:
+            raise ResultError(f"{self.path}: start must be an instant with UTC offset, got {given!r}")
+        zone = self.attributes.get("time_zone")
+        return start.tz_convert(zone) if zone else start
+
+    def times(self, t_s: np.ndarray | Sequence[float]) -> pd.DatetimeIndex:
+        """Instants of times since the start [s], in the scenario's time zone."""
+        elapsed = pd.to_timedelta(np.round(np.asarray(t_s, dtype=float) * 1e9), unit="ns")
+        return pd.DatetimeIndex(self.start.tz_convert("UTC") + elapsed, name="time").tz_convert(self.start.tzinfo)
+
+    def clock(self, t_s: np.ndarray | Sequence[float]) -> np.ndarray:
+        """What the clock showed at times [s], had it kept the UTC offset of the start: datetime64, for pictures."""
+        elapsed = np.round(np.asarray(t_s, dtype=float) * 1e3).astype("timedelta64[ms]")
+        return np.datetime64(self.start.tz_localize(None), "ms") + elapsed
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """Paths of all signals, hub by hub."""
+        return self._reader.paths()
+
+    def has(self, path: str) -> bool:
+        """Whether the run has a signal."""
+        return path.replace(".", "/") in self.paths
+
+    def spec(self, path: str) -> SeriesSpec:
+        """Unit, description, width, type and codes of a signal."""
+        return self._reader.spec(self._path(path))[0]
+
+    def arrays(self, path: str) -> tuple[np.ndarray, np.ndarray]:
+        """Times [s], shape (k,), and values, shape (k,) or (k, n), of a signal.
+
+        Raises
+        ------
+        ResultError
+            If there is no such signal, or the file is damaged.
+        """
+        return self._reader.series(self._path(path))
+
+    def signals(self) -> pd.DataFrame:
+        """All signals: unit, description, width (0 for a scalar) and number of values ``n``, by path."""
+        rows = []
+        for path in self.paths:
+            spec, n = self._reader.spec(path)
+            rows.append((path, spec.unit, spec.description, spec.width or 0, n))
+        return pd.DataFrame(rows, columns=pd.Index(["path", "unit", "description", "width", "n"])).set_index("path")
+
+    def series(self, path: str) -> pd.Series | pd.DataFrame:
+        """One signal at the exact times of its changes.
+
+        Parameters
+        ----------
+        path : str
+            Name of the signal.
+
+        Returns
+        -------
+        Series or DataFrame
+            A Series for a scalar, a DataFrame with columns 0 .. n-1 for an array. ``.attrs`` has unit, description and,
+            for enumerations, codes.
+
+        Raises
+        ------
+        ResultError
+            If there is no such signal.
+        """
+        path = self._path(path)
+        spec = self.spec(path)
+        t_s, values = self.arrays(path)
+        index = self.times(t_s)
+        data = pd.Series(values, index, name=path) if values.ndim == 1 else pd.DataFrame(values, index)
+        data.attrs.update(unit=spec.unit, description=spec.description)
+        if spec.codes is not None:
+            data.attrs["codes"] = dict(spec.codes)
+        return data
+
+    def frame(
+        self,
+        paths: str | Sequence[str] = "*",
+        every: str | None = None,
+        how: Literal["hold", "mean"] = "hold",
+    ) -> pd.DataFrame:
+        """Several signals on one time axis.
+
+        Parameters
+        ----------
+        paths : str or sequence of str
+            Names or patterns, such as ``depot/*/p_kw``.
+        every : str, optional
+            Step of the axis, such as ``5min``, counted from the start; None for all times at which one of them changes.
+        how : str
+            ``hold`` looks at the beginning of each step; ``mean`` is the exact time-weighted mean over it, of all but
+            enumerations.
+
+        Returns
+        -------
+        DataFrame
+            One column a scalar; ``path[0]``, ``path[1]``, ... for an array. ``.attrs["units"]`` has the unit of each
+            column.
+
+        Raises
+        ------
+        ResultError
+            If a pattern matches nothing.
+        ValueError
+            If `how` is unknown, `every` is not positive, or means are asked for without a step.
+        """
+        if how not in ("hold", "mean") or (how == "mean" and every is None):
+            raise ValueError(f"how must be hold, or mean with a step, got {how!r} with every={every!r}")
+        chosen = self.matching(paths)
+        signals = {path: self.arrays(path) for path in chosen}
+        if every is None:
+            axis = edges = steps.union([t_s for t_s, _ in signals.values()])
+        else:
+            edges = steps.edges(self.end_s, step_length_s(every))
+            axis = edges[:-1]
+        columns: dict[str, np.ndarray] = {}
+        units: dict[str, str] = {}
+        for path, (t_s, values) in signals.items():
+            spec = self.spec(path)
+            mean = how == "mean" and spec.codes is None  # codes have no mean
+            data = steps.mean(t_s, values, edges, self.end_s) if mean else steps.hold(t_s, values, axis)
+            parts = {path: data} if data.ndim == 1 else {f"{path}[{i}]": data[:, i] for i in range(data.shape[1])}
+            columns.update(parts)
+            units.update(dict.fromkeys(parts, spec.unit))
+        frame = pd.DataFrame(columns, index=self.times(axis))
+        frame.attrs["units"] = units
+        return frame
+
+    def events(self) -> pd.DataFrame:
+        """What happened: time (index), t_s [s], source, kind, text."""
+        table = pd.DataFrame(self._reader.events(), columns=pd.Index(["t_s", "source", "kind", "text"]))
+        table = table.sort_values("t_s", kind="stable", ignore_index=True)
+        return table.set_index(self.times(table["t_s"].to_numpy(float)))
+
+    def sessions(self) -> pd.DataFrame:
+        """All EV sessions and what became of them, one row each.
+
+        Returns
+        -------
+        DataFrame
+            The columns of the scenario (hub, session number, id, arrival_s, departure_s [s], requested_kwh, ...),
+            arrival and departure as instants, and: connector (-1 for none), plug_s, end_s [s], delivered_kwh, soc_end,
+            outcome (None for a session that had not ended), missed_kwh = requested - delivered, and waiting_s: until it
+            was plugged in or gave up (less than a time step is none: events lie on the step grid).
+        """
+        table = pd.DataFrame(self._reader.sessions())
+        table.insert(1, "session", table.groupby("hub", sort=False).cumcount())
+        table["arrival"] = self.times(table["arrival_s"].to_numpy(float))
+        table["departure"] = self.times(table["departure_s"].to_numpy(float))
+
+        ends = pd.DataFrame(self._reader.session_ends()).drop_duplicates(["hub", "session"], keep="last")
+        ends["hub"] = [self.hubs[place] for place in ends["hub"]]
+        ends["outcome"] = [OUTCOMES[code] for code in ends["outcome"]]
+        clash = [name for name in ends if name in table and name not in ("hub", "session")]
+        table = table.rename(columns={name: f"{name}_asked" for name in clash}).merge(
+            ends, on=["hub", "session"], how="left", validate="one_to_one"
+        )
+        table["connector"] = table["connector"].fillna(-1).astype(int)
+        table["outcome"] = table["outcome"].astype(object).where(table["outcome"].notna(), None)
+        table["missed_kwh"] = (table["requested_kwh"] - table["delivered_kwh"]).clip(lower=0.0)
+        waited_until = table["plug_s"].where(table["outcome"] != "reneged", table["end_s"])
+        waited_s = waited_until - table["arrival_s"]
+        step_s = float(self.attributes.get("time_step_s", 0.0))
+        table["waiting_s"] = waited_s.mask(waited_s < step_s, 0.0)
+        return table
+
+    def diagnostics(self) -> pd.DataFrame:
+        """Wall-clock samples (decision times, ...): t_s [s], name, value; ``.attrs`` has those of the run."""
+        run, samples = self._reader.diagnostics()
+        table = pd.DataFrame(samples, columns=pd.Index(["t_s", "name", "value"]))
+        table.attrs.update(run)
+        return table
+
+    def summary(self) -> pd.DataFrame:
+        """The run in numbers; see `summary.summary`."""
+        return summary(self)
+
+    def _path(self, name: str) -> str:
+        """The path of a signal, or an error that names the nearest ones."""
+        for path in (name, name.replace(".", "/")):
+            if path in self.paths:
+                return path
+        near = difflib.get_close_matches(name.replace(".", "/"), self.paths, n=3)
+        devices = ", ".join(dict.fromkeys(path.rpartition("/")[0] for path in self.paths))
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are those of {devices}"
+        raise ResultError(f"{self.path}: no signal {name!r}; {hint}")
+
+    def matching(self, patterns: str | Sequence[str]) -> list[str]:
+        """Paths of the signals that match names or patterns.
+
+        Raises
+        ------
+        ResultError
+            If one of them matches nothing.
+        """
+        chosen: dict[str, None] = {}
+        for pattern in [patterns] if isinstance(patterns, str) else patterns:
+            slashed = pattern if "/" in pattern else pattern.replace(".", "/")
+            found = fnmatch.filter(self.paths, slashed)
+            chosen.update(dict.fromkeys(found or [self._path(pattern)]))
+        return list(chosen)

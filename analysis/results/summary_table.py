@@ -1,0 +1,379 @@
+"""The run in numbers: one table of all key figures, hub by hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ...simulators.units import energy_kwh
+from ..kpis import kpi_formulas as kpis
+from ..kpis import step_signals as steps
+from .hub_signals import POWERS, hub_signals, hub_supply
+
+if TYPE_CHECKING:
+    from .result_reader import Results
+
+_PRICES = {
+    "price of buy": "tariffs/buy_per_kwh",
+    "price of sell": "tariffs/sell_per_kwh",
+    "price of demand": "tariffs/demand_per_kw",
+    "price of dg": "tariffs/dg_per_kwh",
+    "price of bess": "tariffs/bess_per_kwh",
+    "price of charging": "tariffs/charging_per_kwh",
+    "price of missed": "tariffs/missed_per_kwh",
+    "price of unserved": "tariffs/unserved_per_kwh",
+}
+_INTENSITIES = {"CO2 of grid": "emissions/grid_kg_per_kwh", "CO2 of fuel": "emissions/fuel_kg_per_kwh"}
+_FULL_PERCENT = 100.0
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of the summary; a total is a sum unless `total` says otherwise, a ratio is `of` two sums.
+
+    What is `better`, less or more, is said only where everybody would agree.
+    """
+
+    key: str
+    group: str
+    text: str
+    unit: str = "kWh"
+    total: Callable[[list[float]], float] = sum
+    of: tuple[str, str, float] | None = None
+    better: str = ""
+
+
+_ROWS = (
+    _Row("pv_kwh", "energy", "PV energy"),
+    _Row("pv_curtailed_kwh", "energy", "PV energy curtailed", better="less"),
+    _Row("import_kwh", "energy", "grid import"),
+    _Row("export_kwh", "energy", "grid export"),
+    _Row("secondary_kwh", "energy", "secondary source"),
+    _Row("dg_kwh", "energy", "generator"),
+    _Row("bess_out_kwh", "energy", "battery discharged"),
+    _Row("bess_in_kwh", "energy", "battery charged"),
+    _Row("load_kwh", "energy", "local load"),
+    _Row("charging_kwh", "energy", "EV charging"),
+    _Row("v2g_kwh", "energy", "fed back by EVs"),
+    _Row("losses_kwh", "energy", "losses (balance)"),
+    _Row(
+        "self_consumption", "energy", "self-consumption of PV", "%", of=("pv_used_kwh", "pv_kwh", 100.0), better="more"
+    ),
+    _Row("self_sufficiency", "energy", "self-sufficiency", "%", of=("own_kwh", "demand_kwh", 100.0), better="more"),
+    _Row("peak_import_kw", "power", "peak import", "kW", total=max, better="less"),
+    _Row("peak_demand_kw", "power", "peak import over 15 min", "kW", total=max, better="less"),
+    _Row("load_factor", "power", "load factor of the import", "%", of=("import_kwh", "at_peak_kwh", 100.0)),
+    _Row("bess_cycles", "battery", "battery full cycles", "1", total=max),
+    _Row("soc_min", "battery", "lowest state of charge", "1", total=min),
+    _Row("soc_mean", "battery", "mean state of charge", "1", total=fmean),
+    _Row("soc_max", "battery", "highest state of charge", "1", total=max),
+    _Row("soc_end", "battery", "state of charge at the end", "1", total=fmean),
+    _Row("cost_bought", "cost", "energy bought", "money"),
+    _Row("cost_demand", "cost", "demand charge", "money", better="less"),
+    _Row("cost_secondary", "cost", "secondary source", "money"),
+    _Row("cost_dg", "cost", "generator", "money"),
+    _Row("cost_bess", "cost", "battery use", "money"),
+    _Row("cost_missed", "cost", "penalty: energy missed", "money", better="less"),
+    _Row("cost_unserved", "cost", "penalty: load not served", "money", better="less"),
+    _Row("cost_sold", "cost", "revenue: energy sold", "money"),
+    _Row("cost_charging", "cost", "revenue: charging", "money"),
+    _Row("cost_net", "cost", "net cost", "money", better="less"),
+    _Row("co2_grid_kg", "emissions", "CO2 of grid import", "kg", better="less"),
+    _Row("co2_fuel_kg", "emissions", "CO2 of fuel", "kg", better="less"),
+    _Row("co2_kg", "emissions", "CO2", "kg", better="less"),
+    _Row("sessions", "EV service", "sessions", "1"),
+    _Row("served", "EV service", "served", "1", better="more"),
+    _Row("balked", "EV service", "balked", "1", better="less"),
+    _Row("reneged", "EV service", "reneged", "1", better="less"),
+    _Row("unfinished", "EV service", "unfinished", "1"),
+    _Row("requested_kwh", "EV service", "energy requested"),
+    _Row("delivered_kwh", "EV service", "energy delivered", better="more"),
+    _Row("missed_kwh", "EV service", "energy missed", better="less"),
+    _Row(
+        "delivered_percent",
+        "EV service",
+        "delivered of requested",
+        "%",
+        of=("delivered_kwh", "requested_kwh", 100.0),
+        better="more",
+    ),
+    _Row("on_time_percent", "EV service", "requests met", "%", of=("met", "ended", 100.0), better="more"),
+    _Row("fairness", "EV service", "fairness (Jain's index)", "1", better="more"),
+    _Row(
+        "waiting_mean_min",
+        "EV service",
+        "mean time from arrival to charging",
+        "min",
+        of=("waited_min", "plugged", 1.0),
+        better="less",
+    ),
+    _Row("waiting_max_min", "EV service", "longest time from arrival to charging", "min", total=max, better="less"),
+    _Row("outages", "resilience", "grid outages", "1"),
+    _Row("outage_h", "resilience", "grid not available", "h"),
+    _Row("islanded_h", "resilience", "time islanded", "h"),
+    _Row(
+        "time_to_island_s",
+        "resilience",
+        "mean time to island",
+        "s",
+        of=("to_island_s", "islandings", 1.0),
+        better="less",
+    ),
+    _Row(
+        "time_to_restore_s",
+        "resilience",
+        "mean time to restore",
+        "s",
+        of=("to_restore_s", "restorations", 1.0),
+        better="less",
+    ),
+    _Row("interruptions", "resilience", "interruptions (SAIFI)", "1", total=fmean, better="less"),
+    _Row("interruption_h", "resilience", "interrupted (SAIDI)", "h", total=fmean, better="less"),
+    _Row("unserved_kwh", "resilience", "load not served", better="less"),
+    *(
+        _Row(f"unserved_{name}_kwh", "resilience", f"load not served, {name}", better="less")
+        for name in kpis.LOAD_CLASSES
+    ),
+    _Row("v_min_pu", "network", "lowest voltage", "pu", total=min),
+    _Row("v_max_pu", "network", "highest voltage", "pu", total=max),
+    _Row(
+        "v_outside_h",
+        "network",
+        f"voltage outside {kpis.VOLTAGE_BAND_PU[0]:g} to {kpis.VOLTAGE_BAND_PU[1]:g} pu",
+        "h",
+        total=max,
+        better="less",
+    ),
+    _Row("line_loading_percent", "network", "highest line loading", "%", total=max, better="less"),
+    _Row("trafo_loading_percent", "network", "highest transformer loading", "%", total=max, better="less"),
+    _Row("overload_h", "network", "lines or transformers overloaded", "h", better="less"),
+    _Row("network_losses_kwh", "network", "losses of the feeder", better="less"),
+)
+
+
+def summary(results: Results) -> pd.DataFrame:
+    """The run in numbers.
+
+    SAIFI and SAIDI count a hub as one customer: the number and length of the periods in which nothing supplied it;
+    their totals are means over the hubs. Totals of peaks and voltages are extremes, of ratios the ratio of the sums,
+    of the fairness that of all sessions together, all others sums. Everything here is the same for the same scenario
+    and seed; `decision_times` has what depends on the machine.
+
+    Parameters
+    ----------
+    results : Results
+        The run.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by a short key: group, quantity, unit, one column per hub, and total. NaN where a hub has no such
+        device; rows that apply to no hub are left out. Costs are in the currency of the tariffs.
+    """
+    sessions = results.sessions()
+    hubs = {hub: _hub_values(results, hub, sessions.query("hub == @hub")) for hub in results.hubs}
+    network = _network_values(results)
+    fairness = kpis.ev_service(sessions, results.end_s)["fairness"]
+    currency = _currency(results)
+    records = []
+    for row in _ROWS:
+        each = [_value(row, values) for values in hubs.values()]
+        known = [value for value in each if not np.isnan(value)]
+        if row.key in network:
+            known.append(network[row.key])
+        if not known:
+            continue
+        total = _value(row, _sums(hubs.values())) if row.of else float(row.total(known))
+        total = fairness if row.key == "fairness" else total
+        unit = currency if row.unit == "money" else row.unit
+        records.append((row.key, row.group, row.text, unit, *each, total))
+    columns = pd.Index(["key", "group", "quantity", "unit", *hubs, "total"])
+    return pd.DataFrame(records, columns=columns).set_index("key")
+
+
+def better() -> dict[str, str]:
+    """Of every key figure whether ``less`` or ``more`` is better, in the order of the table; empty for neither."""
+    return {row.key: row.better for row in _ROWS}
+
+
+def decision_times(results: Results) -> pd.DataFrame:
+    """What controllers needed for their decisions, on the machine the run was made on.
+
+    Parameters
+    ----------
+    results : Results
+        The run.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by the name of the diagnostic: ``CONTROLLER/decision_s`` for wall-clock times [s], and what controllers
+        tell of themselves, such as the time or status of a solver. Columns: count, mean, median, p95 (95 % are at
+        most this) and max.
+    """
+    rows = {}
+    for name, samples in results.diagnostics().groupby("name"):
+        values = samples["value"].dropna().to_numpy(float)
+        if not len(values):
+            continue
+        rows[name] = (len(values), values.mean(), np.median(values), np.quantile(values, 0.95), values.max())
+    return pd.DataFrame.from_dict(rows, orient="index", columns=pd.Index(["count", "mean", "median", "p95", "max"]))
+
+
+def _value(row: _Row, values: Mapping[str, float]) -> float:
+    if row.of is None:
+        return float(values.get(row.key, np.nan))
+    part, whole, factor = row.of
+    return factor * values[part] / values[whole] if values.get(whole, 0) > 0 else np.nan
+
+
+def _sums(hubs: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    keys = {key for row in _ROWS if row.of for key in row.of[:2]}
+    return {key: float(sum(values.get(key, 0.0) for values in hubs)) for key in keys}
+
+
+def _currency(results: Results) -> str:
+    units = [results.spec(path).unit for path in results.paths if path.endswith("/tariffs/buy_per_kwh")]
+    names = {unit.split("/")[0].strip() for unit in units} - {"", "1"}
+    return names.pop() if len(names) == 1 else "money"
+
+
+def _hub_values(results: Results, hub: str, sessions: pd.DataFrame) -> dict[str, float]:
+    """All numbers of one hub, those that only serve ratios included."""
+    end_s, start = results.end_s, results.start
+    values: dict[str, float] = {}
+    if len(sessions) or results.has(f"{hub}/cp/p_kw"):
+        values.update(kpis.ev_service(sessions, end_s))
+
+    values.update(_unserved(results, hub))
+    t_s, signals = hub_signals(results, hub, {**POWERS, **_PRICES, **_INTENSITIES})
+    powers = {device: signals[device] for device in POWERS if device in signals}
+    prices = {name.removeprefix("price of "): signals[name] for name in _PRICES if name in signals}
+    intensities = {name.removeprefix("CO2 of "): signals[name] for name in _INTENSITIES if name in signals}
+    if powers:
+        values.update(_energies(t_s, powers, end_s))
+        costs = kpis.costs(t_s, powers, prices, end_s, start)
+        for name in ("missed", "unserved"):  # a constant price on what a hub owed in the end
+            if len(prices.get(name, ())) and f"{name}_kwh" in values:
+                costs[name] = float(prices[name][-1]) * values[f"{name}_kwh"]
+                costs["net"] = costs.get("net", 0.0) + costs[name]
+        values.update({f"cost_{name}": value for name, value in costs.items()})
+        co2 = kpis.emissions(t_s, powers, intensities, end_s)
+        values.update({"co2_kg" if name == "total" else f"co2_{name}_kg": kg for name, kg in co2.items()})
+        values.update(_supply(results, hub))
+    if "grid" in powers:
+        held = steps.durations(t_s, end_s) > 0
+        values["peak_import_kw"] = float(np.max(kpis.positive(powers["grid"][held]), initial=0.0))
+        _, mean_kw = kpis.demand_intervals(t_s, powers["grid"], end_s, start)
+        values["peak_demand_kw"] = float(np.nanmax(mean_kw, initial=0.0))
+        values["at_peak_kwh"] = float(energy_kwh(values["peak_demand_kw"], end_s))
+
+    values.update(_outages(results, hub))
+    if results.has(f"{hub}/bess/soc"):
+        t_s, soc = results.arrays(f"{hub}/bess/soc")
+        values["bess_cycles"] = kpis.full_cycles(soc)
+        values.update({f"soc_{name}": value for name, value in kpis.soc_statistics(t_s, soc, end_s).items()})
+    values.update(_voltages(results, f"{hub}/network/v_pu"))
+    t_s, pv = hub_signals(results, hub, {"p": "pv/p_kw", "available": "pv/p_available_kw"})
+    if len(pv) == 2:
+        values["pv_curtailed_kwh"] = kpis.energy(t_s, kpis.positive(pv["available"] - pv["p"]), end_s)
+    return values
+
+
+def _energies(t_s: np.ndarray, powers: Mapping[str, np.ndarray], end_s: float) -> dict[str, float]:
+    parts = {
+        "import_kwh": ("grid", kpis.positive),
+        "export_kwh": ("grid", kpis.negative),
+        "secondary_kwh": ("secondary", kpis.positive),
+        "pv_kwh": ("pv", kpis.positive),
+        "bess_out_kwh": ("bess", kpis.positive),
+        "bess_in_kwh": ("bess", kpis.negative),
+        "dg_kwh": ("dg", kpis.positive),
+        "load_kwh": ("load", kpis.positive),
+        "charging_kwh": ("cp", kpis.positive),
+        "v2g_kwh": ("cp", kpis.negative),
+    }
+    values = {key: kpis.energy(t_s, part(powers[name]), end_s) for key, (name, part) in parts.items() if name in powers}
+    zero = np.zeros(len(t_s))
+    known = {name: np.nan_to_num(powers.get(name, zero)) for name in POWERS}
+    demand = known["load"] + kpis.positive(known["cp"])
+    bought = kpis.positive(known["grid"]) + kpis.positive(known["secondary"])
+    sources = sum(known[name] for name in ("grid", "secondary", "pv", "bess", "dg"))
+    values["losses_kwh"] = kpis.energy(t_s, np.asarray(sources - known["load"] - known["cp"]), end_s)
+    values["own_kwh"], values["demand_kwh"] = kpis.self_sufficiency(t_s, demand, bought, end_s)
+    if "pv" in powers:
+        values["pv_used_kwh"], _ = kpis.self_consumption(t_s, known["pv"], known["grid"], end_s)
+    return values
+
+
+def _supply(results: Results, hub: str) -> dict[str, float]:
+    t_s, state = hub_supply(results, hub)
+    return {
+        "interruptions": len(steps.episodes(t_s, state == kpis.DEAD, results.end_s)[0]),
+        "interruption_h": kpis.hours(t_s, state == kpis.DEAD, results.end_s),
+        "islanded_h": kpis.hours(t_s, state == kpis.ISLANDED, results.end_s),
+    }
+
+
+def _outages(results: Results, hub: str) -> dict[str, float]:
+    if not results.has(f"{hub}/grid/available"):
+        return {}
+    end_s = results.end_s
+    t_s, available = results.arrays(f"{hub}/grid/available")
+    values = {
+        "outages": len(steps.episodes(t_s, available == 0, end_s)[0]),
+        "outage_h": kpis.hours(t_s, available == 0, end_s),
+    }
+    supply_s, state = hub_supply(results, hub)
+    if len(supply_s):
+        island_s, restore_s = kpis.transfers(supply_s, steps.hold(t_s, available, supply_s), state, end_s)
+        values |= {"to_island_s": float(island_s.sum()), "islandings": len(island_s)}
+        values |= {"to_restore_s": float(restore_s.sum()), "restorations": len(restore_s)}
+    return values
+
+
+def _unserved(results: Results, hub: str) -> dict[str, float]:
+    if not results.has(f"{hub}/load/unserved_kw"):
+        return {}
+    t_s, unserved_kw = results.arrays(f"{hub}/load/unserved_kw")
+    kwh = np.atleast_1d(energy_kwh(steps.integral(t_s, unserved_kw, results.end_s), 1.0))
+    account = results.arrays(f"{hub}/load/eens_kwh")[1] if results.has(f"{hub}/load/eens_kwh") else np.empty(0)
+    if len(account):  # that of the load itself, which also has what was put off and never made good
+        kwh = account[-1]
+    each = {f"unserved_{name}_kwh": float(part) for name, part in zip(kpis.LOAD_CLASSES, kwh, strict=True)}
+    return {**each, "unserved_kwh": sum(each.values())}
+
+
+def _voltages(results: Results, path: str) -> dict[str, float]:
+    """Lowest and highest voltage of a signal, and how long it is outside the band; a dead bus has no voltage."""
+    t_s, v_pu = results.arrays(path) if results.has(path) else (np.empty(0), np.empty(0))
+    known = v_pu[v_pu > 0]
+    if not known.size:
+        return {}
+    outside_h = kpis.outside_band(t_s, v_pu, results.end_s, kpis.VOLTAGE_BAND_PU)
+    return {"v_min_pu": float(known.min()), "v_max_pu": float(known.max()), "v_outside_h": outside_h}
+
+
+def _network_values(results: Results) -> dict[str, float]:
+    """Numbers of the feeder, which belong to no hub."""
+    values = _voltages(results, "network/grid/bus_v_pu")
+    loadings = {}
+    for key in ("line_loading_percent", "trafo_loading_percent"):
+        path = f"network/grid/{key}"
+        t_s, loading = results.arrays(path) if results.has(path) else (np.empty(0), np.empty(0))
+        if np.isfinite(loading).any():
+            highest = np.fmax.reduce(loading.reshape(len(t_s), -1), axis=1)
+            values[key] = float(np.nanmax(highest))
+            loadings[key] = t_s, highest
+    if loadings:
+        t_s = steps.union([t for t, _ in loadings.values()])
+        over = np.any([steps.hold(t, percent, t_s) > _FULL_PERCENT for t, percent in loadings.values()], axis=0)
+        values["overload_h"] = kpis.hours(t_s, over, results.end_s)
+    if results.has("network/grid/losses_kw"):
+        values["network_losses_kwh"] = kpis.energy(*results.arrays("network/grid/losses_kw"), results.end_s)
+    return values

@@ -1,0 +1,157 @@
+"""The controller `milp_dispatch`: plans the day, follows the plan, and knows what to do without one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import floor, inf, nan
+from typing import ClassVar, cast
+
+from .. import contract as base
+from ..planning import PLAN_RECORDS, REFUSED, consequence, plan_records
+from ..sharing.pv_first import PvFirst
+from .milp_dispatch import Dispatch
+from .milp_parameters import Parameters
+from .milp_planner import Outcome, Planner
+
+_WORTH_TELLING_KWH = 0.05
+
+
+@dataclass
+class _Memory:
+    """What is kept of a hub between decisions."""
+
+    planner: Planner
+    dispatch: Dispatch | None = None
+    parameters: base.Parameters | None = None
+    next_s: float = -inf
+    known: frozenset[str] = frozenset()
+    out: tuple = ()
+    told: str = ""
+
+
+class MilpDispatch(base.Controller):
+    """The optimal dispatch of Lavrenova & Denysiuk 2023: a day-ahead plan by MILP, re-planned where asked for.
+
+    Minimises eq. (11), purchase less sale and the wear of the battery, and 50 per kWh that an EV does not get, subject
+    to eq. (12)-(18). EVs are charged, never discharged; generator and load classes are left alone. Where there is no
+    new plan, the last good one stays in force until it runs out, then `pv_first` decides; an event ``alarm`` tells why.
+    Off the grid `pv_first` decides, too.
+
+    Diagnostics of each hub, at every attempt to plan: ``solve_s`` (data to plan), ``status`` (0 optimal, 1 feasible,
+    2 infeasible, 3 unbounded, 4 time limit, -1 data refused), ``gap`` and ``built`` (1 for a new model).
+    """
+
+    Parameters = Parameters
+    parameters: Parameters
+    records: ClassVar = {
+        **PLAN_RECORDS,
+        "plan_unserved_kwh": ("kWh", "energy that EVs and load will not get, by the plan in force; NaN without a plan"),
+        "plan_cost": ("", "cost of the plan in force over its horizon, penalties included; NaN without a plan"),
+    }
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._rule = PvFirst(self.sites, PvFirst.Parameters(), self.period_s, self.rng)
+        self._memory = {name: _Memory(Planner(site)) for name, site in self.sites.items()}
+        for name in self.sites:
+            self.check(name, self.parameters)
+
+    def check(self, hub: str, parameters: base.Parameters) -> None:
+        """Refuse a state of charge at the end that the battery of a hub cannot have."""
+        site, soc_end = self.sites[hub], cast(Parameters, parameters).soc_end
+        if soc_end is not None and site.bess_kw and soc_end > site.bess_soc_max:
+            raise ValueError(f"soc_end must be at most soc_max {site.bess_soc_max:g} of {hub}, got {soc_end:g}")
+
+    def decide(self, observation: base.Observation) -> base.Decision:
+        """Plan where it is time to, and follow the plans."""
+        t_s = observation.t_s
+        setpoints = dict(self._rule.decide(observation).setpoints)
+        events: list[tuple[str, str, str]] = []
+        records: dict[str, dict[str, float]] = {}
+        diagnostics: dict[str, float] = {}
+        for name, hub in observation.hubs.items():
+            site, memory = self.sites[name], self._memory[name]
+            on_grid = not (hub.dead or hub.islanded)
+            if on_grid and self._due(hub, memory, t_s):
+                outcome = memory.planner.plan(hub, _own(hub), t_s, observation.time, observation.end_s)
+                events += [(name, kind, text) for kind, text in _note(outcome, hub, memory, t_s)]
+                diagnostics |= {
+                    f"{name}/solve_s": outcome.seconds,
+                    f"{name}/status": outcome.status,
+                    f"{name}/gap": outcome.gap,
+                    f"{name}/built": outcome.built,
+                }
+            dispatch = memory.dispatch
+            k = dispatch.step(t_s) if on_grid and dispatch is not None else None
+            if dispatch is not None and k is not None:
+                setpoints[name] = dispatch.setpoints(site, hub, t_s)
+            records[name] = _records(dispatch, k)
+        return base.Decision(setpoints, events, records, diagnostics)
+
+    def _due(self, hub: base.Hub, memory: _Memory, t_s: float) -> bool:
+        """Whether it is time for a new plan."""
+        unknown = _own(hub).replan is not None and not _plugged(hub) <= memory.known
+        # a plan made during a fault would leave the device alone for as long as it reaches
+        changed = hub.parameters != memory.parameters or _out(hub) != memory.out
+        return t_s >= memory.next_s or changed or unknown
+
+
+def _own(hub: base.Hub) -> Parameters:
+    """The parameters in force, which an event may have changed."""
+    if not isinstance(hub.parameters, Parameters):
+        raise TypeError(f"parameters of milp_dispatch expected, got {type(hub.parameters).__name__}")
+    return hub.parameters
+
+
+def _plugged(hub: base.Hub) -> frozenset[str]:
+    return frozenset(name for name in hub.connectors.session_id if name is not None)
+
+
+def _out(hub: base.Hub) -> tuple:
+    """What is out of order."""
+    return hub.failed, hub.connectors.faulted.tobytes()
+
+
+def _note(outcome: Outcome, hub: base.Hub, memory: _Memory, t_s: float) -> list[tuple[str, str]]:
+    """Keep what came of planning and when to plan next; returns what is worth telling."""
+    parameters = _own(hub)
+    memory.parameters, memory.known, memory.out = parameters, _plugged(hub), _out(hub)
+    dispatch = outcome.dispatch
+    if dispatch is not None:
+        memory.dispatch = dispatch
+        memory.known |= frozenset(dispatch.evs.names if dispatch.evs is not None else ())
+    again_s = parameters.replan
+    if again_s is None and dispatch is None:
+        again_s = parameters.resolution
+    memory.next_s = dispatch.window.edges_s[-1] if dispatch is not None else inf
+    if again_s is not None:
+        memory.next_s = min(memory.next_s, (floor(t_s / again_s) + 1) * again_s)
+    if outcome.status == REFUSED and not _in_force(memory, t_s):
+        memory.next_s = t_s  # what is not known yet, such as over a link at the start, may be at the next decision
+    texts = []
+    if outcome.problem:
+        texts.append(
+            ("alarm", f"{outcome.problem}; {consequence(dispatch is not None, _in_force(memory, t_s), 'pv_first')}")
+        )
+    if dispatch is not None and dispatch.unserved_kwh > _WORTH_TELLING_KWH:
+        texts.append(("unserved", f"{dispatch.unserved_kwh:.1f} kWh will not be supplied"))
+    # the same trouble at every attempt is told once, though its numbers change
+    new = re.sub(r"[0-9.]+", "", "; ".join(text for _, text in texts))
+    texts, memory.told = (texts if new != memory.told else []), new
+    return texts
+
+
+def _in_force(memory: _Memory, t_s: float) -> bool:
+    return memory.dispatch is not None and memory.dispatch.step(t_s) is not None
+
+
+def _records(dispatch: Dispatch | None, k: int | None) -> dict[str, float]:
+    if dispatch is None or k is None:
+        return dict.fromkeys(MilpDispatch.records, nan)
+    plan = dispatch.plan
+    return {
+        **plan_records(plan, k),
+        "plan_unserved_kwh": dispatch.unserved_kwh,
+        "plan_cost": plan.cost,
+    }

@@ -1,0 +1,1 @@
+"""Two-stage robust programs and column-and-constraint generation."""

@@ -1,0 +1,25 @@
+"""The contracted power, shared equally: the yardstick with the simplest charging strategy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import contract as base
+from .sharing_base import Sharing
+from .sharing_rules import share_equally
+
+
+class EqualShare(Sharing):
+    """Connectors share equally what the contract leaves over; in an island, what the secondary source leaves over."""
+
+    def share(
+        self,
+        t_s: float,
+        site: base.Site,
+        hub: base.Hub,
+        room_kw: float,
+        most_kw: np.ndarray,
+        least_kw: np.ndarray,
+    ) -> np.ndarray:
+        """Equal shares; see `Sharing.share`."""
+        return share_equally(room_kw, most_kw, least_kw, site.circuits)

@@ -1,0 +1,52 @@
+"""What rules have in common that serve every EV at once while the grid is there."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+
+from .. import contract as base
+from .equal_share import EqualShare
+from .sharing_rules import offered_kw, share_equally, usable_kw
+
+
+class GridRule(base.Controller):
+    """On the grid a rule of its own; off the grid it does as `equal_share`, and the battery rests."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        idle = EqualShare.Parameters(bess="idle")
+        self._off_grid = EqualShare(self.sites, idle, self.period_s, self.rng)
+
+    def decide(self, observation: base.Observation) -> base.Decision:
+        """Let every hub follow the rule."""
+        setpoints = dict(self._off_grid.decide(observation).setpoints)
+        for name, hub in observation.hubs.items():
+            if not (hub.dead or hub.islanded):
+                setpoints[name] = self.on_grid(self.sites[name], hub)
+        return base.Decision(setpoints)
+
+    @abstractmethod
+    def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
+        """Set points of a hub on the grid."""
+
+
+def served_kw(site: base.Site, hub: base.Hub, room_kw: float) -> tuple[np.ndarray, np.ndarray]:
+    """Full power for every EV; equal shares where the room cannot feed them all.
+
+    Parameters
+    ----------
+    site, hub : Site, Hub
+        The hub.
+    room_kw : float
+        What there is for the EVs [kW].
+
+    Returns
+    -------
+    shares_kw, limits_kw : ndarray, shape (n_connectors,)
+        What each is to get, and the limits that let it [kW].
+    """
+    most_kw = usable_kw(site, hub)
+    shares_kw = share_equally(room_kw, most_kw, np.minimum(site.connector_minimum_kw, most_kw), site.circuits)
+    return shares_kw, offered_kw(shares_kw, site.connector_minimum_kw)

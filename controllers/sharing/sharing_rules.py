@@ -1,0 +1,126 @@
+"""Small rules that several strategies share."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..circuits import Circuits, Room, fill_equally
+from ..contract import Hub, Site
+
+
+def self_consumption_kw(site: Site, hub: Hub) -> float:
+    """Battery power that keeps PV energy in the hub: surplus in, deficit out.
+
+    Parameters
+    ----------
+    site, hub : Site, Hub
+        The hub.
+
+    Returns
+    -------
+    float
+        Set point of the battery, > 0 discharges [kW]; 0 without a battery, or when a meter it needs is silent.
+    """
+    if not site.bess_kw:
+        return 0.0
+    deficit = hub.p_load_kw + hub.p_cp_kw - hub.p_pv_kw - hub.p_dg_kw
+    if not math.isfinite(deficit):
+        return 0.0
+    if deficit < 0.0 and hub.soc >= site.bess_soc_max:
+        return 0.0
+    if deficit > 0.0 and hub.soc <= site.bess_soc_min:
+        return 0.0
+    return min(max(float(deficit), -site.bess_kw), site.bess_kw)
+
+
+def usable_kw(site: Site, hub: Hub) -> np.ndarray:
+    """What each connector can use at once.
+
+    Parameters
+    ----------
+    site, hub : Site, Hub
+        The hub.
+
+    Returns
+    -------
+    ndarray, shape (n_connectors,)
+        Powers [kW]; 0 at a connector that is free or out of order, or whose EV has what it asked for.
+    """
+    connectors = hub.connectors
+    able = connectors.occupied & ~connectors.faulted
+    if not np.count_nonzero(able):
+        return np.zeros(able.size)
+    return np.where(able & (connectors.remaining_kwh > 1e-6), np.minimum(site.connector_kw, connectors.p_max_kw), 0.0)
+
+
+def offered_kw(shares_kw: np.ndarray, minimum_kw: np.ndarray) -> np.ndarray:
+    """Limits that let EVs take their shares: a connector cannot offer less than its least power.
+
+    Parameters
+    ----------
+    shares_kw, minimum_kw : ndarray, shape (n_connectors,)
+        What each is to get, and the least its connector can offer [kW].
+
+    Returns
+    -------
+    ndarray, shape (n_connectors,)
+        Limits [kW]; 0 where the share is.
+    """
+    return np.where(shares_kw > 0.0, np.maximum(shares_kw, minimum_kw), 0.0)
+
+
+def share_equally(
+    available_kw: float, most_kw: np.ndarray, least_kw: np.ndarray, circuits: Circuits | None = None
+) -> np.ndarray:
+    """Share a power equally; what one cannot use goes on to the others.
+
+    Parameters
+    ----------
+    available_kw : float
+        To be shared [kW].
+    most_kw : ndarray, shape (n,)
+        What each can use [kW]; 0 takes no part.
+    least_kw : ndarray, shape (n,)
+        Below this one gets nothing [kW]; the last ones (by index) pause first, so that the others can run.
+    circuits : Circuits, optional
+        Current limits to keep; who is held back by one leaves more to those who are not.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Shares [kW]; without circuits their sum is ``min(available_kw, sum(most_kw))``, less what minimum powers leave
+        unused.
+    """
+    members = np.flatnonzero((most_kw > 0.0) & (most_kw >= least_kw - 1e-12))
+    available_kw = max(0.0, available_kw)
+    while members.size:
+        shares = _filled(available_kw, most_kw, members, circuits)
+        short = members[shares[members] < least_kw[members] - 1e-12]
+        if not short.size:
+            return shares
+        # one pause may free enough for the rest, so they go one by one
+        members = members[members != short[-1]]
+    return np.zeros_like(most_kw)
+
+
+def _filled(available_kw: float, most_kw: np.ndarray, members: np.ndarray, circuits: Circuits | None) -> np.ndarray:
+    """Equal shares of those who take part."""
+    if circuits is not None and circuits.limit_a.size:
+        room = Room(available_kw, circuits)
+        fill_equally(room, most_kw, members)
+        return room.given_kw
+    shares = np.zeros_like(most_kw)
+    shares[members] = np.minimum(most_kw[members], _water_level(available_kw, most_kw[members]))
+    return shares
+
+
+def _water_level(available_kw: float, most_kw: np.ndarray) -> float:
+    """The equal share at which the sum of ``min(most, share)`` uses up what is available."""
+    if available_kw >= most_kw.sum():
+        return float(most_kw.max())
+    ordered = np.sort(most_kw)
+    below = np.concatenate(([0.0], np.cumsum(ordered)[:-1]))
+    levels = (available_kw - below) / np.arange(ordered.size, 0, -1)
+    return float(levels[np.argmax(levels <= ordered)])

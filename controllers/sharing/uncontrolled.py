@@ -1,0 +1,30 @@
+"""Everyone at full power: the yardstick without a charging strategy."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from .. import contract as base
+from .sharing_rules import self_consumption_kw
+
+
+class Uncontrolled(base.Controller):
+    """Every connector may charge at its rating, whatever the contract says."""
+
+    class Parameters(base.Parameters):
+        """Parameters of `uncontrolled`."""
+
+        bess: Literal["self_consumption", "idle"] = "self_consumption"
+        """What the battery does: keep PV energy in the hub, or nothing."""
+
+    parameters: Parameters
+
+    def decide(self, observation: base.Observation) -> base.Decision:
+        """Full power for everyone."""
+        setpoints = {}
+        for name, hub in observation.hubs.items():
+            site = self.sites[name]
+            parameters = cast("Uncontrolled.Parameters", hub.parameters)
+            bess_kw = self_consumption_kw(site, hub) if parameters.bess == "self_consumption" else 0.0
+            setpoints[name] = base.Setpoints(connector_kw=site.connector_kw, bess_kw=bess_kw)
+        return base.Decision(setpoints)

@@ -1,0 +1,78 @@
+"""Transfer switches: what a scenario says of one, over a maker's published settings."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ...simulators.ats import ats_model as ats
+from ..errors import nearest
+from ..schema import scenario_schema as schema
+from ..schema.yaml_file import read_yaml
+
+SETTINGS = Path(str(files("evhub.simulators") / "data" / "ats"))
+"""Folder of the makers' settings."""
+
+
+def maker_settings() -> dict[str, Path]:
+    """The makers' settings that come with evhub, by name."""
+    return {path.stem: path for path in sorted(SETTINGS.glob("*.yaml"))}
+
+
+def ats_parameters(grid: schema.Grid) -> ats.Parameters:
+    """The ATS of a hub, with the secondary source behind it.
+
+    Parameters
+    ----------
+    grid : schema.Grid
+        Its section of the scenario.
+
+    Returns
+    -------
+    ats.Parameters
+
+    Raises
+    ------
+    ValueError
+        When there are no settings of that name.
+    """
+    given, secondary = grid.ats, grid.secondary
+    published = _published(given.settings)
+    switch: dict[str, Any] = {
+        "detection_s": given.detection,
+        "transfer_s": given.transfer_s,
+        "stabilise_s": given.stabilise_s,
+        "retransfer_s": given.retransfer_s,
+        "open_transition_s": given.open_transition_s,
+    }
+    switch |= _unless_given(published["ats"], {"detection_s": "detection"}, given)
+    if secondary is None:
+        return ats.Parameters(**switch)
+    source: dict[str, Any] = {
+        "start_s": secondary.start,
+        "overload_factor": secondary.overload_factor,
+        "overload_trip_s": secondary.overload_trip,
+        "reverse_trip_kw": secondary.reverse_kw,
+        "reverse_trip_s": secondary.reverse_trip,
+        "restart_s": secondary.restart,
+        "max_restarts": secondary.restarts,
+        "cooldown_s": secondary.cooldown,
+    }
+    source |= _unless_given(published["secondary"], {"start_s": "start", "cooldown_s": "cooldown"}, secondary)
+    return ats.Parameters(**switch, secondary=ats.Secondary(rated_kw=secondary.rated_kw, **source))
+
+
+def _unless_given(published: dict, keys: dict[str, str], section: schema.Section) -> dict:
+    """Published settings whose keys (where they differ in the scenario) the scenario leaves out."""
+    return {name: value for name, value in published.items() if keys.get(name, name) not in section.model_fields_set}
+
+
+def _published(name: str | None) -> dict[str, dict]:
+    if name is None:
+        return {"ats": {}, "secondary": {}}
+    known = maker_settings()
+    if name not in known:
+        raise ValueError(f"ats.settings must be one of {', '.join(known)}, got {name!r}{nearest(name, known)}")
+    data = read_yaml(known[name])
+    return {"ats": data.get("ats") or {}, "secondary": data.get("secondary") or {}}

@@ -1,0 +1,103 @@
+"""Battery packs by name: the published cell parameters that come with evhub, scaled to what a scenario asks for."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ...simulators.battery import battery_model as battery
+from ..errors import nearest
+from ..schema import scenario_schema as schema
+from ..schema.yaml_file import read_yaml
+
+SETS = Path(str(files("evhub.simulators") / "data" / "batteries"))
+"""Folder of the shipped cell parameters."""
+
+
+def cell_sets() -> dict[str, Path]:
+    """The cell parameters that come with evhub, by name."""
+    return {path.stem: path for path in sorted(SETS.glob("*.yaml"))}
+
+
+@lru_cache
+def _cell_set(name: str) -> dict[str, Any]:
+    known = cell_sets()
+    if name not in known:
+        raise ValueError(f"pack must be one of {', '.join(known)}, got {name!r}{nearest(name, known)}")
+    return read_yaml(known[name])
+
+
+def stationary(given: schema.TremblayBattery | schema.IdealBattery) -> battery.Parameters:
+    """The pack of a stationary battery.
+
+    Parameters
+    ----------
+    given : TremblayBattery or IdealBattery
+        Its section of the scenario.
+
+    Returns
+    -------
+    battery.Parameters
+        Of one pack.
+
+    Raises
+    ------
+    ValueError
+        When there are no cell parameters of that name.
+    """
+    rated_kw = min(given.rated_kw, given.inverter_kva or given.rated_kw)
+    ratings = {
+        "p_charge_max_kw": rated_kw,
+        "p_discharge_max_kw": rated_kw,
+        "eta_charge": given.efficiency,
+        "eta_discharge": given.efficiency,
+        "soc_min": given.soc_min,
+        "soc_max": given.soc_max,
+    }
+    if isinstance(given, schema.IdealBattery):
+        return battery.ideal(given.capacity_kwh, **ratings)
+    return battery.pack(_cell_set(given.pack), capacity_kwh=given.capacity_kwh, **ratings)
+
+
+def ev_pack(
+    name: str, capacity_kwh: float, p_max_kw: float, efficiency: float, soc_min: float, v2g: bool
+) -> battery.Parameters:
+    """The pack of an EV behind its connector.
+
+    Parameters
+    ----------
+    name : str
+        Cell parameters, or ``ideal``.
+    capacity_kwh : float
+        Nominal energy [kWh].
+    p_max_kw : float
+        What connector and EV allow, each way [kW].
+    efficiency : float
+        Between hub bus and battery, each way.
+    soc_min : float
+        Never discharged below.
+    v2g : bool
+        It can be discharged at all.
+
+    Returns
+    -------
+    battery.Parameters
+        Of one pack.
+
+    Raises
+    ------
+    ValueError
+        When there are no cell parameters of that name.
+    """
+    ratings = {
+        "p_charge_max_kw": p_max_kw,
+        "p_discharge_max_kw": p_max_kw if v2g else 0.0,
+        "eta_charge": efficiency,
+        "eta_discharge": efficiency,
+        "soc_min": soc_min,
+    }
+    if name == "ideal":
+        return battery.ideal(capacity_kwh, **ratings)
+    return battery.pack(_cell_set(name), capacity_kwh=capacity_kwh, **ratings)

@@ -1,0 +1,139 @@
+"""What a hub's controller is told of the future: from the `forecasts` section of a scenario to a forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from ...controllers import contract as base
+from ...simulators.arrivals.session_model import Session
+from ...simulators.load import load_model as load
+from ...simulators.series import Series
+from ...simulators.tariffs.tariff_model import NAMES, Tariffs
+from ..errors import InputError
+from ..forecasts import forecast_providers as forecasts
+from ..forecasts.forecast_models import misjudged, plugged
+from ..schema import scenario_schema as schema
+from .build_inputs import Inputs
+from .session_build import visits
+
+
+def expected(
+    inputs: Inputs,
+    name: str,
+    pv_kw: Series | None,
+    load_kw: Series | None,
+    prices: Tariffs | None,
+    announced: Tariffs | None,
+) -> Callable[[float], base.Forecast]:
+    """The forecast of a hub, by the time at which it is told.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        The scenario; it keeps what is wrong with the hub's `forecasts`.
+    name : str
+        The hub.
+    pv_kw, load_kw : Series or None
+        What really comes: available PV power, and the demand of each load class [kW]; None where there is none.
+    prices, announced : Tariffs or None
+        The prices with all events, and without them; None where they could not be read.
+
+    Returns
+    -------
+    callable
+        ``forecast(t_s)``.
+    """
+    given, key = inputs.scenario.hubs[name].forecasts, f"hubs.{name}.forecasts"
+    parts = forecasts.Parts(
+        _power(inputs, name, given.pv, f"{key}.pv", forecasts.NO_PV if pv_kw is None else pv_kw),
+        _power(inputs, name, given.load, f"{key}.load", forecasts.NO_LOAD if load_kw is None else load_kw),
+        _prices(inputs, name, given.prices, f"{key}.prices", prices, announced),
+        _visits(inputs, name, given.sessions, f"{key}.sessions"),
+    )
+    return lambda t_s: forecasts.Told(parts, t_s)
+
+
+def _power(inputs: Inputs, name: str, given: Any, key: str, real: Series) -> forecasts.Means:
+    means = forecasts.known(real)
+    with inputs.at(key):
+        if isinstance(given, schema.Persistence):
+            means = forecasts.persistent(real, given.lag)
+        elif isinstance(given, schema.NoisyPower):
+            errors = {"std": given.std, "lead_s": given.lead, "correlation_s": given.correlation}
+            means = forecasts.noisy(real, inputs.rng_seed(name, key), inputs.until_s, **errors)
+        elif isinstance(given, schema.Csv):
+            means = forecasts.known(inputs.series(given, key, low=0.0))
+        elif isinstance(given, schema.LoadColumns):
+            read = inputs.columns(given, key, low=0.0)
+            values = np.zeros((len(read.t_s), len(load.CLASSES)))
+            values[:, [load.CLASSES.index(label) for label in given.columns]] = read.values
+            means = forecasts.known(Series(read.t_s, values, read.end_s, read.repeats))
+    return means
+
+
+def _prices(
+    inputs: Inputs, name: str, given: Any, key: str, real: Tariffs | None, told: Tariffs | None
+) -> dict[str, forecasts.Means]:
+    if real is None or told is None:
+        return {}  # a problem of the tariffs, told already
+    prices = forecasts.announced(told, inputs.price_changes(name))
+    with inputs.at(key):
+        if isinstance(given, schema.Foreseen):
+            prices = forecasts.announced(real)
+        elif isinstance(given, schema.Persistence):
+            prices = {price: forecasts.persistent(real.price(price), given.lag) for price in NAMES}
+        elif isinstance(given, schema.PriceColumns):
+            read = inputs.columns(given, key)
+            for price, values in zip(given.columns, read.values.T, strict=True):
+                prices[price] = forecasts.known(Series(read.t_s, values, read.end_s, read.repeats))
+    return prices
+
+
+def _visits(inputs: Inputs, name: str, given: Any, key: str) -> Callable[[float], Sequence[forecasts.Visit]]:
+    hub = inputs.scenario.hubs[name]
+
+    @cache
+    def real() -> list[Session]:
+        # drawn once more: who plugs in when does not depend on what is decided, and the plant's station is its own
+        again = inputs.visits(name, hub) if hub.connectors is not None else None
+        return plugged(again.station, again.sessions) if again else []
+
+    guessed: Callable[[], Sequence[Session]] = list
+    if isinstance(given, schema.Foreseen):
+        return forecasts.as_they_come(real)
+    if isinstance(given, schema.NoisySessions):
+        guessed = cache(lambda: [_misjudged(inputs, name, session, given, key) for session in real()])
+    elif isinstance(given, schema.SessionFile):
+        with inputs.at(key):
+            guessed = partial(list, _schedule(inputs, name, given, key))
+    return forecasts.until_plugged_in(real, guessed)
+
+
+def _misjudged(inputs: Inputs, name: str, session: Session, given: schema.NoisySessions, key: str) -> Session:
+    plugs = inputs.scenario.hubs[name].connectors
+    if plugs is None:
+        raise ValueError("needs connectors")
+    return misjudged(
+        session,
+        np.random.default_rng(inputs.rng_seed(name, f"{key}.{session.id}")),
+        arrival_std_s=given.arrival_std,
+        departure_std_s=given.departure_std,
+        energy_std=given.energy_std,
+        connector_kw=plugs.rated_kw,
+        efficiency=plugs.efficiency,
+    )
+
+
+def _schedule(inputs: Inputs, name: str, given: schema.SessionFile, key: str) -> list[Session]:
+    """The sessions of a file, read and checked as if they were the hub's own."""
+    hub = inputs.scenario.hubs[name].model_copy(update={"sessions": given})
+    try:
+        return visits(inputs.loaded, name, hub, inputs.start, (), inputs.rng_seed(name, key)).sessions
+    except InputError as error:
+        own = f"hubs.{name}.sessions"
+        raise InputError(replace(one, key=one.key.replace(own, key, 1)) for one in error.problems) from None

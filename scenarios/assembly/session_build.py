@@ -1,0 +1,277 @@
+"""The sessions of a hub, from a list, a file or a model, and the connectors and packs that go with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from ...simulators.arrivals import station_model as ev_arrivals
+from ...simulators.arrivals.session_model import Session, generate
+from ...simulators.battery import battery_model as battery
+from ...simulators.charge_point import charge_point_model as charge_point
+from ...simulators.charge_point.charge_point_simulator import Sessions as PlantSessions
+from ..engines.controller_simulator import Sessions as KnownSessions
+from ..errors import NOTHING, InputError, Problem, nearest
+from ..files.arrival_profiles import arrival_profiles, read_arrivals
+from ..files.session_files import read_sessions
+from ..schema import scenario_schema as schema
+from ..schema.scenario_loader import LoadedScenario
+from .battery_packs import ev_pack
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Everything that the sessions of a hub decide.
+
+    Parameters
+    ----------
+    sessions : list of Session
+        In the order of their arrival; their numbers in the results are the places in this list.
+    station : ev_arrivals.Station
+        The connectors as places that EVs occupy.
+    connectors : charge_point.Parameters
+        The connectors as devices.
+    plant : PlantSessions
+        What the connectors must know of the sessions.
+    known : KnownSessions
+        What a controller may know of them.
+    empty : battery.Parameters
+        Stands at a connector without an EV.
+    notes : list of str
+        How quirks of a file were treated.
+    """
+
+    sessions: list[Session]
+    station: ev_arrivals.Station
+    connectors: charge_point.Parameters
+    plant: PlantSessions
+    known: KnownSessions
+    empty: battery.Parameters
+    notes: list[str]
+
+
+def visits(
+    loaded: LoadedScenario,
+    name: str,
+    hub: schema.Hub,
+    start: datetime,
+    faults: Iterable[tuple[int, float, float]],
+    seed: np.random.SeedSequence,
+) -> Visits:
+    """Find the sessions of a hub and get its connectors ready for them.
+
+    Parameters
+    ----------
+    loaded : LoadedScenario
+        The scenario, whose folder holds the files.
+    name : str
+        The hub.
+    hub : schema.Hub
+        Its section; it has connectors and sessions.
+    start : datetime
+        First instant, on the local clock.
+    faults : iterable of (connector, from_s, until_s)
+        When connectors are out of order.
+    seed : numpy.random.SeedSequence
+        For what is drawn.
+
+    Returns
+    -------
+    Visits
+
+    Raises
+    ------
+    InputError
+        With every session that does not fit.
+    """
+    given, plugs = hub.sessions, hub.connectors
+    if given is None or plugs is None:
+        raise ValueError("needs sessions and connectors")
+    key, where = f"hubs.{name}.sessions", str(loaded.path)
+    pack = lru_cache(maxsize=None)(partial(_pack, hub.ev, plugs))
+    try:
+        empty = pack(hub.ev.capacity_kwh, plugs.rated_kw, 0.0)
+    except ValueError as error:
+        raise InputError(Problem(where, f"hubs.{name}.ev", NOTHING, str(error))) from None
+    drawn, patience = (np.random.default_rng(child) for child in seed.spawn(2))
+    found, notes = _found(loaded, given, key, plugs, start, drawn)
+    found = [_completed(session, hub.ev, plugs.efficiency) for session in found]
+    _check_connectors(found, plugs.efficiency, key, where)
+    return Visits(
+        sessions=found,
+        station=ev_arrivals.Station(_places(hub.queue, plugs.count, given), found, faults, patience),
+        connectors=charge_point.connectors(
+            plugs.count,
+            plugs.rated_kw,
+            ac=plugs.current == "ac",
+            phases=plugs.phases,
+            nominal_v=hub.grid.nominal_v,
+            v2g=plugs.v2g,
+        ),
+        plant=_for_the_plant(found, plugs.rated_kw, pack),
+        known=_for_the_controller(found),
+        empty=empty,
+        notes=notes,
+    )
+
+
+def _pack(
+    ev: schema.Ev, plugs: schema.Connectors, capacity_kwh: float, p_max_kw: float, soc_min: float
+) -> battery.Parameters:
+    return ev_pack(ev.pack, capacity_kwh, p_max_kw, plugs.efficiency, soc_min, plugs.v2g)
+
+
+def _found(
+    loaded: LoadedScenario,
+    given: schema.Sessions,
+    key: str,
+    plugs: schema.Connectors,
+    start: datetime,
+    drawn: np.random.Generator,
+) -> tuple[list[Session], list[str]]:
+    """The sessions as their source tells them, and notes on its quirks."""
+    if isinstance(given, schema.SessionList):
+        return _listed(given, key, str(loaded.path)), []
+    if isinstance(given, schema.SessionFile):
+        return _from_file(loaded, given, key, plugs.count, start)
+    profile = read_arrivals(_profile(loaded, given.profile, key), plugs.current).scaled(given.scale)
+    return generate(profile, start, loaded.scenario.duration, drawn), []
+
+
+def _listed(given: schema.SessionList, key: str, where: str) -> list[Session]:
+    found: list[Session] = []
+    problems: list[Problem] = []
+    names: set[str] = set()
+    for n, item in enumerate(given.items):
+        name = item.id or f"s{n + 1}"
+        if name in names:
+            problems.append(Problem(where, f"{key}.items[{n}].id", name, "must be the only one of this name"))
+        names.add(name)
+        found.append(
+            Session(
+                id=name,
+                arrival_s=item.at,
+                departure_s=item.at + item.stay if item.stay is not None else item.until or 0.0,
+                energy_kwh=item.energy_kwh,
+                connector=None if item.connector is None else item.connector - 1,
+                p_max_kw=math.inf if item.p_max_kw is None else item.p_max_kw,
+                capacity_kwh=item.capacity_kwh,
+                soc_arrival=item.soc,
+                v2g=item.v2g,
+                soc_v2g_min=item.soc_v2g_min,
+                departure_estimate_s=item.at + item.stay if item.stay is not None else item.until,
+            )
+        )
+    if problems:
+        raise InputError(problems)
+    return sorted(found, key=lambda session: session.arrival_s)
+
+
+def _from_file(
+    loaded: LoadedScenario, given: schema.SessionFile, key: str, connectors: int, start: datetime
+) -> tuple[list[Session], list[str]]:
+    path = loaded.resolve(given.file, f"{key}.file")
+    data = read_sessions(
+        path,
+        start,
+        loaded.scenario.duration,
+        format=given.type,
+        time_zone=given.time_zone,
+        energy=given.energy,
+        pin_stations=given.pin_stations,
+        n_connectors=connectors,
+        bad_rows=given.bad_rows,
+    )
+    notes = list(data.notes)
+    if data.already_plugged:
+        notes.append(f"{path.name}: {data.already_plugged} sessions left out, plugged in before the start")
+    return data.sessions, notes
+
+
+def _profile(loaded: LoadedScenario, name: str, key: str) -> Path:
+    known = arrival_profiles()
+    if name in known:
+        return known[name]
+    if Path(name).suffix in (".yaml", ".yml"):
+        return loaded.resolve(name, f"{key}.profile")
+    allowed = f"must be one of {', '.join(known)}, or a YAML file{nearest(name, known)}"
+    raise InputError(Problem(str(loaded.path), f"{key}.profile", name, allowed))
+
+
+def _completed(session: Session, ev: schema.Ev, efficiency: float) -> Session:
+    """Fill in what a source of sessions does not tell of the EV: its pack, its state of charge, what it accepts.
+
+    The energy asked for is at the connector; less the losses of the way it must fit into the pack.
+    """
+    stored_kwh = session.energy_kwh * efficiency
+    target = ev.soc_target if session.soc_target is None else session.soc_target
+    capacity_kwh, soc = session.capacity_kwh, session.soc_arrival
+    if capacity_kwh is None:
+        room = target if soc is None else max(1.0 - soc, 1e-3)
+        capacity_kwh = max(ev.capacity_kwh, stored_kwh / room)
+    if soc is None:
+        soc = max(0.0, target - stored_kwh / capacity_kwh)
+    accepted_kw = session.p_max_kw
+    if ev.p_max_kw is not None and accepted_kw == math.inf:
+        accepted_kw = ev.p_max_kw
+    return replace(session, capacity_kwh=capacity_kwh, soc_arrival=soc, p_max_kw=accepted_kw)
+
+
+def _check_connectors(found: list[Session], efficiency: float, key: str, where: str) -> None:
+    """Refuse what cannot be: an energy that does not fit into the pack, two EVs at one connector."""
+    problems: list[Problem] = []
+    last: dict[int, Session] = {}
+    for session in found:
+        room_kwh = (session.capacity_kwh or 0.0) * (1.0 - (session.soc_arrival or 0.0))
+        if session.energy_kwh * efficiency > room_kwh + 1e-6:
+            allowed = f"must fit into its pack: {room_kwh:.3g} kWh are free of {session.capacity_kwh:g} kWh"
+            problems.append(Problem(where, f"{key}: session {session.id}, energy_kwh", session.energy_kwh, allowed))
+        if session.connector is None:
+            continue
+        before = last.get(session.connector)
+        if before is not None and session.arrival_s < before.departure_s:
+            allowed = f"must arrive after session {before.id} has left connector {session.connector + 1}"
+            allowed += f" at {before.departure_s:g} s"
+            problems.append(Problem(where, f"{key}: session {session.id}, at", f"{session.arrival_s:g} s", allowed))
+        last[session.connector] = session
+    if problems:
+        raise InputError(problems)
+
+
+def _places(queue: schema.Queue, connectors: int, given: schema.Sessions) -> ev_arrivals.StationParameters:
+    return ev_arrivals.StationParameters(
+        connectors,
+        queue_places=math.inf if queue.places is None else queue.places,
+        patience_s=math.inf if queue.patience is None else queue.patience,
+        patience="constant" if queue.patience is None else "exponential",
+        plug_in_s=queue.plug_in,
+        authentication_s=queue.authentication,
+        wait_keeps="stay" if isinstance(given, schema.StochasticSessions) else "departure",
+    )
+
+
+def _for_the_plant(found: list[Session], rated_kw: float, pack: Callable[..., battery.Parameters]) -> PlantSessions:
+    return PlantSessions(
+        energy_kwh=np.array([session.energy_kwh for session in found]),
+        p_max_kw=np.array([session.p_max_kw for session in found]),
+        soc=np.array([session.soc_arrival for session in found], dtype=float),
+        v2g=np.array([session.v2g for session in found], dtype=bool),
+        pack=[pack(s.capacity_kwh, min(s.p_max_kw, rated_kw), min(s.soc_v2g_min, s.soc_arrival or 0.0)) for s in found],
+    )
+
+
+def _for_the_controller(found: list[Session]) -> KnownSessions:
+    departure_s = [math.nan if s.departure_estimate_s is None else s.departure_estimate_s for s in found]
+    return KnownSessions(
+        id=[session.id for session in found],
+        energy_kwh=np.array([session.energy_kwh for session in found]),
+        p_max_kw=np.array([session.p_max_kw for session in found]),
+        departure_s=np.array(departure_s, dtype=float),
+        v2g=np.array([session.v2g for session in found], dtype=bool),
+    )

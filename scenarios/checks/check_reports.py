@@ -1,0 +1,144 @@
+"""What became of checked scenarios: for people, as rows, as JUnit XML and as annotations of GitHub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from ...analysis.checks.findings import spelled
+from .check_scenarios import Checked
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def line(one: Checked) -> str:
+    """One line for a scenario, with the markup of the terminal."""
+    if one.failure:
+        told = "[red]failed[/red]  the run"
+    elif one.ok:
+        told = f"[green]ok[/green]      {len(one.outcomes)} expectations"
+    else:
+        told = f"[red]failed[/red]  {len(one.failed)} of {len(one.outcomes)} expectations"
+    return f"{told}  [bold]{one.name}[/bold]  [dim]({one.wall_s:.1f} s)[/dim]"
+
+
+def rows(checked: Sequence[Checked]) -> list[dict[str, Any]]:
+    """A row for each expectation; one for a run that failed."""
+    return [
+        {
+            "scenario": one.name,
+            "expectation": outcome.name,
+            "ok": outcome.ok,
+            "t_s": outcome.t_s,
+            "value": outcome.value,
+            "text": outcome.text,
+        }
+        for one in checked
+        for outcome in (one.outcomes or [failed for _, failed in one.failed])
+    ]
+
+
+def failures(checked: Sequence[Checked]) -> list[dict[str, Any]]:
+    """The rows of what failed for people, who read times as scenarios write them."""
+    return [
+        {
+            "scenario": row["scenario"],
+            "expectation": row["expectation"],
+            "what failed": row["text"],
+            "time": "" if row["t_s"] is None else spelled(row["t_s"]),
+            "value": row["value"],
+        }
+        for row in rows(checked)
+        if not row["ok"]
+    ]
+
+
+def junit(checked: Sequence[Checked]) -> str:
+    """A JUnit report: a suite for each scenario, a test case for each expectation.
+
+    Parameters
+    ----------
+    checked : sequence of Checked
+        What became of the scenarios.
+
+    Returns
+    -------
+    str
+        XML text. A run that failed is one test case with an error.
+    """
+    suites = ElementTree.Element("testsuites", name="evhub check")
+    for one in checked:
+        cases = max(len(one.outcomes), 1)
+        suite = ElementTree.SubElement(
+            suites,
+            "testsuite",
+            name=_plain(one.name),
+            tests=str(cases),
+            failures=str(0 if one.failure else len(one.failed)),
+            errors=str(int(bool(one.failure))),
+            skipped="0",
+            time=f"{one.wall_s:.3f}",
+        )
+        share_s = f"{one.wall_s / cases:.3f}"  # the run is shared by all of them
+        if one.failure:
+            case = ElementTree.SubElement(suite, "testcase", classname=_plain(one.name), name="the run", time=share_s)
+            told = ElementTree.SubElement(case, "error", message=_plain(one.failure))
+            told.text = _plain(one.failure)
+        for line, outcome in zip(one.lines, one.outcomes, strict=False):
+            case = ElementTree.SubElement(
+                suite,
+                "testcase",
+                classname=_plain(one.name),
+                name=_plain(outcome.name),
+                file=_plain(str(one.path)),
+                line=str(line),
+                time=share_s,
+            )
+            if not outcome.ok:
+                told = ElementTree.SubElement(case, "failure", message=_plain(outcome.text))
+                told.text = _plain(f"{outcome.name}\n{outcome.text}\n{one.path}:{line}")
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def github_annotations(checked: Sequence[Checked]) -> list[str]:
+    """Workflow commands that make GitHub show what failed beside the line of the scenario file.
+
+    Parameters
+    ----------
+    checked : sequence of Checked
+        What became of the scenarios.
+
+    Returns
+    -------
+    list of str
+        One line for each failure.
+    """
+    lines = []
+    for one in checked:
+        for line, outcome in one.failed:
+            place = f"file={_property(_relative(one.path))},line={line},title={_property(one.name)}"
+            lines.append(f"::error {place}::{_message(f'{outcome.name}: {outcome.text}')}")
+    return lines
+
+
+def _relative(path: Path) -> str:
+    """As GitHub names files: from the working directory, where the repository is checked out."""
+    full, here = path.resolve(), Path.cwd().resolve()
+    return full.relative_to(here).as_posix() if full.is_relative_to(here) else str(path)
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _plain(text: str) -> str:
+    """Without characters that XML cannot hold."""
+    return _NOT_XML.sub("?", text)

@@ -1,0 +1,243 @@
+"""Scenarios as tests: run them and look whether what they expect holds."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...analysis import ResultError, open_results
+from ...analysis.checks.expectation_checks import Outcome, evaluate
+from ...analysis.checks.golden_results import record
+from ...analysis.checks.invariants import INVARIANTS
+from ..assembly.plant_build import build
+from ..engines.wiring import Wiring
+from ..errors import NOTHING, InputError, Problem
+from ..run_scenario import check_output, run_wiring
+from ..schema.expect_section import Expectation
+from ..schema.scenario_loader import LoadedScenario, load_scenario
+from .expect_translation import checkable, problems_with
+from .golden_files import golden_path, read_golden, write_golden
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A scenario of which everything that can be wrong with its input is known to be right.
+
+    Parameters
+    ----------
+    loaded : LoadedScenario
+        The scenario.
+    wiring : Wiring
+        Its plant, good for one run.
+    recorded : tuple
+        For every expectation the content of its golden file, None where there is none.
+    """
+
+    loaded: LoadedScenario
+    wiring: Wiring
+    recorded: tuple[dict[str, Any] | None, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What became of a scenario.
+
+    Parameters
+    ----------
+    name : str
+        Of the scenario.
+    path : Path
+        Its file.
+    outcomes : tuple of Outcome
+        One for every expectation; empty when the run failed.
+    lines : tuple of int
+        Where each expectation stands in the file, 1 where that is not known.
+    failure : str
+        Why the run failed; empty when it did not.
+    wall_s : float
+        How long it took [s].
+    """
+
+    name: str
+    path: Path
+    outcomes: tuple[Outcome, ...]
+    lines: tuple[int, ...]
+    failure: str = ""
+    wall_s: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ran and everything holds."""
+        return not self.failure and all(outcome.ok for outcome in self.outcomes)
+
+    @property
+    def failed(self) -> list[tuple[int, Outcome]]:
+        """Line and outcome of what failed; the run itself, where it did."""
+        if self.failure:
+            return [(1, Outcome("the run", False, self.failure))]
+        return [(line, one) for line, one in zip(self.lines, self.outcomes, strict=True) if not one.ok]
+
+
+def prepare(
+    target: str | Path | LoadedScenario,
+    *,
+    controller: str | None = None,
+    invariants: bool = False,
+    update: bool = False,
+) -> Prepared:
+    """Read a scenario and look whether its expectations can be checked.
+
+    Parameters
+    ----------
+    target : str, Path or LoadedScenario
+        Name of a shipped scenario, a scenario file, or what `load_scenario` returned.
+    controller : str, optional
+        Another controller than the scenario's.
+    invariants : bool
+        Expect all invariants as well.
+    update : bool
+        Golden files will be written again.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    InputError
+        When the scenario cannot be run, expects nothing, expects something of a signal it does not have, or a golden
+        file is damaged.
+    """
+    loaded = target if isinstance(target, LoadedScenario) else load_scenario(target)
+    loaded = loaded.with_changes(controller=controller)
+    where, scenario = str(loaded.path), loaded.scenario
+    if invariants:
+        laws = Expectation.model_validate({"invariants": list(INVARIANTS)})
+        scenario = scenario.model_copy(update={"expect": [*scenario.expect, laws]})
+        loaded = LoadedScenario(scenario, loaded.path)
+    if not scenario.expect:
+        allowed = "must hold something to check; without it, --invariants checks what holds in every run"
+        raise InputError(Problem(where, "expect", NOTHING, allowed))
+    wiring = build(loaded)
+    problems = [
+        Problem(where, f"expect[{n}].{key}", given, f"must be {allowed}")
+        for n, item in enumerate(scenario.expect)
+        for key, given, allowed in problems_with(item, wiring)
+    ]
+    recorded: list[dict[str, Any] | None] = []
+    for item in scenario.expect:
+        try:
+            recorded.append(read_golden(loaded, item.golden, update) if item.golden else None)
+            if item.golden and update:
+                check_output(golden_path(loaded, item.golden), force=True, keep=loaded.path)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return Prepared(loaded, wiring, tuple(recorded))
+
+
+def check(
+    prepared: Prepared,
+    *,
+    engine: str = "inprocess",
+    output: Path | None = None,
+    update: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> Checked:
+    """Run a scenario once and check everything it expects.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        From `prepare`; good for one run.
+    engine : {"inprocess", "mosaik"}
+        What steps the simulators.
+    output : Path, optional
+        Keep the result here; it is thrown away when left out.
+    update : bool
+        Write the golden files anew.
+    progress : callable, optional
+        Called with the simulated time [s].
+
+    Returns
+    -------
+    Checked
+        A run that fails is a failure with its message, not an exception.
+    """
+    loaded, began = prepared.loaded, time.perf_counter()
+    outcomes: tuple[Outcome, ...] = ()
+    failure = ""
+    with tempfile.TemporaryDirectory(prefix="evhub-") as folder:
+        path = output or Path(folder) / f"{loaded.scenario.name}.h5"
+        try:
+            run_wiring(prepared.wiring, loaded, path, progress, engine)
+        except InputError:
+            raise
+        except Exception as error:  # a user's own controller may fail in any way
+            failure = f"{type(error).__name__}: {error}"
+        else:
+            outcomes = _outcomes(prepared, path, update)
+    lines = _lines(loaded.path, len(loaded.scenario.expect))
+    return Checked(loaded.scenario.name, loaded.path, outcomes, lines, failure, time.perf_counter() - began)
+
+
+def _outcomes(prepared: Prepared, path: Path, update: bool) -> tuple[Outcome, ...]:
+    scenario = prepared.loaded.scenario
+    with open_results(path) as results:
+        if results.status != "complete":
+            raise ResultError(f"{path}: {results.note}")
+        recorded = list(prepared.recorded)
+        for n, item in enumerate(scenario.expect):
+            if item.golden and update:
+                recorded[n] = record(results, results.summary(), recorded[n])
+                write_golden(golden_path(prepared.loaded, item.golden), recorded[n] or {})
+        expectations = [
+            checkable(item, scenario, prepared.wiring, one) for item, one in zip(scenario.expect, recorded, strict=True)
+        ]
+        outcomes = evaluate(results, expectations)
+    return tuple(
+        replace(one, text=f"{one.text} ({_line(item.why)})") if item.why and not one.ok else one
+        for one, item in zip(outcomes, scenario.expect, strict=True)
+    )
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def prepare_all(targets: Iterable[str | Path], **options: Any) -> list[Prepared]:
+    """Prepare several scenarios, see `prepare`; what is wrong with any of them is told at once.
+
+    Raises
+    ------
+    InputError
+        With the problems of all scenarios.
+    """
+    ready, problems = [], []
+    for target in targets:
+        try:
+            ready.append(prepare(target, **options))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return ready
+
+
+def _lines(path: Path, count: int) -> tuple[int, ...]:
+    """Where the items of ``expect`` stand in a scenario file."""
+    root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+    found = [
+        item.start_mark.line + 1
+        for key, value in (root.value if isinstance(root, yaml.MappingNode) else [])
+        if key.value == "expect" and isinstance(value, yaml.SequenceNode)
+        for item in value.value
+    ]
+    return tuple([*found, *[1] * count][:count])

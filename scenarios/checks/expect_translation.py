@@ -1,0 +1,142 @@
+"""From the ``expect`` section of a scenario to what the analysis evaluates.
+
+Which signals there are, how long an array is and which words an enumeration has is known from the wiring, so that what
+cannot be checked is told before the run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ...analysis.checks import expectation_checks as expect
+from ...analysis.checks.invariants import Plates
+from ...analysis.checks.signal_checks import Bounds, Changes, Order, Reaches, Trend
+from ..engines.wiring import Signal, Wiring
+from ..errors import nearest
+from ..schema.expect_section import Expectation
+from ..schema.scenario_schema import Hub, Scenario
+
+
+def problems_with(item: Expectation, wiring: Wiring) -> list[tuple[str, object, str]]:
+    """What of an expectation does not fit the signals that will be recorded: (key, given, allowed)."""
+    if item.signal is None:
+        return []
+    signals = {signal.path: signal for signal in wiring.signals}
+    signal = signals.get(item.signal)
+    if signal is None:
+        return [("signal", item.signal, _signals_near(item.signal, list(signals)))]
+    found: list[tuple[str, object, str]] = []
+    numbers = item.order or ([] if item.element is None else [item.element])
+    for number in numbers:
+        key = "order" if item.order else "element"
+        if signal.width is None:
+            found.append((key, number, f"left out: {item.signal} is one value"))
+        elif isinstance(number, int) and number > signal.width:
+            found.append((key, number, f"one of the {signal.width} elements of {item.signal}"))
+    words = list((signal.port.codes or {}).values())
+    if isinstance(item.equals, str) and item.equals not in words:
+        found.append(("equals", item.equals, f"one of {', '.join(words)}" if words else "a number"))
+    return found
+
+
+def checkable(
+    item: Expectation, scenario: Scenario, wiring: Wiring, recorded: Mapping[str, Any] | None = None
+) -> expect.Expectation:
+    """An expectation for the analysis.
+
+    Parameters
+    ----------
+    item : Expectation
+        Of the scenario file, without `problems_with` the wiring.
+    scenario : Scenario
+        The scenario.
+    wiring : Wiring
+        Its plant.
+    recorded : mapping, optional
+        Content of its golden file, where it names one that exists.
+
+    Returns
+    -------
+    Signal, Kpi, Happens, Never, InOrder, Invariants or Golden
+        Of `analysis.expect`.
+    """
+    name = item.label
+    if item.signal is not None:
+        return _signal(item, next(signal for signal in wiring.signals if signal.path == item.signal))
+    if item.kpi is not None:
+        return expect.Kpi(name, item.kpi, _bounds(item, {}), item.hub or "total")
+    if item.event is not None:
+        return expect.Happens(name, item.event.pattern())
+    if item.no_event is not None:
+        return expect.Never(name, item.no_event.pattern())
+    if item.events_in_order is not None:
+        return expect.InOrder(name, tuple(pattern.pattern() for pattern in item.events_in_order))
+    if item.no_alarm is not None:
+        begin_s, until_s = item.window
+        return expect.Never(name, expect.Pattern(kind="alarm*", begin_s=begin_s, until_s=until_s))
+    if item.invariants is not None:
+        plates = {name: _plates(hub) for name, hub in scenario.hubs.items()}
+        return expect.Invariants(name, tuple(item.invariants), plates)
+    return expect.Golden(name, recorded, str(item.golden))
+
+
+def _signal(item: Expectation, signal: Signal) -> expect.Signal:
+    begin_s, until_s = item.window
+    if item.changes_at is not None:
+        check = Changes(item.tolerance)
+        begin_s, until_s = item.changes_at - item.within, item.changes_at + item.within
+    elif item.order is not None:
+        check = Order(tuple(item.order), item.tolerance)
+    elif item.trend is not None:
+        check = Trend(item.trend, item.tolerance)
+    elif item.reaches is not None:
+        check = Reaches(item.reaches, item.tolerance)
+    else:
+        check = _bounds(item, signal.port.codes or {})
+    return expect.Signal(
+        item.label,
+        signal.path,
+        check,
+        begin_s,
+        until_s,
+        element=item.element,
+        mean=item.mean,
+        from_before=item.changes_at is not None,
+    )
+
+
+def _bounds(item: Expectation, codes: Mapping[int, str]) -> Bounds:
+    least = -math.inf if item.min is None else item.min
+    most = math.inf if item.max is None else item.max
+    if isinstance(item.equals, str):
+        least = most = next(code for code, word in codes.items() if word == item.equals)
+    elif item.equals is not None:
+        least = most = item.equals
+    return Bounds(least, most, item.tolerance)
+
+
+def _signals_near(path: str, known: list[str]) -> str:
+    """The signals that may be meant: those of its device, or the devices of its hub."""
+    hub, device, _ = path.split("/")
+    attributes = [one.split("/")[2] for one in known if one.startswith(f"{hub}/{device}/")]
+    devices = dict.fromkeys(one.split("/")[1] for one in known if one.startswith(f"{hub}/"))
+    if attributes:
+        there = f"one of {hub}/{device}/ {', '.join(attributes)}"
+    else:
+        there = f"a signal of what {hub} has: {', '.join(devices)}"
+    return there + nearest(path, known)
+
+
+def _plates(hub: Hub) -> Plates:
+    """What is written on the devices of a hub; an inverter caps the power of its device."""
+    none = Plates()
+    return Plates(
+        pv_kw=hub.pv.inverter_kva or hub.pv.rated_kw if hub.pv else none.pv_kw,
+        bess_kw=min(hub.bess.rated_kw, hub.bess.inverter_kva or math.inf) if hub.bess else none.bess_kw,
+        dg_kw=hub.dg.rated_kw if hub.dg else none.dg_kw,
+        connector_kw=hub.connectors.rated_kw if hub.connectors else none.connector_kw,
+        soc_min=hub.bess.soc_min if hub.bess else none.soc_min,
+        soc_max=hub.bess.soc_max if hub.bess else none.soc_max,
+    )

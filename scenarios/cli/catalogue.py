@@ -1,0 +1,39 @@
+"""What comes with evhub and what is registered, for ``evhub list``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..assembly.ats_settings import maker_settings
+from ..assembly.battery_packs import cell_sets
+from ..assembly.tariff_prices import shipped_tariffs
+from ..files.arrival_profiles import arrival_profiles
+from ..schema.controller_registry import controllers
+from ..schema.scenario_loader import shipped
+from ..schema.yaml_file import read_yaml
+from ..studies.dispatchability.dispatchability_study import shipped_studies
+from ..studies.reproductions import NAMES, reproduction
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """One row for each scenario, controller, set of cell parameters, arrival profile study and tariff."""
+    rows: list[dict[str, Any]] = []
+    for name, path in shipped().items():
+        rows.append({"kind": "scenario", "name": name, "what": read_yaml(path).get("title", "")})
+    for name, entry in controllers().items():
+        doc = entry.load().__doc__ or ""
+        rows.append({"kind": "controller", "name": name, "what": doc.strip().split("\n")[0]})
+    for name, path in shipped_studies().items():
+        rows.append({"kind": "study", "name": name, "what": read_yaml(path).get("title", "")})
+    rows += [{"kind": "published study", "name": name, "what": reproduction(name).TITLE} for name in NAMES]
+    kinds = {
+        "pack": cell_sets(),
+        "arrivals": arrival_profiles(),
+        "tariff": shipped_tariffs(),
+        "ats settings": maker_settings(),
+    }
+    for kind, files in kinds.items():
+        for name, path in files.items():
+            data = read_yaml(path)
+            rows.append({"kind": kind, "name": name, "what": data.get("title") or data.get("name") or ""})
+    return rows

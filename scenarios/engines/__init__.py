@@ -1,0 +1,1 @@
+"""The wiring of a plant and what runs it: mosaik, or one process."""

@@ -1,0 +1,54 @@
+"""Writes what the simulators send into the result file, at the instant it changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...analysis.results.result_store import ResultWriter
+from ...simulators.adapter import Adapter, Clock, Device, Port
+
+
+class RecordedHub(Device):
+    """The series of one hub (or of the network) in the result file."""
+
+    def __init__(self, clock: Clock, *, writer: ResultWriter, name: str, series: Mapping[str, int], progress=None):
+        super().__init__(clock)
+        self._writer = writer
+        self._name = name
+        self._series = series
+        self._progress: Callable[[float], None] | None = progress
+
+    def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
+        """Append what arrived."""
+        writer, series = self._writer, self._series
+        tables = []
+        for port, value in arrived.items():
+            if port in series:
+                writer.append(series[port], t_s, value)
+            else:
+                tables.append(port)
+        # rows of one instant stand in the order of the ports, whatever the order of delivery
+        for port in sorted(tables):
+            if port.endswith(".events"):
+                source = f"{self._name}.{port.removesuffix('.events')}"
+                for kind, text in arrived[port]:
+                    writer.event(t_s, source, kind, text)
+            else:
+                for row in arrived[port]:
+                    writer.session_end(self._name, **row)
+        if self._progress is not None:
+            self._progress(t_s)
+        return math.inf
+
+
+class Simulator(Adapter):
+    """Records every hub; its ports are those of the devices there are."""
+
+    model = "Recorder"
+    device = RecordedHub
+
+    def configure(self, ports: tuple[str, ...] = ()) -> None:
+        """Name the ports, ``device.attribute``."""
+        self.inputs = {port: Port("", "a value to record") for port in ports}

@@ -1,0 +1,1 @@
+"""What controllers may expect of the future."""

@@ -1,0 +1,207 @@
+"""What controllers may expect of the future: forecasts of PV, load, prices and sessions.
+
+A forecast is told anew at every decision, from what really happens in the run and an error that the scenario asks for.
+Nothing is computed before a controller asks.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ...controllers import contract as base
+from ...simulators.arrivals.session_model import Session
+from ...simulators.series import Series
+from ...simulators.tariffs.tariff_model import NAMES, Tariffs
+from . import forecast_models as forecasts
+
+NO_PV = Series.constant(0.0)
+NO_LOAD = Series.constant(np.zeros(4))
+
+Means = Callable[[float, np.ndarray], np.ndarray]
+"""Mean values of intervals as they are told at a time: (t_s, edges_s of shape (n + 1,)) -> shape (n,) or (n, m)."""
+
+
+class Visit(NamedTuple):
+    """A session as it is expected; the departure is NaN where the EV is plugged in and its driver announced nothing."""
+
+    session: Session
+    arrival_s: float
+    departure_s: float
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a hub's forecast is made of.
+
+    Parameters
+    ----------
+    pv_kw : Means
+        Available PV power [kW].
+    load_kw : Means
+        Demand of each load class [kW], shape (n, 4).
+    prices : mapping of str to Means
+        Prices by name [currency/kWh].
+    visits : callable
+        The sessions that are not over, as they are told at a time [s].
+    """
+
+    pv_kw: Means
+    load_kw: Means
+    prices: Mapping[str, Means]
+    visits: Callable[[float], Sequence[Visit]]
+
+
+class Told(base.Forecast):
+    """The forecast of a hub as it is told at one time.
+
+    Parameters
+    ----------
+    parts : Parts
+    t_s : float
+        That time [s].
+    """
+
+    def __init__(self, parts: Parts, t_s: float):
+        self._parts = parts
+        self._t_s = t_s
+
+    def pv_kw(self, edges_s: np.ndarray) -> np.ndarray:
+        """Available PV power [kW], shape (n,)."""
+        return self._parts.pv_kw(self._t_s, edges_s).reshape(-1)
+
+    def load_kw(self, edges_s: np.ndarray) -> np.ndarray:
+        """Demand of the local load by class [kW], shape (n, 4)."""
+        return self._parts.load_kw(self._t_s, edges_s)
+
+    def price(self, name: str, edges_s: np.ndarray) -> np.ndarray:
+        """A price [1/kWh], shape (n,).
+
+        Raises
+        ------
+        ValueError
+            If there is no such price.
+        """
+        if name not in self._parts.prices:
+            raise ValueError(f"price must be one of {', '.join(self._parts.prices)}, got {name}")
+        return self._parts.prices[name](self._t_s, edges_s)
+
+    def sessions(self, until_s: float) -> base.ExpectedSessions:
+        """Sessions that are not over yet and arrive before a time."""
+        told = [visit for visit in self._parts.visits(self._t_s) if visit.arrival_s < until_s]
+        told.sort(key=lambda visit: visit.arrival_s)
+        sessions = [visit.session for visit in told]
+        rows = [
+            (arrival_s, departure_s, s.energy_kwh, s.p_max_kw, s.capacity_kwh, s.soc_arrival, s.soc_v2g_min)
+            for s, arrival_s, departure_s in told
+        ]
+        columns = np.array(rows, dtype=float).reshape(-1, 7).T
+        v2g = np.array([session.v2g for session in sessions], dtype=bool)
+        return base.ExpectedSessions(tuple(session.id for session in sessions), *columns, v2g=v2g)
+
+
+# --- power and prices -------------------------------------------------------------------------------------------------
+
+
+def known(series: Series) -> Means:
+    """What a series says, told at any time."""
+    return lambda t_s, edges_s: series.means(edges_s)
+
+
+def persistent(series: Series, lag_s: float) -> Means:
+    """What was a lag ago; see `forecasts.persistence`."""
+
+    def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
+        return forecasts.persistence(series, lag_s, t_s, edges_s[0], edges_s[-1]).means(edges_s)
+
+    return means
+
+
+def noisy(
+    series: Series, seed: np.random.SeedSequence, until_s: float, *, std: float, lead_s: float, correlation_s: float
+) -> Means:
+    """Reality with an error that grows with the lead; see `forecasts.noisy`."""
+    error = cache(lambda: forecasts.noise(np.random.default_rng(seed), until_s, correlation_s))
+
+    def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
+        told = forecasts.noisy(series, error(), t_s, edges_s[0], edges_s[-1], std=std, lead_s=lead_s)
+        return told.means(edges_s)
+
+    return means
+
+
+def announced(tariffs: Tariffs, changes: Sequence[tuple[str, float, float, float]] = ()) -> dict[str, Means]:
+    """Prices as they are announced.
+
+    Parameters
+    ----------
+    tariffs : Tariffs
+        Known from the start.
+    changes : sequence of (name, value, from_s, until_s)
+        In the order of their beginning; from then on each is known, and its end too.
+
+    Returns
+    -------
+    dict of str to Means
+    """
+    begins_s = [from_s for _, _, from_s, _ in changes]
+
+    @cache
+    def series(name: str, begun: int) -> Series:
+        told = tariffs
+        for change in changes[:begun]:
+            told = told.changed(*change)
+        return told.price(name)
+
+    def of(name: str) -> Means:
+        return lambda t_s, edges_s: series(name, bisect_right(begins_s, t_s)).means(edges_s)
+
+    return {name: of(name) for name in NAMES}
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+def as_they_come(real: Callable[[], Sequence[Session]]) -> Callable[[float], Sequence[Visit]]:
+    """All sessions with the times at which they will plug in and leave."""
+    return lambda t_s: [Visit(s, s.arrival_s, s.departure_s) for s in real() if s.departure_s > t_s]
+
+
+def until_plugged_in(
+    real: Callable[[], Sequence[Session]], guessed: Callable[[], Sequence[Session]]
+) -> Callable[[float], Sequence[Visit]]:
+    """Sessions as they are guessed, and from the moment they plug in as the driver announces them.
+
+    An EV that is late is expected at once; it is given up when its guessed departure has passed.
+
+    Parameters
+    ----------
+    real : callable
+        Sessions with the times at which they plug in and leave.
+    guessed : callable
+        Sessions as they are expected beforehand; the same EV has the same id.
+
+    Returns
+    -------
+    callable
+        Gives the visits that are told at a time [s].
+    """
+
+    def told(t_s: float) -> list[Visit]:
+        come = [session for session in real() if session.arrival_s <= t_s]
+        names = {session.id for session in come}
+        plugged = [Visit(s, s.arrival_s, _announced_s(s)) for s in come if s.departure_s > t_s]
+        awaited = [s for s in guessed() if s.departure_s > t_s and s.id not in names]
+        return plugged + [Visit(s, max(s.arrival_s, t_s), s.departure_s) for s in awaited]
+
+    return told
+
+
+def _announced_s(session: Session) -> float:
+    return math.nan if session.departure_estimate_s is None else session.departure_estimate_s

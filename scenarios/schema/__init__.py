@@ -1,0 +1,1 @@
+"""What may stand in a scenario file, and how one is read."""

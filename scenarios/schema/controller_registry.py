@@ -1,0 +1,124 @@
+"""Controllers by name: those that packages register, and a user's own class."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from ...controllers.contract import Controller, Parameters
+from ..errors import InputError, Problem, nearest
+
+GROUP = "evhub.controllers"
+
+
+def controllers() -> dict[str, EntryPoint]:
+    """The registered controllers, by name."""
+    return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
+
+
+def controller_class(name: str, folder: Path, where: str, key: str) -> type[Controller]:
+    """The class behind a controller's type.
+
+    Parameters
+    ----------
+    name : str
+        A registered name, or ``module:Class`` of a user's own, found from the scenario's folder or the import path.
+    folder : Path
+        Folder of the scenario.
+    where, key : str
+        File and key, for the message.
+
+    Returns
+    -------
+    type of Controller
+
+    Raises
+    ------
+    InputError
+        When there is no such controller, or what is there is not one.
+    """
+    known = controllers()
+    if name in known:
+        found = known[name].load()
+    elif ":" in name:
+        found = _own(name, folder, where, key)
+    else:
+        allowed = f"must be one of {', '.join(known)}, or module:Class of your own{nearest(name, known)}"
+        raise InputError([Problem(where, key, name, allowed)])
+    if not (isinstance(found, type) and issubclass(found, Controller)):
+        raise InputError([Problem(where, key, name, "must be a subclass of evhub.controllers.contract.Controller")])
+    if missing := found.__abstractmethods__:
+        raise InputError([Problem(where, key, name, f"must implement {', '.join(sorted(missing))}")])
+    if not (isinstance(found.Parameters, type) and issubclass(found.Parameters, Parameters)):
+        allowed = "must have Parameters that are a subclass of evhub.controllers.contract.Parameters"
+        raise InputError([Problem(where, key, name, allowed)])
+    return found
+
+
+def _own(name: str, folder: Path, where: str, key: str) -> object:
+    module, _, attribute = name.partition(":")
+    place = str(folder.resolve())
+    try:
+        with _study(place):
+            found = import_module(module)
+    except ModuleNotFoundError as error:
+        allowed = f"must be importable from {folder} or the import path ({error})"
+    except (Exception, SystemExit) as error:  # a user's module may fail in any way; all of them are wrong input
+        allowed = f"must be importable; {type(error).__name__}: {error}"
+    else:
+        top = module.partition(".")[0]
+        file = getattr(found, "__file__", None)
+        if (folder / f"{top}.py").exists() and not _belongs(top, place):
+            allowed = f"must have another name than what is imported already: {top} is {file}"
+        elif hasattr(found, attribute):
+            return getattr(found, attribute)
+        else:
+            allowed = f"must name a class of {module} ({file}); it has no {attribute!r}"
+    raise InputError([Problem(where, key, name, allowed)])
+
+
+_studies: list[str] = []
+"""The study whose folder is on the import path because of its scenario: at most one."""
+
+
+@contextmanager
+def _study(folder: str) -> Iterator[None]:
+    """Look for modules in a study's folder first; afterwards behind all others, for what its modules import later."""
+    if _studies and _studies != [folder]:
+        forget(_studies.pop())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)
+            _studies[:] = [folder]
+
+
+def forget(folder: str) -> None:
+    """Take a study off the import path, and forget its modules.
+
+    They do not stand in for another's of the same name then, and are read again if they are asked for again.
+
+    Parameters
+    ----------
+    folder : str
+        Absolute path of the study's folder.
+    """
+    if folder in sys.path:
+        sys.path.remove(folder)
+    for name in [name for name in sys.modules if _belongs(name, folder)]:
+        del sys.modules[name]
+
+
+def _belongs(name: str, folder: str) -> bool:
+    """Whether an imported module is a study's own, and not of an environment that happens to be in its folder."""
+    top = f"{folder}{os.sep}{name.partition('.')[0]}"
+    file = getattr(sys.modules[name], "__dict__", {}).get("__file__") or ""
+    return file == f"{top}.py" or file.startswith(f"{top}{os.sep}")

@@ -1,0 +1,308 @@
+"""From a scenario's name or file to a checked ``Scenario``, with every problem reported at once."""
+
+from __future__ import annotations
+
+import os
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from pydantic import BaseModel, ValidationError
+
+from ..errors import NOTHING, InputError, Problem, nearest
+from .controller_registry import controller_class
+from .scenario_schema import LARGEST_SEED, Scenario
+from .yaml_file import read_yaml
+
+LIBRARY = Path(str(files("evhub.scenarios") / "library"))
+
+
+@dataclass(frozen=True)
+class LoadedScenario:
+    """A checked scenario and where it came from.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Every field checked.
+    path : Path
+        Its file; paths in the scenario are relative to its folder.
+    """
+
+    scenario: Scenario
+    path: Path
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the scenario file."""
+        return self.path.parent
+
+    def with_changes(self, *, controller: str | None = None, seed: int | None = None) -> LoadedScenario:
+        """The same scenario with another controller (its parameters at their defaults) or seed.
+
+        A controller that runs under its own name in the scenario keeps its parameters there.
+
+        Raises
+        ------
+        InputError
+            When the changed scenario does not fit.
+        """
+        changes: dict[str, Any] = {}
+        if seed is not None:
+            if not 0 <= seed <= LARGEST_SEED:
+                raise InputError(Problem("", "--seed", seed, f"must be 0 to {LARGEST_SEED}"))
+            changes["seed"] = seed
+        if controller is not None:
+            controller_class(controller, self.folder, "", "--controller")
+            changes["controller"] = [
+                spec
+                if spec.type == controller
+                else type(spec)(type=controller, period=f"{spec.period}s", hubs=spec.hubs)  # pyright: ignore[reportArgumentType]
+                for spec in self.scenario.controller
+            ]
+        return LoadedScenario(self.scenario.model_copy(update=changes), self.path)
+
+    def resolve(self, name: str, key: str) -> Path:
+        """A file named in the scenario, inside its folder.
+
+        Raises
+        ------
+        InputError
+            When the path leaves the scenario's folder by ``..``, or nothing is there.
+        """
+        path = Path(name)
+        full = path if path.is_absolute() else self.folder / path
+        try:
+            inside = path.is_absolute() or _plain_path(full).is_relative_to(_plain_path(self.folder))
+            there = full.is_file()
+        except (OSError, ValueError) as error:
+            told = getattr(error, "strerror", None) or error
+            raise InputError(Problem(str(self.path), key, name, f"must be the path of a file ({told})")) from None
+        if not inside:
+            allowed = f"must stay inside the scenario's folder {self.folder} (or be an absolute path)"
+            raise InputError([Problem(str(self.path), key, name, allowed)])
+        if not there:
+            raise InputError([Problem(str(self.path), key, name, f"must be an existing file; looked for {full}")])
+        return full
+
+
+def _plain_path(path: Path) -> Path:
+    """Without ``..``, and without following links: a folder of links is a folder all the same."""
+    return Path(os.path.abspath(path))
+
+
+def shipped() -> dict[str, Path]:
+    """The scenarios that come with evhub, by name."""
+    return {path.stem: path for path in sorted(LIBRARY.glob("*.yaml"))}
+
+
+def load_scenario(target: str | Path) -> LoadedScenario:
+    """Read and check a scenario.
+
+    Parameters
+    ----------
+    target : str or Path
+        The name of a shipped scenario, or the path of a YAML file.
+
+    Returns
+    -------
+    LoadedScenario
+
+    Raises
+    ------
+    InputError
+        With every problem in the file: its key, the value given and what is allowed.
+    """
+    return parse(read_yaml(path := _locate(target)), path)
+
+
+def _locate(target: str | Path) -> Path:
+    known = shipped()
+    if str(target) in known:
+        return known[str(target)]
+    path = Path(target)
+    try:
+        if path.is_file():
+            return path
+    except (OSError, ValueError):
+        pass  # no path at all: too long, or with a character that no path has
+    hint = nearest(str(target), known, n=3) or f"; shipped are {', '.join(known)}"
+    raise InputError([Problem(str(target), "scenario", NOTHING, f"must be a file or a shipped scenario{hint}")])
+
+
+def parse(data: Mapping[str, Any], path: Path) -> LoadedScenario:
+    """Check the content of a scenario file; the same as `load_scenario` for data that is read already."""
+    try:
+        scenario = Scenario.model_validate(data)
+    except ValidationError as error:
+        raise InputError(list(problems_of(error, data, str(path), Scenario))) from None
+    found = [Problem(str(path), key, given, f"must be {allowed}") for key, given, allowed in scenario.problems()]
+    if found:
+        raise InputError(found)
+    return LoadedScenario(scenario, path)
+
+
+# --- pydantic's errors in the words of the file ----------------------------------------------------------------------
+
+
+def problems_of(
+    error: ValidationError, data: Any, where: str, model: type[BaseModel], prefix: str = ""
+) -> Iterable[Problem]:
+    """Translate pydantic's errors: the key as it stands in the file, the value, what is allowed."""
+    for item in error.errors(include_url=False):
+        keys = _keys_in_file(item["loc"], data)
+        if item["type"] == "missing":
+            keys.append(item["loc"][-1])
+        if item["type"] == "union_tag_invalid":
+            keys.append("type")
+        key = (prefix + _dotted(keys)).removesuffix(".")
+        yield Problem(where, key or "file", _given(item, model), _allowed(item, model))
+
+
+def _keys_in_file(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
+    """The location without what pydantic adds: names of union members, ``[key]`` marks."""
+    keys: list[int | str] = []
+    for part in loc:
+        if isinstance(data, str):
+            break
+        try:
+            data = data[part]
+        except (TypeError, KeyError, IndexError):
+            continue
+        keys.append(part)
+    return keys
+
+
+def _dotted(keys: list[int | str]) -> str:
+    text = ""
+    for key in keys:
+        if isinstance(key, str):
+            key = key if key and key.isprintable() else repr(key)
+            text += f".{key}" if text else key
+        else:
+            text += f"[{key}]"
+    return text
+
+
+def _given(item: Any, model: type[BaseModel]) -> Any:
+    if item["type"] in ("missing", "union_tag_not_found", "extra_forbidden"):
+        return NOTHING
+    given = item["input"]
+    if item["type"] == "value_error" and (
+        ", got " in item["msg"] or (isinstance(given, Mapping) and _is_section(_annotation_at(item["loc"], model)))
+    ):
+        return NOTHING  # the text says it already
+    if item["type"] == "union_tag_invalid":
+        return given["type"]
+    return given
+
+
+_BOUNDS = {
+    "greater_than": ("gt", ">"),
+    "greater_than_equal": ("ge", ">="),
+    "less_than": ("lt", "<"),
+    "less_than_equal": ("le", "<="),
+}
+
+
+def _allowed(item: Any, model: type[BaseModel]) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    if kind in _BOUNDS:
+        name, sign = _BOUNDS[kind]
+        return f"must be {sign} {context[name]:g}"
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return _unknown_key(item["loc"], model)
+    if kind in ("literal_error", "union_tag_invalid"):
+        return f"must be one of {context.get('expected') or context.get('expected_tags')}"
+    if kind == "union_tag_not_found":
+        return f"needs a type: one of {_tags(item['loc'], model)}"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "timezone_aware":
+        return "must have a UTC offset, such as 2024-03-01T12:00:00-03:00"
+    if kind.startswith("datetime"):
+        return "must be a date and time with a UTC offset, such as 2024-03-01T12:00:00-03:00"
+    if kind == "string_pattern_mismatch":
+        return "must be a name of small letters, digits, - and _, beginning with a letter"
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return "must be a mapping of keys to values"
+    if kind in ("list_type", "tuple_type"):
+        return "must be a list"
+    if kind == "string_type":
+        return "must be text (write it in quotes)"
+    if kind in ("bool_type", "bool_parsing"):
+        return "must be true or false"
+    if kind == "too_short":
+        return f"must have at least {context['min_length']} of them"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} of them"
+    # what is left comes from the parameters of a user's own controller, which may use all of pydantic
+    text = item["msg"].removeprefix("Assertion failed, ").replace("Input should", "must").replace(" should ", " must ")
+    return text[0].lower() + text[1:]
+
+
+def _annotation_at(loc: tuple[int | str, ...], model: Any) -> Any:
+    """The type that stands at a location of the schema; union members are named by their tag in the location."""
+    current = model
+    for part in loc:
+        current = _plain(current)
+        origin = typing.get_origin(current)
+        if origin in (typing.Union, types.UnionType):
+            tagged = [member for member in map(_plain, typing.get_args(current)) if part in _tag_of(member)]
+            if tagged:
+                current = tagged[0]
+                continue
+            current = next((m for m in map(_plain, typing.get_args(current)) if m is not type(None)), None)
+            origin = typing.get_origin(current)
+        if origin is dict:
+            current = typing.get_args(current)[1]
+        elif origin is list:
+            current = typing.get_args(current)[0]
+        elif _is_section(current) and part in current.model_fields:
+            field = current.model_fields[str(part)]
+            current = field.annotation
+        else:
+            return None
+    return _plain(current)
+
+
+def _plain(annotation: Any) -> Any:
+    """An annotation without ``Annotated`` and ``None``."""
+    while typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        members = [member for member in typing.get_args(annotation) if member is not type(None)]
+        if len(members) == 1:
+            return _plain(members[0])
+    return annotation
+
+
+def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _tag_of(member: Any) -> tuple:
+    if _is_section(member) and "type" in member.model_fields:
+        return typing.get_args(member.model_fields["type"].annotation)
+    return ()
+
+
+def _unknown_key(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    section = _annotation_at(loc[:-1], model)
+    if not _is_section(section):
+        return "is not a key that is known here"
+    names = list(section.model_fields)
+    hint = nearest(str(loc[-1]), names)
+    return f"is not a key that is known here{hint} (known: {', '.join(names) or 'none'})"
+
+
+def _tags(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    union = _annotation_at(loc, model)
+    tags = [tag for member in map(_plain, typing.get_args(union)) for tag in _tag_of(member)]
+    return ", ".join(tags)

@@ -1,0 +1,239 @@
+"""The scenario file as pydantic models: what may stand in it, with units and limits.
+
+Field names here are the keys of the file. Unknown keys are errors, values are frozen after reading. What needs more
+than one section to judge (a hub named by an event) is checked in ``Scenario``; what needs files, in ``build``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from ...simulators.arrivals.arrivals_section import (
+    ListedSession,
+    Queue,
+    SessionFile,
+    SessionList,
+    Sessions,
+    StochasticSessions,
+)
+from ...simulators.ats.ats_section import Ats, Secondary
+from ...simulators.battery.battery_section import Bess, IdealBattery, TremblayBattery
+from ...simulators.charge_point.charge_point_section import Circuits, Conductors, Connectors, CurrentLimit, Ev
+from ...simulators.field_types import Name, PositiveDuration, Section, Start, Whole, ZoneName
+from ...simulators.generator.generator_section import Dg
+from ...simulators.grid.grid_section import Grid
+from ...simulators.link.link_section import Channel, Delay, Link, LinkedDevice
+from ...simulators.load.load_section import Load, LoadClass
+from ...simulators.network.network_section import Bus, Network
+from ...simulators.pv.pv_section import ClearSky, Irradiance, Place, Pv, Weather
+from ...simulators.series_section import Constant, Csv, Profile, Source
+from ...simulators.tariffs.tariff_section import Emissions, Price, Tariffs, Tou
+from ..forecasts.forecast_section import (
+    AnnouncedPrices,
+    Forecasts,
+    Foreseen,
+    LoadColumns,
+    NoisyPower,
+    NoisySessions,
+    Persistence,
+    PluggedIn,
+    PriceColumns,
+)
+from .events import Event
+from .expect_section import Expectation
+
+__all__ = [
+    "LARGEST_SEED",
+    "AnnouncedPrices",
+    "Ats",
+    "Bess",
+    "Bus",
+    "Channel",
+    "Circuits",
+    "ClearSky",
+    "Conductors",
+    "Connectors",
+    "Constant",
+    "ControllerSpec",
+    "Csv",
+    "CurrentLimit",
+    "Delay",
+    "Dg",
+    "Emissions",
+    "Ev",
+    "Forecasts",
+    "Foreseen",
+    "Grid",
+    "Hub",
+    "IdealBattery",
+    "Irradiance",
+    "Link",
+    "LinkedDevice",
+    "ListedSession",
+    "Load",
+    "LoadClass",
+    "LoadColumns",
+    "Network",
+    "NoisyPower",
+    "NoisySessions",
+    "Persistence",
+    "Place",
+    "PluggedIn",
+    "Price",
+    "PriceColumns",
+    "Profile",
+    "Pv",
+    "Queue",
+    "Scenario",
+    "Secondary",
+    "Section",
+    "SessionFile",
+    "SessionList",
+    "Sessions",
+    "Source",
+    "StochasticSessions",
+    "Tariffs",
+    "Tou",
+    "TremblayBattery",
+    "Weather",
+]
+
+
+LARGEST_SEED = 2**63 - 1
+"""What a result file can hold."""
+
+
+class Hub(Section):
+    """An e-mobility hub: everything behind one grid connection."""
+
+    grid: Grid
+    pv: Pv | None = None
+    bess: Bess | None = None
+    dg: Dg | None = None
+    load: Load | None = None
+    connectors: Connectors | None = None
+    ev: Ev = Ev()
+    sessions: Sessions | None = None
+    queue: Queue = Queue()
+    tariffs: Tariffs = Tariffs()
+    emissions: Emissions | None = None
+    link: Link | None = None
+    forecasts: Forecasts = Forecasts()
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if self.sessions is not None and self.connectors is None:
+            raise ValueError("sessions need connectors")
+        if self.connectors is not None and self.sessions is None:
+            raise ValueError("connectors need sessions (an empty list is fine)")
+        if isinstance(self.sessions, SessionList) and self.connectors is not None:
+            for number, item in enumerate(self.sessions.items):
+                if item.connector is not None and item.connector > self.connectors.count:
+                    raise ValueError(
+                        f"sessions.items[{number}].connector must be at most {self.connectors.count}, "
+                        f"got {item.connector}"
+                    )
+        return self
+
+
+class ControllerSpec(Section):
+    """Which controller decides, how often, and its own parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    type: str
+    """A registered controller (`evhub list`), or a class of your own as module:Class."""
+    period: PositiveDuration = 60.0
+    """Time between decisions; a change of the grid's or a connector's status makes one in between."""
+    hubs: Annotated[list[Name], Field(min_length=1)] | None = None
+    """The hubs it runs; all of them when left out."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The keys that belong to the controller itself."""
+        return dict(self.model_extra or {})
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class Scenario(Section):
+    """A scenario: a plant, what happens to it, and who decides."""
+
+    name: Name
+    """Name of the scenario and of its results."""
+    title: str = ""
+    """One line for tables and pictures."""
+    source: str = ""
+    """Where the case and its numbers come from, and what was assumed."""
+    start: Start
+    """First instant, with UTC offset."""
+    time_zone: ZoneName | None = None
+    """Zone of tariffs and calendars (with daylight saving time); the fixed offset of start when left out."""
+    duration: PositiveDuration
+    """Length of the run."""
+    time_step: PositiveDuration = 1.0
+    """Grid on which events lie; results do not depend on it beyond that."""
+    seed: Annotated[Whole, Field(ge=0, le=LARGEST_SEED)] = 0
+    """Of everything random."""
+    network: Network | None = None
+    hubs: dict[Name, Hub] = Field(min_length=1)
+    events: list[Event] = []
+    controller: Annotated[
+        list[ControllerSpec], BeforeValidator(_as_list, json_schema_input_type=ControllerSpec | list[ControllerSpec])
+    ] = [ControllerSpec(type="uncontrolled")]
+    """Who decides; a list when several controllers share the hubs."""
+    expect: list[Expectation] = []
+    """What must hold of the run; `evhub check` looks."""
+
+    def problems(self) -> list[tuple[str, object, str]]:
+        """What does not fit between sections: (key, given, allowed)."""
+        found: list[tuple[str, object, str]] = []
+        hubs = ", ".join(self.hubs)
+        if "network" in self.hubs:
+            found.append(("hubs.network", "network", "another name: network is the network's own place in the results"))
+        steps = self.duration / self.time_step
+        if abs(steps - round(steps)) > 1e-9:
+            found.append(("duration", f"{self.duration:g}s", f"a multiple of time_step {self.time_step:g}s"))
+        for n, spec in enumerate(self.controller):
+            key = f"controller[{n}]" if len(self.controller) > 1 else "controller"
+            periods = spec.period / self.time_step
+            if abs(periods - round(periods)) > 1e-9:
+                found.append((f"{key}.period", f"{spec.period:g}s", f"a multiple of time_step {self.time_step:g}s"))
+            for hub in spec.hubs or []:
+                if hub not in self.hubs:
+                    found.append((f"{key}.hubs", hub, f"one of {hubs}"))
+        found += self._controlled_once(hubs)
+        if self.network is not None:
+            for hub in self.network.hub_bus:
+                if hub not in self.hubs:
+                    found.append(("network.hub_bus", hub, f"one of {hubs}"))
+            for hub in self.hubs:
+                if hub not in self.network.hub_bus:
+                    found.append(("network.hub_bus", f"no bus for {hub}", f"a bus for each of {hubs}"))
+        for name, hub in self.hubs.items():
+            for n, item in enumerate(hub.sessions.items if isinstance(hub.sessions, SessionList) else ()):
+                if item.at >= self.duration:
+                    allowed = f"a time before the end of the run at {self.duration:g}s"
+                    found.append((f"hubs.{name}.sessions.items[{n}].at", f"{item.at:g}s", allowed))
+        for name, hub in self.hubs.items():
+            polls = hub.link.poll / self.time_step if hub.link is not None else 0.0
+            if hub.link is not None and abs(polls - round(polls)) > 1e-9:
+                given, allowed = f"{hub.link.poll:g}s", f"a multiple of time_step {self.time_step:g}s"
+                found.append((f"hubs.{name}.link.poll", given, allowed))
+        for n, event in enumerate(self.events):
+            found += [(f"events[{n}].{key}", given, allowed) for key, given, allowed in event.problems(self)]
+        for n, item in enumerate(self.expect):
+            found += [(f"expect[{n}].{key}", given, allowed) for key, given, allowed in item.problems(self)]
+        return found
+
+    def _controlled_once(self, hubs: str) -> list[tuple[str, object, str]]:
+        claimed = [hub for spec in self.controller for hub in (spec.hubs or self.hubs)]
+        found: list[tuple[str, object, str]] = []
+        for hub in self.hubs:
+            if claimed.count(hub) != 1:
+                found.append(("controller", f"{claimed.count(hub)} for hub {hub}", f"exactly one for each of {hubs}"))
+        return found

@@ -1,0 +1,195 @@
+"""The clairvoyant bound: what a hub would cost at least if everything were known beforehand.
+
+A linear relaxation of the plant, with the sessions, sun, load and prices of a run: the limits of import, waiting for a
+connector, least powers, the fuel in the tank, the voltage of cells and the network are left out, each of which can only
+make a run dearer. So a run of a plant with an ideal battery (and without what `why_not` names) costs no less, whoever
+controls it. A battery with cells may hold a little more than its nominal energy: there the bound is one of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+
+from ....controllers import contract as base
+from ....controllers.optimization.blocks.generator_block import GeneratorData
+from ....controllers.optimization.blocks.grid_connection_block import GridData
+from ....controllers.optimization.blocks.loads_block import LoadsData
+from ....controllers.optimization.blocks.pv_block import PvData
+from ....controllers.optimization.blocks.sessions_block import SessionsData
+from ....controllers.optimization.blocks.storage_block import StorageData
+from ....controllers.optimization.blocks.time_steps import Steps
+from ....controllers.optimization.hub_model import HubData, HubModel
+from ....controllers.optimization.program import Program
+from ....simulators.units import S_PER_MIN
+from ...assembly.plant_build import build
+from ...schema import scenario_schema as schema
+from ...schema.scenario_loader import LoadedScenario
+
+_LONGEST_STEP_S = 15 * S_PER_MIN
+_LEAST_STEPS = 96
+_PARTS = 15
+"""Prices are looked at in so many parts of a step: of each the one that is best for the hub counts."""
+_MOST_VARIABLES = 300_000
+_HARMLESS = ("price", "parameters")
+_TIME_LIMIT_S = 60.0
+_CRITICAL_PER_KWH = 1e4  # nothing is lost while the grid is there: any large number does
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a run costs at least.
+
+    Parameters
+    ----------
+    cost : float
+        Least net cost, in the currency of the tariffs; NaN where there is no bound.
+    why_not : str
+        Why there is none; else empty.
+    """
+
+    cost: float
+    why_not: str = ""
+
+
+def clairvoyant_bound(loaded: LoadedScenario) -> Bound:
+    """Find the least net cost that any controller can reach on a scenario, by its seed.
+
+    Parameters
+    ----------
+    loaded : LoadedScenario
+        The scenario; its controller and its forecasts do not matter.
+
+    Returns
+    -------
+    Bound
+
+    Raises
+    ------
+    InputError
+        If the scenario cannot be built.
+    """
+    scenario = loaded.scenario
+    reasons = list(why_not(scenario))
+    if reasons:
+        return Bound(np.nan, "; ".join(reasons))
+    perfect = {kind: {"type": "perfect"} for kind in ("pv", "load", "prices", "sessions")}
+    foreseen = schema.Forecasts.model_validate(perfect)
+    hubs = {name: hub.model_copy(update={"forecasts": foreseen}) for name, hub in scenario.hubs.items()}
+    known = replace(loaded, scenario=scenario.model_copy(update={"hubs": hubs}))
+    wiring = build(known.with_changes(controller="uncontrolled"))
+    cost = 0.0
+    for entity in wiring.entities:
+        if entity.sid != "controller":
+            continue
+        site, forecast = entity.parameters["site"], entity.parameters["forecast"](0.0)
+        data = _data(scenario, hubs[entity.hub], site, forecast)
+        sessions = 0 if data.sessions is None else len(data.sessions.names)
+        if sessions * data.steps.n > _MOST_VARIABLES:
+            return Bound(np.nan, f"{sessions} sessions over {data.steps.n} steps are too many")
+        program = Program(HubModel(data).model)
+        try:
+            solution = program.solve(time_limit_s=_TIME_LIMIT_S)
+        finally:
+            program.close()
+        if not solution.ok:
+            return Bound(np.nan, f"the optimum of {entity.hub} was not found: {solution.status.value}")
+        cost += solution.bound
+    return Bound(cost)
+
+
+def why_not(scenario: schema.Scenario) -> Iterator[str]:
+    """What stands against a bound on the cost of a scenario."""
+    kinds = sorted({event.kind for event in scenario.events} - set(_HARMLESS))
+    if kinds:
+        yield f"events that no plan foresees: {', '.join(kinds)}"
+    for name, hub in scenario.hubs.items():
+        if hub.connectors is None:
+            continue
+        if hub.connectors.v2g:
+            yield f"{name} can discharge EVs"
+        if not (hub.tariffs.missed_per_kwh or _pays(hub.tariffs.charging)):
+            yield (
+                f"at {name} nothing is paid for charging, so that to serve nobody would cost least (tariffs: "
+                f"missed_per_kwh puts a price on it)"
+            )
+
+
+def _pays(price: schema.Price) -> bool:
+    return not (isinstance(price, schema.Constant) and price.value == 0)
+
+
+def _data(scenario: schema.Scenario, hub: schema.Hub, site: base.Site, forecast: base.Forecast) -> HubData:
+    """The hub as its relaxation sees it; wherever an average would hide something, the better end is taken."""
+    end_s = scenario.duration
+    step_s = min(_LONGEST_STEP_S, end_s / _LEAST_STEPS)
+    n = ceil(end_s / step_s - 1e-9)
+    edges_s = np.minimum(step_s * np.arange(n + 1), end_s)
+    fine_s = np.interp(np.arange(n * _PARTS + 1) / _PARTS, np.arange(n + 1), edges_s)
+
+    def price(name: str, best) -> np.ndarray:
+        return best(forecast.price(name, fine_s).reshape(n, _PARTS), axis=1)
+
+    load_kw = forecast.load_kw(edges_s)
+    penalty = hub.tariffs.unserved_per_kwh
+    most_kw = float(load_kw.sum(axis=1).max()) + float(site.connector_kw.sum()) + site.bess_kw + 1.0
+    away_kw = site.pv_kw + site.bess_kw + site.dg_kw + 1.0
+    buy, sell = price("buy", np.min), price("sell", np.max)
+    # a meter's quarters of an hour have to be the steps, or their means could be higher
+    quarters = step_s == _LONGEST_STEP_S and scenario.start.timestamp() % _LONGEST_STEP_S == 0
+    return HubData(
+        steps=Steps(edges_s),
+        grid=GridData(
+            buy_per_kwh=buy,
+            sell_per_kwh=sell,
+            import_kw=most_kw,
+            export_kw=away_kw,
+            demand_per_kw=site.demand_per_kw if quarters and site.demand_per_kw else None,
+            exclusive_kw=max(most_kw, away_kw) if (sell > buy).any() else None,
+        ),
+        pv=PvData(forecast.pv_kw(edges_s), curtailable=True) if site.pv_kw else None,
+        bess=_battery(hub, site, float(price("bess", np.min).min())) if site.bess_kw else None,
+        dg=GeneratorData(np.array([site.dg_kw]), np.array([float(price("dg", np.min).min())])) if site.dg_kw else None,
+        load=LoadsData(
+            load_kw[:, 0], 0.0, 0.0, load_kw[:, 1:].sum(axis=1), (_CRITICAL_PER_KWH + penalty, 0, 0, penalty)
+        ),
+        sessions=_sessions(hub, site, forecast, end_s, price("charging", np.max)) if site.connector_kw.size else None,
+    )
+
+
+def _battery(hub: schema.Hub, site: base.Site, wear_per_kwh: float) -> StorageData:
+    soc = hub.bess.soc if hub.bess is not None else 0.0
+    return StorageData(
+        energy_kwh=soc * site.bess_kwh,
+        energy_min_kwh=site.bess_soc_min * site.bess_kwh,
+        energy_max_kwh=site.bess_soc_max * site.bess_kwh,
+        charge_kw=site.bess_kw,
+        discharge_kw=site.bess_kw,
+        eta_charge=site.bess_eta_charge,
+        eta_discharge=site.bess_eta_discharge,
+        wear_per_kwh=wear_per_kwh,
+    )
+
+
+def _sessions(
+    hub: schema.Hub, site: base.Site, forecast: base.Forecast, end_s: float, charging_per_kwh: np.ndarray
+) -> SessionsData | None:
+    """All EVs from plug-in to departure; a penalty only for those that leave before the end, as in the results."""
+    told = forecast.sessions(end_s)
+    if not told.id:
+        return None
+    return SessionsData(
+        names=told.id,
+        connectors=("any",) * len(told.id),
+        arrival_s=told.arrival_s,
+        departure_s=np.minimum(told.departure_s, end_s),
+        energy_kwh=np.zeros(len(told.id)),
+        target_kwh=told.energy_kwh,
+        capacity_kwh=told.energy_kwh,
+        charge_kw=np.minimum(told.p_max_kw, site.connector_kw.max()),
+        eens_per_kwh=np.where(told.departure_s < end_s, hub.tariffs.missed_per_kwh, 0.0),
+        charging_per_kwh=np.broadcast_to(charging_per_kwh, (len(told.id), charging_per_kwh.size)),
+    )

@@ -1,0 +1,1 @@
+"""PV limits of feeders, from study file to result."""

@@ -1,0 +1,176 @@
+"""From a study file to cases, and from cases to a result file: ``evhub dispatchability``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from ....analysis import dispatchability as dp
+from ....analysis.dispatchability.feeder import PHASES
+from ....analysis.dispatchability.limit_results import StudyResult
+from ....analysis.dispatchability.service import service_problems
+from ...errors import NOTHING, InputError, Problem, nearest
+from ...schema.scenario_loader import problems_of
+from ...schema.yaml_file import read_yaml
+from .dispatchability_build import Builder, LoadedStudy
+from .dispatchability_study import Study, shipped_studies
+
+
+def load_study(target: str | Path) -> LoadedStudy:
+    """Read and check a study.
+
+    Parameters
+    ----------
+    target : str or Path
+        The name of a shipped study, or the path of a YAML file.
+
+    Returns
+    -------
+    LoadedStudy
+
+    Raises
+    ------
+    InputError
+        With every problem: file, key, value given and what is allowed.
+    """
+    known = shipped_studies()
+    path = known.get(str(target), Path(target))
+    if not path.is_file():
+        hint = nearest(str(target), known) or f"; shipped are {', '.join(known)}"
+        raise InputError(Problem(str(target), "study", NOTHING, f"must be a file or a shipped study{hint}"))
+    data = read_yaml(path)
+    try:
+        study = Study.model_validate(data)
+    except ValidationError as error:
+        raise InputError(list(problems_of(error, data, str(path), Study))) from None
+    return Builder(study, path).loaded()
+
+
+def servable(loaded: LoadedStudy) -> None:
+    """Refuse cases in which some demand cannot be served by any PV power.
+
+    Raises
+    ------
+    InputError
+        With period, bus and phase.
+    """
+    solver = loaded.study.options.solver
+    found = [
+        Problem(str(loaded.path), f"cases.{name}: {key}", given, allowed)
+        for name, case in loaded.cases.items()
+        for key, given, allowed in service_problems(case, loaded.periods, solver)
+    ]
+    if found:
+        raise InputError(found)
+
+
+def run_study(
+    loaded: LoadedStudy, output: Path, *, scenarios: int | None = None, tell: Callable[[str], None] | None = None
+) -> Path:
+    """Solve all cases and the drawn ones, and write the result file.
+
+    Parameters
+    ----------
+    loaded : LoadedStudy
+        The study.
+    output : Path
+        Result file, replaced if it is there; nothing is written before all is solved.
+    scenarios : int, optional
+        Another number of drawn cases than the study's; 0 for none.
+    tell : callable, optional
+        Told about progress.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        If some demand cannot be served by any PV power, or cases are to be drawn without a section for it.
+    """
+    tell = tell or (lambda _: None)
+    if scenarios and loaded.study.uncertainty is None:
+        allowed = "must be 0 or left out, or the study needs a section uncertainty"
+        raise InputError(Problem(str(loaded.path), "--scenarios", scenarios, allowed))
+    study, options = loaded.study, solver_options(loaded.study)
+    tell("whether all demand can be served")
+    servable(loaded)
+    text = loaded.path.read_text(encoding="utf-8")
+    versions = {name: version(name) for name in ("evhub", "numpy", "scipy", "pyomo", "swiglpk")}
+    with dp.StudyWriter(output, study.name, text, loaded.periods, list(study.pvs), versions) as writer:
+        limits = {}
+        for name, case in loaded.cases.items():
+            limits[name] = dp.solve_limits(case, **options, tell=lambda told, name=name: tell(f"{name}: {told}"))
+            writer.case(name, case, limits[name])
+        drawn = study.uncertainty
+        count = drawn.scenarios if drawn and scenarios is None else scenarios or 0
+        if drawn is not None and count:
+            spread = dp.Spread(drawn.demand, drawn.radiation, drawn.soc, drawn.capacity, drawn.power)
+            campaign = dp.run_campaign(
+                loaded.cases[drawn.case],
+                spread,
+                count,
+                drawn.seed,
+                workers=study.options.workers,
+                start=limits[drawn.case],
+                options=options,
+                tell=tell,
+            )
+            writer.campaign(drawn.case, campaign)
+    return output
+
+
+def rows(result: StudyResult) -> list[dict[str, Any]]:
+    """A row for each case and phase: the highest limits of all PV units together, and when the lower one is."""
+    found = []
+    for name, case in result.cases.items():
+        for phase, lower, upper in zip(PHASES, *case.totals_kw, strict=True):
+            peak = int(np.argmax(lower))
+            found.append(
+                {
+                    "case": name,
+                    "phase": phase,
+                    "highest_lower_kw": round(float(lower[peak]), 3),
+                    "period": result.periods[peak] if lower[peak] > 0 else None,
+                    "highest_upper_kw": round(float(upper.max()), 3),
+                    "rounds": int(case.numbers["rounds"]),
+                    "gap": round(max(case.numbers["gap"], 0.0), 6),
+                    "unbalanced": round(max(case.numbers["unbalanced"], 0.0), 6),
+                    "seconds": round(result.seconds[name], 2),
+                }
+            )
+    return found
+
+
+def brief(result: StudyResult) -> list[dict[str, Any]]:
+    """The same for people: without rounds, and without gaps and unbalanced power where there are none."""
+    found = rows(result)
+    empty = {key for key in ("gap", "unbalanced") if not any(row[key] for row in found)} | {"rounds"}
+    return [{key: value for key, value in row.items() if key not in empty} for row in found]
+
+
+def notes(result: StudyResult, tolerance: float) -> list[str]:
+    """What is not proven: cases with a gap, and limits that leave power unbalanced."""
+    found = []
+    for name, case in result.cases.items():
+        gap, upper = case.numbers["gap"], case.numbers["objective"]
+        if (missing := case.numbers["unbalanced"]) > tolerance:
+            found.append(f"{name}: the limits do not hold: {missing:.3f} kW and kvar may stay unbalanced")
+        elif gap >= tolerance:
+            told = f"the limits hold, but wider ones may: objective {upper:.4f}, lower bound {upper - gap:.4f}"
+            found.append(f"{name}: not solved within time and rounds; {told}")
+    if result.expected is not None and (open_still := int((result.expected.gap >= tolerance).sum())):
+        found.append(f"drawn cases: {open_still} of {result.expected.gap.size} not solved within time and rounds")
+    return found
+
+
+def solver_options(study: Study) -> dict[str, Any]:
+    """Keywords of `solve_limits`."""
+    given = study.options
+    return {"solver": given.solver, "tolerance": given.tolerance, "time_limit_s": given.time_limit}

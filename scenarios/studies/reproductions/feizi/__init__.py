@@ -1,0 +1,1 @@
+"""Feizi & Khodayar, run again."""

@@ -1,0 +1,1 @@
+"""Hafiz et al. 2023, run again."""

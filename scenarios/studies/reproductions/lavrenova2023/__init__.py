@@ -1,0 +1,1 @@
+"""Lavrenova & Denysiuk 2023, run again."""

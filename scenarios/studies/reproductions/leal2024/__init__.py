@@ -1,0 +1,1 @@
+"""Leal et al. 2024, run again."""

@@ -1,0 +1,1 @@
+"""Yan & Tu 2022, run again."""

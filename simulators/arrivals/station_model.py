@@ -1,0 +1,362 @@
+"""The connectors of a hub as resources: EVs arrive, wait, plug in, authenticate and leave; connectors fail.
+
+The model is a SimPy process for each session and each fault. Nothing that happens at the hub later (power, prices,
+blackouts) changes who comes, waits or leaves, so the processes run ahead just far enough to know their next event.
+
+An EV that finds a working free connector (its own one, if the session names it) takes the free one with the lowest
+number; otherwise it waits, first come, first served among those that accept the connector, or turns away when all
+waiting places are taken. It gives up when its patience or, with ``wait_keeps="departure"``, its departure has passed.
+What else happens at an instant comes before the arrivals, so an EV that comes when another one leaves finds the
+connector free.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from math import inf, isfinite
+from typing import Literal, NamedTuple
+
+import numpy as np
+import simpy
+
+from .session_model import Session
+
+
+class Status(IntEnum):
+    """Status of a connector; the names are those of OCPP where it has them."""
+
+    AVAILABLE = 0
+    PREPARING = 1
+    """Taken; the EV plugs in and authenticates."""
+    CHARGING = 2
+    """An authenticated EV is plugged in, whether power flows or not."""
+    FAULTED = 3
+    """Out of order, with or without an EV."""
+
+
+STATUS: dict[str, int] = {status.name.lower(): int(status) for status in Status}
+"""Codes of the connector status by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class StationParameters:
+    """The connectors of a hub and what EVs do there.
+
+    Parameters
+    ----------
+    n_connectors : int
+        Number of connectors.
+    queue_places : float
+        Waiting places, a whole number or infinite; 0 turns away everyone who finds no connector.
+    patience_s : float
+        How long an EV waits before it gives up [s]; infinite when only its departure ends the waiting.
+    patience : {"constant", "exponential"}
+        Whether every EV waits `patience_s`, or an exponentially distributed time with that mean.
+    plug_in_s : float
+        From taking a connector to being plugged in [s].
+    authentication_s : float
+        From being plugged in to being authenticated [s].
+    wait_keeps : {"departure", "stay"}
+        What waiting leaves unchanged: the session's departure, or its length from taking the connector on.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    """
+
+    n_connectors: int
+    queue_places: float = inf
+    patience_s: float = inf
+    patience: Literal["constant", "exponential"] = "constant"
+    plug_in_s: float = 0.0
+    authentication_s: float = 0.0
+    wait_keeps: Literal["departure", "stay"] = "departure"
+
+    def __post_init__(self):
+        if self.n_connectors < 1 or self.n_connectors != int(self.n_connectors):
+            raise ValueError(f"n_connectors: must be a whole number >= 1, got {self.n_connectors}")
+        if self.queue_places != inf and (self.queue_places < 0 or self.queue_places != int(self.queue_places)):
+            raise ValueError(f"queue_places: must be a whole number >= 0 or infinite, got {self.queue_places}")
+        if not self.patience_s >= 0:
+            raise ValueError(f"patience_s: must be >= 0, got {self.patience_s}")
+        if self.patience not in ("constant", "exponential"):
+            raise ValueError(f"patience: must be constant or exponential, got {self.patience!r}")
+        for name in ("plug_in_s", "authentication_s"):
+            if not 0 <= getattr(self, name) < inf:
+                raise ValueError(f"{name}: must be finite and >= 0, got {getattr(self, name)}")
+        if self.wait_keeps not in ("departure", "stay"):
+            raise ValueError(f"wait_keeps: must be departure or stay, got {self.wait_keeps!r}")
+
+
+class Event(NamedTuple):
+    """Something that happened at a station.
+
+    Parameters
+    ----------
+    t_s : float
+        When [s since the scenario's start].
+    kind : str
+        ``arrived``; then ``queued`` or ``balked`` when it finds no connector; ``reneged`` when it gives up waiting;
+        ``assigned`` when it takes a connector; ``authenticated`` when it may charge; ``departed`` when it leaves that
+        connector. Of a connector: ``faulted`` and ``repaired``.
+    connector : int
+        Connector, -1 for none.
+    session : int
+        Index of the session, -1 for none.
+    """
+
+    t_s: float
+    kind: str
+    connector: int
+    session: int
+
+
+class Station:
+    """The connectors of a hub over time.
+
+    Parameters
+    ----------
+    parameters : StationParameters
+    sessions : sequence of Session
+        Who comes, in any order.
+    faults : iterable of (connector, from_s, until_s)
+        When connectors are out of order [s]; `until_s` may be infinite, periods may overlap.
+    rng : numpy.random.Generator, optional
+        Needed for exponential patience.
+
+    Attributes
+    ----------
+    session : ndarray of int, shape (n_connectors,)
+        Index of the plugged and authenticated session, or -1. Stays while the connector is faulted.
+    status : ndarray of int, shape (n_connectors,)
+        Codes of `STATUS`.
+    authenticated_s : ndarray of float, shape (n_connectors,)
+        When that session was authenticated [s], or NaN.
+
+    Raises
+    ------
+    ValueError
+        If a session or a fault names a connector that does not exist, a fault ends before it begins, or exponential
+        patience comes without `rng`.
+    """
+
+    def __init__(
+        self,
+        parameters: StationParameters,
+        sessions: Sequence[Session],
+        faults: Iterable[tuple[int, float, float]] = (),
+        rng: np.random.Generator | None = None,
+    ):
+        faults = list(faults)
+        n = parameters.n_connectors
+        _check(n, sessions, faults)
+        self.session = np.full(n, -1)
+        self.status = np.full(n, int(Status.AVAILABLE))
+        self.authenticated_s = np.full(n, np.nan)
+        self._taken = [False] * n
+        self._faulted = [False] * n
+        self._queue: set[int] = set()
+
+        self._env = simpy.Environment()
+        self._floor = _Floor(self._env, parameters, sessions)
+        patience_s = _patience_s(parameters, len(sessions), rng)
+        for connector, from_s, until_s in faults:
+            self._env.process(self._floor.fault(connector, from_s, until_s))
+        self._env.process(self._floor.arrivals(patience_s))
+
+    @property
+    def waiting(self) -> int:
+        """Number of EVs in the queue."""
+        return len(self._queue)
+
+    def peek(self) -> float:
+        """When the next event happens [s]; infinite when there is none."""
+        # timers that nobody waits for any more (an EV that need not be patient) pass without an event
+        while not self._floor.events and self._env.peek() < inf:
+            self._env.step()
+        return self._floor.events[0].t_s if self._floor.events else inf
+
+    def advance(self, until_s: float) -> list[Event]:
+        """Let time pass, and update the attributes.
+
+        Parameters
+        ----------
+        until_s : float
+            Where to [s]; events at this very instant are included.
+
+        Returns
+        -------
+        list of Event
+            In the order in which they happened.
+        """
+        happened = []
+        while self.peek() <= until_s and self._floor.events:
+            event = self._floor.events.popleft()
+            self._apply(event)
+            happened.append(event)
+        return happened
+
+    def _apply(self, event: Event) -> None:
+        """Bring the attributes up to date with an event."""
+        t_s, kind, connector, index = event
+        if kind == "queued":
+            self._queue.add(index)
+        elif kind in ("reneged", "assigned"):
+            self._queue.discard(index)
+        if connector < 0:
+            return
+        if kind == "assigned":
+            self._taken[connector] = True
+        elif kind == "authenticated":
+            self.session[connector] = index
+            self.authenticated_s[connector] = t_s
+        elif kind == "departed":
+            self._taken[connector] = False
+            self.session[connector] = -1
+            self.authenticated_s[connector] = np.nan
+        else:
+            self._faulted[connector] = kind == "faulted"
+        self.status[connector] = self._status_of(connector)
+
+    def _status_of(self, connector: int) -> Status:
+        if self._faulted[connector]:
+            return Status.FAULTED
+        if self.session[connector] >= 0:
+            return Status.CHARGING
+        return Status.PREPARING if self._taken[connector] else Status.AVAILABLE
+
+
+class _Floor:
+    """The SimPy side: who holds which connector, who waits, and the log of what happened."""
+
+    def __init__(self, env: simpy.Environment, parameters: StationParameters, sessions: Sequence[Session]):
+        self.env = env
+        self.parameters = parameters
+        self.sessions = sessions
+        self.events: deque[Event] = deque()
+        self.occupant = [-1] * parameters.n_connectors
+        self.n_faults = [0] * parameters.n_connectors
+        self.repaired = [env.event() for _ in range(parameters.n_connectors)]
+        self.waiting: dict[int, simpy.Event] = {}
+
+    def log(self, kind: str, connector: int, index: int) -> None:
+        self.events.append(Event(self.env.now, kind, connector, index))
+
+    def arrivals(self, patience_s: np.ndarray) -> Generator[simpy.Event, None, None]:
+        """The process that lets EVs come in, one after the other."""
+        env, sessions = self.env, self.sessions
+        order = sorted(range(len(sessions)), key=lambda index: sessions[index].arrival_s)
+        # timers set at instant 0 fire exactly at the times given; a timer set later adds a rounding
+        arrive = [env.timeout(sessions[index].arrival_s) for index in order]
+        depart = [env.timeout(sessions[index].departure_s) for index in order]
+        for index, arrives, departs in zip(order, arrive, depart, strict=True):
+            if not arrives.processed:
+                yield arrives
+            while env.peek() == env.now:
+                yield env.timeout(0)  # whatever else is due at this instant goes first
+            env.process(self.visit(index, departs, float(patience_s[index])))
+
+    def visit(self, index: int, departs: simpy.Event, patience_s: float) -> Generator[simpy.Event, None, None]:
+        """The process of one EV, from its arrival on."""
+        env, session = self.env, self.sessions[index]
+        keeps_departure = self.parameters.wait_keeps == "departure"
+        self.log("arrived", -1, index)
+
+        connector = self.free_connector(session.connector)
+        if connector is not None:
+            self.assign(connector, index)
+        elif len(self.waiting) >= self.parameters.queue_places:
+            self.log("balked", -1, index)
+            return
+        else:
+            self.log("queued", -1, index)
+            granted = self.waiting[index] = env.event()
+            ends_waiting: list[simpy.Event] = [granted]
+            if keeps_departure:
+                ends_waiting.append(departs)
+            if patience_s < inf:
+                ends_waiting.append(env.timeout(patience_s))
+            yield env.any_of(ends_waiting)
+            if not granted.triggered:
+                del self.waiting[index]
+                self.log("reneged", -1, index)
+                return
+            connector = self.occupant.index(index)
+
+        stay_s = session.departure_s - (env.now if keeps_departure else session.arrival_s)
+        leaves = departs if keeps_departure else env.timeout(stay_s)
+        prepares_s = self.parameters.plug_in_s + self.parameters.authentication_s
+        if prepares_s < stay_s:
+            if prepares_s > 0:
+                yield env.timeout(prepares_s)
+            while self.n_faults[connector] and not leaves.processed:
+                yield self.repaired[connector] | leaves
+            if not leaves.processed:
+                self.log("authenticated", connector, index)
+        yield leaves
+        self.log("departed", connector, index)
+        self.occupant[connector] = -1
+        self.offer(connector)
+
+    def fault(self, connector: int, from_s: float, until_s: float) -> Generator[simpy.Event, None, None]:
+        """The process of one period out of order."""
+        begins = self.env.timeout(from_s)
+        ends = self.env.timeout(until_s) if until_s < inf else self.env.event()
+        yield begins
+        self.n_faults[connector] += 1
+        if self.n_faults[connector] == 1:
+            self.repaired[connector] = self.env.event()
+            self.log("faulted", connector, self.occupant[connector])
+        yield ends
+        self.n_faults[connector] -= 1
+        if self.n_faults[connector] == 0:
+            self.log("repaired", connector, self.occupant[connector])
+            self.repaired[connector].succeed()
+            self.offer(connector)
+
+    def is_free(self, connector: int) -> bool:
+        return self.occupant[connector] < 0 and self.n_faults[connector] == 0
+
+    def free_connector(self, wanted: int | None) -> int | None:
+        """The connector that an arriving EV can have at once."""
+        candidates = range(self.parameters.n_connectors) if wanted is None else (wanted,)
+        return next((connector for connector in candidates if self.is_free(connector)), None)
+
+    def assign(self, connector: int, index: int) -> None:
+        self.occupant[connector] = index
+        self.log("assigned", connector, index)
+
+    def offer(self, connector: int) -> None:
+        """Give a connector, if it is free, to the one that has waited longest among those that accept it."""
+        if not self.is_free(connector):
+            return
+        for index, granted in self.waiting.items():
+            if self.sessions[index].connector in (None, connector):
+                del self.waiting[index]
+                self.assign(connector, index)
+                granted.succeed()
+                return
+
+
+def _patience_s(parameters: StationParameters, n: int, rng: np.random.Generator | None) -> np.ndarray:
+    """Patience of each session [s], shape (n,); drawn for all, so that it does not depend on who has to wait."""
+    if parameters.patience == "constant" or parameters.patience_s == inf:
+        return np.full(n, parameters.patience_s)
+    if rng is None:
+        raise ValueError("rng: must be given for exponential patience, got None")
+    return rng.exponential(parameters.patience_s, n)
+
+
+def _check(n: int, sessions: Sequence[Session], faults: Sequence[tuple[int, float, float]]) -> None:
+    for session in sessions:
+        if session.connector is not None and session.connector >= n:
+            raise ValueError(f"session {session.id!r}: connector must be below {n}, got {session.connector}")
+    for connector, from_s, until_s in faults:
+        if not 0 <= connector < n:
+            raise ValueError(f"faults: connector must be from 0 to {n - 1}, got {connector}")
+        if not (isfinite(from_s) and 0 <= from_s < until_s):
+            raise ValueError(f"faults: must begin at a finite time >= 0 and end later, got {from_s} to {until_s} s")

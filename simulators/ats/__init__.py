@@ -1,0 +1,1 @@
+"""The automatic transfer switch and the secondary source behind it."""

@@ -1,0 +1,1 @@
+"""Battery packs, stationary or in vehicles, and their cells."""

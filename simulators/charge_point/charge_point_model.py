@@ -1,0 +1,190 @@
+"""Charging connectors between the hub bus and the batteries of the EVs.
+
+Powers are those of the hub bus, positive when they charge; every array has the shape (n,), one element a connector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import floor, inf
+
+import numpy as np
+
+from ..inverter import clip_q
+from ..units import W_PER_KW, energy_kwh, power_kw
+
+MINIMUM_A = 6.0
+"""Smallest current a control pilot can offer [A], IEC 61851-1 table A.8."""
+
+ENERGY_DUST_KWH = 1e-9
+"""Less than this is rounding, not energy that is missing [kWh]."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The connectors of a hub.
+
+    Parameters
+    ----------
+    rated_kw : ndarray, shape (n,)
+        Ratings [kW].
+    minimum_kw : ndarray, shape (n,)
+        Below this a connector pauses [kW]; 0 on DC.
+    phase : ndarray of int, shape (n,)
+        Phase of a single-phase connector (0, 1, 2), -1 for three phases.
+    v2g : bool
+        The connectors can feed back.
+    """
+
+    rated_kw: np.ndarray
+    minimum_kw: np.ndarray
+    phase: np.ndarray
+    v2g: bool
+    single_phase: np.ndarray = field(init=False, repr=False)
+    """Places of the connectors with one phase."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "single_phase", np.flatnonzero(self.phase >= 0))
+
+
+def connectors(count: int, rated_kw: float, *, ac: bool, phases: int, nominal_v: float, v2g: bool) -> Parameters:
+    """Equal connectors, single-phase ones spread over the phases in turn.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    rated_kw : float
+        Of each [kW].
+    ac : bool
+        AC connectors have a least current.
+    phases : int
+        1 or 3.
+    nominal_v : float
+        Phase to phase [V].
+    v2g : bool
+        They can feed back.
+
+    Returns
+    -------
+    Parameters
+    """
+    phase_v = nominal_v / np.sqrt(3.0)
+    minimum_kw = phases * phase_v * MINIMUM_A / W_PER_KW if ac else 0.0
+    phase = np.arange(count) % 3 if ac and phases == 1 else np.full(count, -1)
+    return Parameters(np.full(count, float(rated_kw)), np.full(count, minimum_kw), phase, v2g)
+
+
+def request_kw(
+    parameters: Parameters, limit_kw: np.ndarray, accepted_kw: np.ndarray, v2g: np.ndarray, powered: np.ndarray
+) -> np.ndarray:
+    """What the EVs would take under the limits, before their batteries have a say.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The connectors.
+    limit_kw : ndarray, shape (n,)
+        Set points of the controller [kW]; negative asks for discharging.
+    accepted_kw : ndarray, shape (n,)
+        What the EV accepts [kW].
+    v2g : ndarray of bool, shape (n,)
+        The owner agreed to discharge.
+    powered : ndarray of bool, shape (n,)
+        An EV is plugged in and the connector can give power.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Requested power [kW]; 0 where the limit is below what the connector can offer at all.
+    """
+    most_kw = np.minimum(parameters.rated_kw, accepted_kw)
+    offered = np.minimum(limit_kw, parameters.rated_kw) >= parameters.minimum_kw
+    charge_kw = np.where(offered & powered, np.minimum(np.maximum(limit_kw, 0.0), most_kw), 0.0)
+    if parameters.v2g:
+        return np.where(v2g & powered & (limit_kw < 0.0), np.maximum(limit_kw, -most_kw), charge_kw)
+    return charge_kw
+
+
+def until_energy(
+    p_kw: np.ndarray, hold_s: np.ndarray, remaining_kwh: np.ndarray, step_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shorten what a battery would take, so that a session ends with exactly the energy it asked for.
+
+    Parameters
+    ----------
+    p_kw : ndarray, shape (n,)
+        Power the battery takes [kW].
+    hold_s : ndarray, shape (n,)
+        How long it can [s].
+    remaining_kwh : ndarray, shape (n,)
+        Asked for and not delivered yet [kWh].
+    step_s : float
+        Step grid [s].
+
+    Returns
+    -------
+    p_kw, hold_s : ndarray, shape (n,)
+        The same, except where the energy runs out before: there the power lasts for whole steps, and the last step
+        brings the rest at a lower power. A session that has got all of it takes nothing more.
+    """
+    given_kw, given_s, left_kwh = p_kw.tolist(), hold_s.tolist(), remaining_kwh.tolist()
+    for i, kw in enumerate(given_kw):
+        if kw <= 0.0:
+            continue
+        if left_kwh[i] <= ENERGY_DUST_KWH:
+            given_kw[i], given_s[i] = 0.0, inf
+            continue
+        per_step_kwh = energy_kwh(kw, step_s)
+        if left_kwh[i] < per_step_kwh:
+            given_kw[i] = power_kw(left_kwh[i], step_s)
+        given_s[i] = min(given_s[i], max(floor(left_kwh[i] / per_step_kwh + 1e-9), 1) * step_s)
+    return np.array(given_kw), np.array(given_s)
+
+
+def reactive_kvar(parameters: Parameters, p_kw: np.ndarray, q_set_kvar: np.ndarray, plugged: np.ndarray) -> np.ndarray:
+    """Reactive power of the connectors; only those that can feed back have an inverter that gives any.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The connectors.
+    p_kw : ndarray, shape (n,)
+        Their active power [kW], which has priority.
+    q_set_kvar : ndarray, shape (n,)
+        Set points, > 0 feeds the hub bus [kvar].
+    plugged : ndarray of bool, shape (n,)
+        An EV is plugged in and the connector can give power.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Reactive power fed into the hub bus [kvar], within the rating of each connector taken as apparent power.
+    """
+    if not parameters.v2g or not np.count_nonzero(q_set_kvar):
+        return np.zeros(p_kw.size)
+    return np.where(plugged, clip_q(p_kw, q_set_kvar, parameters.rated_kw), 0.0)
+
+
+def phase_kw(parameters: Parameters, p_kw: np.ndarray) -> np.ndarray:
+    """Power of the connectors on each phase.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The connectors.
+    p_kw : ndarray, shape (n,)
+        Their power [kW].
+
+    Returns
+    -------
+    ndarray, shape (3,)
+        Power on the phases [kW].
+    """
+    single = parameters.single_phase
+    if not single.size:
+        return np.full(3, p_kw.sum() / 3.0)
+    if single.size == p_kw.size:
+        return np.bincount(parameters.phase, weights=p_kw, minlength=3)
+    balanced = p_kw[parameters.phase < 0].sum() / 3.0
+    return balanced + np.bincount(parameters.phase[single], weights=p_kw[single], minlength=3)

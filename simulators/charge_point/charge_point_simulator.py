@@ -1,0 +1,182 @@
+"""The charging connectors of a hub with the EVs at them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..adapter import BUS_PORT, Adapter, Clock, Device, Port
+from ..battery import battery_model as battery
+from ..units import energy_kwh
+from . import charge_point_model as model
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """What the plant must know of every session of a hub; arrays have the shape (n_sessions,).
+
+    Parameters
+    ----------
+    energy_kwh, p_max_kw, soc : ndarray
+        Asked for [kWh], accepted [kW], state of charge at arrival.
+    v2g : ndarray of bool
+        The owner agreed to discharge.
+    pack : sequence of battery.Parameters
+        The battery of each EV.
+    """
+
+    energy_kwh: np.ndarray
+    p_max_kw: np.ndarray
+    soc: np.ndarray
+    v2g: np.ndarray
+    pack: list[battery.Parameters]
+
+
+class ChargePoint(Device):
+    """The connectors of one hub: who is plugged in, how much they take, what they have got."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        connectors: model.Parameters,
+        empty: battery.Parameters,
+        sessions: Sessions,
+        telemetry_s: float,
+    ):
+        super().__init__(clock)
+        n = connectors.rated_kw.size
+        self._connectors = connectors
+        self._sessions = sessions
+        self._telemetry_s = telemetry_s
+        self._packs = battery.stack([empty] * n)
+        self._state = battery.initial(self._packs, np.zeros(n))
+        self._session = np.full(n, -1)
+        self._occupied = np.zeros(n, dtype=bool)
+        self._accepted_kw = np.zeros(n)
+        self._asked_kwh = np.zeros(n)
+        self._got_kwh = np.zeros(n)
+        self._v2g = np.zeros(n, dtype=bool)
+        self._plugged_s = np.full(n, np.nan)
+        self._request_kw = np.zeros(n)
+        self._p_kw = np.zeros(n)
+        self._until_s = np.full(n, np.inf)
+        self._q_kvar = 0.0
+        self._t_s = 0.0
+        self._event_s = 0.0
+        self.inputs = {"bus": 1, "session": self._session, "faulted": np.zeros(n, dtype=bool), "limit_kw": np.zeros(n)}
+        self.inputs["q_set_kvar"] = np.zeros(n)
+
+    def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
+        """Bring the batteries up to now, let EVs come and go, and find what flows until the next event."""
+        self._advance(t_s)
+        ended: list[dict] = []
+        if self.inputs["session"] is not self._session:
+            self._come_and_go(t_s, self.inputs["session"], ended)
+        if t_s >= self.clock.end_s:
+            ended += [self._account(i, t_s, "unfinished") for i in self._occupied.nonzero()[0].tolist()]
+            self._send_state(ended)
+            return math.inf
+        if arrived or t_s >= self._event_s:
+            self._decide(t_s)
+            self._send_power()
+        self._send_state(ended)
+        wake_s = self._event_s
+        if np.count_nonzero(self._p_kw):
+            # the controller and the recorder are told how far charging has come
+            wake_s = min(wake_s, (math.floor(t_s / self._telemetry_s + 1e-9) + 1) * self._telemetry_s)
+        return min(wake_s, self.clock.end_s)
+
+    def _advance(self, t_s: float) -> None:
+        dt_s = t_s - self._t_s
+        self._t_s = t_s
+        if dt_s > 0.0 and np.count_nonzero(self._occupied):
+            self._state = battery.advance(self._packs, self._state, -self._p_kw, dt_s)
+            self._got_kwh = self._got_kwh + energy_kwh(self._p_kw, dt_s)
+
+    def _come_and_go(self, t_s: float, session: np.ndarray, ended: list[dict]) -> None:
+        for i in (session != self._session).nonzero()[0].tolist():
+            if self._session[i] >= 0:
+                ended.append(self._account(i, t_s, "served"))
+            k = int(session[i])
+            there = k >= 0
+            if there:
+                self._packs = battery.put(self._packs, i, self._sessions.pack[k])
+                self._state = battery.put_state(self._state, i, float(self._sessions.soc[k]))
+            self._accepted_kw[i] = self._sessions.p_max_kw[k] if there else 0.0
+            self._asked_kwh[i] = self._sessions.energy_kwh[k] if there else 0.0
+            self._v2g[i] = there and self._sessions.v2g[k]
+            self._plugged_s[i] = t_s if there else np.nan
+            self._got_kwh[i] = 0.0
+            self._until_s[i] = t_s
+        self._session, self._occupied = session, session >= 0
+
+    def _account(self, i: int, t_s: float, outcome: str) -> dict:
+        return {
+            "session": int(self._session[i]),
+            "connector": int(i),
+            "plug_s": float(self._plugged_s[i]),
+            "end_s": t_s,
+            "delivered_kwh": float(self._got_kwh[i]),
+            "soc_end": float(self._state.soc[i]),
+            "outcome": outcome,
+        }
+
+    def _decide(self, t_s: float) -> None:
+        """The power of every connector from now on, and until when it can stay like that."""
+        step_s = self.clock.time_step_s
+        powered = self._occupied & ~self.inputs["faulted"] & (self.inputs["bus"] != 0)
+        request_kw = model.request_kw(self._connectors, self.inputs["limit_kw"], self._accepted_kw, self._v2g, powered)
+        # what was found before holds until its time is over or something else is asked for
+        asked = ((request_kw != self._request_kw) | (self._until_s <= t_s)).nonzero()[0]
+        if asked.size:
+            held = battery.hold(self._packs, self._state, -request_kw, step_s, index=asked.tolist())
+            remaining_kwh = self._asked_kwh[asked] - self._got_kwh[asked]
+            self._p_kw[asked], hold_s = model.until_energy(0.0 - held.p_kw, held.hold_s, remaining_kwh, step_s)
+            self._until_s[asked] = t_s + hold_s
+            self._request_kw = request_kw
+        self._event_s = float(self._until_s.min())
+        if self._connectors.v2g:
+            q_set_kvar = self.inputs["q_set_kvar"]
+            q_kvar = model.reactive_kvar(self._connectors, self._p_kw, q_set_kvar, powered & self._v2g)
+            self._q_kvar = float(q_kvar.sum())
+
+    def _send_power(self) -> None:
+        p_kw = self._p_kw
+        self.emit("p_kw", float(p_kw.sum()))
+        self.emit("q_kvar", self._q_kvar)
+        self.emit("phase_kw", model.phase_kw(self._connectors, p_kw))
+        self.emit("connector_p_kw", p_kw.copy())
+
+    def _send_state(self, ended: list[dict]) -> None:
+        self.emit("energy_kwh", self._got_kwh.copy())
+        self.emit("soc", np.where(self._occupied, self._state.soc, np.nan))
+        if ended:
+            self.changed["ended"] = ended
+
+
+class Simulator(Adapter):
+    """The connectors of all hubs."""
+
+    model = "ChargePoint"
+    device = ChargePoint
+    inputs = {
+        "bus": BUS_PORT,
+        "session": Port("", "number of the session at each connector, -1 for none", "connector"),
+        "faulted": Port("", "connectors that are out of order", "connector"),
+        "limit_kw": Port("kW", "limit of each connector", "connector"),
+        "q_set_kvar": Port("kvar", "reactive set point of each connector, > 0 feeds the hub bus", "connector"),
+    }
+    outputs = {
+        "p_kw": Port("kW", "charging power of all connectors"),
+        "q_kvar": Port("kvar", "reactive power the connectors feed into the hub bus"),
+        "phase_kw": Port("kW", "charging power on each phase", "phase", recorded=False),
+        "connector_p_kw": Port("kW", "charging power of each connector", "connector"),
+        "energy_kwh": Port("kWh", "delivered to the session at each connector so far", "connector"),
+        "soc": Port("", "state of charge of the EV at each connector", "connector"),
+        "ended": Port("", "accounts of the sessions that ended", recorded=False),
+    }

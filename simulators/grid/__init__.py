@@ -1,0 +1,1 @@
+"""The connection of a hub to the public grid."""

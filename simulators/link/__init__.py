@@ -1,0 +1,1 @@
+"""The communication between devices and controller."""

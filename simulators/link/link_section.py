@@ -1,0 +1,42 @@
+"""The section ``link`` of a hub."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..field_types import Duration, PositiveDuration, Ratio, Section
+
+
+class Delay(Section):
+    """How long a message takes."""
+
+    type: Literal["constant", "uniform", "normal", "exponential", "lognormal"]
+    mean: Duration = 0.0
+    """Mean delay."""
+    spread: Duration = 0.0
+    """Standard deviation; half the width of uniform."""
+
+
+class Channel(Section):
+    """How messages travel between the controller and a device."""
+
+    measurement: Delay = Delay(type="constant")
+    """Delay of measurements."""
+    command: Delay = Delay(type="constant")
+    """Delay of commands."""
+    loss: Annotated[Ratio, Field(lt=1)] = 0.0
+    """Share of messages that get lost."""
+
+
+LinkedDevice = Literal["grid", "load", "pv", "bess", "dg", "cp"]
+
+
+class Link(Channel):
+    """The communication between the plant and the controller, each device by itself."""
+
+    poll: PositiveDuration
+    """How often every device is asked and commanded."""
+    devices: dict[LinkedDevice, Channel] = {}
+    """Devices with a channel of their own."""

@@ -1,0 +1,1 @@
+"""The distribution network: where it comes from, and what solves it."""

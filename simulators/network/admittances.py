@@ -1,0 +1,280 @@
+"""The network that `ems` plans with: what pandapower makes of it, as admittance matrices and ratings.
+
+It is the controller's own picture. The plant may be fed by another network, or by none.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import warnings
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csc_array, csr_array, vstack
+from scipy.sparse.linalg import splu
+
+from ..units import KW_PER_MW
+
+_SQRT3 = np.sqrt(3.0)
+_COLUMNS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A balanced network at fixed switch positions; n nodes, n_free of them without a slack, b branches.
+
+    Attributes
+    ----------
+    base_kw : float
+        Base of all powers in pu [kW].
+    bus : ndarray of int, shape (n,)
+        A pandapower bus at each node; buses that a closed switch joins are one node.
+    node_of : dict of int to int
+        Node of each pandapower bus that has a source.
+    free : ndarray of int, shape (n_free,)
+        Nodes without a slack.
+    y : csr_array, shape (n, n)
+        Admittances [pu].
+    v0_pu : ndarray of complex, shape (n,)
+        Voltages that pandapower found; slacks hold theirs.
+    load_pu, other_pu : ndarray of complex, shape (n,)
+        What the network's own loads draw at a scale of 1, and what else is fed in [pu].
+    y_end : csr_array, shape (2 b, n)
+        Currents at the from ends, then at the to ends of the branches, from the voltages.
+    rated_pu : ndarray, shape (2 b,)
+        Rated current of each end [pu]; inf where there is none.
+    branches : tuple of str
+        Names of the b branches, as ``line 3``.
+    """
+
+    base_kw: float
+    bus: np.ndarray
+    node_of: dict[int, int]
+    free: np.ndarray
+    y: csr_array
+    v0_pu: np.ndarray
+    load_pu: np.ndarray
+    other_pu: np.ndarray
+    y_end: csr_array
+    rated_pu: np.ndarray
+    branches: tuple[str, ...]
+
+    @cached_property
+    def slack(self) -> np.ndarray:
+        """Nodes that hold their voltage."""
+        return np.setdiff1d(np.arange(self.bus.size), self.free)
+
+    @cached_property
+    def factors(self) -> Any:
+        """LU factors of the admittances between the free nodes."""
+        return splu(csc_array(self.y[self.free][:, self.free]))
+
+    @cached_property
+    def no_load_pu(self) -> np.ndarray:
+        """Voltages of the free nodes when nothing is drawn, shape (n_free,)."""
+        return self.factors.solve(-(self.y[self.free][:, self.slack] @ self.v0_pu[self.slack]))
+
+    def node(self, net: Any, bus: int | str, user: str) -> int:
+        """Node of a bus.
+
+        Parameters
+        ----------
+        net : pandapowerNet
+            From `read`.
+        bus : int or str
+            Its pandapower index, or its name.
+        user : str
+            Who asks; begins the message.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        ValueError
+            If there is no such bus, several have the name, or it has no path to a source.
+        """
+        if isinstance(bus, str):
+            found = net.bus.index[net.bus["name"].astype(str) == bus].tolist()
+            near = get_close_matches(bus, net.bus["name"].astype(str).tolist(), n=3)
+            known = f"close to it: {', '.join(near)}" if near else f"there are {len(net.bus)} buses"
+            if len(found) != 1:
+                many = f"stands for buses {found}; use an index" if found else f"does not exist; {known}"
+                raise ValueError(f"{user}: bus {bus!r} {many}")
+            bus = found[0]
+        if bus not in net.bus.index:
+            raise ValueError(
+                f"{user}: bus {bus} does not exist; allowed are {net.bus.index.min()} to {net.bus.index.max()}"
+            )
+        if int(bus) not in self.node_of:
+            raise ValueError(f"{user}: bus {bus} has no path to a source of the network")
+        return self.node_of[int(bus)]
+
+
+def solved(factors: Any, columns: np.ndarray) -> np.ndarray:
+    """Solve for many right-hand sides, shape (n, k), with the LU factors of a sparse matrix."""
+    # a wide right-hand side makes BLAS start threads, which for matrices of this size cost more than they bring
+    slices = [factors.solve(columns[:, k : k + _COLUMNS]) for k in range(0, columns.shape[1], _COLUMNS)]
+    return np.hstack(slices) if slices else columns
+
+
+def read(source: str) -> Any:
+    """Read a pandapower network.
+
+    Parameters
+    ----------
+    source : str
+        Path of a pandapower JSON file (ends with ``.json``), or the name of a function of ``pandapower.networks`` that
+        needs no argument, such as ``case33bw``.
+
+    Returns
+    -------
+    pandapowerNet
+
+    Raises
+    ------
+    ValueError
+        If there is no such network, or the file is none.
+    """
+    import pandapower as pp  # takes seconds, and not every controller has a network
+    import pandapower.networks as pn
+
+    if source.endswith(".json"):
+        try:
+            net = pp.from_json(source)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(f"network {source}: is not a pandapower file ({type(error).__name__}: {error})") from None
+        if not isinstance(net, pp.pandapowerNet):
+            raise ValueError(f"network {source}: is not a pandapower file")
+        return net
+    known = {
+        name: function
+        for name, function in vars(pn).items()
+        if inspect.isfunction(function) and all(p.default is not p.empty for p in _arguments(function))
+    }
+    if source not in known:
+        near = ", ".join(get_close_matches(source, known, n=3)) or "case33bw"
+        raise ValueError(f"network {source!r}: must be a .json file or a network of pandapower, such as {near}")
+    return known[source]()
+
+
+def _arguments(function: Any) -> list[inspect.Parameter]:
+    """Parameters that a call without arguments would have to fill."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p for p in inspect.signature(function).parameters.values() if p.kind not in kinds]
+
+
+def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> Network:
+    """Turn a pandapower network into matrices.
+
+    Parameters
+    ----------
+    net : pandapowerNet
+        From `read`; pandapower solves it once.
+    without_loads_at : tuple of int
+        Buses whose loads a hub stands in for.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    ValueError
+        If the network has no slack, machines that hold a voltage, loads that depend on it, or three-winding
+        transformers; if pandapower finds no solution.
+    """
+    import pandapower as pp
+    from pandapower.pypower.idx_brch import F_BUS, T_BUS
+    from pandapower.pypower.idx_bus import BASE_KV, BUS_TYPE, NONE, VA, VM
+    from pandapower.pypower.makeYbus import makeYbus
+
+    slacks = net.ext_grid.loc[net.ext_grid.in_service.astype(bool), "bus"]
+    slacks = [int(bus) for bus in slacks if bus in net.bus.index and net.bus.at[bus, "in_service"]]
+    if not slacks:
+        raise ValueError("network: has no slack: it needs an external grid in service")
+    machines = net.gen.index[net.gen.in_service.astype(bool)].tolist()
+    if machines:
+        raise ValueError(
+            f"network: generators {machines} hold a voltage, which is not supported; use static generators"
+        )
+    three = net.trafo3w.index[net.trafo3w.in_service.astype(bool)].tolist()
+    if three:
+        raise ValueError(
+            f"network: three-winding transformers {three} are not supported: their currents are not limited"
+        )
+    net.load.loc[net.load.bus.isin(without_loads_at), "in_service"] = False
+    pp.set_user_pf_options(net, overwrite=True)  # options kept in a file would silently overrule ours
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            pp.runpp(net, calculate_voltage_angles=True, init="dc", numba=False, tolerance_mva=1e-9)
+    except pp.LoadflowNotConverged:
+        raise ValueError("network: its load flow does not converge with its own loads alone") from None
+
+    ppc: dict = net["_ppc"]
+    base_mva = float(ppc["baseMVA"])
+    rows = ppc["bus"][ppc["bus"][:, BUS_TYPE] != NONE]
+    in_service = ppc["internal"]["branch_is"]
+    branch = ppc["branch"][in_service]
+    y, y_from, y_to = makeYbus(base_mva, rows, branch)
+    lookup = net._pd2ppc_lookups["bus"]
+    node_of = {int(bus): int(lookup[bus]) for bus in net.bus.index if 0 <= lookup[bus] < len(rows)}
+    first_of = {node: bus for bus, node in sorted(node_of.items(), reverse=True)}
+    v0_pu = rows[:, VM] * np.exp(1j * np.deg2rad(rows[:, VA]))
+    held = np.unique([node_of[bus] for bus in slacks])
+    free = np.setdiff1d(np.arange(len(rows)), held)
+
+    load_pu = np.zeros(len(rows), dtype=complex)
+    for load in net.load[net.load.in_service.astype(bool)].itertuples():
+        if load.bus in node_of:
+            load_pu[node_of[load.bus]] += (load.p_mw + 1j * load.q_mvar) * load.scaling / base_mva
+    other_pu = v0_pu * np.conj(y @ v0_pu) + load_pu
+    fed_in = np.zeros(len(rows), dtype=complex)
+    for plant in net.sgen[net.sgen.in_service.astype(bool)].itertuples():
+        if plant.bus in node_of:
+            fed_in[node_of[plant.bus]] += (plant.p_mw + 1j * plant.q_mvar) * plant.scaling / base_mva
+    if np.abs(other_pu - fed_in)[free].max(initial=0.0) * base_mva > 1e-6:
+        raise ValueError("network: has elements other than loads and static generators with constant power")
+
+    ends = np.real(branch[:, [F_BUS, T_BUS]]).T.ravel().astype(int)
+    base_ka = base_mva / (_SQRT3 * rows[ends, BASE_KV])
+    names, rated_ka = _ratings(net, in_service)
+    return Network(
+        base_kw=base_mva * KW_PER_MW,
+        bus=np.array([first_of.get(node, -1) for node in range(len(rows))]),
+        node_of=node_of,
+        free=free,
+        y=csr_array(y),
+        v0_pu=v0_pu,
+        load_pu=load_pu,
+        other_pu=fed_in,
+        y_end=csr_array(vstack([y_from, y_to])),
+        rated_pu=rated_ka.ravel() / base_ka,
+        branches=names,
+    )
+
+
+def _ratings(net: Any, in_service: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names of the branches in service and rated currents at both ends [kA], shape (2, b); inf where none is known."""
+    names = np.full(in_service.size, "branch", dtype=object)
+    rated_ka = np.full((2, in_service.size), np.inf)
+    spans = net._pd2ppc_lookups["branch"]
+    if "line" in spans:
+        begin, end = spans["line"]
+        line = net.line
+        names[begin:end] = [f"line {index}" for index in line.index]
+        rated_ka[:, begin:end] = (line.max_i_ka * line.df * line.parallel).to_numpy(float)
+    if "trafo" in spans:
+        begin, end = spans["trafo"]
+        trafo = net.trafo
+        names[begin:end] = [f"transformer {index}" for index in trafo.index]
+        rated_mva = (trafo.sn_mva * trafo.parallel * trafo.df).to_numpy(float)
+        rated_ka[:, begin:end] = rated_mva / (_SQRT3 * trafo[["vn_hv_kv", "vn_lv_kv"]].to_numpy(float).T)
+    rated_ka[~(rated_ka > 0.0)] = np.inf
+    return tuple(names[in_service]), rated_ka[:, in_service]

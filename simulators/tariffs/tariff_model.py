@@ -1,0 +1,306 @@
+"""What energy costs: fixed, time-of-use and given prices, and their changes during a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..series import Series, by_clock, combine
+from ..units import S_PER_H
+
+
+class Prices(NamedTuple):
+    """Prices at one time, in the currency of their `Tariffs`."""
+
+    buy_per_kwh: float
+    """Energy from the grid."""
+    sell_per_kwh: float
+    """Energy to the grid; what the hub is paid."""
+    dg_per_kwh: float
+    """Energy of the dispatchable generator."""
+    bess_per_kwh: float
+    """Use of the battery, on every kWh in and out."""
+    charging_per_kwh: float
+    """What EV drivers pay."""
+
+
+NAMES = tuple(name.removesuffix("_per_kwh") for name in Prices._fields)
+"""Short names of the prices, in the order of their columns: buy, sell, dg, bess, charging."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tariffs:
+    """All prices of a hub over a run. Make it with `of`.
+
+    Attributes
+    ----------
+    series : Series
+        Prices over the run [currency/kWh], values of shape (k, 5) in the order of `NAMES`.
+    demand_per_kw : float
+        Charge on the highest import of each month [currency/kW].
+    currency : str
+        Label.
+    """
+
+    series: Series
+    demand_per_kw: float = 0.0
+    currency: str = "EUR"
+
+    @classmethod
+    def of(
+        cls, prices: Mapping[str, Series | float], until_s: float, demand_per_kw: float = 0.0, currency: str = "EUR"
+    ) -> Tariffs:
+        """Put the prices of a run together.
+
+        Parameters
+        ----------
+        prices : mapping of str to Series or float
+            By the names of `NAMES` [currency/kWh]; what is left out is 0.
+        until_s : float
+            Length of the run [s].
+        demand_per_kw : float
+            Charge on the highest import of each month [currency/kW].
+        currency : str
+            Label.
+
+        Returns
+        -------
+        Tariffs
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, a series does not cover the run, or the demand charge is negative.
+        """
+        for name in prices:
+            _column(name)
+        if not demand_per_kw >= 0:
+            raise ValueError(f"demand_per_kw must be >= 0, got {demand_per_kw}")
+        given = [prices.get(name, 0.0) for name in NAMES]
+        columns = [price if isinstance(price, Series) else Series.constant(price) for price in given]
+        series = combine(lambda *values: np.column_stack(values), *columns, from_s=0.0, until_s=until_s)
+        return cls(series, float(demand_per_kw), currency)
+
+    def prices_at(self, t_s: float) -> Prices:
+        """Give the prices at a scenario time [s].
+
+        Raises
+        ------
+        ValueError
+            If the time is outside the run.
+        """
+        return Prices(*self.series.at(t_s).tolist())
+
+    def next_change(self, t_s: float) -> float:
+        """Give the first time after `t_s` at which any price differs [s]; inf when there is none.
+
+        Raises
+        ------
+        ValueError
+            If the time is outside the run.
+        """
+        return self.series.next_change(t_s)
+
+    def price(self, name: str) -> Series:
+        """Give one price as a series [currency/kWh].
+
+        Raises
+        ------
+        ValueError
+            If there is no such price.
+        """
+        return Series(self.series.t_s, self.series.values[:, _column(name)], self.series.end_s)
+
+    def changed(self, name: str, value: float, from_s: float, until_s: float = math.inf) -> Tariffs:
+        """Give the tariffs with another value of one price for a while; the last change wins.
+
+        Parameters
+        ----------
+        name : str
+            One of `NAMES`.
+        value : float
+            New price [currency/kWh].
+        from_s, until_s : float
+            From when until when it holds [s]; cut to the run.
+
+        Returns
+        -------
+        Tariffs
+
+        Raises
+        ------
+        ValueError
+            If there is no such price, or the time is empty.
+        """
+        column = _column(name)
+        if not from_s < until_s:
+            raise ValueError(f"until_s must be after from_s {from_s:g} s, got {until_s:g} s")
+        series = self.series
+        borders = [t for t in (from_s, until_s) if series.t_s[0] < t < series.end_s]
+        t_s = np.union1d(series.t_s, borders)
+        values = series.sample(t_s)
+        values[(from_s <= t_s) & (t_s < until_s), column] = value
+        return replace(self, series=Series(t_s, values, series.end_s))
+
+
+def _column(name: str) -> int:
+    if name not in NAMES:
+        raise ValueError(f"price must be one of {', '.join(NAMES)}, got {name}")
+    return NAMES.index(name)
+
+
+class Break(NamedTuple):
+    """From an hour of the day on, a price holds."""
+
+    from_hour: float
+    """Hour of the local clock, 0 to 24."""
+    price_per_kwh: float
+    """Price until the next break."""
+
+
+@dataclass(frozen=True)
+class Season:
+    """Prices of some months.
+
+    Attributes
+    ----------
+    months : tuple of int
+        1 to 12.
+    weekday, weekend, holiday : tuple of Break
+        Breaks of a day, the first at hour 0; holidays are like weekends when left out.
+
+    Raises
+    ------
+    ValueError
+        If there is no month, a month or hour is out of range, or the hours do not rise from 0.
+    """
+
+    months: tuple[int, ...]
+    weekday: tuple[Break, ...]
+    weekend: tuple[Break, ...]
+    holiday: tuple[Break, ...] = ()
+
+    def __post_init__(self):
+        if not self.months or any(month not in range(1, 13) for month in self.months):
+            raise ValueError(f"months must be 1..12, got {list(self.months)}")
+        for name in ("weekday", "weekend", "holiday"):
+            breaks = tuple(Break(float(hour), float(price)) for hour, price in getattr(self, name))
+            if not breaks and name == "holiday":
+                breaks = self.weekend
+            hours = [one.from_hour for one in breaks]
+            if not breaks or hours[0] != 0 or hours != sorted(set(hours)) or hours[-1] >= 24:
+                raise ValueError(f"{name} must have hours that rise from 0 and stay below 24, got {hours}")
+            if not all(math.isfinite(one.price_per_kwh) for one in breaks):
+                raise ValueError(f"{name} must have finite prices, got {[one.price_per_kwh for one in breaks]}")
+            object.__setattr__(self, name, breaks)
+
+
+@dataclass(frozen=True)
+class TimeOfUse:
+    """A time-of-use price by season, kind of day and hour of the local clock.
+
+    Attributes
+    ----------
+    seasons : tuple of Season
+        Every month belongs to exactly one.
+    holidays : frozenset of date
+        Days with the prices of holidays.
+
+    Raises
+    ------
+    ValueError
+        If a month belongs to no season, or to several.
+    """
+
+    seasons: tuple[Season, ...]
+    holidays: frozenset[date] = frozenset()
+
+    def __post_init__(self):
+        months = sorted(month for season in self.seasons for month in season.months)
+        if months != list(range(1, 13)):
+            raise ValueError(f"every month must belong to exactly one season, got months {months}")
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> TimeOfUse:
+        """Make a tariff of the keys of a tariff file: ``seasons`` and ``holidays``.
+
+        Parameters
+        ----------
+        data : mapping
+            ``seasons``: a list of mappings with ``months`` and ``weekday``, ``weekend``, ``holiday``, each a list of
+            pairs [hour, price]; ``holidays``: a list of dates. The other keys of the file are for people.
+
+        Returns
+        -------
+        TimeOfUse
+
+        Raises
+        ------
+        ValueError
+            If there is an unknown key, or something is not understood; the text says which and where.
+        """
+        _refuse_unknown(data, _FILE_KEYS)
+        given: list[Any] = data.get("seasons") or []
+        seasons = []
+        for number, season in enumerate(given):
+            try:
+                _refuse_unknown(season, ("months", *_KINDS))
+                kinds = {name: tuple(Break(*pair) for pair in season.get(name, ())) for name in _KINDS}
+                seasons.append(Season(tuple(season.get("months", ())), **kinds))
+            except (ValueError, TypeError, AttributeError) as problem:
+                raise ValueError(f"seasons[{number}]: {problem}") from None
+        try:
+            # a day may be text, because a careful YAML reader leaves dates alone
+            holidays = [date.fromisoformat(str(day)) for day in data.get("holidays") or []]
+        except ValueError as problem:
+            raise ValueError(f"holidays must be dates such as 2019-07-04: {problem}") from None
+        return cls(tuple(seasons), frozenset(holidays))
+
+    def price_at(self, local: datetime) -> float:
+        """Give the price at a time of the local clock [currency/kWh]."""
+        season = next(season for season in self.seasons if local.month in season.months)
+        if local.date() in self.holidays:
+            breaks = season.holiday
+        else:
+            breaks = season.weekday if local.weekday() < 5 else season.weekend
+        hour = (local - local.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds() / S_PER_H
+        return next(one.price_per_kwh for one in reversed(breaks) if one.from_hour <= hour)
+
+    def series(self, start: datetime, duration_s: float) -> Series:
+        """Resolve the tariff over a run, over changes of daylight saving time too.
+
+        Parameters
+        ----------
+        start : datetime
+            First instant of the run, in the time zone whose clock the tariff follows.
+        duration_s : float
+            Length of the run [s].
+
+        Returns
+        -------
+        Series
+            Price [currency/kWh].
+
+        Raises
+        ------
+        ValueError
+            If `start` has no time zone.
+        """
+        days = [getattr(season, name) for season in self.seasons for name in _KINDS]
+        hours = {one.from_hour for breaks in days for one in breaks}
+        return by_clock(self.price_at, [hour * S_PER_H for hour in sorted(hours)], start, duration_s)
+
+
+def _refuse_unknown(data: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    unknown = [key for key in data if key not in known]
+    if unknown:
+        raise ValueError(f"keys must be of {', '.join(known)}, got {', '.join(map(str, unknown))}")
+
+
+_KINDS = ("weekday", "weekend", "holiday")
+_FILE_KEYS = ("name", "title", "source", "currency", "demand_per_kw", "seasons", "holidays")
