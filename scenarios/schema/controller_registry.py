@@ -86,11 +86,24 @@ _studies: list[str] = []
 """The study whose folder is on the import path because of its scenario: at most one."""
 
 
+_former: set[str] = set()
+"""All folders that were ever a study's."""
+
+
+def _forget_returned(folder: str) -> None:
+    """Drop modules of former studies that a test runner or notebook has put back into ``sys.modules``."""
+    for path in Path(folder).glob("*.py"):
+        file = getattr(sys.modules.get(path.stem), "__file__", None) or ""
+        if (parent := os.path.dirname(file)) != folder and parent in _former:
+            del sys.modules[path.stem]
+
+
 @contextmanager
 def _study(folder: str) -> Iterator[None]:
     """Look for modules in a study's folder first; afterwards behind all others, for what its modules import later."""
     if _studies and _studies != [folder]:
         forget(_studies.pop())
+    _forget_returned(folder)
     sys.path.insert(0, folder)
     try:
         yield
@@ -99,6 +112,7 @@ def _study(folder: str) -> Iterator[None]:
         if folder not in sys.path:
             sys.path.append(folder)
             _studies[:] = [folder]
+            _former.add(folder)
 
 
 def forget(folder: str) -> None:

@@ -10,6 +10,7 @@ import copy
 import json
 import math
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -1053,6 +1054,16 @@ def test_studies_with_modules_of_the_same_name_are_not_mixed_up(tmp_path):
         write(tmp_path, {f"{study}/mine.py": code, f"{study}/parts.py": f"WORD = {study!r}\n"})
     for study in ("a", "b", "a"):
         assert controller_class("mine:Mine", tmp_path / study, "", "").word == study  # type: ignore[attr-defined]
+
+
+def test_a_module_of_a_former_study_that_comes_back_does_not_stand_in_for_another(tmp_path):
+    code = f"{IMPORTS}class Mine(base.Controller):\n def decide(self, o): ...\n"
+    write(tmp_path, {f"{study}/mine.py": f"{code} word = {study!r}\n" for study in ("a", "b")})
+    controller_class("mine:Mine", tmp_path / "a", "", "")
+    kept = sys.modules["mine"]  # as test runners keep and restore what is imported
+    controller_class("mine:Mine", tmp_path / "b", "", "")
+    sys.modules["mine"] = kept
+    assert controller_class("mine:Mine", tmp_path / "b", "", "").word == "b"  # type: ignore[attr-defined]
 
 
 ANSWERS = {
