@@ -33,8 +33,8 @@ class Replay(mosaik_api_v3.Simulator):
         self.meta = trace.meta
         return self.meta
 
-    def create(self, num: int, model: str, *, hub: str, parameters: dict) -> list[dict]:
-        return [{"eid": hub, "type": model}]
+    def create(self, num: int, model: str, *, eid: str, parameters: dict) -> list[dict]:
+        return [{"eid": eid, "type": model}]
 
     def step(self, time: int, inputs: dict, max_advance: int) -> int | None:
         planned, following, self._sent = self._steps[self._count]

@@ -27,8 +27,26 @@ class Parameters(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class DevicePlates:
+    """What is written on one device.
+
+    Parameters
+    ----------
+    kind : str
+        Its kind: ``bess``, ``pv``, or one that a package registers.
+    plates : mapping of str to float
+        By name: ``rated_kw``, ``p_min_kw``, ``p_max_kw``, ``capacity_kwh``, ``minimum_kw``, ... as its kind gives them.
+    """
+
+    kind: str
+    plates: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """The plates of a hub: what does not change during a run.
+
+    Of several devices of a kind the numbers here are totals; `devices` has each by itself.
 
     Parameters
     ----------
@@ -60,6 +78,8 @@ class Site:
         Number of phases.
     circuits : Circuits
         Current limits between the connection and the connectors.
+    devices : mapping of str to DevicePlates
+        Every device by its name, but the connectors and the secondary source.
     """
 
     contracted_kw: float
@@ -83,6 +103,7 @@ class Site:
     connector_minimum_kw: np.ndarray
     connector_phases: np.ndarray
     circuits: Circuits
+    devices: Mapping[str, DevicePlates] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +219,42 @@ class Forecast(ABC):
     def sessions(self, until_s: float) -> ExpectedSessions:
         """Sessions that are not over yet, plugged in or still to come before a time."""
 
+    def other_kw(self, edges_s: np.ndarray) -> np.ndarray:
+        """Net power that devices without a field of their own in `Hub` feed in, see `Hub.p_other_kw` [kW], shape (n,).
+
+        Of a device whose power nobody foresees it is what it gives now.
+        """
+        return np.zeros(len(edges_s) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """One device as a controller sees it.
+
+    Parameters
+    ----------
+    name, kind : str
+        Its name in the hub, and its kind.
+    failed : bool
+        It reports an error.
+    age_s : float
+        Age of the last measurement [s].
+    p_kw : float
+        Its power [kW], with the sign of its kind: sources are positive when they feed the hub bus.
+    measured : mapping of str to float
+        What it measures, by output: ``p_kw``, ``soc``, ``fuel_l``, ...
+    plates : mapping of str to float
+        What is written on it, see `DevicePlates`.
+    """
+
+    name: str
+    kind: str
+    failed: bool
+    age_s: float
+    p_kw: float
+    measured: Mapping[str, float]
+    plates: Mapping[str, float]
+
 
 @dataclass(frozen=True, slots=True)
 class Hub:
@@ -212,22 +269,26 @@ class Hub:
     i_grid_a : ndarray, shape (3,)
         Phase currents at the connection [A].
     p_pv_kw, p_bess_kw, p_dg_kw, p_cp_kw : float
-        Device powers [kW].
+        Device powers [kW]; of several devices of a kind their sum.
     soc : float
-        State of charge of the stationary battery.
+        State of charge of the stationary battery; of several the mean, weighted with their capacities.
     fuel_l : float
-        Fuel of the generator [l].
+        Fuel of the generator [l]; of several the sum.
     v_pu : float
         Voltage at the hub bus; NaN without a network.
     age_s : mapping of str to float
-        Age of the last measurement of each device [s].
+        Age of the last measurement of each device, and of each kind [s].
     connectors : Connectors
     prices : Prices
     failed : frozenset of str
-        Devices that report an error: ``pv``, ``bess``, ``dg``.
+        Devices that report an error, by name, and kinds of which all do: ``pv``, ``bess``, ``dg``.
     parameters : Parameters
         The controller's own, as they are in force now: an event of the scenario can change them during the run.
     forecast : Forecast
+    devices : mapping of str to DeviceView
+        Every device by its name, but the connectors and the secondary source.
+    p_other_kw : float
+        Net power that devices of kinds without a field here feed in [kW]; those that draw count negative.
     """
 
     bus: int
@@ -248,6 +309,8 @@ class Hub:
     failed: frozenset[str]
     parameters: Parameters
     forecast: Forecast
+    devices: Mapping[str, DeviceView] = field(default_factory=dict)
+    p_other_kw: float = 0.0
 
     @property
     def islanded(self) -> bool:
@@ -302,6 +365,10 @@ class Setpoints:
         The same of each connector, for V2G sessions [kvar]; 0 when left out.
     load_limit_kw : tuple of 4 float
         Limit of each load class: critical (which obeys none), controllable, shiftable, general [kW].
+    devices : mapping of str to float or mapping
+        Set points of single devices by name, before the totals above: a number for the first input that the kind
+        commands, or numbers by input, such as ``{"new": {"p_set_kw": 5.0, "q_set_kvar": 1.0}}``. What totals ask of the
+        other devices of a kind is divided among them by the rule of the kind.
     """
 
     connector_kw: np.ndarray
@@ -313,6 +380,7 @@ class Setpoints:
     dg_q_kvar: float = 0.0
     connector_q_kvar: np.ndarray | None = None
     load_limit_kw: tuple[float, float, float, float] = (inf, inf, inf, inf)
+    devices: Mapping[str, float | Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,9 @@ class Port:
         Inputs: whether an arriving value makes the simulator step.
     recorded : bool
         Outputs: whether the recorder writes it.
+    total : {"sum", "mean", "all", ""}
+        Outputs: what is recorded of several devices of a kind together: the sum, the mean weighted with their
+        capacities, whether all of them do, or nothing; of powers, energies and litres it is the sum.
     """
 
     unit: str
@@ -48,10 +51,19 @@ class Port:
     codes: Mapping[int, str] | None = None
     trigger: bool = True
     recorded: bool = True
+    total: str | None = None
+
+    @property
+    def total_rule(self) -> str:
+        """How the values of several devices make one."""
+        if self.total is not None:
+            return self.total
+        return "sum" if self.unit in _ADDITIVE_UNITS and self.width != "connector" else ""
 
 
+_ADDITIVE_UNITS = ("kW", "kvar", "kWh", "kvarh", "l", "kg")
 EVENTS = Port("", "what happened: a list of [kind, text]", recorded=False)
-FAILED = Port("", "whether the device reports an error", recorded=False)
+FAILED = Port("", "whether the device reports an error", recorded=False, total="all")
 BUS_PORT = Port("", "what feeds the hub bus: 0 dead, 1 grid, 2 secondary source")
 
 
@@ -92,7 +104,7 @@ class Fault(NamedTuple):
 
 
 class Device:
-    """What one hub has of a kind of simulator.
+    """What one hub has of a kind of simulator, or one of several.
 
     A subclass sets itself up in ``__init__`` from plain data and implements ``update``, which sends outputs with
     ``emit`` and returns the time of its next own event [s], infinite when only an input can change anything.
@@ -158,7 +170,7 @@ def named(error: TypeError, model: str, eid: str, t_s: float) -> RuntimeError:
 
 
 class Adapter(mosaik_api_v3.Simulator):
-    """A mosaik simulator made of devices, one for each hub.
+    """A mosaik simulator made of devices.
 
     Subclasses set ``model`` (mosaik's model name), ``device`` and the port tables. A simulator whose ports depend on
     the scenario sets them in ``configure``.
@@ -182,7 +194,7 @@ class Adapter(mosaik_api_v3.Simulator):
             self.model: {
                 "public": True,
                 # a device's own signature checks its parameters, which mosaik cannot see
-                "params": ["hub", "parameters"],
+                "params": ["eid", "parameters"],
                 "any_inputs": False,
                 "attrs": [*self.inputs, *(port for port in self.outputs if port not in self.inputs)],
                 "trigger": [name for name, port in self.inputs.items() if port.trigger],
@@ -194,12 +206,12 @@ class Adapter(mosaik_api_v3.Simulator):
     def configure(self) -> None:
         """Take the settings of the whole simulator; most have none."""
 
-    def create(self, num: int, model: str, *, hub: str, parameters: Mapping[str, Any]):
-        """Create the device of one hub; its entity id is the hub's name."""
-        if num != 1 or hub in self.devices:
-            raise ValueError(f"one {self.model} for each hub, got {num} more for {hub!r}")
-        self.devices[hub] = self.device(self.clock, **parameters)
-        return [{"eid": hub, "type": model}]
+    def create(self, num: int, model: str, *, eid: str, parameters: Mapping[str, Any]):
+        """Create one device; its entity id is the hub's name, or that and its own where a hub has several."""
+        if num != 1 or eid in self.devices:
+            raise ValueError(f"one {self.model} for each entity, got {num} more for {eid!r}")
+        self.devices[eid] = self.device(self.clock, **parameters)
+        return [{"eid": eid, "type": model}]
 
     def step(self, time: int, inputs: Mapping, max_advance: int) -> int | None:
         """Update the devices that have new inputs or asked to be woken."""

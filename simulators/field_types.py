@@ -31,6 +31,17 @@ class Section(_BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, arbitrary_types_allowed=True)
 
 
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=40)]
+"""A name that is also a path in the result file: small letters, digits, ``-`` and ``_``."""
+
+
+class DeviceSection(Section):
+    """The section of a device; a hub may have several of a kind, each with a name."""
+
+    name: Name | None = None
+    """Its name in results, events and the link; the name of its kind when left out."""
+
+
 def _duration(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, str | float | int):
         raise ValueError("must be a duration such as 90s, 15min, 2h or 1h30min")
@@ -118,7 +129,5 @@ Ratio = Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Phases = Annotated[Literal[1, 3], BeforeValidator(_whole)]
 Count = Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_whole)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=40)]
-"""A name that is also a path in the result file: small letters, digits, ``-`` and ``_``."""
 ZoneName = Annotated[str, AfterValidator(_zone)]
 Start = Annotated[AwareDatetime, BeforeValidator(_start)]

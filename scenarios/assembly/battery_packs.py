@@ -9,7 +9,6 @@ from typing import Any
 
 from ...simulators.battery import battery_model as battery
 from ..errors import nearest
-from ..schema import scenario_schema as schema
 from ..schema.yaml_file import read_yaml
 
 SETS = Path(str(files("evhub.simulators") / "data" / "batteries"))
@@ -22,43 +21,18 @@ def cell_sets() -> dict[str, Path]:
 
 
 @lru_cache
-def _cell_set(name: str) -> dict[str, Any]:
-    known = cell_sets()
-    if name not in known:
-        raise ValueError(f"pack must be one of {', '.join(known)}, got {name!r}{nearest(name, known)}")
-    return read_yaml(known[name])
-
-
-def stationary(given: schema.TremblayBattery | schema.IdealBattery) -> battery.Parameters:
-    """The pack of a stationary battery.
-
-    Parameters
-    ----------
-    given : TremblayBattery or IdealBattery
-        Its section of the scenario.
-
-    Returns
-    -------
-    battery.Parameters
-        Of one pack.
+def cell_set(name: str) -> dict[str, Any]:
+    """Return published cell parameters by name.
 
     Raises
     ------
     ValueError
-        When there are no cell parameters of that name.
+        When there are none of that name.
     """
-    rated_kw = min(given.rated_kw, given.inverter_kva or given.rated_kw)
-    ratings = {
-        "p_charge_max_kw": rated_kw,
-        "p_discharge_max_kw": rated_kw,
-        "eta_charge": given.efficiency,
-        "eta_discharge": given.efficiency,
-        "soc_min": given.soc_min,
-        "soc_max": given.soc_max,
-    }
-    if isinstance(given, schema.IdealBattery):
-        return battery.ideal(given.capacity_kwh, **ratings)
-    return battery.pack(_cell_set(given.pack), capacity_kwh=given.capacity_kwh, **ratings)
+    known = cell_sets()
+    if name not in known:
+        raise ValueError(f"pack must be one of {', '.join(known)}, got {name!r}{nearest(name, known)}")
+    return read_yaml(known[name])
 
 
 def ev_pack(
@@ -100,4 +74,4 @@ def ev_pack(
     }
     if name == "ideal":
         return battery.ideal(capacity_kwh, **ratings)
-    return battery.pack(_cell_set(name), capacity_kwh=capacity_kwh, **ratings)
+    return battery.pack(cell_set(name), capacity_kwh=capacity_kwh, **ratings)

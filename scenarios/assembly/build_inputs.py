@@ -94,13 +94,18 @@ class Inputs:
     def schedule(
         self, kind: str, hub: str | None, default: Any, value=lambda what: True, more: Iterable = (), **wanted: Any
     ) -> Schedule:
-        """The events of a kind as a schedule: those of a hub whose fields are as wanted, and what else there is."""
+        """The events of a kind as a schedule: those of a hub whose fields are as wanted, and what else there is.
+
+        A wanted value may be a tuple: the field must be one of its elements.
+        """
         intervals = list(more)
         for event in self.scenario.events:
             what = event.what
             if event.kind != kind or (hub is not None and what.hub != hub):
                 continue
-            if all(getattr(what, field) == wish for field, wish in wanted.items()):
+            if all(
+                getattr(what, field) in (wish if isinstance(wish, tuple) else (wish,)) for field, wish in wanted.items()
+            ):
                 intervals.append((event.at, math.inf if what.until is None else what.until, value(what)))
         return Schedule(intervals, default)
 

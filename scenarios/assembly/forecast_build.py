@@ -11,8 +11,9 @@ import numpy as np
 
 from ...controllers import contract as base
 from ...simulators.arrivals.session_model import Session
+from ...simulators.device_kind import DeviceKind
 from ...simulators.load import load_model as load
-from ...simulators.series import Series
+from ...simulators.series import Series, combine
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
 from ..errors import InputError
 from ..forecasts import forecast_providers as forecasts
@@ -25,12 +26,11 @@ from .session_build import visits
 def expected(
     inputs: Inputs,
     name: str,
-    pv_kw: Series | None,
-    load_kw: Series | None,
+    possible_kw: Sequence[tuple[DeviceKind, Series]],
     prices: Tariffs | None,
     announced: Tariffs | None,
-) -> Callable[[float], base.Forecast]:
-    """The forecast of a hub, by the time at which it is told.
+) -> Callable[..., base.Forecast]:
+    """Return the forecast of a hub, by the time at which it is made.
 
     Parameters
     ----------
@@ -38,24 +38,37 @@ def expected(
         The scenario; it keeps what is wrong with the hub's `forecasts`.
     name : str
         The hub.
-    pv_kw, load_kw : Series or None
-        What really comes: available PV power, and the demand of each load class [kW]; None where there is none.
+    possible_kw : sequence of (DeviceKind, Series)
+        What really comes, of each device that has a series of its power [kW].
     prices, announced : Tariffs or None
         The prices with all events, and without them; None where they could not be read.
 
     Returns
     -------
     callable
-        ``forecast(t_s)``.
+        ``forecast(t_s, unforeseen_kw)``; the second is the net power now of devices that nobody foresees [kW].
     """
     given, key = inputs.scenario.hubs[name].forecasts, f"hubs.{name}.forecasts"
     parts = forecasts.Parts(
-        _power(inputs, name, given.pv, f"{key}.pv", forecasts.NO_PV if pv_kw is None else pv_kw),
-        _power(inputs, name, given.load, f"{key}.load", forecasts.NO_LOAD if load_kw is None else load_kw),
+        _power(inputs, name, given.pv, f"{key}.pv", _sum(possible_kw, "pv", inputs.until_s) or forecasts.NO_PV),
+        _power(inputs, name, given.load, f"{key}.load", _sum(possible_kw, "load", inputs.until_s) or forecasts.NO_LOAD),
         _prices(inputs, name, given.prices, f"{key}.prices", prices, announced),
         _visits(inputs, name, given.sessions, f"{key}.sessions"),
+        _power(inputs, name, given.other, f"{key}.other", _sum(possible_kw, "", inputs.until_s) or forecasts.NO_PV),
     )
-    return lambda t_s: forecasts.Told(parts, t_s)
+    return lambda t_s, unforeseen_kw=0.0: forecasts.Told(parts, t_s, unforeseen_kw)
+
+
+def _sum(possible_kw: Sequence[tuple[DeviceKind, Series]], kind: str, until_s: float) -> Series | None:
+    """Return the power of all devices of a kind, or what those of further kinds feed in together; None of none."""
+    if kind:
+        found = [series for of_kind, series in possible_kw if of_kind.name == kind]
+    else:
+        signed = [(of_kind.sign, series) for of_kind, series in possible_kw if not of_kind.contract]
+        found = [Series(s.t_s, sign * s.values, s.end_s, s.repeats) for sign, s in signed]
+    if len(found) < 2:
+        return found[0] if found else None
+    return combine(lambda *values: sum(values[1:], values[0]), *found, from_s=0.0, until_s=until_s)
 
 
 def _power(inputs: Inputs, name: str, given: Any, key: str, real: Series) -> forecasts.Means:

@@ -6,8 +6,7 @@ Everything that can be wrong with a file or a value in it is found here, before 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,44 +14,42 @@ import numpy as np
 from pydantic import ValidationError
 
 from ...controllers import contract as base
-from ...controllers.circuits import Circuits
-from ...simulators.adapter import Fault, Port, Schedule
+from ...simulators.adapter import Port, Schedule
 from ...simulators.ats import ats_model as ats
-from ...simulators.generator import generator_model as generator
+from ...simulators.device_kind import DeviceKind, load
+from ...simulators.devices import kind_of
 from ...simulators.grid import grid_model as grid
+from ...simulators.grid.grid_simulator import Terminal
 from ...simulators.link import link_model as link
-from ...simulators.load import load_model as load
-from ...simulators.pv import irradiance
-from ...simulators.pv import pv_model as pv
 from ...simulators.series import Series
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
-from ...simulators.units import S_PER_MIN, W_PER_KW
-from ..engines.controller_simulator import Sessions as KnownSessions
-from ..engines.controller_simulator import ports
+from ...simulators.units import S_PER_MIN
+from ..engines.controlled_hub import Sessions as KnownSessions
+from ..engines.controlled_hub import ports
 from ..engines.wiring import (
-    COMMANDS,
-    MEASUREMENTS,
-    OVER_LINK,
-    SIMULATORS,
     WHOLE,
+    Connection,
     EntitySpec,
     Given,
+    PlacedDevice,
     SimulatorSpec,
     Wiring,
     connect,
+    simulators,
 )
 from ..errors import InputError, Problem
-from ..files.series_files import read_weather
 from ..schema import scenario_schema as schema
 from ..schema.controller_registry import controller_class
+from ..schema.device_sections import DeviceOfHub
 from ..schema.events import MAY_BE_NEGATIVE
 from ..schema.scenario_loader import LoadedScenario, problems_of
 from .ats_settings import ats_parameters
-from .battery_packs import stationary
 from .build_inputs import Inputs
+from .device_inputs import PlacedInputs
 from .forecast_build import expected
 from .recording import adapter_of, records
 from .session_build import Visits
+from .site_build import site_of
 from .tariff_prices import price_series
 
 if TYPE_CHECKING:
@@ -89,12 +86,16 @@ class _Builder(Inputs):
         super().__init__(loaded)
         self.notes: list[tuple[str, str]] = []
         self.entities: list[EntitySpec] = []
-        self.devices: dict[str, list[str]] = {}
+        self.present: dict[str, list[str]] = {}
+        """What each hub has beside its devices, by simulator id."""
+        self.placed: dict[str, list[PlacedDevice]] = {}
         self.seen: dict[str, Visits] = {}
         self.secondary: dict[str, ats.Secondary | None] = {}
         self.sites: dict[str, base.Site] = {}
-        self.available_kw: dict[str, Series] = {}
-        self.demand_kw: dict[str, Series] = {}
+        self.possible_kw: dict[str, list[tuple[DeviceKind, Series]]] = {}
+        """Of each hub, the series of power of the devices that have one."""
+        self.load_peaks_kw: dict[str, dict[str, np.ndarray]] = {}
+        """Highest demand of each class, by hub and load."""
         self.announced: dict[str, Tariffs] = {}
         self.tariffs: dict[str, Tariffs] = {}
         self.network: Network | None = None
@@ -114,21 +115,28 @@ class _Builder(Inputs):
             raise InputError(self.problems)
         steps = round(self.until_s / self.scenario.time_step)
         linked = [name for name, hub in self.scenario.hubs.items() if hub.link is not None]
-        connections = list(connect(self.devices, linked))
-        signals, recorded, recorders = records(self.scenario, self.entities, self.devices, self.network)
+        connections = list(connect(self.present, self.placed, linked))
+        signals, recorded, recorders = records(self.scenario, self.entities, self.placed, self.network)
         self.entities += recorders
-        used = [sid for sid in SIMULATORS if any(entity.sid == sid for entity in self.entities)]
+        used = [sid for sid in simulators() if any(entity.sid == sid for entity in self.entities)]
+        devices = tuple(dict.fromkeys(device for placed in self.placed.values() for device in placed))
         settings: dict[str, dict[str, Any]] = {
             "network": network,
-            "controller": {"controllers": controllers, "start": self.start, "diagnose": Given("diagnose")},
-            "measurements": {"ports": tuple(f"{d}.{o}" for d, o in MEASUREMENTS if d in OVER_LINK)},
-            "commands": {"ports": tuple(f"{d}.{port}" for _, d, port in COMMANDS)},
+            "grid": {"devices": tuple(device.name for device in devices)},
+            "controller": {
+                "controllers": controllers,
+                "devices": devices,
+                "start": self.start,
+                "diagnose": Given("diagnose"),
+            },
+            "measurements": {"ports": _inputs_of("measurements", connections)},
+            "commands": {"ports": _inputs_of("commands", connections)},
             "recorder": {"ports": tuple(dict.fromkeys(connection.input for connection in recorded))},
         }
         return Wiring(
             steps=steps,
             time_step_s=self.scenario.time_step,
-            simulators=tuple(SimulatorSpec(sid, SIMULATORS[sid], settings.get(sid, {})) for sid in used),
+            simulators=tuple(SimulatorSpec(sid, simulators()[sid], settings.get(sid, {})) for sid in used),
             entities=tuple(self.entities),
             connections=(*connections, *recorded),
             signals=signals,
@@ -139,7 +147,7 @@ class _Builder(Inputs):
 
     def _add(self, sid: str, hub: str, **parameters: Any) -> None:
         self.entities.append(EntitySpec(sid, adapter_of(sid).model, hub, parameters))
-        self.devices.setdefault(hub, []).append(sid)
+        self.present.setdefault(hub, []).append(sid)
 
     # --- hubs ---------------------------------------------------------------------------------------------------------
 
@@ -158,22 +166,16 @@ class _Builder(Inputs):
             with self.at(f"{key}.emissions"):
                 grid = self.series(hub.emissions.grid, f"{key}.emissions.grid", low=0.0)
                 self._add("emissions", name, grid_kg_per_kwh=grid, fuel_kg_per_kwh=hub.emissions.fuel_kg_per_kwh)
-        if hub.pv is not None:
-            with self.at(f"{key}.pv"):
-                self._pv(name, hub.pv, f"{key}.pv")
-        if hub.load is not None:
-            with self.at(f"{key}.load"):
-                self._load(name, hub.load, f"{key}.load")
-        if hub.bess is not None:
-            with self.at(f"{key}.bess"):
-                self._bess(name, hub.bess, telemetry_s)
-        if hub.dg is not None:
-            with self.at(f"{key}.dg"):
-                self._dg(name, hub.dg, telemetry_s)
+        self.placed[name] = []
+        devices = hub.devices()
+        for device in devices:
+            if device.kind != "cp" and kind_of(device.kind).simulator:
+                with self.at(f"{key}.{device.key}"):
+                    self._device(name, device, devices, telemetry_s)
         if name in seen:
             self._add("arrivals", name, station=seen[name].station, sessions=[s.id for s in seen[name].sessions])
-            self._add(
-                "cp",
+            self._place(
+                PlacedDevice("cp", "cp"),
                 name,
                 connectors=seen[name].connectors,
                 empty=seen[name].empty,
@@ -181,7 +183,24 @@ class _Builder(Inputs):
                 telemetry_s=telemetry_s,
             )
         self._grid(name, hub)
-        self.sites[name] = _site(hub, seen.get(name), self.secondary.get(name))
+        self.sites[name] = site_of(hub, seen.get(name), self.secondary.get(name))
+
+    def _device(self, hub: str, device: DeviceOfHub, devices: Sequence[DeviceOfHub], telemetry_s: float) -> None:
+        """Add a device, with the parameters that its kind makes of its section."""
+        kind = kind_of(device.kind)
+        first = next(other for other in devices if other.kind == device.kind) is device
+        inputs = PlacedInputs(self, hub, device.name, device.kind, f"hubs.{hub}.{device.key}", first, telemetry_s)
+        parameters = load(kind.parameters)(device.section, inputs)
+        if device.kind == "load":
+            peaks_kw = parameters["demand_kw"].values.max(axis=0)
+            self.load_peaks_kw.setdefault(hub, {})[device.name] = peaks_kw
+        if kind.forecast:
+            self.possible_kw.setdefault(hub, []).append((kind, parameters[kind.forecast]))
+        self._place(PlacedDevice(device.kind, device.name), hub, **parameters)
+
+    def _place(self, device: PlacedDevice, hub: str, **parameters: Any) -> None:
+        self.entities.append(EntitySpec(device.kind, adapter_of(device.kind).model, hub, parameters, device.name))
+        self.placed[hub].append(device)
 
     def _telemetry_s(self, name: str, hub: schema.Hub) -> float:
         """How often slow quantities (energy, SoC) are told: as often as someone looks."""
@@ -227,96 +246,13 @@ class _Builder(Inputs):
             penalties = {port: price for port, price in given.items() if price}
             self._add("tariffs", name, tariffs=tariffs, penalties=penalties)
 
-    def _pv(self, name: str, given: schema.Pv, key: str) -> None:
-        parameters = pv.Parameters(
-            np.array([given.rated_kw]),
-            None if given.inverter_kva is None else np.array([given.inverter_kva]),
-            given.gamma_per_k,
-            given.noct_c,
-            given.type == "pvwatts",
-        )
-        sun, temperature = self._sun(given.irradiance, f"{key}.irradiance")
-        if given.temperature is not None:
-            temperature = self.series(given.temperature, f"{key}.temperature", low=-90.0, high=70.0)
-        available_kw = pv.available_series(parameters, sun, temperature, self.until_s)
-        self.available_kw[name] = available_kw
-        self._add("pv", name, parameters=parameters, available_kw=available_kw, faults=self._faults(name, "pv"))
-
-    def _sun(self, given: Any, key: str) -> tuple[Series, Series]:
-        """Irradiance in the plane and ambient temperature."""
-        mild = Series.constant(25.0)
-        if not isinstance(given, schema.ClearSky | schema.Weather):
-            return self.series(given, key, low=0.0), mild
-        plane = irradiance.Plane(
-            given.latitude, given.longitude, given.altitude_m, given.tilt, given.azimuth, given.albedo
-        )
-        if isinstance(given, schema.Weather):
-            year = read_weather(self.loaded.resolve(given.file, f"{key}.file"))
-            return irradiance.typical_year(plane, year, self.start, self.until_s)
-        return irradiance.clear_sky(plane, self.start, self.until_s, given.resolution, given.clearness), mild
-
-    def _load(self, name: str, given: schema.Load, key: str) -> None:
-        classes = {label: getattr(given, label) for label in load.CLASSES}
-        series = []
-        for label in load.CLASSES:
-            if classes[label] is not None:
-                series.append(self.series(classes[label].demand, f"{key}.{label}.demand", low=0.0))
-            elif label == "critical" and given.demand is not None:
-                series.append(self.series(given.demand, f"{key}.demand", low=0.0))
-            else:
-                series.append(Series.constant(0.0))
-        times = np.unique(np.concatenate([one.change_times(0.0, self.until_s) for one in series]))
-        demand_kw = Series(times, np.column_stack([one.sample(times) for one in series]), self.until_s)
-        band = (classes["controllable"].band if classes["controllable"] else None) or (0.0, 1.0)
-        shiftable = classes["shiftable"]
-        recovery_kw = float(demand_kw.values[:, load.SHIFTABLE].max())
-        if shiftable is not None and shiftable.recovery_kw is not None:
-            recovery_kw = shiftable.recovery_kw
-        parameters = load.Parameters(
-            band_lower=band[0],
-            band_upper=band[1],
-            recovery_kw=recovery_kw,
-            deadlines_s=tuple(_midnights_s(self.start, self.until_s)),
-            power_factor=given.power_factor,
-        )
-        switch = self.schedule("load", name, float(given.connected), lambda what: what.scale if what.connected else 0.0)
-        one_phase_kw = [
-            self.schedule("phase_load", name, 0.0, lambda what: what.p_kw, phase=phase) for phase in ("a", "b", "c")
-        ]
-        self.demand_kw[name] = demand_kw
-        self._add("load", name, parameters=parameters, demand_kw=demand_kw, switch=switch, one_phase_kw=one_phase_kw)
-
-    def _bess(self, name: str, given: schema.TremblayBattery | schema.IdealBattery, telemetry_s: float) -> None:
-        self._add(
-            "bess",
-            name,
-            parameters=stationary(given),
-            soc=given.soc,
-            inverter_kva=given.inverter_kva or given.rated_kw,
-            faults=self._faults(name, "bess"),
-            telemetry_s=telemetry_s,
-        )
-
-    def _dg(self, name: str, given: schema.Dg, telemetry_s: float) -> None:
-        parameters = generator.Parameters(
-            rated_kw=given.rated_kw,
-            fuel_capacity_l=given.fuel_capacity_l,
-            minimum_kw=given.minimum_kw,
-            start_s=given.start,
-            cooldown_s=given.stop,
-        )
-        faults = self._faults(name, "dg")
-        self._add("dg", name, parameters=parameters, fuel_l=given.fuel_l, faults=faults, telemetry_s=telemetry_s)
-
-    def _faults(self, name: str, device: str) -> Schedule:
-        return self.schedule("device_fault", name, None, lambda what: Fault(what.trips), device=device)
-
     def _grid(self, name: str, hub: schema.Hub) -> None:
         installed_kw = hub.grid.installed_kw or hub.grid.contracted_kw
         self._add(
             "grid",
             name,
             parameters=grid.Parameters(hub.grid.contracted_kw, installed_kw, hub.grid.nominal_v),
+            terminals=tuple(_terminal(device) for device in self.placed[name]),
             meter_faults={
                 meter: self.schedule("meter_fault", name, False, meter=meter) for meter in ("grid", "secondary", "load")
             },
@@ -328,16 +264,18 @@ class _Builder(Inputs):
         for sid, direction in (("measurements", "measurement"), ("commands", "command")):
             with self.at(f"hubs.{name}.link"):
                 channels = {}
-                for device in (device for device in OVER_LINK if device in self.devices[name]):
-                    own: schema.Channel = next((c for name_, c in given.devices.items() if name_ == device), given)
-                    delay = getattr(own, direction)
+                for device in (PlacedDevice("grid", "grid"), *self.placed[name]):
+                    channel = given.devices.get(device.name) or given.devices.get(device.kind) or given
+                    delay = getattr(channel, direction)
                     outages = tuple(
                         (event.at, math.inf if event.what.until is None else event.what.until)
                         for event in self.scenario.events
-                        if event.kind == "link_outage" and event.what.hub == name and event.what.device == device
+                        if event.kind == "link_outage"
+                        and event.what.hub == name
+                        and event.what.device in (device.name, device.kind)
                     )
                     travel = link.Delay(delay.type, delay.mean, delay.spread)
-                    channels[device] = link.Channel(travel, own.loss, outages)
+                    channels[device.name] = link.Channel(travel, channel.loss, outages)
                 self._add(sid, name, channels=channels, seed=self.rng_seed(name, sid), poll_s=given.poll)
 
     # --- network, controllers, records --------------------------------------------------------------------------------
@@ -389,7 +327,7 @@ class _Builder(Inputs):
         for name in (*self.scenario.hubs, WHOLE):
             self.entities.append(EntitySpec("network", "Network", name, {}))
         for name in self.scenario.hubs:
-            self.devices[name].append("network")
+            self.present[name].append("network")
 
     def _feeder_outages(self, hub: str) -> list[tuple[float, float, bool]]:
         """When the lines that are out leave a hub's bus without a source.
@@ -410,7 +348,7 @@ class _Builder(Inputs):
 
     def _controllers(self) -> list[tuple[str, base.Controller]]:
         built: list[tuple[str, base.Controller]] = []
-        runs: dict[str, tuple[Schedule, dict[str, Port]]] = {}
+        runs: dict[str, tuple[Schedule, dict[str, Port], float]] = {}
         many = len(self.scenario.controller) > 1
         for n, spec in enumerate(self.scenario.controller):
             key = f"controller[{n}]" if many else "controller"
@@ -434,20 +372,23 @@ class _Builder(Inputs):
                     told = f"{spec.type} cannot be made: {type(error).__name__}: {error}"
                     raise InputError(Problem(self.where, key, ..., told)) from error
                 built.append((name, controller))
-                runs |= {hub: (self._parameters(hub, spec, controller), ports(controller)) for hub in hubs}
-        for hub, (parameters, own) in runs.items():
+                runs |= {hub: (self._parameters(hub, spec, controller), ports(controller), spec.period) for hub in hubs}
+        for hub, (parameters, own, period_s) in runs.items():
             self._add(
                 "controller",
                 hub,
                 site=self.sites[hub],
+                devices=tuple(self.placed[hub]),
+                unforeseen=tuple(d.name for d in self.placed[hub] if not kind_of(d.kind).forecast),
+                load_peaks_kw=self.load_peaks_kw.get(hub, {}),
+                period_s=period_s,
                 sessions=self.seen[hub].known if hub in self.seen else _no_sessions(),
                 linked=self.scenario.hubs[hub].link is not None,
                 parameters=parameters,
                 forecast=expected(
                     self,
                     hub,
-                    self.available_kw.get(hub),
-                    self.demand_kw.get(hub),
+                    self.possible_kw.get(hub, []),
                     self.tariffs.get(hub),
                     self.announced.get(hub),
                 ),
@@ -508,71 +449,16 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return {**values, **both}
 
 
-def _midnights_s(start: datetime, until_s: float) -> Iterator[float]:
-    """Local midnights of a run [s], by which shiftable load has to be made good."""
-    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    while True:
-        day = day + timedelta(days=1)  # on the local clock: a day may have 23 or 25 hours
-        after_s = (day.astimezone(UTC) - start.astimezone(UTC)).total_seconds()
-        if after_s >= until_s:
-            return
-        yield after_s
-
-
 def _no_sessions() -> KnownSessions:
     empty = np.empty(0)
     return KnownSessions((), empty, empty, empty, empty.astype(bool))
 
 
-def _site(hub: schema.Hub, seen: Visits | None, secondary: ats.Secondary | None) -> base.Site:
-    """The plates of a hub, for its controller."""
-    none = np.empty(0)
-    connectors = seen.connectors if seen else None
-    bess = hub.bess
-
-    def plate(values: np.ndarray) -> np.ndarray:
-        # a copy that cannot be written: a controller must not get hold of the plant
-        values = values.copy()
-        values.flags.writeable = False
-        return values
-
-    return base.Site(
-        contracted_kw=hub.grid.contracted_kw,
-        installed_kw=hub.grid.installed_kw or hub.grid.contracted_kw,
-        nominal_v=hub.grid.nominal_v,
-        secondary_kw=hub.grid.secondary.rated_kw if hub.grid.secondary else 0.0,
-        secondary_reverse_kw=(secondary.reverse_trip_kw or 0.0) if secondary else 0.0,
-        secondary_reverse_s=secondary.reverse_trip_s if secondary else 0.0,
-        demand_per_kw=hub.tariffs.demand_per_kw,
-        pv_kw=hub.pv.rated_kw if hub.pv else 0.0,
-        bess_kw=min(bess.rated_kw, bess.inverter_kva or bess.rated_kw) if bess else 0.0,
-        dg_kw=hub.dg.rated_kw if hub.dg else 0.0,
-        dg_minimum_kw=hub.dg.minimum_kw if hub.dg else 0.0,
-        dg_fuel_capacity_l=hub.dg.fuel_capacity_l if hub.dg else 0.0,
-        bess_kwh=bess.capacity_kwh if bess else 0.0,
-        bess_soc_min=bess.soc_min if bess else 0.0,
-        bess_soc_max=bess.soc_max if bess else 0.0,
-        bess_eta_charge=bess.efficiency if bess else 1.0,
-        bess_eta_discharge=bess.efficiency if bess else 1.0,
-        connector_kw=plate(connectors.rated_kw) if connectors else none,
-        connector_minimum_kw=plate(connectors.minimum_kw) if connectors else none,
-        connector_phases=plate(np.where(connectors.phase >= 0, 1, 3)) if connectors else none,
-        circuits=_circuits(hub.connectors),
-    )
+def _terminal(device: PlacedDevice) -> Terminal:
+    kind = kind_of(device.kind)
+    return Terminal(device.name, kind.sign > 0, kind.q_sign > 0, kind.phases, kind.name == "load")
 
 
-def _circuits(given: schema.Connectors | None) -> Circuits:
-    """Current limits of a site as a matrix: amperes at each limit for a kilowatt at each connector."""
-    if given is None or given.circuits is None:
-        return Circuits.none(given.count if given else 0)
-    limits = given.circuits.limits
-    a_per_kw = np.zeros((len(limits), given.count), dtype=complex)
-    for group, conductors in given.circuits.groups.items():
-        of_each = W_PER_KW / (given.phases * given.circuits.voltage_v) * np.exp(1j * np.deg2rad(conductors.angle_deg))
-        columns = np.array(conductors.connectors) - 1
-        for row, limit in enumerate(limits):
-            a_per_kw[row, columns] = limit.sum.get(group, 0.0) * of_each
-    limit_a = np.array([limit.limit_a for limit in limits])
-    for array in (a_per_kw, limit_a):
-        array.flags.writeable = False
-    return Circuits(tuple(limit.name for limit in limits), a_per_kw, limit_a)
+def _inputs_of(sid: str, connections: Iterable[Connection]) -> tuple[str, ...]:
+    """Return the ports of a link, which carries whatever is connected to it."""
+    return tuple(dict.fromkeys(connection.input for connection in connections if connection.target == sid))

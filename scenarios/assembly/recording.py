@@ -4,37 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ...simulators.adapter import Adapter, Port
-from ..engines.wiring import COMMANDS, SIMULATORS, WHOLE, Connection, EntitySpec, Given, Signal
+from ...simulators.device_kind import load
+from ...simulators.devices import derived, kind_of, kinds
+from ..engines.recorder_simulator import Total
+from ..engines.wiring import WHOLE, Connection, EntitySpec, Given, PlacedDevice, Signal, simulators
 from ..schema.scenario_schema import Scenario
+from .site_build import plates_of
 
 if TYPE_CHECKING:
     from ...simulators.network.network_model import Network
 
-PLACE_IN_RESULTS = {
+_PLACES = {
     ("ats", "available"): ("grid", "available"),
     ("arrivals", "session"): ("cp", "session"),
     ("arrivals", "status"): ("cp", "connector_status"),
     ("arrivals", "queue"): ("cp", "queue"),
     ("controller", "connector_limit_kw"): ("cp", "connector_limit_kw"),
-    ("pv", "limit_kw"): ("pv", "p_limit_kw"),
     ("grid", "secondary_kw"): ("secondary", "p_kw"),
     ("grid", "secondary_kvar"): ("secondary", "q_kvar"),
 }
-"""Outputs that stand in the result file under another device than the simulator that computes them."""
+
+
+@derived
+def places_in_results() -> dict[tuple[str, str], tuple[str, str]]:
+    """Return outputs that stand in the result file under another device or name than in their simulator."""
+    return {
+        **_PLACES,
+        **{(kind.name, output): place for kind in kinds() for output, place in kind.results_as.items()},
+    }
 
 
 def adapter_of(sid: str) -> type[Adapter]:
-    """The class of a simulator."""
-    module, _, name = SIMULATORS[sid].partition(":")
-    return getattr(import_module(module), name)
+    """Return the class of a simulator."""
+    return load(simulators()[sid])
 
 
 def records(
-    scenario: Scenario, entities: Sequence[EntitySpec], devices: Mapping[str, Sequence[str]], network: Network | None
+    scenario: Scenario,
+    entities: Sequence[EntitySpec],
+    placed: Mapping[str, Sequence[PlacedDevice]],
+    network: Network | None,
 ) -> tuple[tuple[Signal, ...], list[Connection], list[EntitySpec]]:
     """Find what is recorded of a plant.
 
@@ -44,8 +56,8 @@ def records(
         The scenario.
     entities : sequence of EntitySpec
         Everything there is but the recorder.
-    devices : mapping of str to sequence of str
-        What each hub has, by simulator id.
+    placed : mapping of str to sequence of PlacedDevice
+        The devices of each hub.
     network : Network or None
         The network, for the lengths of its arrays.
 
@@ -58,53 +70,96 @@ def records(
     recorders : list of EntitySpec
         The recorder's entities, one for each hub and one for the network.
     """
-    signals: list[Signal] = []
-    connections: list[Connection] = []
-    places: dict[str, dict[str, int]] = {}
+    plan = _Plan(scenario, placed, network)
     for entity in entities:
-        if entity.sid in ("measurements", "commands"):
-            continue
-        hub = entity.hub
-        for output, port in {**adapter_of(entity.sid).outputs, **entity.parameters.get("records", {})}.items():
-            if entity.sid == "network" and (output == "v_pu") != (hub != WHOLE):
+        if entity.sid not in ("measurements", "commands"):
+            plan.add(entity)
+    return tuple(plan.signals), plan.connections, plan.recorders()
+
+
+class _Plan:
+    """Signals and what feeds them, as they are found."""
+
+    def __init__(
+        self, scenario: Scenario, placed: Mapping[str, Sequence[PlacedDevice]], network: Network | None
+    ) -> None:
+        self._scenario = scenario
+        self._placed = placed
+        self._network = network
+        self._series: dict[str, dict[str, int]] = {}
+        self._totals: dict[str, dict[int, Total]] = {}
+        self.signals: list[Signal] = []
+        self.connections: list[Connection] = []
+
+    def add(self, entity: EntitySpec) -> None:
+        """Record the outputs of an entity."""
+        hub, sid = entity.hub, entity.sid
+        for output, port in {**adapter_of(sid).outputs, **entity.parameters.get("records", {})}.items():
+            if sid == "network" and (output == "v_pu") != (hub != WHOLE):
                 continue
             if port.recorded:
-                width = _width(port, hub, scenario, network)
-                if width == 0 or not _exists(entity.sid, output, hub, scenario, devices):
+                width = _width(port, hub, self._scenario, self._network)
+                if width == 0 or not self._exists(sid, output, hub):
                     continue
-                device, attribute = PLACE_IN_RESULTS.get((entity.sid, output), (entity.sid, output))
+                device, attribute = places_in_results().get((sid, output), (entity.name, output))
+                if device == sid:
+                    device = entity.name
                 if hub == WHOLE:
                     device = "grid"
-                if entity.sid == "tariffs":
-                    port = replace(port, unit=port.unit.replace("1/", f"{scenario.hubs[hub].tariffs.currency}/"))
+                if sid == "tariffs":
+                    currency = self._scenario.hubs[hub].tariffs.currency
+                    port = replace(port, unit=port.unit.replace("1/", f"{currency}/"))
                 name = f"{device}.{attribute}"
-                places.setdefault(hub, {})[name] = len(signals)
-                signals.append(Signal(hub, device, attribute, port, width))
+                self._signal(hub, name, Signal(hub, device, attribute, port, width))
+                if entity.name != sid and port.total_rule:
+                    self._part_of_total(hub, sid, name, Signal(hub, sid, attribute, port, width))
             elif output in ("events", "ended"):
-                name = f"{entity.sid}.{output}"
-                places.setdefault(hub, {})
+                name = f"{entity.name}.{output}"
+                self._series.setdefault(hub, {})
             else:
                 continue
-            connections.append(Connection(entity.sid, hub, output, "recorder", hub, name))
-    recorders = [
-        EntitySpec(
-            "recorder",
-            "Recorder",
-            hub,
-            {"writer": Given("writer"), "progress": Given("progress"), "name": hub, "series": series},
-        )
-        for hub, series in places.items()
-    ]
-    return tuple(signals), connections, recorders
+            self.connections.append(Connection(sid, entity.eid, output, "recorder", hub, name))
 
+    def _signal(self, hub: str, name: str, signal: Signal) -> None:
+        self._series.setdefault(hub, {})[name] = len(self.signals)
+        self.signals.append(signal)
 
-def _exists(sid: str, output: str, hub: str, scenario: Scenario, devices: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a set point has a device that takes it, a penalty is asked for, and the secondary source is there."""
-    if sid == "controller" and output in adapter_of(sid).outputs:
-        return any(output == setpoint and device in devices[hub] for setpoint, device, _ in COMMANDS)
-    if sid == "tariffs" and output in ("missed_per_kwh", "unserved_per_kwh"):
-        return getattr(scenario.hubs[hub].tariffs, output) > 0
-    return not output.startswith("secondary") or scenario.hubs[hub].grid.secondary is not None
+    def _part_of_total(self, hub: str, kind: str, part: str, signal: Signal) -> None:
+        """Record the total of a kind of which the devices have names of their own."""
+        name = f"{kind}.{signal.attribute}"
+        if name not in self._series[hub]:
+            weights = {
+                device.name: plates_of(device).get("capacity_kwh", 1.0) for device in self._scenario.hubs[hub].devices()
+            }
+            parts = [device.name for device in self._placed[hub] if device.kind == kind]
+            self._totals.setdefault(hub, {})[len(self.signals)] = Total(
+                signal.port.total_rule,
+                tuple(f"{part}.{signal.attribute}" for part in parts),
+                tuple(weights[part] for part in parts),
+            )
+            self._signal(hub, name, signal)
+
+    def _exists(self, sid: str, output: str, hub: str) -> bool:
+        """Whether a set point has a device that takes it, a penalty is asked for, the secondary source is there."""
+        if sid == "controller" and output in adapter_of(sid).outputs:
+            commanded = {command.setpoint for device in self._placed[hub] for command in kind_of(device.kind).commands}
+            return output in commanded
+        if sid == "tariffs" and output in ("missed_per_kwh", "unserved_per_kwh"):
+            return getattr(self._scenario.hubs[hub].tariffs, output) > 0
+        return not output.startswith("secondary") or self._scenario.hubs[hub].secondary_source()[1] is not None
+
+    def recorders(self) -> list[EntitySpec]:
+        """Return the recorder's entities."""
+        objects = {"writer": Given("writer"), "progress": Given("progress")}
+        return [
+            EntitySpec(
+                "recorder",
+                "Recorder",
+                hub,
+                {**objects, "name": hub, "series": series, "totals": self._totals.get(hub, {})},
+            )
+            for hub, series in self._series.items()
+        ]
 
 
 def _width(port: Port, hub: str, scenario: Scenario, network: Network | None) -> int | None:

@@ -16,7 +16,7 @@ from ...simulators.arrivals.session_model import Session, generate
 from ...simulators.battery import battery_model as battery
 from ...simulators.charge_point import charge_point_model as charge_point
 from ...simulators.charge_point.charge_point_simulator import Sessions as PlantSessions
-from ..engines.controller_simulator import Sessions as KnownSessions
+from ..engines.controlled_hub import Sessions as KnownSessions
 from ..errors import NOTHING, InputError, Problem, nearest
 from ..files.arrival_profiles import arrival_profiles, read_arrivals
 from ..files.session_files import read_sessions

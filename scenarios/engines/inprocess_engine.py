@@ -18,7 +18,7 @@ from heapq import heappop, heappush
 from importlib import import_module
 from typing import Any
 
-from .wiring import Connection, EngineError, Wiring, data_order, filled
+from .wiring import Connection, EngineError, Wiring, check_ports, data_order, filled
 
 
 class _Runner:
@@ -93,7 +93,7 @@ def run_inprocess(wiring: Wiring, **objects: Any) -> None:
         for entity in wiring.entities:
             if entity.sid == spec.sid:
                 parameters = filled(entity.parameters, objects)
-                simulator.create(1, entity.model, hub=entity.hub, parameters=parameters)
+                simulator.create(1, entity.model, eid=entity.eid, parameters=parameters)
         simulator.setup_done()
         runners[spec.sid] = _Runner(spec.sid, simulator, order[spec.sid], spec.first_step)
     for link in wiring.connections:
@@ -161,16 +161,19 @@ def _deliver(runner: _Runner, time: int, queue: list) -> None:
 
 
 def _connect(source: _Runner, target: _Runner, link: Connection) -> None:
-    requested = source.request.setdefault(link.hub, [])
+    check_ports(link, source.simulator.meta, target.simulator.meta)
+    requested = source.request.setdefault(link.source_eid, [])
     if link.output not in requested:
         requested.append(link.output)
-    triggers = _is(target, link.target_hub, link.input, "trigger", "non-trigger", target.kind == "event-based")
-    sends_events = _is(source, link.hub, link.output, "non-persistent", "persistent", source.kind != "time-based")
-    place = (target, link.shift, link.target_hub, link.input, triggers)
-    source.pushes.setdefault(link.hub, {}).setdefault(link.output, []).append(place)
+    triggers = _is(target, link.target_eid, link.input, "trigger", "non-trigger", target.kind == "event-based")
+    sends_events = _is(
+        source, link.source_eid, link.output, "non-persistent", "persistent", source.kind != "time-based"
+    )
+    place = (target, link.shift, link.target_eid, link.input, triggers)
+    source.pushes.setdefault(link.source_eid, {}).setdefault(link.output, []).append(place)
     if not sends_events:
-        attrs = target.persistent.setdefault(link.target_hub, {})
-        attrs.setdefault(link.input, {}).setdefault(f"{source.sid}.{link.hub}", None)
+        attrs = target.persistent.setdefault(link.target_eid, {})
+        attrs.setdefault(link.input, {}).setdefault(f"{source.sid}.{link.source_eid}", None)
     if triggers:
         target.ancestors[source] = min(link.shift, target.ancestors.get(source, link.shift))
 

@@ -14,7 +14,7 @@ from mosaik.async_scenario import AsyncWorld
 from mosaik.exceptions import SimulationError
 
 from . import mosaik_36
-from .wiring import EngineError, Wiring, data_order, filled
+from .wiring import EngineError, Wiring, check_ports, data_order, filled
 
 
 def run_mosaik(wiring: Wiring, real_time_factor: float | None = None, **objects: Any) -> None:
@@ -91,23 +91,25 @@ async def _run(wiring: Wiring, objects: dict[str, Any], real_time_factor: float 
         skip_greetings=True,
     )
     try:
-        entities = {}
+        entities, metas = {}, {}
         grid = {"time_step_s": wiring.time_step_s, "steps": wiring.steps}
         for spec in wiring.simulators:
             settings = filled(spec.settings, objects)
             factory = await world.start(spec.sid, sim_id=spec.sid, **grid, **settings)
+            metas[spec.sid] = factory.meta
             for entity in wiring.entities:
                 if entity.sid == spec.sid:
                     parameters = filled(entity.parameters, objects)
                     model = getattr(factory, entity.model)
-                    entities[entity.sid, entity.hub] = await model(hub=entity.hub, parameters=parameters)
+                    entities[entity.sid, entity.eid] = await model(eid=entity.eid, parameters=parameters)
         with warnings.catch_warnings():
             # measurements are events that the controller reads when it decides: exactly what this warning is about
             warnings.filterwarnings("ignore", message="A connection between the non-persistent attribute")
             for link in wiring.connections:
+                check_ports(link, metas[link.source], metas[link.target])
                 world.connect(
-                    entities[link.source, link.hub],
-                    entities[link.target, link.target_hub],
+                    entities[link.source, link.source_eid],
+                    entities[link.target, link.target_eid],
                     (link.output, link.input),
                     time_shifted=link.shift,
                 )

@@ -4,20 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...analysis.results.result_store import ResultWriter
 from ...simulators.adapter import Adapter, Clock, Device, Port
+from ...simulators.totals import total
+
+
+class Total(NamedTuple):
+    """What several devices of a kind make together.
+
+    Parameters
+    ----------
+    rule : str
+        See `evhub.simulators.totals.total`.
+    parts : tuple of str
+        Ports of the devices.
+    weights : tuple of float
+        Their capacities.
+    """
+
+    rule: str
+    parts: tuple[str, ...]
+    weights: tuple[float, ...]
 
 
 class RecordedHub(Device):
-    """The series of one hub (or of the network) in the result file."""
+    """The series of one hub (or of the network) in the result file, and the totals of devices with names."""
 
-    def __init__(self, clock: Clock, *, writer: ResultWriter, name: str, series: Mapping[str, int], progress=None):
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        writer: ResultWriter,
+        name: str,
+        series: Mapping[str, int],
+        totals: Mapping[int, Total],
+        progress=None,
+    ):
         super().__init__(clock)
         self._writer = writer
         self._name = name
         self._series = series
+        self._totals = totals
         self._progress: Callable[[float], None] | None = progress
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
@@ -29,6 +58,9 @@ class RecordedHub(Device):
                 writer.append(series[port], t_s, value)
             else:
                 tables.append(port)
+        for place, (rule, parts, weights) in self._totals.items():
+            if not arrived.keys().isdisjoint(parts) and all(part in self.inputs for part in parts):
+                writer.append(place, t_s, total(rule, [self.inputs[part] for part in parts], weights))
         # rows of one instant stand in the order of the ports, whatever the order of delivery
         for port in sorted(tables):
             if port.endswith(".events"):

@@ -2,29 +2,28 @@
 
 Because the wiring is data, it can be printed, drawn, tested, and run by more than one engine. Data flows in one order:
 
-    arrivals, ats -> pv, load, bess, dg, cp -> grid -> network -> (link) -> controller -> recorder
+    arrivals, ats -> devices -> grid -> network -> (link) -> controller -> recorder
 
 Only two flows go against it, each one step later: set points to the plant, and the secondary source's power to the ATS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...simulators.adapter import Port
+from ...simulators.device_kind import DeviceKind
+from ...simulators.devices import derived, kind_of, simulated_kinds
 
-SIMULATORS = {
+BEFORE = {
     "arrivals": "evhub.simulators.arrivals.arrivals_simulator:Simulator",
     "ats": "evhub.simulators.ats.ats_simulator:Simulator",
     "tariffs": "evhub.simulators.tariffs.tariff_simulator:Simulator",
     "emissions": "evhub.simulators.tariffs.emissions_simulator:Simulator",
-    "pv": "evhub.simulators.pv.pv_simulator:Simulator",
-    "load": "evhub.simulators.load.load_simulator:Simulator",
-    "bess": "evhub.simulators.battery.battery_simulator:Simulator",
-    "dg": "evhub.simulators.generator.generator_simulator:Simulator",
-    "cp": "evhub.simulators.charge_point.charge_point_simulator:Simulator",
+}
+AFTER = {
     "grid": "evhub.simulators.grid.grid_simulator:Simulator",
     "network": "evhub.simulators.network.network_simulator:Simulator",
     "measurements": "evhub.simulators.link.link_simulator:Simulator",
@@ -32,44 +31,18 @@ SIMULATORS = {
     "commands": "evhub.simulators.link.link_simulator:Simulator",
     "recorder": "evhub.scenarios.engines.recorder_simulator:Simulator",
 }
-"""Every kind of simulator, in the order in which data flows through them at one instant."""
+
+
+@derived
+def simulators() -> dict[str, str]:
+    """Return every kind of simulator, in the order in which data flows through them at one instant."""
+    return {**BEFORE, **{kind.name: kind.simulator for kind in simulated_kinds()}, **AFTER}
+
 
 WHOLE = "network"
 """Stands in the place of a hub for what belongs to the whole network."""
 
-SAME_TIME = (
-    *(("ats", "bus", device, "bus") for device in ("pv", "load", "bess", "dg", "cp", "grid", "network")),
-    ("arrivals", "session", "cp", "session"),
-    ("arrivals", "faulted", "cp", "faulted"),
-    *(
-        (device, quantity, "grid", f"{device}_{quantity}")
-        for device in ("pv", "bess", "dg", "load", "cp")
-        for quantity in ("p_kw", "q_kvar")
-    ),
-    ("cp", "phase_kw", "grid", "cp_phase_kw"),
-    ("load", "phase_kw", "grid", "load_phase_kw"),
-    ("grid", "p_kw", "network", "p_kw"),
-    ("grid", "q_kvar", "network", "q_kvar"),
-)
-"""(source, output, target, input): what arrives in the instant it is sent."""
-
-ONE_STEP_LATER = (("grid", "secondary_kw", "ats", "secondary_kw"),)
-"""The same, for what closes a loop inside the plant."""
-
-COMMANDS = (
-    ("connector_limit_kw", "cp", "limit_kw"),
-    ("connector_q_kvar", "cp", "q_set_kvar"),
-    ("bess_kw", "bess", "p_set_kw"),
-    ("bess_q_kvar", "bess", "q_set_kvar"),
-    ("pv_limit_kw", "pv", "p_limit_kw"),
-    ("pv_q_kvar", "pv", "q_set_kvar"),
-    ("dg_kw", "dg", "p_set_kw"),
-    ("dg_q_kvar", "dg", "q_set_kvar"),
-    ("load_limit_kw", "load", "limit_kw"),
-)
-"""(set point, device, input): what a controller commands."""
-
-MEASUREMENTS = (
+MEASURED = (
     ("ats", "bus"),
     ("arrivals", "session"),
     ("arrivals", "faulted"),
@@ -77,29 +50,41 @@ MEASUREMENTS = (
     ("grid", "meter_a"),
     ("grid", "secondary_meter_kw"),
     ("grid", "load_meter_kw"),
-    ("pv", "p_kw"),
-    ("pv", "failed"),
-    ("bess", "p_kw"),
-    ("bess", "soc"),
-    ("bess", "failed"),
-    ("dg", "p_kw"),
-    ("dg", "failed"),
-    ("dg", "fuel_l"),
-    ("cp", "p_kw"),
-    ("cp", "connector_p_kw"),
-    ("cp", "energy_kwh"),
-    ("cp", "soc"),
     ("network", "v_pu"),
-    ("tariffs", "buy_per_kwh"),
-    ("tariffs", "sell_per_kwh"),
-    ("tariffs", "dg_per_kwh"),
-    ("tariffs", "bess_per_kwh"),
-    ("tariffs", "charging_per_kwh"),
+    *(("tariffs", f"{price}_per_kwh") for price in ("buy", "sell", "dg", "bess", "charging")),
 )
-"""(device, output): what a controller sees."""
+"""(simulator, output): what a controller sees beside what the devices measure."""
 
-OVER_LINK = ("grid", "load", "pv", "bess", "dg", "cp")
-"""Devices that talk to the controller over a link, where a hub has one; the ATS is wired to its digital input."""
+
+@derived
+def linked_devices() -> tuple[str, ...]:
+    """Return what talks to the controller over a link, by kind; the ATS is wired to its digital input."""
+    return ("grid", *(kind.name for kind in simulated_kinds()))
+
+
+@dataclass(frozen=True)
+class PlacedDevice:
+    """A device of a hub.
+
+    Parameters
+    ----------
+    kind : str
+        Name of its kind, which is also the id of its simulator.
+    name : str
+        Its own name; that of its kind where it is the only one.
+    """
+
+    kind: str
+    name: str
+
+    def eid(self, hub: str) -> str:
+        """Return the id of its entity."""
+        return entity_id(hub, self.kind, self.name)
+
+
+def entity_id(hub: str, sid: str, name: str) -> str:
+    """Return the id of what a hub has of a simulator: the hub's name, and where it is not the only one its own."""
+    return hub if name == sid else f"{hub}/{name}"
 
 
 class EngineError(RuntimeError):
@@ -130,23 +115,46 @@ class SimulatorSpec:
 
 @dataclass(frozen=True)
 class EntitySpec:
-    """What one hub has of a simulator."""
+    """What one hub has of a simulator.
+
+    Parameters
+    ----------
+    sid, model : str
+        The simulator and its model.
+    hub : str
+        The hub.
+    parameters : mapping
+        Of the adapter's device.
+    device : str
+        Name of the device in the hub; that of the simulator when left out.
+    """
 
     sid: str
     model: str
     hub: str
     parameters: Mapping[str, Any]
+    device: str = ""
+
+    @property
+    def name(self) -> str:
+        """The device's name in its hub."""
+        return self.device or self.sid
+
+    @property
+    def eid(self) -> str:
+        """The entity's id within its simulator."""
+        return entity_id(self.hub, self.sid, self.name)
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A flow from an output of one simulator to an input of another, ``shift`` steps later."""
+    """A flow from an output of one entity to an input of another, ``shift`` steps later."""
 
     source: str
-    hub: str
+    source_eid: str
     output: str
     target: str
-    target_hub: str
+    target_eid: str
     input: str
     shift: int = 0
 
@@ -247,13 +255,41 @@ def _looped(sids: list[str], sources: Mapping[str, set[str]]) -> list[str]:
     return [sid for sid in sids if sid in behind(sid)]
 
 
-def connect(devices: Mapping[str, Iterable[str]], linked: Iterable[str]) -> Iterable[Connection]:
-    """The connections of a plant, from the tables above.
+def check_ports(link: Connection, source_meta: Mapping[str, Any], target_meta: Mapping[str, Any]) -> None:
+    """Refuse a connection from or to a port that does not exist.
 
     Parameters
     ----------
-    devices : mapping of str to iterable of str
-        What each hub has, by simulator id.
+    link : Connection
+    source_meta, target_meta : mapping
+        What the two simulators say of themselves.
+
+    Raises
+    ------
+    EngineError
+        Naming the port and those that there are.
+    """
+    for sid, port, what, meta in (
+        (link.source, link.output, "output", source_meta),
+        (link.target, link.input, "input", target_meta),
+    ):
+        models = meta["models"].values()
+        ports = [name for model in models for name in model["attrs"]]
+        if port not in ports and not (what == "input" and any(model.get("any_inputs") for model in models)):
+            raise EngineError(f"{sid} has no {what} {port!r}; it has {', '.join(ports) or 'none'}")
+
+
+def connect(
+    present: Mapping[str, Iterable[str]], devices: Mapping[str, Sequence[PlacedDevice]], linked: Iterable[str]
+) -> Iterator[Connection]:
+    """Connect a plant as the kinds of its devices declare it.
+
+    Parameters
+    ----------
+    present : mapping of str to iterable of str
+        What each hub has beside its devices, by simulator id.
+    devices : mapping of str to sequence of PlacedDevice
+        The devices of each hub, in the order in which their powers are summed.
     linked : iterable of str
         Hubs whose controller talks to its devices over a link.
 
@@ -262,30 +298,76 @@ def connect(devices: Mapping[str, Iterable[str]], linked: Iterable[str]) -> Iter
     Connection
     """
     linked = set(linked)
-    for hub, present in devices.items():
-        has = set(present)
-        for source, output, target, port in SAME_TIME:
-            if source in has and target in has:
-                yield Connection(source, hub, output, target, hub, port)
-        for source, output, target, port in ONE_STEP_LATER:
-            if source in has and target in has:
-                yield Connection(source, hub, output, target, hub, port, 1)
-        for source, output in MEASUREMENTS:
-            if source not in has:
-                continue
-            name = f"{source}.{output}"
-            if hub in linked and source in OVER_LINK:
-                yield Connection(source, hub, output, "measurements", hub, name)
-                yield Connection("measurements", hub, name, "controller", hub, name)
+    for hub, sids in present.items():
+        has = set(sids)
+        own = devices.get(hub, ())
+        yield from _in_the_plant(hub, has, own)
+        yield from _measured(hub, has, own, hub in linked)
+        if "controller" in has:
+            yield from _commanded(hub, own, hub in linked)
+
+
+def _in_the_plant(hub: str, has: set[str], devices: Sequence[PlacedDevice]) -> Iterator[Connection]:
+    """Yield what arrives in the instant it is sent, and the one flow inside the plant that closes a loop."""
+    if "ats" in has:
+        for device in devices:
+            yield Connection("ats", hub, "bus", device.kind, device.eid(hub), "bus")
+        for sid in ("grid", "network"):
+            if sid in has:
+                yield Connection("ats", hub, "bus", sid, hub, "bus")
+    for device in devices:
+        for source, output, port in kind_of(device.kind).takes:
+            if source in has:
+                yield Connection(source, hub, output, device.kind, device.eid(hub), port)
+    if "grid" not in has:
+        return
+    for device in devices:
+        for quantity in ("p_kw", "q_kvar"):
+            yield Connection(device.kind, device.eid(hub), quantity, "grid", hub, f"{device.name}.{quantity}")
+    for device in devices:
+        if kind_of(device.kind).phases:
+            yield Connection(device.kind, device.eid(hub), "phase_kw", "grid", hub, f"{device.name}.phase_kw")
+    if "network" in has:
+        yield Connection("grid", hub, "p_kw", "network", hub, "p_kw")
+        yield Connection("grid", hub, "q_kvar", "network", hub, "q_kvar")
+    if "ats" in has:
+        yield Connection("grid", hub, "secondary_kw", "ats", hub, "secondary_kw", 1)
+
+
+def measured_ports(devices: Iterable[PlacedDevice]) -> list[tuple[str, str, str]]:
+    """Return what controllers see of devices: (kind, name, output)."""
+    return [(device.kind, device.name, output) for device in devices for output in kind_of(device.kind).measures]
+
+
+def _measured(hub: str, has: set[str], devices: Sequence[PlacedDevice], linked: bool) -> Iterator[Connection]:
+    if "controller" not in has:
+        return
+    sources = [(sid, hub, sid, output) for sid, output in MEASURED if sid in has]
+    sources += [(kind, entity_id(hub, kind, name), name, output) for kind, name, output in measured_ports(devices)]
+    for sid, eid, name, output in sources:
+        port = f"{name}.{output}"
+        if linked and sid in linked_devices():
+            yield Connection(sid, eid, output, "measurements", hub, port)
+            yield Connection("measurements", hub, port, "controller", hub, port)
+        else:
+            yield Connection(sid, eid, output, "controller", hub, port)
+    if linked:
+        yield Connection("measurements", hub, "sampled_s", "controller", hub, "link.sampled_s")
+
+
+def command_output(kind: DeviceKind, name: str, setpoint: str, port: str) -> str:
+    """Return the output for a set point: that of the contract, or of a device with a name of its own."""
+    return setpoint if name == kind.name else f"{name}.{port}"
+
+
+def _commanded(hub: str, devices: Sequence[PlacedDevice], linked: bool) -> Iterator[Connection]:
+    for device in devices:
+        kind = kind_of(device.kind)
+        for command in kind.commands:
+            output = command_output(kind, device.name, command.setpoint, command.port)
+            port = f"{device.name}.{command.port}"
+            if linked:
+                yield Connection("controller", hub, output, "commands", hub, port)
+                yield Connection("commands", hub, port, device.kind, device.eid(hub), command.port, 1)
             else:
-                yield Connection(source, hub, output, "controller", hub, name)
-        if hub in linked:
-            yield Connection("measurements", hub, "sampled_s", "controller", hub, "link.sampled_s")
-        for output, target, port in COMMANDS:
-            if target not in has:
-                continue
-            if hub in linked:
-                yield Connection("controller", hub, output, "commands", hub, f"{target}.{port}")
-                yield Connection("commands", hub, f"{target}.{port}", target, hub, port, 1)
-            else:
-                yield Connection("controller", hub, output, target, hub, port, 1)
+                yield Connection("controller", hub, output, device.kind, device.eid(hub), command.port, 1)

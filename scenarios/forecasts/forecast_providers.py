@@ -50,12 +50,15 @@ class Parts:
         Prices by name [currency/kWh].
     visits : callable
         The sessions that are not over, as they are told at a time [s].
+    other_kw : Means
+        What devices of further kinds feed in together [kW].
     """
 
     pv_kw: Means
     load_kw: Means
     prices: Mapping[str, Means]
     visits: Callable[[float], Sequence[Visit]]
+    other_kw: Means | None = None
 
 
 class Told(base.Forecast):
@@ -66,11 +69,14 @@ class Told(base.Forecast):
     parts : Parts
     t_s : float
         That time [s].
+    unforeseen_kw : float
+        Net power now of devices that nobody foresees [kW].
     """
 
-    def __init__(self, parts: Parts, t_s: float):
+    def __init__(self, parts: Parts, t_s: float, unforeseen_kw: float = 0.0):
         self._parts = parts
         self._t_s = t_s
+        self._unforeseen_kw = unforeseen_kw
 
     def pv_kw(self, edges_s: np.ndarray) -> np.ndarray:
         """Available PV power [kW], shape (n,)."""
@@ -79,6 +85,12 @@ class Told(base.Forecast):
     def load_kw(self, edges_s: np.ndarray) -> np.ndarray:
         """Demand of the local load by class [kW], shape (n, 4)."""
         return self._parts.load_kw(self._t_s, edges_s)
+
+    def other_kw(self, edges_s: np.ndarray) -> np.ndarray:
+        """Net power that devices of further kinds feed in [kW], shape (n,)."""
+        if self._parts.other_kw is None:
+            return np.full(len(edges_s) - 1, self._unforeseen_kw)
+        return self._parts.other_kw(self._t_s, edges_s).reshape(-1) + self._unforeseen_kw
 
     def price(self, name: str, edges_s: np.ndarray) -> np.ndarray:
         """A price [1/kWh], shape (n,).

@@ -106,3 +106,6 @@ class Forecasts(Section):
     )
     """Who comes, when, and for how much. In an expected schedule (a file) an EV is known by its id; from the moment it
     plugs in, what its driver announces counts."""
+    other: Annotated[Foreseen | Persistence | NoisyPower | Csv, Field(discriminator="type")] = Foreseen(type="perfect")
+    """Net power that devices of further kinds feed in [kW]; those without a series of their power are expected to go on
+    as they are."""

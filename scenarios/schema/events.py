@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
+from ...simulators.devices import kind_of
 from ...simulators.field_types import Count, Duration, Name, NonNegative, Number, Section, Switch, Whole
 
 if TYPE_CHECKING:
-    from .scenario_schema import Scenario
+    from .scenario_schema import Hub, Scenario
 
 MAY_BE_NEGATIVE = ("buy", "sell")
 """Prices of the market; what the use of a device costs, and what a driver pays, is never below 0."""
@@ -41,10 +43,10 @@ class ConnectorFault(_HubEvent):
 class DeviceFault(_HubEvent):
     """A device has an error: it reports it, and gives no power."""
 
-    device: Literal["pv", "bess", "dg", "secondary", "ats"]
-    """Which device; secondary does not start, ats does not switch."""
+    device: Name
+    """Which device, by its name, or all of a kind by that; secondary does not start, ats does not switch."""
     trips: Switch = True
-    """No power; without it pv, bess and dg report an error and still follow their set points."""
+    """No power; without it a device reports an error and still follows its set points."""
 
 
 class MeterFault(_HubEvent):
@@ -57,8 +59,8 @@ class MeterFault(_HubEvent):
 class LinkOutage(_HubEvent):
     """No messages pass between a device and the controller; all three meters are read through `grid`."""
 
-    device: Literal["grid", "load", "pv", "bess", "dg", "cp"]
-    """Which device."""
+    device: Name
+    """Which device, by its name, or all of a kind by that; grid for the meters."""
 
 
 class SwitchedLoad(_HubEvent):
@@ -68,6 +70,8 @@ class SwitchedLoad(_HubEvent):
     """Switched on."""
     scale: NonNegative = 1.0
     """Factor on its demand."""
+    device: Name | None = None
+    """Which load; all of them when left out."""
 
 
 class PhaseLoad(_HubEvent):
@@ -77,6 +81,8 @@ class PhaseLoad(_HubEvent):
     """Which phase."""
     p_kw: NonNegative
     """Its power [kW]."""
+    device: Name | None = None
+    """At which load; the first one when left out."""
 
 
 class ChangedParameters(_HubEvent):
@@ -184,17 +190,7 @@ class Event(Section):
         if isinstance(what, ConnectorFault) and (hub.connectors is None or what.connector > hub.connectors.count):
             count = hub.connectors.count if hub.connectors else 0
             found.append((f"{kind}.connector", what.connector, f"one of the {count} connectors of {what.hub}"))
-        device = {DeviceFault: "device", LinkOutage: "device", MeterFault: "meter"}.get(type(what))
-        if device:
-            name = getattr(what, device)
-            section = {
-                "cp": hub.connectors,
-                "secondary": hub.grid.secondary,
-                "grid": hub.grid,
-                "ats": hub.grid.ats,
-            }.get(name, getattr(hub, name, None))
-            if section is None:
-                found.append((f"{kind}.{device}", name, f"something that {what.hub} has"))
+        found += [(f"{kind}.{key}", name, allowed) for key, name, allowed in _absent(what, hub)]
         if isinstance(what, LinkOutage) and hub.link is None:
             found.append((kind, what.device, f"a link section in hubs.{what.hub}"))
         if isinstance(what, DeviceFault) and not what.trips and what.device in ("secondary", "ats"):
@@ -202,3 +198,23 @@ class Event(Section):
         if isinstance(what, SwitchedLoad | PhaseLoad) and hub.load is None:
             found.append((kind, what.hub, "a hub with a load"))
         return found
+
+
+def _absent(what: Any, hub: Hub) -> Iterator[tuple[str, str, str]]:
+    """Yield the device or meter of an event that a hub does not have: (key, name, allowed)."""
+    placed = hub.devices()
+    if isinstance(what, MeterFault):
+        if what.meter not in ("grid", *(device.kind for device in placed)):
+            yield "meter", what.meter, f"something that {what.hub} has"
+        return
+    if isinstance(what, DeviceFault):
+        fits, others = lambda kind: kind_of(kind).trips or kind_of(kind).forms_island, ("ats",)
+    elif isinstance(what, LinkOutage):
+        fits, others = lambda kind: bool(kind_of(kind).simulator), ("grid",)
+    elif isinstance(what, SwitchedLoad | PhaseLoad) and what.device is not None:
+        fits, others = lambda kind: kind == "load", ()
+    else:
+        return
+    there = dict.fromkeys(name for device in placed if fits(device.kind) for name in (device.name, device.kind))
+    if what.device not in (*there, *others):
+        yield "device", what.device, f"something that {what.hub} has: one of {', '.join([*there, *others])}"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..errors import NOTHING, InputError, Problem, nearest
 from .controller_registry import controller_class
+from .device_sections import ONE, SEVERAL, unknown_device
 from .scenario_schema import LARGEST_SEED, Scenario
 from .yaml_file import read_yaml
 
@@ -254,6 +255,10 @@ def _annotation_at(loc: tuple[int | str, ...], model: Any) -> Any:
         current = _plain(current)
         origin = typing.get_origin(current)
         if origin in (typing.Union, types.UnionType):
+            if part in (ONE, SEVERAL):
+                members = typing.get_args(current)
+                current = next(m for m in members if (typing.get_origin(_plain(m)) is list) == (part == SEVERAL))
+                continue
             tagged = [member for member in map(_plain, typing.get_args(current)) if part in _tag_of(member)]
             if tagged:
                 current = tagged[0]
@@ -295,9 +300,11 @@ def _tag_of(member: Any) -> tuple:
 
 def _unknown_key(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     section = _annotation_at(loc[:-1], model)
+    if len(loc) == 3 and loc[0] == "hubs" and (broken := unknown_device(str(loc[-1]))):
+        return broken
     if not _is_section(section):
         return "is not a key that is known here"
-    names = list(section.model_fields)
+    names = sorted(section.model_fields, key=lambda name: name == "name")  # what every device may have comes last
     hint = nearest(str(loc[-1]), names)
     return f"is not a key that is known here{hint} (known: {', '.join(names) or 'none'})"
 

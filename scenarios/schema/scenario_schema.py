@@ -6,9 +6,9 @@ than one section to judge (a hub named by an event) is checked in ``Scenario``; 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 from ...simulators.arrivals.arrivals_section import (
     ListedSession,
@@ -21,10 +21,11 @@ from ...simulators.arrivals.arrivals_section import (
 from ...simulators.ats.ats_section import Ats, Secondary
 from ...simulators.battery.battery_section import Bess, IdealBattery, TremblayBattery
 from ...simulators.charge_point.charge_point_section import Circuits, Conductors, Connectors, CurrentLimit, Ev
+from ...simulators.devices import kind_names, on_change
 from ...simulators.field_types import Name, PositiveDuration, Section, Start, Whole, ZoneName
 from ...simulators.generator.generator_section import Dg
 from ...simulators.grid.grid_section import Grid
-from ...simulators.link.link_section import Channel, Delay, Link, LinkedDevice
+from ...simulators.link.link_section import Channel, Delay, Link
 from ...simulators.load.load_section import Load, LoadClass
 from ...simulators.network.network_section import Bus, Network
 from ...simulators.pv.pv_section import ClearSky, Irradiance, Place, Pv, Weather
@@ -41,6 +42,7 @@ from ..forecasts.forecast_section import (
     PluggedIn,
     PriceColumns,
 )
+from .device_sections import DeviceOfHub, devices_in, further_fields, name_problems, one_or_several
 from .events import Event
 from .expect_section import Expectation
 
@@ -70,7 +72,6 @@ __all__ = [
     "IdealBattery",
     "Irradiance",
     "Link",
-    "LinkedDevice",
     "ListedSession",
     "Load",
     "LoadClass",
@@ -101,6 +102,18 @@ __all__ = [
 ]
 
 
+if TYPE_CHECKING:
+    S = TypeVar("S")
+    Several = S | list[S]
+else:
+
+    class Several:
+        """A section, or a list of named ones."""
+
+        def __class_getitem__(cls, section):
+            return one_or_several(section)
+
+
 LARGEST_SEED = 2**63 - 1
 """What a result file can hold."""
 
@@ -109,10 +122,12 @@ class Hub(Section):
     """An e-mobility hub: everything behind one grid connection."""
 
     grid: Grid
-    pv: Pv | None = None
-    bess: Bess | None = None
-    dg: Dg | None = None
-    load: Load | None = None
+    secondary: Secondary | None = None
+    """The source behind the second input of the ATS; the same as `grid.secondary`."""
+    pv: Several[Pv] | None = None
+    bess: Several[Bess] | None = None
+    dg: Several[Dg] | None = None
+    load: Several[Load] | None = None
     connectors: Connectors | None = None
     ev: Ev = Ev()
     sessions: Sessions | None = None
@@ -128,6 +143,8 @@ class Hub(Section):
             raise ValueError("sessions need connectors")
         if self.connectors is not None and self.sessions is None:
             raise ValueError("connectors need sessions (an empty list is fine)")
+        if self.secondary is not None and self.grid.secondary is not None:
+            raise ValueError("give secondary or grid.secondary, not both: they are the same")
         if isinstance(self.sessions, SessionList) and self.connectors is not None:
             for number, item in enumerate(self.sessions.items):
                 if item.connector is not None and item.connector > self.connectors.count:
@@ -136,6 +153,14 @@ class Hub(Section):
                         f"got {item.connector}"
                     )
         return self
+
+    def devices(self) -> tuple[DeviceOfHub, ...]:
+        """Return the devices of the hub, in the order of their kinds and of the file."""
+        return devices_in(self)
+
+    def secondary_source(self) -> tuple[str, Secondary | None]:
+        """Return the source that carries the hub without grid, and the key at which it stands."""
+        return ("secondary", self.secondary) if self.secondary else ("grid.secondary", self.grid.secondary)
 
 
 class ControllerSpec(Section):
@@ -220,6 +245,14 @@ class Scenario(Section):
                     allowed = f"a time before the end of the run at {self.duration:g}s"
                     found.append((f"hubs.{name}.sessions.items[{n}].at", f"{item.at:g}s", allowed))
         for name, hub in self.hubs.items():
+            devices = hub.devices()
+            found += [(f"hubs.{name}.{key}", given, allowed) for key, given, allowed in name_problems(devices)]
+            known = {"grid", *kind_names(), *(device.name for device in devices)}
+            for device in hub.link.devices if hub.link is not None else ():
+                if device not in known:
+                    allowed = f"one of {', '.join(['grid', *(d.name for d in devices if d.kind != 'secondary')])}"
+                    found.append((f"hubs.{name}.link.devices.{device}", device, allowed))
+        for name, hub in self.hubs.items():
             polls = hub.link.poll / self.time_step if hub.link is not None else 0.0
             if hub.link is not None and abs(polls - round(polls)) > 1e-9:
                 given, allowed = f"{hub.link.poll:g}s", f"a multiple of time_step {self.time_step:g}s"
@@ -237,3 +270,15 @@ class Scenario(Section):
             if claimed.count(hub) != 1:
                 found.append(("controller", f"{claimed.count(hub)} for hub {hub}", f"exactly one for each of {hubs}"))
         return found
+
+
+def _adopt_kinds() -> None:
+    """Give the hub a key for every kind of device that a package registers."""
+    fields = further_fields()
+    hub = create_model("Hub", __base__=Hub, __doc__=Hub.__doc__, **fields) if fields else Hub
+    Scenario.model_fields["hubs"].annotation = dict[Name, hub]
+    Scenario.model_rebuild(force=True)
+
+
+on_change(_adopt_kinds)
+_adopt_kinds()

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ..field_types import Number, Positive, Ratio, Section
+from ..field_types import DeviceSection, Number, Positive, Ratio
 
 
-class _Battery(Section):
+class _Battery(DeviceSection):
     rated_kw: Positive
     """Largest charging and discharging power at the grid side of the converter [kW]."""
     capacity_kwh: Positive

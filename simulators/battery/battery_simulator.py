@@ -82,7 +82,7 @@ class Simulator(Adapter):
     outputs = {
         "p_kw": Port("kW", "power into the hub bus, < 0 charges"),
         "q_kvar": Port("kvar", "reactive power into the hub bus"),
-        "soc": Port("", "state of charge"),
+        "soc": Port("", "state of charge", total="mean"),
         "v_v": Port("V", "terminal voltage of the pack"),
         "i_a": Port("A", "current of the pack, > 0 discharges"),
         "failed": FAILED,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
-from ..field_types import Duration, NonNegative, Positive, Section
+from ..field_types import DeviceSection, Duration, NonNegative, Positive
 
 
-class Dg(Section):
+class Dg(DeviceSection):
     """A dispatchable generator (genset)."""
 
     rated_kw: Positive

@@ -3,7 +3,7 @@
 All power that the devices do not balance among themselves comes from the source that energises the bus: the public grid
 through the point of common coupling (PCC), or the secondary source behind the ATS::
 
-    grid + secondary + pv + bess + dg = load + cp + losses
+    grid + secondary + what devices feed = what devices draw + losses
 
 Scalars and plain arithmetic: this runs on every change of any device.
 """
@@ -47,21 +47,19 @@ class Parameters:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
 
 
-class Flows(NamedTuple):
-    """Powers of the devices of a hub, active [kW] or reactive [kvar].
+class Powers(NamedTuple):
+    """Powers of the devices of a hub, active [kW] or reactive [kvar], by the side on which they count.
 
-    Sources are positive when they feed the bus (pv, bess, dg), loads when they consume (load, cp).
-    Reactive power of connectors is that of their V2G inverters, so it counts as a source.
+    Reactive power of connectors is that of their V2G inverters, so it is fed although their active power is drawn.
     """
 
-    pv: float = 0.0
-    bess: float = 0.0
-    dg: float = 0.0
-    load: float = 0.0
-    cp: float = 0.0
+    drawn: tuple[float, ...] = ()
+    """Of devices whose positive power draws from the bus: loads, connectors."""
+    fed: tuple[float, ...] = ()
+    """Of devices whose positive power feeds the bus: PV, batteries, generators."""
 
 
-NO_FLOWS = Flows()
+NO_POWERS = Powers()
 
 
 class Balance(NamedTuple):
@@ -116,8 +114,8 @@ class Readings(NamedTuple):
 def balance(
     parameters: Parameters,
     bus: Bus,
-    p_kw: Flows,
-    q_kvar: Flows = NO_FLOWS,
+    p_kw: Powers,
+    q_kvar: Powers = NO_POWERS,
     p_phase_kw: tuple[float, float, float] = (0.0, 0.0, 0.0),
     losses_kw: float = 0.0,
     v_pu: float = 1.0,
@@ -131,10 +129,10 @@ def balance(
     parameters : Parameters
     bus : Bus
         What energises the bus.
-    p_kw, q_kvar : Flows
+    p_kw, q_kvar : Powers
         Active and reactive power of the devices [kW], [kvar].
     p_phase_kw : sequence of 3 floats
-        The part of ``p_kw.cp`` and ``p_kw.load`` that is drawn from one phase only: a, b, c [kW].
+        The part of ``p_kw.drawn`` that is drawn from one phase only: a, b, c [kW].
     losses_kw : float
         Between the ATS and the devices [kW], >= 0.
     v_pu : float
@@ -150,13 +148,17 @@ def balance(
         A device has power on a dead bus, or the voltage of a live bus is not > 0.
     """
     if bus == Bus.DEAD:
-        if any(p_kw) or any(q_kvar) or any(p_phase_kw) or losses_kw:
+        if any(map(any, (*p_kw, *q_kvar, p_phase_kw))) or losses_kw:
             raise ValueError(f"all power must be 0 on a dead bus, got {p_kw}, {q_kvar}, {p_phase_kw}, {losses_kw}")
         return DEAD_BUS
     if not v_pu > 0:
         raise ValueError(f"v_pu must be > 0 on a live bus, got {v_pu}")
-    p = p_kw.load + p_kw.cp + losses_kw - p_kw.pv - p_kw.bess - p_kw.dg
-    q = q_kvar.load - q_kvar.cp - q_kvar.pv - q_kvar.bess - q_kvar.dg
+    p = sum(p_kw.drawn) + losses_kw
+    for fed_kw in p_kw.fed:
+        p -= fed_kw
+    q = sum(q_kvar.drawn)
+    for fed_kvar in q_kvar.fed:
+        q -= fed_kvar
     a, b, c = p_phase_kw
     even = (p - (a + b + c)) / 3
     q_phase = q / 3

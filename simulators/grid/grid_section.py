@@ -19,6 +19,7 @@ class Grid(Section):
     """Phase to phase [V]."""
     ats: Ats = Ats()
     secondary: Secondary | None = None
+    """The source that carries the hub as an island; the same as `secondary` of the hub."""
 
     @model_validator(mode="after")
     def _capacities(self):

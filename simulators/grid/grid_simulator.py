@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,33 +12,68 @@ from ..ats.ats_model import Bus
 from . import grid_model as grid
 
 _METERS = ("grid", "secondary", "load")
-_DEVICES = grid.Flows._fields
-_P_KW = tuple(f"{device}_p_kw" for device in _DEVICES)
-_Q_KVAR = tuple(f"{device}_q_kvar" for device in _DEVICES)
+_NO_PHASES = np.zeros(3)
+
+
+class Terminal(NamedTuple):
+    """How a device hangs on the hub bus.
+
+    Parameters
+    ----------
+    name : str
+        Of the device.
+    p_fed, q_fed : bool
+        Whether its positive active and reactive power feeds the bus.
+    phases : bool
+        Whether it tells what of its power is on one phase.
+    metered : bool
+        Whether the meter of the local load counts it.
+    """
+
+    name: str
+    p_fed: bool
+    q_fed: bool
+    phases: bool = False
+    metered: bool = False
 
 
 class Connection(Device):
     """Balance and meters of one hub."""
 
-    def __init__(self, clock: Clock, *, parameters: grid.Parameters, meter_faults: Mapping[str, Schedule]):
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        parameters: grid.Parameters,
+        meter_faults: Mapping[str, Schedule],
+        terminals: Sequence[Terminal],
+    ):
         super().__init__(clock)
         self._parameters = parameters
         self._faults = meter_faults
         self._failed = grid.ALL_WELL
         self._over = False
-        none = np.zeros(3)
-        self.inputs = {"bus": 1, "cp_phase_kw": none, "load_phase_kw": none, **dict.fromkeys(_P_KW + _Q_KVAR, 0.0)}
+        self._p_drawn = [f"{terminal.name}.p_kw" for terminal in terminals if not terminal.p_fed]
+        self._p_fed = [f"{terminal.name}.p_kw" for terminal in terminals if terminal.p_fed]
+        self._q_drawn = [f"{terminal.name}.q_kvar" for terminal in terminals if not terminal.q_fed]
+        # what draws active power first: floating-point sums keep one order
+        fed = sorted((terminal for terminal in terminals if terminal.q_fed), key=lambda terminal: terminal.p_fed)
+        self._q_fed = [f"{terminal.name}.q_kvar" for terminal in fed]
+        self._phases = [f"{terminal.name}.phase_kw" for terminal in terminals if terminal.phases]
+        self._load = [f"{terminal.name}.p_kw" for terminal in terminals if terminal.metered]
+        powers = (*self._p_drawn, *self._p_fed, *self._q_drawn, *self._q_fed)
+        self.inputs = {"bus": 1, **dict.fromkeys(self._phases, _NO_PHASES), **dict.fromkeys(powers, 0.0)}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Balance the hub bus and read the meters."""
         held = self.inputs
         bus = Bus(held["bus"])
-        p_kw = grid.Flows(*[held[port] for port in _P_KW])
-        q_kvar = grid.Flows(*[held[port] for port in _Q_KVAR])
+        p_kw = grid.Powers(tuple([held[port] for port in self._p_drawn]), tuple([held[port] for port in self._p_fed]))
+        q_kvar = grid.Powers(tuple([held[port] for port in self._q_drawn]), tuple([held[port] for port in self._q_fed]))
         failed = grid.FailedMeters(*[bool(self._faults[meter].at(t_s)) for meter in _METERS])
-        phase_kw = (held["cp_phase_kw"] + held["load_phase_kw"]).tolist()
-        flows = grid.balance(self._parameters, bus, p_kw, q_kvar, tuple(phase_kw))
-        shown = grid.read(bus, flows, p_kw.load, failed)
+        phase_kw = tuple(sum((held[port] for port in self._phases), _NO_PHASES).tolist())
+        flows = grid.balance(self._parameters, bus, p_kw, q_kvar, phase_kw)
+        shown = grid.read(bus, flows, sum([held[port] for port in self._load]), failed)
         self.emit("p_kw", flows.p_grid_kw)
         self.emit("q_kvar", flows.q_grid_kvar)
         self.emit("i_a", np.array(flows.i_a))
@@ -48,23 +83,24 @@ class Connection(Device):
         self.emit("meter_a", np.array(shown.i_a))
         self.emit("secondary_meter_kw", shown.p_secondary_kw)
         self.emit("load_meter_kw", shown.p_load_kw)
-        self.emit_events(self._told(flows, failed))
+        self.emit_events(self._happened(flows, failed))
         return min(self._faults[meter].next_change(t_s) for meter in _METERS)
 
-    def _told(self, flows: grid.Balance, failed: grid.FailedMeters) -> list[tuple[str, str]]:
-        told = []
+    def _happened(self, flows: grid.Balance, failed: grid.FailedMeters) -> list[tuple[str, str]]:
+        """Return the meters that failed or came back, and a capacity that is newly exceeded."""
+        events = []
         if failed != self._failed:
             for meter, was, now in zip(_METERS, self._failed, failed, strict=True):
                 if was != now:
-                    told.append(("meter failed" if now else "meter back", f"{meter} meter"))
+                    events.append(("meter failed" if now else "meter back", f"{meter} meter"))
             self._failed = failed
         over = flows.contracted_excess_kw > 1e-6 or flows.installed_excess_kw > 1e-6
         if over and not self._over:
             limit = "installed" if flows.installed_excess_kw > 1e-6 else "contracted"
             p_kw = flows.p_grid_kw + flows.p_secondary_kw
-            told.append(("capacity exceeded", f"{p_kw:.2f} kW flow, more than the {limit} capacity"))
+            events.append(("capacity exceeded", f"{p_kw:.2f} kW flow, more than the {limit} capacity"))
         self._over = over
-        return told
+        return events
 
 
 class Simulator(Adapter):
@@ -72,13 +108,7 @@ class Simulator(Adapter):
 
     model = "Grid"
     device = Connection
-    inputs = {
-        "bus": BUS_PORT,
-        **{port: Port("kW", f"power of {device}") for port, device in zip(_P_KW, _DEVICES, strict=True)},
-        **{port: Port("kvar", f"reactive power of {device}") for port, device in zip(_Q_KVAR, _DEVICES, strict=True)},
-        "cp_phase_kw": Port("kW", "power of single-phase connectors on each phase", "phase"),
-        "load_phase_kw": Port("kW", "power of single-phase load on each phase", "phase"),
-    }
+    inputs = {"bus": BUS_PORT}
     outputs = {
         "p_kw": Port("kW", "imported from the public grid, < 0 exported"),
         "q_kvar": Port("kvar", "reactive power from the public grid"),
@@ -91,3 +121,12 @@ class Simulator(Adapter):
         "load_meter_kw": Port("kW", "meter of the local load", recorded=False),
         "events": EVENTS,
     }
+
+    def configure(self, devices: tuple[str, ...] = ()) -> None:
+        """Name the devices of all hubs, each of which has a port for every quantity."""
+        self.inputs = {
+            "bus": BUS_PORT,
+            **{f"{device}.p_kw": Port("kW", f"power of {device}") for device in devices},
+            **{f"{device}.q_kvar": Port("kvar", f"reactive power of {device}") for device in devices},
+            **{f"{device}.phase_kw": Port("kW", f"power of {device} on each phase", "phase") for device in devices},
+        }

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..field_types import Duration, PositiveDuration, Ratio, Section
+from ..field_types import Duration, Name, PositiveDuration, Ratio, Section
 
 
 class Delay(Section):
@@ -30,13 +30,10 @@ class Channel(Section):
     """Share of messages that get lost."""
 
 
-LinkedDevice = Literal["grid", "load", "pv", "bess", "dg", "cp"]
-
-
 class Link(Channel):
     """The communication between the plant and the controller, each device by itself."""
 
     poll: PositiveDuration
     """How often every device is asked and commanded."""
-    devices: dict[LinkedDevice, Channel] = {}
-    """Devices with a channel of their own."""
+    devices: dict[Name, Channel] = {}
+    """Devices with a channel of their own: `grid` for the meters, a device by its name, or all of a kind by that."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from ..field_types import NonNegative, Number, Ratio, Section, Switch
+from ..field_types import DeviceSection, NonNegative, Number, Ratio, Section, Switch
 from ..series_section import Source
 
 
@@ -29,7 +29,7 @@ class LoadClass(Section):
         return band
 
 
-class Load(Section):
+class Load(DeviceSection):
     """The local load of a hub: one demand, or one for each class."""
 
     demand: Source | None = None

@@ -53,10 +53,10 @@ class Simulator(Adapter):
         self._solved: tuple | None = None
         self._problem = ""
 
-    def create(self, num: int, model: str, *, hub: str, parameters: Mapping[str, Any]):
+    def create(self, num: int, model: str, *, eid: str, parameters: Mapping[str, Any]):
         """Create the node of a hub; all hubs stand in the network from the start."""
-        created = super().create(num, model, hub=hub, parameters=parameters)
-        self.devices[hub].inputs = {"p_kw": 0.0, "q_kvar": 0.0, "bus": 1}
+        created = super().create(num, model, eid=eid, parameters=parameters)
+        self.devices[eid].inputs = {"p_kw": 0.0, "q_kvar": 0.0, "bus": 1}
         return created
 
     def step(self, time: int, inputs: Mapping, max_advance: int) -> int | None:

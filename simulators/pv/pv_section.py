@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..field_types import Number, Positive, Ratio, Section, Spacing
+from ..field_types import DeviceSection, Number, Positive, Ratio, Section, Spacing
 from ..series_section import Constant, Csv, Profile, Source
 
 
@@ -48,7 +48,7 @@ class Weather(Place):
 Irradiance = Annotated[Constant | Profile | Csv | ClearSky | Weather, Field(discriminator="type")]
 
 
-class Pv(Section):
+class Pv(DeviceSection):
     """A PV plant behind one inverter."""
 
     type: Literal["noct", "pvwatts"] = "noct"

@@ -14,7 +14,7 @@ from evhub.analysis.kpis import step_signals as steps
 from evhub.controllers import contract as base
 from evhub.controllers.optimization.blocks.loads_block import CLASSES
 from evhub.scenarios.assembly.plant_build import build
-from evhub.scenarios.engines.controller_simulator import ControllerError
+from evhub.scenarios.engines.device_commands import ControllerError
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.schema.controller_registry import controllers
 

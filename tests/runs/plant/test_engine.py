@@ -13,8 +13,8 @@ from evhub.controllers import contract as base
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.engines import controller_simulator as controller
 from evhub.scenarios.engines import mosaik_36
-from evhub.scenarios.engines.controller_simulator import ControllerError
-from evhub.scenarios.engines.wiring import SIMULATORS
+from evhub.scenarios.engines.device_commands import ControllerError
+from evhub.scenarios.engines.wiring import simulators
 from evhub.scenarios.run_scenario import run_wiring
 from evhub.simulators import adapter
 from evhub.simulators.network import network_simulator as network
@@ -51,10 +51,10 @@ def test_each_simulator_steps_once_at_a_time_and_in_the_order_of_the_data(steps,
     events = [{"at": "15min", "outage": {"hub": "depot", "until": "25min"}}]
     plants.run_data(plants.smallest(hubs={"depot": hub}, network=net, events=events), tmp_path, engine="mosaik")
     assert max(Counter(steps).values()) == 1
-    assert {sid for _, sid in steps} == set(SIMULATORS)
-    place = {sid: n for n, sid in enumerate(SIMULATORS)}
+    assert {sid for _, sid in steps} == set(simulators())
+    place = {sid: n for n, sid in enumerate(simulators())}
     keys = [(time, place[sid]) for time, sid in steps]
-    for sid in SIMULATORS:
+    for sid in simulators():
         times = [time for time, name in steps if name == sid]
         assert times == sorted(times)
     # a consumer never steps before the simulator whose value of the same instant it uses

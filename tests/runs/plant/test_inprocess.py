@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from evhub.scenarios.engines import controller_simulator as controller
 from evhub.scenarios.engines.inprocess_engine import run_inprocess
 from evhub.scenarios.engines.mosaik_engine import run_mosaik
-from evhub.scenarios.engines.wiring import SIMULATORS, Connection, EngineError, EntitySpec, SimulatorSpec, Wiring
+from evhub.scenarios.engines.wiring import Connection, EngineError, EntitySpec, SimulatorSpec, Wiring, simulators
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.run_scenario import run
 from evhub.scenarios.schema.scenario_loader import parse, shipped
@@ -106,11 +106,11 @@ def test_every_simulator_takes_the_same_steps_with_the_same_inputs(folder, monke
     logs = []
     for engine in ("mosaik", "inprocess"):
         with monkeypatch.context() as patch:
-            log = log_steps(patch, *SIMULATORS.values())
+            log = log_steps(patch, *simulators().values())
             plants.run_data(data, folder, f"{engine}.h5", engine)
         logs.append(log)
-    assert logs[0].keys() == logs[1].keys() == set(SIMULATORS)
-    for sid in SIMULATORS:
+    assert logs[0].keys() == logs[1].keys() == set(simulators())
+    for sid in simulators():
         assert logs[0][sid] == logs[1][sid], sid
 
 

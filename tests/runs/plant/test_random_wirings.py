@@ -40,17 +40,17 @@ class Node(mosaik_api_v3.Simulator):
         """Take the type, and which inputs trigger and which outputs are events."""
         self.sid, self.kind, self.events, self.log, self.hubs = sid, kind, events, log, []
         self.loops, self.asked, self.quiet_until = loops, set(), -1
-        model = {"public": True, "params": ["hub", "parameters"], "attrs": ["x", "y", *PORTS]}
+        model = {"public": True, "params": ["eid", "parameters"], "attrs": ["x", "y", *PORTS]}
         if kind == "hybrid":
             model |= {"trigger": triggers, "non-persistent": events}
         self.meta["type"] = kind
         self.meta["models"] = {"Node": model}
         return self.meta
 
-    def create(self, num, model, *, hub, parameters):
+    def create(self, num, model, *, eid, parameters):
         """One entity a hub."""
-        self.hubs.append(hub)
-        return [{"eid": hub, "type": model}]
+        self.hubs.append(eid)
+        return [{"eid": eid, "type": model}]
 
     def step(self, time, inputs, max_advance):
         """Log what is seen; name a next step, often none."""

@@ -146,7 +146,8 @@ VALUES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         ("90", "got 91"),
     ),
     # sections
-    "a section that is a list": ({"depot.pv": [1]}, "hubs.depot.pv", ("must be a mapping", "got [1]")),
+    "a section in a list": ({"depot.pv": [1]}, "hubs.depot.pv[0]", ("must be a mapping", "got 1")),
+    "a list without sections": ({"depot.pv": []}, "hubs.depot.pv", ("at least 1", "got []")),
     "a section that is text": ({"depot.pv": "large"}, "hubs.depot.pv", ("must be a mapping", "got 'large'")),
     "a number for a series": ({"depot.load.demand": 5}, "hubs.depot.load.demand", ("must be a mapping", "got 5")),
     "a missing key": ({"depot.pv.rated_kw": GONE}, "hubs.depot.pv.rated_kw", ("is required",)),
@@ -442,7 +443,7 @@ VALUES: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "a fault of an unknown device": (
         one_event(device_fault={"hub": "depot", "device": "heater"}),
         "events[0].device_fault.device",
-        ("'pv'", "got 'heater'"),
+        ("one of secondary, pv, bess", "got 'heater'"),
     ),
     "a link outage without link": (
         one_event(link_outage={"hub": "depot", "device": "cp"}),

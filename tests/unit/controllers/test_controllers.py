@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from evhub.controllers import contract as base
 from evhub.controllers.circuits import Circuits
 from evhub.controllers.sharing.sharing_rules import self_consumption_kw, share_equally
-from evhub.scenarios.engines.controller_simulator import ControllerError, check
+from evhub.scenarios.engines.device_commands import ControllerError, check
 from evhub.scenarios.forecasts.forecast_providers import NO_LOAD, NO_PV
 from evhub.scenarios.schema.controller_registry import controllers
 from evhub.simulators.tariffs.tariff_model import Tariffs

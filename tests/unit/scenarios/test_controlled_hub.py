@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evhub.controllers import contract as base
-from evhub.scenarios.engines.controller_simulator import ControlledHub, Sessions
+from evhub.scenarios.engines.controlled_hub import ControlledHub, Sessions
 from evhub.simulators.adapter import Clock, Schedule
 
 from ..controllers import test_controllers as made

@@ -8,7 +8,7 @@ import networkx as nx
 import pytest
 
 from evhub.scenarios.assembly.plant_build import build
-from evhub.scenarios.engines.wiring import SIMULATORS, Given
+from evhub.scenarios.engines.wiring import Given, simulators
 from evhub.scenarios.schema.scenario_loader import load_scenario, shipped
 
 from ...helpers import plants
@@ -48,13 +48,13 @@ def test_every_connection_joins_an_output_to_an_input(wiring):
 
 
 def test_every_input_has_exactly_one_source(wiring):
-    targets = [(link.target, link.target_hub, link.input) for link in wiring.connections]
+    targets = [(link.target, link.target_eid, link.input) for link in wiring.connections]
     assert len(targets) == len(set(targets))
 
 
 def test_simulators_without_delay_form_no_loop(wiring):
     graph = nx.DiGraph((link.source, link.target) for link in wiring.connections if link.shift == 0)
-    order = list(SIMULATORS)
+    order = list(simulators())
     assert nx.is_directed_acyclic_graph(graph)
     assert all(order.index(source) < order.index(target) for source, target in graph.edges)
 
@@ -68,7 +68,7 @@ def test_only_what_closes_a_loop_comes_later(wiring):
 def test_every_series_has_its_own_place_and_feeder(wiring):
     paths = [signal.path for signal in wiring.signals]
     assert len(paths) == len(set(paths))
-    recorded = {(link.target_hub, link.input) for link in wiring.connections if link.target == "recorder"}
+    recorded = {(link.target_eid, link.input) for link in wiring.connections if link.target == "recorder"}
     assert all((signal.hub, f"{signal.device}.{signal.attribute}") in recorded for signal in wiring.signals)
 
 

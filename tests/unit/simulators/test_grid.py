@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 
 from evhub.simulators.ats.ats_model import Bus
 from evhub.simulators.grid import grid_model as grid
-from evhub.simulators.grid.grid_model import FailedMeters, Flows, Parameters
+from evhub.simulators.grid.grid_model import FailedMeters, Parameters, Powers
 
 HUB = Parameters(contracted_kw=50, installed_kw=60, nominal_v=400)
 """Capacities of Leal et al. 2024, table 1."""
+
+
+def Flows(pv=0.0, bess=0.0, dg=0.0, load=0.0, cp=0.0):  # noqa: N802
+    """Powers of the devices of a hub; connectors and load draw."""
+    return Powers((load, cp), (pv, bess, dg))
 
 
 def test_leal_scenario_4_import_before_the_local_load():
@@ -44,8 +49,8 @@ power = st.floats(-100, 100)
 @given(st.builds(Flows, power, power, power, power, power), st.floats(0, 5), st.sampled_from([Bus.GRID, Bus.SECONDARY]))
 def test_power_balances_at_the_bus(p, losses, bus):
     flows = grid.balance(HUB, bus, p, losses_kw=losses)
-    sources = flows.p_grid_kw + flows.p_secondary_kw + p.pv + p.bess + p.dg
-    assert sources == pytest.approx(p.load + p.cp + losses, abs=1e-9)
+    sources = flows.p_grid_kw + flows.p_secondary_kw + sum(p.fed)
+    assert sources == pytest.approx(sum(p.drawn) + losses, abs=1e-9)
 
 
 # --- currents ---------------------------------------------------------------------------------------------------------

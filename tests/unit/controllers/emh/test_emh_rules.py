@@ -18,7 +18,7 @@ from evhub.controllers import contract as base
 from evhub.controllers.emh.emh_controller import Emh
 from evhub.controllers.emh.emh_rules import RULES, Rule
 from evhub.controllers.emh.references import Rank, Reference
-from evhub.scenarios.engines.controller_simulator import check
+from evhub.scenarios.engines.device_commands import check
 
 from ..test_controllers import connectors, hub, site
 

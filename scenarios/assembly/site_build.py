@@ -1,0 +1,114 @@
+"""The plates of a hub: what a controller knows of its devices, its connection and its conductors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from ...controllers import contract as base
+from ...controllers.circuits import Circuits
+from ...simulators.ats import ats_model as ats
+from ...simulators.devices import kind_of
+from ...simulators.totals import weighted_mean
+from ...simulators.units import W_PER_KW
+from ..schema import scenario_schema as schema
+from ..schema.device_sections import DeviceOfHub
+from .session_build import Visits
+
+
+def site_of(hub: schema.Hub, seen: Visits | None, secondary: ats.Secondary | None) -> base.Site:
+    """Return the plates of a hub, for its controller.
+
+    Of several devices of a kind the contract has totals: ratings, energies and tanks are sums, windows of the state of
+    charge and efficiencies are means weighted with the capacities, and the smallest power is that of any.
+
+    Parameters
+    ----------
+    hub : Hub
+        Its section.
+    seen : Visits or None
+        Its sessions, with the connectors made ready for them.
+    secondary : Secondary or None
+        The source behind the ATS.
+
+    Returns
+    -------
+    Site
+    """
+    none = np.empty(0)
+    connectors = seen.connectors if seen else None
+    devices = {device.name: (device.kind, plates_of(device)) for device in hub.devices()}
+
+    def plates(kind: str) -> list[Mapping[str, float]]:
+        return [values for of_kind, values in devices.values() if of_kind == kind]
+
+    def total(kind: str, name: str) -> float:
+        return sum(values[name] for values in plates(kind))
+
+    def mean(name: str, default: float) -> float:
+        """Return the mean of the batteries, weighted with their capacities."""
+        return weighted_mean([values[name] for values in plates("bess")], _capacities(plates("bess")), default)
+
+    secondary_section = hub.secondary_source()[1]
+
+    def plate(values: np.ndarray) -> np.ndarray:
+        # a copy that cannot be written: a controller must not get hold of the plant
+        values = values.copy()
+        values.flags.writeable = False
+        return values
+
+    return base.Site(
+        contracted_kw=hub.grid.contracted_kw,
+        installed_kw=hub.grid.installed_kw or hub.grid.contracted_kw,
+        nominal_v=hub.grid.nominal_v,
+        secondary_kw=secondary_section.rated_kw if secondary_section else 0.0,
+        secondary_reverse_kw=(secondary.reverse_trip_kw or 0.0) if secondary else 0.0,
+        secondary_reverse_s=secondary.reverse_trip_s if secondary else 0.0,
+        demand_per_kw=hub.tariffs.demand_per_kw,
+        pv_kw=total("pv", "rated_kw"),
+        bess_kw=total("bess", "rated_kw"),
+        dg_kw=total("dg", "rated_kw"),
+        dg_minimum_kw=min((values["minimum_kw"] for values in plates("dg")), default=0.0),
+        dg_fuel_capacity_l=total("dg", "fuel_capacity_l"),
+        bess_kwh=total("bess", "capacity_kwh"),
+        bess_soc_min=mean("soc_min", 0.0),
+        bess_soc_max=mean("soc_max", 0.0),
+        bess_eta_charge=mean("eta_charge", 1.0),
+        bess_eta_discharge=mean("eta_discharge", 1.0),
+        connector_kw=plate(connectors.rated_kw) if connectors else none,
+        connector_minimum_kw=plate(connectors.minimum_kw) if connectors else none,
+        connector_phases=plate(np.where(connectors.phase >= 0, 1, 3)) if connectors else none,
+        circuits=_circuits(hub.connectors),
+        devices={
+            name: base.DevicePlates(kind, values)
+            for name, (kind, values) in devices.items()
+            if kind_of(kind).simulator and kind != "cp"
+        },
+    )
+
+
+def plates_of(device: DeviceOfHub) -> dict[str, float]:
+    """Return what is written on a device, by the names that its kind gives."""
+    return kind_of(device.kind).plates_of(device.section)
+
+
+def _capacities(plates: Iterable[Mapping[str, float]]) -> list[float]:
+    return [values["capacity_kwh"] for values in plates]
+
+
+def _circuits(given: schema.Connectors | None) -> Circuits:
+    """Current limits of a site as a matrix: amperes at each limit for a kilowatt at each connector."""
+    if given is None or given.circuits is None:
+        return Circuits.none(given.count if given else 0)
+    limits = given.circuits.limits
+    a_per_kw = np.zeros((len(limits), given.count), dtype=complex)
+    for group, conductors in given.circuits.groups.items():
+        of_each = W_PER_KW / (given.phases * given.circuits.voltage_v) * np.exp(1j * np.deg2rad(conductors.angle_deg))
+        columns = np.array(conductors.connectors) - 1
+        for row, limit in enumerate(limits):
+            a_per_kw[row, columns] = limit.sum.get(group, 0.0) * of_each
+    limit_a = np.array([limit.limit_a for limit in limits])
+    for array in (a_per_kw, limit_a):
+        array.flags.writeable = False
+    return Circuits(tuple(limit.name for limit in limits), a_per_kw, limit_a)

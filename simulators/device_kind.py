@@ -1,0 +1,327 @@
+"""A kind of device: one declaration, from which wiring, link, faults, results, checks, tables and pictures are derived.
+
+A package adds a device with a folder of its own, a `DeviceKind`, and an entry point of the group ``evhub.devices``.
+The declaration names its parts by text, ``package.module:name``, so that a list of kinds is read without importing
+any physics.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from .series import Series
+
+NAME = r"[a-z][a-z0-9_]*"
+PRICES = ("buy", "sell", "dg", "bess", "charging")
+"""The tariffs of a hub."""
+
+
+class DeclarationError(ValueError):
+    """A kind that does not fit its simulator, its section, or the kinds that are there already."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One part of a device's power: an area of the power balance, and a row in the table of energies.
+
+    Parameters
+    ----------
+    part : {"positive", "negative"}
+        Which part of ``p_kw``.
+    label : str
+        Name in pictures, such as ``battery discharging``.
+    energy : str
+        Key of the energy in the summary, such as ``bess_out_kwh``.
+    text : str
+        Name of the energy in the summary, such as ``battery discharged``.
+    source : bool
+        Feeds the hub bus, otherwise uses.
+    place : int
+        Place in the picture, from the zero line outwards.
+    logged : str
+        Column of the periodic log; `energy` when left out, ``"-"`` for none.
+    """
+
+    part: Literal["positive", "negative"]
+    label: str
+    energy: str
+    text: str
+    source: bool
+    place: int = 50
+    logged: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A set point of the contract and the input that takes it.
+
+    Parameters
+    ----------
+    setpoint : str
+        Output of the controller, and the field of `Setpoints` of the kinds that have one: ``bess_kw``.
+    port : str
+        Input of the simulator: ``p_set_kw``.
+    description : str
+        What it is, for results and documentation.
+    unit : str
+        Its unit.
+    width : str, optional
+        What the elements of an array stand for; a scalar when left out.
+    neutral : float
+        The value that leaves the device to itself.
+    low, high : str or float
+        Bounds that every set point is clipped to: a number, or a plate of the device (``-`` before it for its
+        negative).
+    split : str
+        How a set point for all devices of the kind is divided among them: see `evhub.controllers.device_split`.
+    """
+
+    setpoint: str
+    port: str
+    description: str
+    unit: str = "kW"
+    width: str | None = None
+    neutral: float = 0.0
+    low: str | float = -np.inf
+    high: str | float = np.inf
+    split: Literal["capability", "merit", "available", "peak"] = "available"
+
+
+@dataclass(frozen=True)
+class DeviceKind:
+    """A kind of device that hangs on a hub bus.
+
+    Parameters
+    ----------
+    name : str
+        Key of the kind, and the name of a single device of it: ``bess``.
+    sign : {1, -1}
+        1 where a positive ``p_kw`` feeds the hub bus, -1 where it draws.
+    label : str
+        What people call it.
+    colour : str
+        In pictures, ``#RRGGBB``.
+    section : str
+        Model of its section in the scenario file, ``package.module:Name``; a pydantic model or a union of models.
+    key : str
+        Key of the section in a hub; `name` when left out.
+    simulator : str
+        Adapter class, ``package.module:Simulator``; none for a source that the connection itself accounts for.
+    parameters : str
+        Function ``(section, inputs: DeviceInputs) -> dict`` that gives the keyword arguments of the adapter's device;
+        of connectors, whose parameters come with their sessions, the assembly gives them.
+    plates : str
+        Function ``section -> dict of str to float``. Known keys are checked in every run: ``p_min_kw`` and ``p_max_kw``
+        bound ``p_kw``; ``soc_min`` and ``soc_max`` bound ``soc``. ``capacity_kwh`` weights the states of charge of
+        several devices, ``rated_kw`` and ``minimum_kw`` are what splits go by.
+    q_sign : {1, -1}
+        The same as `sign` for ``q_kvar``.
+    measures : tuple of str
+        Outputs that controllers see.
+    commands : tuple of Command
+        Set points that it takes.
+    takes : tuple of (source, output, input)
+        Inputs from other simulators of the hub than the ATS.
+    trips : bool
+        Takes ``device_fault`` events and reports ``failed``.
+    phases : bool
+        Gives the power of single-phase parts as ``phase_kw`` to the connection.
+    layers : tuple of Layer
+        Its energies, and its areas in the power balance.
+    price : str
+        Tariff of a kWh of its power.
+    priced : {"positive", "negative", "both", "net"}
+        Which part of ``p_kw`` the price is on; ``both`` counts every kWh in and out, ``net`` lets the negative part
+        pay back.
+    earns : bool
+        The price is revenue of the hub, not cost.
+    cost : str
+        Key of the cost in the summary after ``cost_``, `name` when left out; `cost_text` is its name there.
+    burns : bool
+        Emits CO2 of fuel.
+    golden : tuple of str
+        Outputs kept in golden files beside ``p_kw``.
+    results_as : mapping of str to (device, attribute)
+        Outputs that stand in the result file under another name.
+    forecast : str
+        The parameter of its device that is the series of its power [kW]; controllers may expect it.
+    contract : bool
+        Controllers know it by fields of their own (`Hub`, `Setpoints`, `Site`); others stand in ``Hub.devices`` and
+        count in ``Hub.p_other_kw``.
+    forms_island, stores, dispatchable, curtailable, feeds_back : bool
+        What it may do: carry a hub without grid; keep energy; give power on command; give less than it could; draw
+        where it mostly feeds, or feed where it mostly draws.
+    """
+
+    name: str
+    sign: int
+    label: str
+    colour: str
+    section: str
+    key: str = ""
+    simulator: str = ""
+    parameters: str = ""
+    plates: str = ""
+    q_sign: int = 1
+    measures: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
+    takes: tuple[tuple[str, str, str], ...] = ()
+    trips: bool = False
+    phases: bool = False
+    layers: tuple[Layer, ...] = ()
+    price: str = ""
+    priced: Literal["positive", "negative", "both", "net"] = "positive"
+    earns: bool = False
+    cost: str = ""
+    cost_text: str = ""
+    burns: bool = False
+    golden: tuple[str, ...] = ()
+    results_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    forecast: str = ""
+    contract: bool = False
+    forms_island: bool = False
+    stores: bool = False
+    dispatchable: bool = False
+    curtailable: bool = False
+    feeds_back: bool = False
+
+    @property
+    def section_key(self) -> str:
+        """Key of the section in a hub of the scenario file."""
+        return self.key or self.name
+
+    @property
+    def cost_key(self) -> str:
+        """Key of what its use costs, in the summary after ``cost_``."""
+        return self.cost or self.name
+
+    def plates_of(self, section: Any) -> dict[str, float]:
+        """Return the plates of a device of this kind from its section."""
+        return dict(load(self.plates)(section)) if self.plates else {}
+
+
+class DeviceInputs(Protocol):
+    """What the function `DeviceKind.parameters` gets beside the section: times, files, events and random numbers.
+
+    Attributes
+    ----------
+    hub, name, key : str
+        Hub and name of the device, and the key of its section in the scenario file, for messages.
+    first : bool
+        Whether it is the first of its kind at the hub.
+    start : datetime
+        First instant, on the local clock.
+    until_s : float
+        Length of the run [s].
+    telemetry_s : float
+        How often slow quantities (energy, state of charge) are to be sent while the device is active [s].
+    """
+
+    hub: str
+    name: str
+    key: str
+    first: bool
+    start: datetime
+    until_s: float
+    telemetry_s: float
+
+    def series(self, source: Any, key: str, low: float = ..., high: float = ...) -> Series:
+        """Return a quantity over time from its section at a sub-key of the device, within bounds."""
+        ...
+
+    def file(self, name: str, key: str) -> Path:
+        """Return the path of a file that the section names at a sub-key of the device."""
+        ...
+
+    def weather(self, name: str, key: str) -> Any:
+        """Return the typical year of a weather file that the section names at a sub-key of the device."""
+        ...
+
+    def cells(self, name: str) -> Mapping[str, Any]:
+        """Return the published parameters of a battery cell that come with evhub."""
+        ...
+
+    def faults(self) -> Any:
+        """Return the schedule of the device's errors, of `Fault` or None."""
+        ...
+
+    def schedule(self, kind: str, default: Any, value: Callable[[Any], Any] = ..., **wanted: Any) -> Any:
+        """Return the events of a kind at this hub whose fields are as wanted, as a `Schedule`."""
+        ...
+
+    def rng(self) -> np.random.Generator:
+        """Return the random numbers of this device: the same for the same seed, whatever else there is."""
+        ...
+
+
+def load(place: str) -> Any:
+    """Return what stands at ``package.module:name``.
+
+    Raises
+    ------
+    DeclarationError
+        If the module cannot be imported or has no such name.
+    """
+    module, _, name = place.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DeclarationError(f"{place}: cannot be imported: {error}") from error
+
+
+def check_kind(kind: DeviceKind) -> None:
+    """Compare a declaration with the ports of its simulator.
+
+    Raises
+    ------
+    DeclarationError
+        Naming every port that is missing, and every part that cannot be imported.
+    """
+    problems: list[str] = []
+    if not re.fullmatch(NAME, kind.name) or not re.fullmatch(NAME, kind.section_key):
+        problems.append("name and key must be of small letters, digits and _, beginning with a letter")
+    if kind.price and kind.price not in PRICES:
+        problems.append(f"price must be one of {', '.join(PRICES)}, got {kind.price}")
+    if kind.sign not in (1, -1) or kind.q_sign not in (1, -1):
+        problems.append(f"sign and q_sign must be 1 or -1, got {kind.sign} and {kind.q_sign}")
+    for part in (kind.section, kind.parameters, kind.plates):
+        if part:
+            try:
+                load(part)
+            except DeclarationError as error:
+                problems.append(str(error))
+    if kind.simulator:
+        try:
+            simulator = load(kind.simulator)
+        except DeclarationError as error:
+            problems.append(str(error))
+        else:
+            problems += _missing_ports(kind, simulator)
+    if problems:
+        raise DeclarationError(f"device kind {kind.name}: {'; '.join(problems)}")
+
+
+def _missing_ports(kind: DeviceKind, simulator: Any) -> list[str]:
+    outputs = {"p_kw": "the balance", "q_kvar": "the balance", **dict.fromkeys(kind.measures, "measures")}
+    outputs |= dict.fromkeys(kind.golden, "golden") | dict.fromkeys(kind.results_as, "results_as")
+    outputs |= {"phase_kw": "phases"} if kind.phases else {}
+    outputs |= {"failed": "trips"} if kind.trips else {}
+    inputs = {"bus": "the ATS", **{command.port: "commands" for command in kind.commands}}
+    inputs |= {port: "takes" for _, _, port in kind.takes}
+    lacking = [
+        f"{simulator.__module__} has no {what} {port}, which {needed_by} needs"
+        for what, ports, needed in (("output", simulator.outputs, outputs), ("input", simulator.inputs, inputs))
+        for port, needed_by in needed.items()
+        if port not in ports
+    ]
+    if kind.trips and "failed" not in kind.measures:
+        lacking.append("measures must have failed, because trips is set")
+    return lacking

@@ -1,0 +1,138 @@
+"""The kinds of devices there are: those of evhub, and those that installed packages register."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
+
+from .ats.secondary_device import SECONDARY
+from .battery.battery_device import BATTERY
+from .charge_point.charge_point_device import CHARGE_POINT
+from .device_kind import DeclarationError, DeviceKind, check_kind
+from .generator.generator_device import GENERATOR
+from .load.load_device import LOAD
+from .pv.pv_device import PV
+
+T = TypeVar("T")
+GROUP = "evhub.devices"
+BUILT_IN = (SECONDARY, PV, LOAD, BATTERY, GENERATOR, CHARGE_POINT)
+"""The order in which devices are built and summed; kinds of other packages follow by name."""
+RESERVED = ("grid", "network", "ats", "controller", "arrivals", "tariffs", "emissions", "measurements", "commands")
+"""What stands beside devices in a hub and in its results; no device may be called so."""
+_SECTIONS = ("ev", "sessions", "queue", "link", "forecasts", "recorder")
+
+_added: list[DeviceKind] = []
+_derived: list[Any] = []
+_listeners: list[Callable[[], None]] = []
+
+
+def kinds() -> tuple[DeviceKind, ...]:
+    """Return all kinds that can be used: those of evhub, then those of other packages in the order of their names."""
+    return _found()[0]
+
+
+def broken_kinds() -> dict[str, str]:
+    """Return what packages register that cannot be used: by the name it is registered under, what is wrong."""
+    return dict(_found()[1])
+
+
+@cache
+def _found() -> tuple[tuple[DeviceKind, ...], dict[str, str]]:
+    found, broken = list(BUILT_IN), {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        package = entry.dist.name if entry.dist is not None else "unknown"
+        try:
+            found.append(_checked(entry.load(), found))
+        except Exception as error:  # what another package does when it is imported cannot be foreseen
+            text = str(error) if isinstance(error, DeclarationError) else f"{type(error).__name__}: {error}"
+            broken[entry.name] = f"package {package}: device {entry.name} ({entry.value}) cannot be used: {text}"
+    for kind in _added:
+        found.append(_checked(kind, found))
+    return tuple(found), broken
+
+
+def _checked(kind: Any, found: Sequence[DeviceKind]) -> DeviceKind:
+    """Return a kind that fits its simulator and takes only names that are free."""
+    if not isinstance(kind, DeviceKind):
+        raise DeclarationError(f"must be a DeviceKind, got {type(kind).__name__}")
+    for name in (kind.name, kind.section_key):
+        if any(name in (other.name, other.section_key) for other in found):
+            raise DeclarationError(f"the name {name} is taken by another kind of device")
+        if name in (*RESERVED, *_SECTIONS):
+            raise DeclarationError(f"the name {name} is reserved")
+    taken = {command.setpoint for other in found for command in other.commands}
+    for command in kind.commands:
+        if command.setpoint in taken:
+            raise DeclarationError(f"the set point {command.setpoint} is taken by another kind of device")
+    check_kind(kind)
+    return kind
+
+
+def kind_of(name: str) -> DeviceKind:
+    """Return a kind by its name.
+
+    Raises
+    ------
+    KeyError
+        If no such kind is registered.
+    """
+    for kind in kinds():
+        if kind.name == name:
+            return kind
+    raise KeyError(f"no kind of device is called {name}; there are {', '.join(kind_names())}")
+
+
+def kind_names() -> tuple[str, ...]:
+    """Return the names of all kinds."""
+    return tuple(kind.name for kind in kinds())
+
+
+def simulated_kinds() -> tuple[DeviceKind, ...]:
+    """Return the kinds that have a simulator of their own."""
+    return tuple(kind for kind in kinds() if kind.simulator)
+
+
+def derived(function: Callable[[], T]) -> Callable[[], T]:
+    """Cache a table that is derived from the kinds until these change."""
+    cached = cache(function)
+    _derived.append(cached)
+    return cached
+
+
+def on_change(listener: Callable[[], None]) -> None:
+    """Call a function whenever the list of kinds has changed."""
+    _listeners.append(listener)
+
+
+@contextmanager
+def with_kind(*kinds_added: DeviceKind) -> Iterator[None]:
+    """Register kinds for a while, as tests and notebooks do, without a package.
+
+    Raises
+    ------
+    DeclarationError
+        If one does not fit its simulator, or takes a name that is not free.
+    """
+    found = list(kinds())
+    for kind in kinds_added:
+        found.append(_checked(kind, found))
+    _added.extend(kinds_added)
+    _forget()
+    try:
+        yield
+    finally:
+        for kind in kinds_added:
+            _added.remove(kind)
+        _forget()
+
+
+def _forget() -> None:
+    """Find the kinds anew, and all that is derived from them."""
+    _found.cache_clear()
+    for cached in _derived:
+        cached.cache_clear()
+    for listener in _listeners:
+        listener()
