@@ -12,7 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from ..analysis.results.result_store import ResultError, ResultWriter, SeriesSpec
+from ..analysis.results.result_store import RecordedDevice, ResultError, ResultWriter, SeriesSpec
+from ..simulators.devices import kind_names, kind_of
 from .assembly.plant_build import build
 from .engines.wiring import Wiring
 from .errors import InputError, Problem
@@ -93,7 +94,7 @@ def run_wiring(
         for signal in wiring.signals
     ]
     try:
-        writer = ResultWriter(path, attributes(loaded), specs, wiring.sessions)
+        writer = ResultWriter(path, attributes(loaded), specs, wiring.sessions, devices=_recorded_devices(wiring))
     except ResultError as error:
         raise InputError(Problem("", "output", ..., str(error))) from error
     with writer:
@@ -105,6 +106,23 @@ def run_wiring(
             stop.args = (f"{path} holds what was simulated so far, with the status failed",)
             raise
     return path
+
+
+def _recorded_devices(wiring: Wiring) -> dict[str, RecordedDevice]:
+    """Return what the devices of a plant are, by ``hub/device``, with the totals of those that have names."""
+    found = {}
+    for hub in wiring.hubs:
+        found[f"{hub}/grid"] = RecordedDevice("grid", 1)
+        found[f"{hub}/secondary"] = RecordedDevice("secondary", kind_of("secondary").sign)
+    names: dict[tuple[str, str], list[str]] = {}
+    for entity in wiring.entities:
+        if entity.sid in kind_names():
+            found[f"{entity.hub}/{entity.name}"] = RecordedDevice(entity.sid, kind_of(entity.sid).sign)
+            names.setdefault((entity.hub, entity.sid), []).append(entity.name)
+    for (hub, kind), of in names.items():
+        if of != [kind]:
+            found[f"{hub}/{kind}"] = RecordedDevice(kind, kind_of(kind).sign, tuple(of))
+    return found
 
 
 def _engine(name: str, real_time_factor: float | None) -> Callable[..., None]:

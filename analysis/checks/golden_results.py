@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...simulators.devices import derived, kind_names, kinds
 from ..kpis import step_signals as steps
 from .findings import Fault, shown, spelled, worst
 
@@ -19,8 +20,14 @@ if TYPE_CHECKING:
 
     from ..results.result_reader import Results
 
-SIGNALS = ("grid/p_kw", "secondary/p_kw", "pv/p_kw", "bess/p_kw", "dg/p_kw", "load/p_kw", "cp/p_kw", "bess/soc")
-"""What is recorded of every hub."""
+
+@derived
+def recorded_signals() -> tuple[str, ...]:
+    """Return what is recorded of every hub: the power of every kind of device, and what its kind adds."""
+    powers = [f"{name}/p_kw" for name in ("grid", *kind_names())]
+    return (*powers, *(f"{kind.name}/{output}" for kind in kinds() for output in kind.golden))
+
+
 MOST_MEANS = 24
 TOLERANCE = {"relative": 1e-4, "absolute": 1e-6}
 DIGITS = 6
@@ -51,7 +58,7 @@ def record(results: Results, summary: pd.DataFrame, earlier: Mapping[str, Any] |
 
     columns = ["total"] if len(results.hubs) == 1 else [*results.hubs, "total"]
     kpis = {column: list(summary.index) for column in columns}
-    paths = [f"{hub}/{signal}" for hub in results.hubs for signal in SIGNALS]
+    paths = [f"{hub}/{signal}" for hub in results.hubs for signal in recorded_signals()]
     every_s = resolution_s(results.end_s, MOST_MEANS)
     tolerance: Mapping[str, float] = TOLERANCE
     if earlier is not None:

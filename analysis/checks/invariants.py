@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,27 +17,22 @@ if TYPE_CHECKING:
 ROUNDING = 1e-6
 """What arithmetic may lose, in kW and as state of charge."""
 
-_SIGNS = {"grid": 1, "secondary": 1, "pv": 1, "bess": 1, "dg": 1, "load": -1, "cp": -1}
-
 
 @dataclass(frozen=True)
 class Plates:
-    """What is written on the devices of a hub; infinite where there is no such device.
+    """What is written on the devices of a hub.
 
     Parameters
     ----------
-    pv_kw, bess_kw, dg_kw, connector_kw : float
-        Largest power of PV, battery (both ways), generator, and of each connector (both ways) [kW].
-    soc_min, soc_max : float
-        Window of the battery's state of charge.
+    devices : mapping of str to mapping of str to float
+        By name of the device: ``p_min_kw`` and ``p_max_kw`` bound its power [kW], ``soc_min`` and ``soc_max`` its state
+        of charge; what is left out is not bounded.
+    connector_kw : float or array, shape (n,)
+        Largest power of each connector, both ways [kW].
     """
 
-    pv_kw: float = inf
-    bess_kw: float = inf
-    dg_kw: float = inf
-    connector_kw: float = inf
-    soc_min: float = 0.0
-    soc_max: float = 1.0
+    devices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    connector_kw: float | np.ndarray = inf
 
 
 def balance(results: Results, hub: str, plates: Plates) -> Fault | None:
@@ -45,7 +40,8 @@ def balance(results: Results, hub: str, plates: Plates) -> Fault | None:
     t_s, powers = _powers(results, hub)
     if not powers:
         return None
-    left_kw = np.asarray(sum(_SIGNS[device] * np.nan_to_num(p_kw) for device, p_kw in powers.items()))
+    devices = results.devices(hub)
+    left_kw = np.asarray(sum(devices[name].sign * np.nan_to_num(p_kw) for name, p_kw in powers.items()))
     k = int(np.argmax(np.abs(left_kw)))
     if abs(left_kw[k]) <= ROUNDING:
         return None
@@ -54,30 +50,33 @@ def balance(results: Results, hub: str, plates: Plates) -> Fault | None:
 
 
 def soc_bounds(results: Results, hub: str, plates: Plates) -> Fault | None:
-    """The battery stays in its window, every EV between empty and full."""
-    limits = (("bess/soc", plates.soc_min, plates.soc_max), ("cp/soc", 0.0, 1.0))
+    """Every battery stays in its window, every EV between empty and full."""
+    limits = [
+        (f"{name}/soc", device.get("soc_min", 0.0), device.get("soc_max", 1.0))
+        for name, device in plates.devices.items()
+    ]
+    limits.append(("cp/soc", 0.0, 1.0))
     return worst([fault for path, *ends in limits for fault in _outside(results, f"{hub}/{path}", *ends)])
 
 
 def ratings(results: Results, hub: str, plates: Plates) -> Fault | None:
     """No device gives or takes more than it is rated for; sources take nothing."""
-    limits = (
-        ("pv/p_kw", 0.0, plates.pv_kw),
-        ("bess/p_kw", -plates.bess_kw, plates.bess_kw),
-        ("dg/p_kw", 0.0, plates.dg_kw),
-        ("cp/connector_p_kw", -plates.connector_kw, plates.connector_kw),
-    )
+    limits = [
+        (f"{name}/p_kw", device.get("p_min_kw", -inf), device.get("p_max_kw", inf))
+        for name, device in plates.devices.items()
+    ]
+    limits.append(("cp/connector_p_kw", -plates.connector_kw, plates.connector_kw))
     return worst([fault for path, *ends in limits for fault in _outside(results, f"{hub}/{path}", *ends)])
 
 
 def dead_bus(results: Results, hub: str, plates: Plates) -> Fault | None:
     """While the ATS leaves the bus without a source, nothing flows."""
-    from ..results.hub_signals import POWERS, hub_signals
+    from ..results.hub_signals import hub_powers
 
     if not results.has(f"{hub}/ats/bus"):
         return None
-    t_s, signals = hub_signals(results, hub, {**POWERS, "bus": "ats/bus"})
-    dead = signals.pop("bus") == 0
+    t_s, signals, others = hub_powers(results, hub, {"bus": "ats/bus"})
+    dead = others["bus"] == 0
     if not dead.any():
         return None
     faults = []
@@ -100,23 +99,24 @@ INVARIANTS: dict[str, Callable[[Results, str, Plates], Fault | None]] = {
 
 
 def _powers(results: Results, hub: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    from ..results.hub_signals import POWERS, hub_signals  # pandas takes longer to import than a scenario takes to read
+    from ..results.hub_signals import hub_powers  # pandas takes longer to import than a scenario takes to read
 
-    return hub_signals(results, hub, POWERS)
+    return hub_powers(results, hub)[:2]
 
 
-def _outside(results: Results, path: str, least: float, most: float) -> list[Fault]:
+def _outside(results: Results, path: str, low: Any, high: Any) -> list[Fault]:
     """Where a signal is farthest out of its bounds, if at all; of an array, any of its elements."""
     if not results.has(path):
         return []
     t_s, values = results.arrays(path)
     columns = values.reshape(len(values), -1)
-    outside = np.nan_to_num(np.maximum(columns - most, least - columns), nan=-inf)
+    outside = np.nan_to_num(np.maximum(columns - high, low - columns), nan=-inf)
     k, column = np.unravel_index(int(np.argmax(outside)), outside.shape)
     if outside[k, column] <= ROUNDING:
         return []
     unit = results.spec(path).unit
     which = "" if values.ndim == 1 else f" element {column + 1}"
     value = float(columns[k, column])
-    told = f"{path}{which} is {shown(value, unit)} at {spelled(t_s[k])}, must be {least:g} to {shown(most, unit)}"
-    return [Fault(told, float(t_s[k]), value, float(outside[k, column]))]
+    low, high = (float(np.broadcast_to(bound, columns.shape[1])[column]) for bound in (low, high))
+    text = f"{path}{which} is {shown(value, unit)} at {spelled(t_s[k])}, must be {low:g} to {shown(high, unit)}"
+    return [Fault(text, float(t_s[k]), value, float(outside[k, column]))]

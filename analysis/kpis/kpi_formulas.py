@@ -6,11 +6,12 @@ sources positive when they feed the hub bus, loads positive when they consume, g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from ...simulators.devices import kinds
 from ...simulators.units import S_PER_H, S_PER_MIN, energy_kwh
 from . import step_signals as steps
 
@@ -33,6 +34,10 @@ def positive(values: np.ndarray) -> np.ndarray:
 def negative(values: np.ndarray) -> np.ndarray:
     """The part below zero, as a positive number: export, charging, feeding back."""
     return np.maximum(-values, 0.0)
+
+
+_PRICED = {"positive": positive, "negative": negative, "both": np.abs, "net": np.asarray}
+"""Which part of a power a price is on."""
 
 
 def energy(t_s: np.ndarray, p_kw: np.ndarray, end_s: float) -> float:
@@ -113,7 +118,7 @@ def demand_charge(begin_s: np.ndarray, mean_kw: np.ndarray, price_per_kw: np.nda
 
 def costs(
     t_s: np.ndarray,
-    powers_kw: Mapping[str, np.ndarray],
+    powers_kw: Mapping[str, np.ndarray | Sequence[np.ndarray]],
     prices: Mapping[str, np.ndarray],
     end_s: float,
     start: pd.Timestamp,
@@ -124,8 +129,8 @@ def costs(
     ----------
     t_s : array, shape (k,)
         Times [s].
-    powers_kw : mapping of str to array, shape (k,)
-        Any of grid, secondary, dg, bess, cp [kW].
+    powers_kw : mapping of str to array, shape (k,), or to a list of arrays
+        By kind of device, and ``grid`` [kW]; a list where there are several of a kind.
     prices : mapping of str to array, shape (k,)
         Any of buy, sell, dg, bess, charging [1/kWh] and demand [1/kW].
     end_s : float
@@ -136,37 +141,49 @@ def costs(
     Returns
     -------
     dict of str to float
-        ``bought`` and ``demand`` (grid import), ``secondary`` and ``dg`` (both at the generator's price), ``bess``
-        (every kWh in and out, Lavrenova & Denysiuk 2023, eq. (11)); as revenue ``sold`` (grid export) and ``charging``
-        (net of what EVs gave back); ``net`` = costs - revenues. An item without its power or price is left out.
+        ``bought`` and ``demand`` (grid import), the use of every kind of device that has a price, such as ``secondary``
+        and ``dg`` (both at the generator's price) and ``bess`` (every kWh in and out, Lavrenova & Denysiuk 2023,
+        eq. (11)); as revenue ``sold`` (grid export) and ``charging`` (net of what EVs gave back); ``net`` = costs -
+        revenues. An item without its power or price is left out.
     """
 
     def paid(power: str, price: str, part: Callable[[np.ndarray], np.ndarray]) -> float | None:
         if power not in powers_kw or price not in prices:
             return None
-        return energy(t_s, part(powers_kw[power]) * prices[price], end_s)
+        return sum(energy(t_s, part(p_kw) * prices[price], end_s) for p_kw in _each(powers_kw[power]))
 
+    priced = [kind for kind in kinds() if kind.price]
+    used = {kind.cost_key: paid(kind.name, kind.price, _PRICED[kind.priced]) for kind in priced}
+    earned = {kind.cost_key for kind in priced if kind.earns}
     items = {
         "bought": paid("grid", "buy", positive),
         "demand": None,
-        "secondary": paid("secondary", "dg", positive),
-        "dg": paid("dg", "dg", positive),
-        "bess": paid("bess", "bess", np.abs),
+        **{key: used[key] for key in used if key not in earned},
         "sold": paid("grid", "sell", negative),
-        "charging": paid("cp", "charging", np.asarray),
+        **{key: used[key] for key in used if key in earned},
     }
     if "grid" in powers_kw and "demand" in prices:
-        begin_s, mean_kw = demand_intervals(t_s, powers_kw["grid"], end_s, start)
+        (grid_kw,) = _each(powers_kw["grid"])
+        begin_s, mean_kw = demand_intervals(t_s, grid_kw, end_s, start)
         price = steps.hold(t_s, prices["demand"], np.maximum(begin_s, 0.0))
         items["demand"] = demand_charge(begin_s, mean_kw, price, start)
     found = {name: value for name, value in items.items() if value is not None}
     if found:
-        found["net"] = sum(-value if name in ("sold", "charging") else value for name, value in found.items())
+        revenues = {"sold", *earned}
+        found["net"] = sum(-value if name in revenues else value for name, value in found.items())
     return found
 
 
+def _each(powers_kw: np.ndarray | Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """Return the power of each device of a kind, of which there may be one."""
+    return [powers_kw] if isinstance(powers_kw, np.ndarray) else powers_kw
+
+
 def emissions(
-    t_s: np.ndarray, powers_kw: Mapping[str, np.ndarray], intensities: Mapping[str, np.ndarray], end_s: float
+    t_s: np.ndarray,
+    powers_kw: Mapping[str, np.ndarray | Sequence[np.ndarray]],
+    intensities: Mapping[str, np.ndarray],
+    end_s: float,
 ) -> dict[str, float]:
     """CO2 of the energy a hub takes from outside or makes from fuel [kg].
 
@@ -176,8 +193,8 @@ def emissions(
     ----------
     t_s : array, shape (k,)
         Times [s].
-    powers_kw : mapping of str to array, shape (k,)
-        Any of grid, secondary, dg [kW].
+    powers_kw : mapping of str to array, shape (k,), or to a list of arrays
+        By kind of device, and ``grid`` [kW].
     intensities : mapping of str to array, shape (k,)
         Any of grid and fuel [kg/kWh].
     end_s : float
@@ -186,12 +203,12 @@ def emissions(
     Returns
     -------
     dict of str to float
-        ``grid`` (import times the intensity of its time), ``fuel`` (secondary source and generator), and their sum
+        ``grid`` (import times the intensity of its time), ``fuel`` (of the kinds of device that burn it), and their sum
         ``total``. What has no intensity or no power is left out; empty where nothing is known.
     """
     found: dict[str, float] = {}
-    for name, sources in (("grid", ("grid",)), ("fuel", ("secondary", "dg"))):
-        powers = [positive(powers_kw[source]) for source in sources if source in powers_kw]
+    for name, sources in (("grid", ["grid"]), ("fuel", [kind.name for kind in kinds() if kind.burns])):
+        powers = [positive(p_kw) for source in sources if source in powers_kw for p_kw in _each(powers_kw[source])]
         if powers and name in intensities:
             found[name] = sum(energy(t_s, p_kw * intensities[name], end_s) for p_kw in powers)
     if found:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...simulators.device_kind import DeviceKind, Layer
+from ...simulators.devices import derived, kinds
 from ...simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
 from ..kpis import kpi_formulas as kpis
 from ..kpis import step_signals as steps
@@ -15,36 +17,45 @@ from ..kpis import step_signals as steps
 if TYPE_CHECKING:
     from .result_reader import Results
 
-POWERS = {device: f"{device}/p_kw" for device in ("grid", "secondary", "pv", "bess", "dg", "load", "cp")}
-"""The powers of a hub that balance, by device."""
+_PARTS = {"positive": kpis.positive, "negative": kpis.negative}
+_GRID = DeviceKind(
+    "grid",
+    +1,
+    "grid",
+    "#0072B2",
+    section="",
+    layers=(
+        Layer("positive", "grid import", "import_kwh", "grid import", source=True, place=60, logged="grid_import_kwh"),
+        Layer("negative", "grid export", "export_kwh", "grid export", source=False, place=60, logged="grid_export_kwh"),
+    ),
+)
+"""The grid is no device, but it has its place in every balance."""
+_UNKNOWN_COLOUR = "#7F7F7F"
+
+
+@derived
+def balanced_kinds() -> dict[str, DeviceKind]:
+    """Return what has a power in the balance of a hub, by name: the grid, then the kinds of devices in their order."""
+    return {"grid": _GRID, **{kind.name: kind for kind in kinds()}}
+
 
 # Okabe & Ito 2008, "Color Universal Design": told apart with every kind of colour vision
-COLOURS = {
-    "pv": "#E69F00",
-    "bess": "#009E73",
-    "dg": "#D55E00",
-    "secondary": "#56B4E9",
-    "grid": "#0072B2",
-    "cp": "#CC79A7",
-    "load": "#8A8F98",
-}
+def colour_of(kind: str) -> str:
+    """Return the colour of a kind of device in pictures; grey of one that is not registered here."""
+    return balanced_kinds()[kind].colour if kind in balanced_kinds() else _UNKNOWN_COLOUR
 
-# device, part of its power, name; drawn from the zero line outwards
-_SOURCES = (
-    ("pv", kpis.positive, "PV"),
-    ("bess", kpis.positive, "battery discharging"),
-    ("dg", kpis.positive, "generator"),
-    ("secondary", kpis.positive, "secondary source"),
-    ("cp", kpis.negative, "EVs feeding back"),
-    ("grid", kpis.positive, "grid import"),
-)
-_USES = (
-    ("load", kpis.positive, "local load"),
-    ("cp", kpis.positive, "EV charging"),
-    ("bess", kpis.negative, "battery charging"),
-    ("secondary", kpis.negative, "into secondary source"),
-    ("grid", kpis.negative, "grid export"),
-)
+
+def layers_of(kind: str, sign: int) -> tuple[Layer, ...]:
+    """Return the parts of a device's power; both of one whose kind is not registered here."""
+    if kind in balanced_kinds():
+        return balanced_kinds()[kind].layers
+    feeds, draws = (f"{kind} feeding in", f"{kind} drawing") if sign > 0 else (f"{kind} feeding back", kind)
+    return (
+        Layer("positive" if sign > 0 else "negative", feeds, f"{kind}_out_kwh", feeds, source=True),
+        Layer("negative" if sign > 0 else "positive", draws, f"{kind}_in_kwh", draws, source=False),
+    )
+
+
 _NOTHING_KW = 1e-6  # less is rounding
 _STEPS_S = (
     *(n for n in (1, 2, 5, 10, 15, 30)),
@@ -61,7 +72,7 @@ class Area:
     Parameters
     ----------
     device : str
-        Device it belongs to.
+        Kind of device it belongs to.
     name : str
         What it is.
     p_kw : array, shape (m,)
@@ -74,6 +85,11 @@ class Area:
     name: str
     p_kw: np.ndarray
     source: bool
+
+
+def part_of(layer: Layer, p_kw: np.ndarray) -> np.ndarray:
+    """Return the part of a power that a layer stands for, >= 0 [kW]."""
+    return _PARTS[layer.part](p_kw)
 
 
 def hub_signals(results: Results, hub: str, paths: Mapping[str, str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -100,10 +116,48 @@ def hub_signals(results: Results, hub: str, paths: Mapping[str, str]) -> tuple[n
     return t_s, {name: steps.hold(*signal, t_s) for name, signal in raw.items()}
 
 
+def hub_powers(
+    results: Results, hub: str, paths: Mapping[str, str] | None = None
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the powers that balance at a hub bus, and further signals, on common times.
+
+    Parameters
+    ----------
+    results : Results
+        The run.
+    hub : str
+        Name of the hub.
+    paths : mapping of str to str, optional
+        Further paths within the hub, by the names to return them under.
+
+    Returns
+    -------
+    t_s : array, shape (k,)
+        All times at which one of them changes [s].
+    powers : dict of str to array, shape (k,)
+        By device, in the order of `Results.devices` [kW].
+    others : dict of str to array
+        The further signals that the hub has.
+    """
+    devices = results.devices(hub)
+    wanted = {f"p_kw of {name}": f"{name}/p_kw" for name in devices}
+    t_s, signals = hub_signals(results, hub, {**wanted, **(paths or {})})
+    powers = {name: signals.pop(f"p_kw of {name}") for name in devices}
+    return t_s, powers, signals
+
+
+def kind_powers(results: Results, hub: str, powers: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """Return the powers of a hub by kind of device, each of its devices by itself."""
+    found: dict[str, list[np.ndarray]] = {}
+    for name, device in results.devices(hub).items():
+        if name in powers:
+            found.setdefault(device.kind, []).append(powers[name])
+    return found
+
+
 def hub_supply(results: Results, hub: str) -> tuple[np.ndarray, np.ndarray]:
     """Times [s] and state of a hub's supply, both of shape (k,); see `kpis.supply`. Empty if it has no power."""
-    t_s, signals = hub_signals(results, hub, {**POWERS, "bus": "ats/bus", "available": "grid/available"})
-    powers = {device: signals[device] for device in POWERS if device in signals}
+    t_s, powers, signals = hub_powers(results, hub, {"bus": "ats/bus", "available": "grid/available"})
     if not powers:
         return np.empty(0), np.empty(0, dtype="i1")
     return t_s, kpis.supply(powers, signals.get("bus"), signals.get("available"))
@@ -139,21 +193,21 @@ def balance(results: Results, hub: str, most: int = 1500) -> tuple[np.ndarray, l
     step_s : float or None
         Length of the intervals [s], None for exact times.
     """
-    t_s, powers = hub_signals(results, hub, POWERS)
+    t_s, powers, _ = hub_powers(results, hub)
     t_s, inside = t_s[t_s < results.end_s], t_s < results.end_s
     step_s = resolution_s(results.end_s, most) if len(t_s) > most else None
     edges = None if step_s is None else steps.edges(results.end_s, step_s)
+    signs = {device.kind: device.sign for device in results.devices(hub).values()}
+    by_kind = kind_powers(results, hub, powers)
+    placed = [(layer, kind) for kind in by_kind for layer in layers_of(kind, signs[kind])]
     areas = []
-    for layers, source in ((_SOURCES, True), (_USES, False)):
-        for device, part, name in layers:
-            if device not in powers:
-                continue
-            p_kw = np.nan_to_num(part(powers[device][inside]))
-            if np.max(p_kw, initial=0.0) < _NOTHING_KW:
-                continue
-            if edges is not None:
-                p_kw = np.nan_to_num(steps.mean(t_s, p_kw, edges, results.end_s))
-            areas.append(Area(device, name, p_kw, source))
+    for layer, kind in sorted(placed, key=lambda item: (not item[0].source, item[0].place)):
+        p_kw = sum(np.nan_to_num(part_of(layer, values[inside])) for values in by_kind[kind])
+        if np.max(p_kw, initial=0.0) < _NOTHING_KW:
+            continue
+        if edges is not None:
+            p_kw = np.nan_to_num(steps.mean(t_s, p_kw, edges, results.end_s))
+        areas.append(Area(kind, layer.label, p_kw, layer.source))
     return (t_s if edges is None else edges[:-1]), areas, step_s
 
 

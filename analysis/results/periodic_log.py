@@ -6,21 +6,10 @@ import numpy as np
 import pandas as pd
 
 from ...simulators.units import energy_kwh
-from ..kpis import kpi_formulas as kpis
 from ..kpis import step_signals as steps
+from .hub_signals import hub_powers, kind_powers, layers_of, part_of
 from .result_reader import Results, step_length_s
 
-_ENERGIES = {
-    "grid_import_kwh": ("grid/p_kw", kpis.positive),
-    "grid_export_kwh": ("grid/p_kw", kpis.negative),
-    "secondary_kwh": ("secondary/p_kw", kpis.positive),
-    "pv_kwh": ("pv/p_kw", kpis.positive),
-    "bess_discharged_kwh": ("bess/p_kw", kpis.positive),
-    "bess_charged_kwh": ("bess/p_kw", kpis.negative),
-    "dg_kwh": ("dg/p_kw", kpis.positive),
-    "load_kwh": ("load/p_kw", kpis.positive),
-    "cp_kwh": ("cp/p_kw", kpis.positive),
-}
 _STATUS = {
     "bess_soc": "bess/soc",
     "p_in_limit_kw": "controller/p_in_limit_kw",
@@ -58,10 +47,14 @@ def periodic_log(results: Results, hub: str, every: str = "15min") -> pd.DataFra
     # a period ends just before the next one begins
     ends = np.nextafter(np.minimum(edges[1:], results.end_s), 0.0)
     columns: dict[str, np.ndarray | list[str]] = {}
-    for name, (signal, part) in _ENERGIES.items():
-        if results.has(f"{hub}/{signal}"):
-            t_s, p_kw = results.arrays(f"{hub}/{signal}")
-            columns[name] = energy_kwh(steps.mean(t_s, part(p_kw), edges, results.end_s), lengths)
+    t_s, powers, _ = hub_powers(results, hub)
+    signs = {device.kind: device.sign for device in results.devices(hub).values()}
+    for kind, own in kind_powers(results, hub, powers).items():
+        for layer in layers_of(kind, signs[kind]):
+            name = layer.logged or layer.energy
+            if name != "-":
+                p_kw = sum(part_of(layer, values) for values in own)
+                columns[name] = energy_kwh(steps.mean(t_s, p_kw, edges, results.end_s), lengths)
     columns |= _status(results, hub, ends)
     columns["events"] = _events(results, hub, edges)
     return pd.DataFrame(columns, index=results.times(edges[:-1]))

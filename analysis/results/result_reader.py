@@ -14,8 +14,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ...simulators.devices import kind_names, kind_of
 from ..kpis import step_signals as steps
-from .result_store import OUTCOMES, ResultError, ResultReader, SeriesSpec
+from .result_store import OUTCOMES, RecordedDevice, ResultError, ResultReader, SeriesSpec
 from .summary_table import summary
 
 
@@ -150,6 +151,24 @@ class Results:
     def paths(self) -> list[str]:
         """Paths of all signals, hub by hub."""
         return self._reader.paths()
+
+    def devices(self, hub: str) -> dict[str, RecordedDevice]:
+        """Return what has a power in the balance of a hub, by name: the grid, then devices in the order of their kinds.
+
+        Totals of several devices are left out. A result from before devices said what they are has one of each kind,
+        called as its kind.
+        """
+        order = ["grid", *kind_names()]
+        found = {name: device for name, device in self._reader.devices(hub).items() if not device.of}
+        present = {path.split("/")[1] for path in self.paths if path.startswith(f"{hub}/") and path.endswith("/p_kw")}
+        if not found:
+            found = {
+                name: RecordedDevice(name, 1 if name == "grid" else kind_of(name).sign)
+                for name in present.intersection(order)
+            }
+        rank = {kind: place for place, kind in enumerate(order)}
+        names = sorted(found, key=lambda name: rank.get(found[name].kind, len(order)))
+        return {name: found[name] for name in names if name in present}
 
     def has(self, path: str) -> bool:
         """Whether the run has a signal."""

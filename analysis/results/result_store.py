@@ -5,6 +5,8 @@ object                                content
 ====================================  ==================================================================================
 ``/`` attributes                      ``layout``, ``status``, ``end_s``, and what the run is called with: name, scenario
                                       (YAML text), versions and hubs (JSON), seed, start, duration_s, time_step_s, ...
+``/series/<hub>/<device>`` attributes ``kind``, ``sign`` (1 feeds the hub bus, -1 draws), and of a total of several
+                                      devices ``of``, their names (JSON)
 ``/series/<hub>/<device>/<attr>``     ``t_s`` (k,) seconds since the start and ``value`` (k,) or (k, n), held until the
                                       next; attributes ``unit``, ``description`` and, for enumerations, ``codes`` (JSON)
 ``/events/rows``, ``/events/text``    time, source, kind and the end of the row's text in a heap of UTF-8 bytes
@@ -101,6 +103,25 @@ class SeriesSpec:
     width: int | None = None
     dtype: str = "f8"
     codes: Mapping[int, str] | None = None
+
+
+@dataclass(frozen=True)
+class RecordedDevice:
+    """What a device of a result is.
+
+    Parameters
+    ----------
+    kind : str
+        Its kind.
+    sign : int
+        1 where positive power feeds the hub bus, -1 where it draws.
+    of : tuple of str
+        Names of the devices whose total it is; empty for a device itself.
+    """
+
+    kind: str
+    sign: int
+    of: tuple[str, ...] = ()
 
 
 def _utf8(text: str, width: int | None = None) -> np.ndarray:
@@ -223,6 +244,8 @@ class ResultWriter:
     sessions : sequence of mappings
         All EV sessions, with the keys ``hub``, ``id``, ``arrival_s`` [s], ``departure_s`` [s], ``requested_kwh`` [kWh]
         and any others; a session's number is its place among those of its hub.
+    devices : mapping of str to RecordedDevice
+        What devices are, by ``hub/device``.
     buffer_rows : int, optional
         Rows buffered per series; by default one chunk of the file.
     flush_s : float
@@ -241,6 +264,7 @@ class ResultWriter:
         series: Sequence[SeriesSpec],
         sessions: Sequence[Mapping[str, Any]] = (),
         *,
+        devices: Mapping[str, RecordedDevice] | None = None,
         buffer_rows: int | None = None,
         flush_s: float = 5.0,
     ) -> None:
@@ -258,6 +282,7 @@ class ResultWriter:
             raise ResultError(f"{path}: cannot be written ({error})") from error
         try:
             self._create({**attributes, "hubs": self.hubs}, series, sessions, buffer_rows)
+            self._describe(devices or {})
             self._file.swmr_mode = True
         except BaseException:
             self._file.close()
@@ -304,6 +329,17 @@ class ResultWriter:
         group.attrs["pid"] = os.getpid()
         group.attrs["host"] = _utf8(socket.gethostname())
         self._samples = _Table(group, "samples", _SAMPLE)
+
+    def _describe(self, devices: Mapping[str, RecordedDevice]) -> None:
+        """Write what devices are, where they have a series."""
+        top = self._file["series"]
+        for place, device in devices.items():
+            if place in top:
+                group = top[place]
+                group.attrs["kind"] = _utf8(device.kind)
+                group.attrs["sign"] = device.sign
+                if device.of:
+                    group.attrs["of"] = _utf8(json.dumps(device.of))
 
     def __enter__(self) -> ResultWriter:
         return self
@@ -571,6 +607,21 @@ class ResultReader:
 
         order = {hub: place for place, hub in enumerate(self.attributes["hubs"])}
         return sorted(self._read(names), key=lambda path: (order.get(path.split("/")[0], len(order)), path))
+
+    def devices(self, hub: str) -> dict[str, RecordedDevice]:
+        """What the devices of a hub are, by name; those of a file that does not say it are left out."""
+
+        def job() -> dict[str, RecordedDevice]:
+            top = self._file["series"]
+            found = {}
+            for name, group in top[hub].items() if hub in top else ():
+                attributes = dict(group.attrs)
+                if "kind" in attributes:
+                    of = tuple(json.loads(_text(attributes["of"]))) if "of" in attributes else ()
+                    found[name] = RecordedDevice(_text(attributes["kind"]), int(attributes["sign"]), of)
+            return found
+
+        return self._read(job)
 
     def spec(self, path: str) -> tuple[SeriesSpec, int]:
         """What a series is, and how many rows it has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ...simulators.devices import derived
 from ...simulators.units import energy_kwh
 from ..kpis import kpi_formulas as kpis
 from ..kpis import step_signals as steps
-from .hub_signals import POWERS, hub_signals, hub_supply
+from .hub_signals import balanced_kinds, hub_powers, hub_signals, hub_supply, kind_powers, layers_of, part_of
 
 if TYPE_CHECKING:
     from .result_reader import Results
@@ -48,23 +49,40 @@ class _Row:
     better: str = ""
 
 
-_ROWS = (
-    _Row("pv_kwh", "energy", "PV energy"),
-    _Row("pv_curtailed_kwh", "energy", "PV energy curtailed", better="less"),
-    _Row("import_kwh", "energy", "grid import"),
-    _Row("export_kwh", "energy", "grid export"),
-    _Row("secondary_kwh", "energy", "secondary source"),
-    _Row("dg_kwh", "energy", "generator"),
-    _Row("bess_out_kwh", "energy", "battery discharged"),
-    _Row("bess_in_kwh", "energy", "battery charged"),
-    _Row("load_kwh", "energy", "local load"),
-    _Row("charging_kwh", "energy", "EV charging"),
-    _Row("v2g_kwh", "energy", "fed back by EVs"),
+_TABLE_ORDER = ("pv", "grid", "secondary", "dg", "bess", "load", "cp")
+"""Order of the energies of these in the table; those of further kinds follow."""
+
+
+def _energy_rows() -> list[_Row]:
+    order = [*_TABLE_ORDER, *(name for name in balanced_kinds() if name not in _TABLE_ORDER)]
+    rows = [
+        _Row(layer.energy, "energy", layer.text)
+        for name in order
+        for layer in balanced_kinds()[name].layers
+        if layer.energy
+    ]
+    place = 1 + next(n for n, row in enumerate(rows) if row.key == "pv_kwh")
+    return [*rows[:place], _Row("pv_curtailed_kwh", "energy", "PV energy curtailed", better="less"), *rows[place:]]
+
+
+def _cost_rows(*, earned: bool) -> list[_Row]:
+    order = [*_TABLE_ORDER, *(name for name in balanced_kinds() if name not in _TABLE_ORDER)]
+    kinds = [balanced_kinds()[name] for name in order]
+    return [
+        _Row(f"cost_{kind.cost_key}", "cost", kind.cost_text or kind.label, "money")
+        for kind in kinds
+        if kind.price and kind.earns == earned
+    ]
+
+
+_ENERGY_RATIOS = (
     _Row("losses_kwh", "energy", "losses (balance)"),
     _Row(
         "self_consumption", "energy", "self-consumption of PV", "%", of=("pv_used_kwh", "pv_kwh", 100.0), better="more"
     ),
     _Row("self_sufficiency", "energy", "self-sufficiency", "%", of=("own_kwh", "demand_kwh", 100.0), better="more"),
+)
+_POWER_ROWS = (
     _Row("peak_import_kw", "power", "peak import", "kW", total=max, better="less"),
     _Row("peak_demand_kw", "power", "peak import over 15 min", "kW", total=max, better="less"),
     _Row("load_factor", "power", "load factor of the import", "%", of=("import_kwh", "at_peak_kwh", 100.0)),
@@ -73,15 +91,17 @@ _ROWS = (
     _Row("soc_mean", "battery", "mean state of charge", "1", total=fmean),
     _Row("soc_max", "battery", "highest state of charge", "1", total=max),
     _Row("soc_end", "battery", "state of charge at the end", "1", total=fmean),
+)
+_BOUGHT_ROWS = (
     _Row("cost_bought", "cost", "energy bought", "money"),
     _Row("cost_demand", "cost", "demand charge", "money", better="less"),
-    _Row("cost_secondary", "cost", "secondary source", "money"),
-    _Row("cost_dg", "cost", "generator", "money"),
-    _Row("cost_bess", "cost", "battery use", "money"),
+)
+_PENALTY_ROWS = (
     _Row("cost_missed", "cost", "penalty: energy missed", "money", better="less"),
     _Row("cost_unserved", "cost", "penalty: load not served", "money", better="less"),
     _Row("cost_sold", "cost", "revenue: energy sold", "money"),
-    _Row("cost_charging", "cost", "revenue: charging", "money"),
+)
+_OTHER_ROWS = (
     _Row("cost_net", "cost", "net cost", "money", better="less"),
     _Row("co2_grid_kg", "emissions", "CO2 of grid import", "kg", better="less"),
     _Row("co2_fuel_kg", "emissions", "CO2 of fuel", "kg", better="less"),
@@ -156,6 +176,21 @@ _ROWS = (
 )
 
 
+@derived
+def _rows() -> tuple[_Row, ...]:
+    """Return all rows of the table, in their order."""
+    return (
+        *_energy_rows(),
+        *_ENERGY_RATIOS,
+        *_POWER_ROWS,
+        *_BOUGHT_ROWS,
+        *_cost_rows(earned=False),
+        *_PENALTY_ROWS,
+        *_cost_rows(earned=True),
+        *_OTHER_ROWS,
+    )
+
+
 def summary(results: Results) -> pd.DataFrame:
     """The run in numbers.
 
@@ -181,7 +216,7 @@ def summary(results: Results) -> pd.DataFrame:
     fairness = kpis.ev_service(sessions, results.end_s)["fairness"]
     currency = _currency(results)
     records = []
-    for row in _ROWS:
+    for row in _rows():
         each = [_value(row, values) for values in hubs.values()]
         known = [value for value in each if not np.isnan(value)]
         if row.key in network:
@@ -198,7 +233,7 @@ def summary(results: Results) -> pd.DataFrame:
 
 def better() -> dict[str, str]:
     """Of every key figure whether ``less`` or ``more`` is better, in the order of the table; empty for neither."""
-    return {row.key: row.better for row in _ROWS}
+    return {row.key: row.better for row in _rows()}
 
 
 def decision_times(results: Results) -> pd.DataFrame:
@@ -233,7 +268,7 @@ def _value(row: _Row, values: Mapping[str, float]) -> float:
 
 
 def _sums(hubs: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    keys = {key for row in _ROWS if row.of for key in row.of[:2]}
+    keys = {key for row in _rows() if row.of for key in row.of[:2]}
     return {key: float(sum(values.get(key, 0.0) for values in hubs)) for key in keys}
 
 
@@ -251,19 +286,19 @@ def _hub_values(results: Results, hub: str, sessions: pd.DataFrame) -> dict[str,
         values.update(kpis.ev_service(sessions, end_s))
 
     values.update(_unserved(results, hub))
-    t_s, signals = hub_signals(results, hub, {**POWERS, **_PRICES, **_INTENSITIES})
-    powers = {device: signals[device] for device in POWERS if device in signals}
+    t_s, powers, signals = hub_powers(results, hub, {**_PRICES, **_INTENSITIES})
+    by_kind = kind_powers(results, hub, powers)
     prices = {name.removeprefix("price of "): signals[name] for name in _PRICES if name in signals}
     intensities = {name.removeprefix("CO2 of "): signals[name] for name in _INTENSITIES if name in signals}
     if powers:
-        values.update(_energies(t_s, powers, end_s))
-        costs = kpis.costs(t_s, powers, prices, end_s, start)
+        values.update(_energies(results, hub, t_s, powers, by_kind))
+        costs = kpis.costs(t_s, by_kind, prices, end_s, start)
         for name in ("missed", "unserved"):  # a constant price on what a hub owed in the end
             if len(prices.get(name, ())) and f"{name}_kwh" in values:
                 costs[name] = float(prices[name][-1]) * values[f"{name}_kwh"]
                 costs["net"] = costs.get("net", 0.0) + costs[name]
         values.update({f"cost_{name}": value for name, value in costs.items()})
-        co2 = kpis.emissions(t_s, powers, intensities, end_s)
+        co2 = kpis.emissions(t_s, by_kind, intensities, end_s)
         values.update({"co2_kg" if name == "total" else f"co2_{name}_kg": kg for name, kg in co2.items()})
         values.update(_supply(results, hub))
     if "grid" in powers:
@@ -285,29 +320,37 @@ def _hub_values(results: Results, hub: str, sessions: pd.DataFrame) -> dict[str,
     return values
 
 
-def _energies(t_s: np.ndarray, powers: Mapping[str, np.ndarray], end_s: float) -> dict[str, float]:
-    parts = {
-        "import_kwh": ("grid", kpis.positive),
-        "export_kwh": ("grid", kpis.negative),
-        "secondary_kwh": ("secondary", kpis.positive),
-        "pv_kwh": ("pv", kpis.positive),
-        "bess_out_kwh": ("bess", kpis.positive),
-        "bess_in_kwh": ("bess", kpis.negative),
-        "dg_kwh": ("dg", kpis.positive),
-        "load_kwh": ("load", kpis.positive),
-        "charging_kwh": ("cp", kpis.positive),
-        "v2g_kwh": ("cp", kpis.negative),
+def _energies(
+    results: Results,
+    hub: str,
+    t_s: np.ndarray,
+    powers: Mapping[str, np.ndarray],
+    by_kind: Mapping[str, Sequence[np.ndarray]],
+) -> dict[str, float]:
+    """Return the energies of the devices, and of what the ratios are made [kWh]."""
+    end_s, devices = results.end_s, results.devices(hub)
+    signs = {device.kind: device.sign for device in devices.values()}
+    values = {
+        layer.energy: sum(kpis.energy(t_s, part_of(layer, p_kw), end_s) for p_kw in own)
+        for kind, own in by_kind.items()
+        for layer in layers_of(kind, signs[kind])
+        if layer.energy
     }
-    values = {key: kpis.energy(t_s, part(powers[name]), end_s) for key, (name, part) in parts.items() if name in powers}
     zero = np.zeros(len(t_s))
-    known = {name: np.nan_to_num(powers.get(name, zero)) for name in POWERS}
-    demand = known["load"] + kpis.positive(known["cp"])
-    bought = kpis.positive(known["grid"]) + kpis.positive(known["secondary"])
-    sources = sum(known[name] for name in ("grid", "secondary", "pv", "bess", "dg"))
-    values["losses_kwh"] = kpis.energy(t_s, np.asarray(sources - known["load"] - known["cp"]), end_s)
+    known = {name: np.nan_to_num(p_kw) for name, p_kw in powers.items()}
+    total = {kind: sum((np.nan_to_num(p_kw) for p_kw in own), zero) for kind, own in by_kind.items()}
+
+    def of(kind: str) -> np.ndarray:
+        return total.get(kind, zero)
+
+    demand = of("load") + kpis.positive(of("cp"))
+    bought = kpis.positive(of("grid")) + kpis.positive(of("secondary"))
+    fed = sum((known[name] for name in known if devices[name].sign > 0), zero)
+    drawn = sum((known[name] for name in known if devices[name].sign < 0), zero)
+    values["losses_kwh"] = kpis.energy(t_s, fed - drawn, end_s)
     values["own_kwh"], values["demand_kwh"] = kpis.self_sufficiency(t_s, demand, bought, end_s)
-    if "pv" in powers:
-        values["pv_used_kwh"], _ = kpis.self_consumption(t_s, known["pv"], known["grid"], end_s)
+    if "pv" in by_kind:
+        values["pv_used_kwh"], _ = kpis.self_consumption(t_s, of("pv"), of("grid"), end_s)
     return values
 
 

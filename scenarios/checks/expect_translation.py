@@ -13,6 +13,7 @@ from typing import Any
 from ...analysis.checks import expectation_checks as expect
 from ...analysis.checks.invariants import Plates
 from ...analysis.checks.signal_checks import Bounds, Changes, Order, Reaches, Trend
+from ..assembly.site_build import plates_of
 from ..engines.wiring import Signal, Wiring
 from ..errors import nearest
 from ..schema.expect_section import Expectation
@@ -131,12 +132,7 @@ def _signals_near(path: str, known: list[str]) -> str:
 
 def _plates(hub: Hub) -> Plates:
     """What is written on the devices of a hub; an inverter caps the power of its device."""
-    none = Plates()
     return Plates(
-        pv_kw=hub.pv.inverter_kva or hub.pv.rated_kw if hub.pv else none.pv_kw,
-        bess_kw=min(hub.bess.rated_kw, hub.bess.inverter_kva or math.inf) if hub.bess else none.bess_kw,
-        dg_kw=hub.dg.rated_kw if hub.dg else none.dg_kw,
-        connector_kw=hub.connectors.rated_kw if hub.connectors else none.connector_kw,
-        soc_min=hub.bess.soc_min if hub.bess else none.soc_min,
-        soc_max=hub.bess.soc_max if hub.bess else none.soc_max,
+        {device.name: plates_of(device) for device in hub.devices()},
+        hub.connectors.rated_kw if hub.connectors else math.inf,
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...kpis import step_signals as steps
 from ...results import decision_records as decisions
-from ...results.hub_signals import COLOURS, balance, connectors, resolution_s
+from ...results.hub_signals import balance, colour_of, connectors, resolution_s
 from ...results.result_reader import Results
 from .panels import ALARM_COLOUR, Figure, duration, faded, line, packed, shades
 
@@ -44,7 +44,7 @@ def hub_figure(results: Results, hub: str, most: int = 1500, most_cells: int = 1
     _balance(figure, results, hub, most)
     if results.has(f"{hub}/bess/soc"):
         axis = figure.panel("<b>Battery</b>  state of charge [%]", 110, range=[0, 100], tickvals=[0, 25, 50, 75, 100])
-        line(figure, results, f"{hub}/bess/soc", axis, COLOURS["bess"], "%{y:.1f} %", most, factor=100.0)
+        line(figure, results, f"{hub}/bess/soc", axis, colour_of("bess"), "%{y:.1f} %", most, factor=100.0)
     cells = connectors(results, hub, most_cells)
     if cells is not None:
         _connectors(figure, *cells)
@@ -52,7 +52,7 @@ def hub_figure(results: Results, hub: str, most: int = 1500, most_cells: int = 1
     _queue(figure, results, hub, most)
     if results.has(f"{hub}/network/v_pu"):
         axis = figure.panel("<b>Voltage</b>  hub bus [pu]", 110)
-        line(figure, results, f"{hub}/network/v_pu", axis, COLOURS["grid"], "%{y:.4f} pu", most)
+        line(figure, results, f"{hub}/network/v_pu", axis, colour_of("grid"), "%{y:.4f} pu", most)
     _decisions(figure, results, hub, most)
     shades(figure, results, hub)
     return figure.plotly()
@@ -71,12 +71,12 @@ def network_figure(results: Results, most: int = 1500) -> dict[str, Any] | None:
         for attribute, name, colour in found:
             line(figure, results, f"network/grid/{attribute}", axis, colour, hover, most, name=name)
 
-    low, high = COLOURS["dg"], COLOURS["grid"]
+    low, high = colour_of("dg"), colour_of("grid")
     volts = (("v_max_pu", "highest", high), ("v_min_pu", "lowest of all buses", low))
     loads = (("line_loading_percent", "lines", high), ("trafo_loading_percent", "transformers", low))
     lines("Voltage", "pu", "%{y:.4f} pu", volts)
     lines("Highest loading", "%", "%{y:.1f} %", loads)
-    lines("Losses", "kW", "%{y:.3f} kW", (("losses_kw", "of the feeder", COLOURS["load"]),))
+    lines("Losses", "kW", "%{y:.3f} kW", (("losses_kw", "of the feeder", colour_of("load")),))
     return figure.plotly() if figure else None
 
 
@@ -93,8 +93,8 @@ def _balance(figure: Figure, results: Results, hub: str, most: int) -> None:
             step_s,
             name=escape(area.name),
             stackgroup="sources" if area.source else "uses",
-            line={"width": 0, "color": COLOURS[area.device]},
-            fillcolor=COLOURS[area.device] if area.source else faded(COLOURS[area.device]),
+            line={"width": 0, "color": colour_of(area.device)},
+            fillcolor=colour_of(area.device) if area.source else faded(colour_of(area.device)),
             hovertemplate="%{y:.1f} kW",
         )
 
@@ -146,7 +146,7 @@ def _sessions(figure: Figure, results: Results, hub: str) -> None:
         ],
         name="session",
         showlegend=False,
-        marker={"symbol": "line-ns-open", "size": 14, "color": COLOURS["dg"], "line": {"width": 2}},
+        marker={"symbol": "line-ns-open", "size": 14, "color": colour_of("dg"), "line": {"width": 2}},
         hovertemplate="%{text}<extra></extra>",
     )
 
@@ -160,7 +160,7 @@ def _queue(figure: Figure, results: Results, hub: str, most: int) -> None:
         return
     marks = "  ".join(f'<span style="color:{colour}">\u25bc</span> {name}' for name, (_, colour) in _LOST.items())
     axis = figure.panel(f"<b>Queue</b>  EVs that wait for a connector  {marks}", 70, rangemode="tozero")
-    line(figure, results, path, axis, COLOURS["cp"], "%{y:.3g} waiting", most)
+    line(figure, results, path, axis, colour_of("cp"), "%{y:.3g} waiting", most)
     for name, (when, colour) in _LOST.items():
         rows = lost[name].iloc[:_MOST_TOLD]
         if len(rows):
@@ -213,7 +213,7 @@ def _decisions(figure: Figure, results: Results, hub: str, most: int) -> None:
             name=name,
             showlegend=False,
             cliponaxis=False,
-            marker={"size": 9, "color": [ALARM_COLOUR if one.trouble else COLOURS["bess"] for one in some]},
+            marker={"size": 9, "color": [ALARM_COLOUR if one.trouble else colour_of("bess") for one in some]},
             hovertemplate="%{text}<extra></extra>",
         )
 

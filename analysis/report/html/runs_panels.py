@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...kpis import step_signals as steps
-from ...results.hub_signals import COLOURS, Area, balance, resolution_s
+from ...results.hub_signals import Area, balance, colour_of, resolution_s
 from .panels import Figure, drawable, duration, faded, shades
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def side_by_side(runs: Mapping[str, Results], hub: str, most: int = 1500) -> dic
                 legendgroup=area.name,
                 showlegend=area.name not in shown,
                 stackgroup=f"{axis} {'sources' if area.source else 'uses'}",
-                line={"width": 0, "color": COLOURS[area.device]},
-                fillcolor=COLOURS[area.device] if area.source else faded(COLOURS[area.device]),
+                line={"width": 0, "color": colour_of(area.device)},
+                fillcolor=colour_of(area.device) if area.source else faded(colour_of(area.device)),
                 hovertemplate="%{y:.1f} kW",
             )
             shown.add(area.name)

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ...kpis import kpi_formulas as kpis
 from ...kpis import step_signals as steps
-from ...results.hub_signals import COLOURS, balance, connectors, hub_supply
+from ...results.hub_signals import balance, colour_of, connectors, hub_supply
 from ...results.result_reader import Results
 
 SHADES = {kpis.ISLANDED: ("islanded", "#56B4E9", 0.22), kpis.DEAD: ("no supply", "#D55E00", 0.35)}
@@ -93,7 +93,7 @@ def powers(axes: Axes, results: Results, hub: str) -> None:
             top = level + (area.p_kw if source else -area.p_kw)
             clock, upper = held(results, t_s, top)
             _, lower = held(results, t_s, level)
-            colour, alpha = COLOURS[area.device], 1.0 if source else 0.72
+            colour, alpha = colour_of(area.device), 1.0 if source else 0.72
             axes.fill_between(clock, lower, upper, step="post", color=colour, alpha=alpha, lw=0, label=area.name)
             level = top
     axes.axhline(0, color="0.3", lw=0.8)
@@ -102,7 +102,7 @@ def powers(axes: Axes, results: Results, hub: str) -> None:
 
 def _soc(axes: Axes, results: Results, hub: str) -> None:
     clock, soc = held(results, *results.arrays(f"{hub}/bess/soc"))
-    axes.step(clock, 100 * soc, where="post", color=COLOURS["bess"], lw=1.4)
+    axes.step(clock, 100 * soc, where="post", color=colour_of("bess"), lw=1.4)
     axes.set_ylim(0, 100)
     axes.set_ylabel("battery\nSoC [%]")
 
@@ -129,7 +129,7 @@ def _voltage(axes: Axes, results: Results, hub: str) -> None:
     t_s, v_pu = results.arrays(f"{hub}/network/v_pu")
     v_pu = v_pu if v_pu.ndim == 1 else np.fmin.reduce(v_pu, axis=1)
     clock, v_pu = held(results, t_s, np.where(v_pu > 0, v_pu, np.nan))
-    axes.step(clock, v_pu, where="post", color=COLOURS["grid"], lw=1.2)
+    axes.step(clock, v_pu, where="post", color=colour_of("grid"), lw=1.2)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_ylabel("voltage\n[pu]")
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from evhub.analysis import open_results
-from evhub.analysis.checks.invariants import INVARIANTS, Plates
+from evhub.analysis.checks.invariants import INVARIANTS
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.run_scenario import run_wiring
@@ -21,8 +21,10 @@ from evhub.scenarios.studies.reproductions.yan2022 import yan2022_study as yan20
 from evhub.scenarios.studies.reproductions.yan2022.yan2022_costs import costs, satisfaction
 from evhub.scenarios.studies.reproductions.yan2022.yan2022_days import DAY, SESSIONS, write_day
 
+from ...helpers.plates import plates
+
 HOUR_S = 3600.0
-PLATES = Plates(pv_kw=153.0, bess_kw=70.875, connector_kw=7.2, soc_min=0.1, soc_max=0.9)
+PLATES = plates(pv_kw=153.0, bess_kw=70.875, connector_kw=7.2, soc_min=0.1, soc_max=0.9)
 
 
 def day(scenario: str, seed: int, **controller) -> dict:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from evhub.analysis import open_results
-from evhub.analysis.checks.invariants import INVARIANTS, Plates
+from evhub.analysis.checks.invariants import INVARIANTS
 from evhub.analysis.kpis import step_signals as steps
 from evhub.controllers import contract as base
 from evhub.controllers.optimization.blocks.loads_block import CLASSES
@@ -19,6 +19,7 @@ from evhub.scenarios.errors import InputError
 from evhub.scenarios.schema.controller_registry import controllers
 
 from ...helpers import plants
+from ...helpers.plates import plates
 
 
 class Watching(base.Controller):
@@ -225,8 +226,8 @@ def test_whoever_controls_critical_load_and_drivers_get_what_they_must(name, tmp
         p_s, p_kw = results.arrays("depot/cp/connector_p_kw")
         who = steps.hold(*results.arrays("depot/cp/session"), p_s).astype(int)
         soc = steps.hold(*results.arrays("depot/cp/soc"), p_s)
-        plates = Plates(pv_kw=20.0, bess_kw=10.0, connector_kw=7.2, soc_min=0.2, soc_max=0.9)
-        assert INVARIANTS["balance"](results, "depot", plates) is None
+        written = plates(pv_kw=20.0, bess_kw=10.0, connector_kw=7.2, soc_min=0.2, soc_max=0.9)
+        assert INVARIANTS["balance"](results, "depot", written) is None
     # critical load is served whenever the bus has a source
     t_s = steps.union([bus_s, load_s])
     live = steps.hold(bus_s, bus, t_s) != 0

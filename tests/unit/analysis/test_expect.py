@@ -26,10 +26,10 @@ from evhub.analysis.checks.expectation_checks import (
 )
 from evhub.analysis.checks.findings import spelled
 from evhub.analysis.checks.golden_results import record
-from evhub.analysis.checks.invariants import Plates
 from evhub.analysis.checks.signal_checks import Bounds, Changes, Order, Reaches, Trend
 from evhub.analysis.results.result_store import ResultWriter, SeriesSpec
 
+from ...helpers.plates import plates
 from ...helpers.sample_results import BUS, attributes, write_hubs
 
 SIGNALS = {
@@ -49,7 +49,8 @@ EVENTS = (
     (310.0, "hub.ats", "islanded", "bus on the secondary source"),
     (320.0, "hub.emh", "alarm-6", "connector 1 faulted"),
 )
-PLATES = {"hub": Plates(pv_kw=5, bess_kw=10, connector_kw=20, soc_min=0.2, soc_max=0.8)}
+
+PLATES = {"hub": plates(pv_kw=5, bess_kw=10, connector_kw=20, soc_min=0.2, soc_max=0.8)}
 
 
 def write(path: Path, **changes: dict) -> Path:
@@ -312,8 +313,8 @@ def test_events_come_in_order(made):
 # --- invariants -------------------------------------------------------------------------------------------------------
 
 
-def law(name: str, **plates: float) -> Invariants:
-    return Invariants("x", (name,), {"hub": Plates(**plates)} if plates else PLATES)
+def law(name: str, **written: float) -> Invariants:
+    return Invariants("x", (name,), {"hub": plates(**written)} if written else PLATES)
 
 
 def test_a_sound_run_keeps_all_laws(made):

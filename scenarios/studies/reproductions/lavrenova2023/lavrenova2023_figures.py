@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from .....analysis import open_results
 from .....analysis.kpis import kpi_formulas as kpis
-from .....analysis.results.hub_signals import COLOURS, balance
+from .....analysis.results.hub_signals import balance, colour_of
 from .....analysis.results.result_reader import Results
 
 # Okabe & Ito 2008; one colour a car, one a strategy
@@ -70,7 +70,7 @@ def _inputs(runs: Mapping[str, Results], hub: str) -> Figure:
         level = level + power
     cars.set_ylim(0, None)
     _finish(cars, "EVs [kW]", "Five EVs, charged at once (figure 4)")
-    for season, colour in (("summer", COLOURS["pv"]), ("winter", COLOURS["grid"])):
+    for season, colour in (("summer", colour_of("pv")), ("winter", colour_of("grid"))):
         _line(sun, runs[f"{season} rule"], f"{hub}/pv/p_kw", colour, season)
     sun.set_ylim(0, 31)
     _finish(sun, "PV [kW]", "PV in summer and in winter (figures 5 and 10)")
@@ -176,7 +176,7 @@ def _dispatch(axes: Axes, results: Results, hub: str, title: str) -> None:
         level = np.zeros(len(t_s))
         for area in (area for area in areas if area.source == source):
             top = level + sign * area.p_kw
-            _fill(axes, results, t_s, level, top, COLOURS[area.device], area.name, 1.0 if source else 0.6)
+            _fill(axes, results, t_s, level, top, colour_of(area.device), area.name, 1.0 if source else 0.6)
             level = top
     axes.axhline(0, color="0.3", lw=0.8)
     _finish(axes, "power [kW]\nuses | sources", title)
