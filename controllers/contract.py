@@ -313,6 +313,11 @@ class Hub:
     p_other_kw: float = 0.0
 
     @property
+    def net_load_kw(self) -> float:
+        """What the local load takes and devices without a field here do not give [kW]; NaN while it is not measured."""
+        return self.p_load_kw - self.p_other_kw
+
+    @property
     def islanded(self) -> bool:
         """The hub runs on its secondary source."""
         return self.bus == 2

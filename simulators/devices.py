@@ -15,10 +15,11 @@ from .device_kind import DeclarationError, DeviceKind, check_kind
 from .generator.generator_device import GENERATOR
 from .load.load_device import LOAD
 from .pv.pv_device import PV
+from .wind.wind_device import WIND
 
 T = TypeVar("T")
 GROUP = "evhub.devices"
-BUILT_IN = (SECONDARY, PV, LOAD, BATTERY, GENERATOR, CHARGE_POINT)
+BUILT_IN = (SECONDARY, PV, LOAD, BATTERY, GENERATOR, CHARGE_POINT, WIND)
 """The order in which devices are built and summed; kinds of other packages follow by name."""
 RESERVED = ("grid", "network", "ats", "controller", "arrivals", "tariffs", "emissions", "measurements", "commands")
 """What stands beside devices in a hub and in its results; no device may be called so."""

@@ -61,7 +61,7 @@ def soc_bounds(results: Results, hub: str, plates: Plates) -> Fault | None:
 
 def ratings(results: Results, hub: str, plates: Plates) -> Fault | None:
     """No device gives or takes more than it is rated for; sources take nothing."""
-    limits = [
+    limits: list[tuple[str, Any, Any]] = [
         (f"{name}/p_kw", device.get("p_min_kw", -inf), device.get("p_max_kw", inf))
         for name, device in plates.devices.items()
     ]

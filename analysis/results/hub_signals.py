@@ -202,7 +202,7 @@ def balance(results: Results, hub: str, most: int = 1500) -> tuple[np.ndarray, l
     placed = [(layer, kind) for kind in by_kind for layer in layers_of(kind, signs[kind])]
     areas = []
     for layer, kind in sorted(placed, key=lambda item: (not item[0].source, item[0].place)):
-        p_kw = sum(np.nan_to_num(part_of(layer, values[inside])) for values in by_kind[kind])
+        p_kw = np.sum([np.nan_to_num(part_of(layer, values[inside])) for values in by_kind[kind]], axis=0)
         if np.max(p_kw, initial=0.0) < _NOTHING_KW:
             continue
         if edges is not None:

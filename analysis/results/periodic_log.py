@@ -53,7 +53,7 @@ def periodic_log(results: Results, hub: str, every: str = "15min") -> pd.DataFra
         for layer in layers_of(kind, signs[kind]):
             name = layer.logged or layer.energy
             if name != "-":
-                p_kw = sum(part_of(layer, values) for values in own)
+                p_kw = np.sum([part_of(layer, values) for values in own], axis=0)
                 columns[name] = energy_kwh(steps.mean(t_s, p_kw, edges, results.end_s), lengths)
     columns |= _status(results, hub, ends)
     columns["events"] = _events(results, hub, edges)

@@ -268,7 +268,7 @@ def _known(p_kw: float) -> float:
 
 
 def _load_kw(t_s: float, hub: base.Hub, memory: Memory) -> float:
-    """The local load: by its meter, else by the balance of what else is measured, else as last known.
+    """The net load: by its meter, else by the balance of what else is measured, else as last known.
 
     A message from a dead bus says nothing of the load to come.
     """
@@ -279,7 +279,7 @@ def _load_kw(t_s: float, hub: base.Hub, memory: Memory) -> float:
         memory.live_since_s = t_s
     if t_s - hub.age_s.get("grid", 0.0) < memory.live_since_s:
         return memory.load_kw
-    load_kw = hub.p_load_kw
+    load_kw = hub.net_load_kw
     if isnan(load_kw):
         p_in_kw = hub.p_secondary_kw if hub.islanded else hub.p_grid_kw
         sources_kw = p_in_kw + _known(hub.p_pv_kw) + _known(hub.p_bess_kw) + _known(hub.p_dg_kw)

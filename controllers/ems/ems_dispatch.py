@@ -13,7 +13,7 @@ from pyomo.common.gc_manager import PauseGC
 from scipy import sparse
 
 from ..optimization.blocks import loads_block as loads
-from ..optimization.hub_model import HubData, HubModel, Plan
+from ..optimization.hub_model import HubData, HubModel, Plan, other_kw
 from ..optimization.program import Program
 from .constraints import Cut
 
@@ -85,6 +85,7 @@ class Schedule:
             net_kw = plan.load_kw.sum(axis=0) + share * (
                 plan.session_kw.sum(axis=0) - plan.pv_kw - plan.bess_kw - plan.dg_kw
             )
+            net_kw = net_kw - plan.other_kw
             scaled = [f"{device}_{power}" for device in ("pv", "bess", "dg", "session") for power in ("kw", "q_kvar")]
             plans[name] = replace(
                 plan,
@@ -285,12 +286,14 @@ class Dispatch:
                         found[place][1].append((sign, self._program.columns(entries)))
             if hub.data.load is not None:
                 found[places.load][0][:] -= loads.fixed_kw(self.steps, hub.data.load)
+            found[places.load][0][:] += other_kw(hub.data)
         return found
 
 
 def balanced(plan: Plan) -> Plan:
     """The same with what is bought and sold that fits its devices."""
     net_kw = plan.load_kw.sum(axis=0) + plan.session_kw.sum(axis=0) - plan.pv_kw - plan.bess_kw - plan.dg_kw
+    net_kw = net_kw - plan.other_kw
     return replace(plan, buy_kw=np.maximum(net_kw, 0.0), sell_kw=np.maximum(-net_kw, 0.0))
 
 
@@ -300,7 +303,7 @@ def set_points(plans: Mapping[str, Plan], places: Mapping[str, Places], m: int) 
     u = np.zeros_like(rest)
     for name, at in places.items():
         plan = plans[name]
-        rest[:, at.load] -= plan.load_kw.sum(axis=0)
+        rest[:, at.load] += plan.other_kw - plan.load_kw.sum(axis=0)
         for device in ("pv", "bess", "dg"):
             u[:, getattr(at, device)] += getattr(plan, f"{device}_kw")
             u[:, m + getattr(at, device)] += getattr(plan, f"{device}_q_kvar")

@@ -88,6 +88,7 @@ def hub_data(
         else None,
         load=LoadsData(*np.maximum(hub.forecast.load_kw(edges_s), 0.0).T, eens_per_kwh=given.load_eens_per_kwh),
         sessions=_sessions(demands, eens, given, reactive) if demands else None,
+        other_kw=hub.forecast.other_kw(edges_s),
     )
 
 

@@ -23,9 +23,9 @@ class BasicControl(GridRule):
         """Surplus to storage, deficit from the grid."""
         pv_kw = float(np.nan_to_num(hub.p_pv_kw))
         # without its meter the load may be anything
-        room_kw = site.contracted_kw - hub.p_load_kw + pv_kw if isfinite(hub.p_load_kw) else 0.0
+        room_kw = site.contracted_kw - hub.net_load_kw + pv_kw if isfinite(hub.net_load_kw) else 0.0
         shares_kw, limits_kw = served_kw(site, hub, room_kw)
-        surplus_kw = pv_kw - hub.p_load_kw - float(shares_kw.sum())
+        surplus_kw = pv_kw - hub.net_load_kw - float(shares_kw.sum())
         return base.Setpoints(connector_kw=limits_kw, bess_kw=-self._stored_kw(site, hub, surplus_kw))
 
     def _stored_kw(self, site: base.Site, hub: base.Hub, surplus_kw: float) -> float:

@@ -247,6 +247,7 @@ def hub_data(
             made_good=_made_good(steps, midnight_s),
         ),
         sessions=_sessions(parameters, steps, state.evs, prices, slots, n_slots) if n_slots else None,
+        other_kw=_padded(steps, hub.forecast.other_kw(steps.edges_s[steps.now :])),
     )
 
 

@@ -148,7 +148,8 @@ def follow(
     bess_least_kw, bess_most_kw = storage_kw(site, hub, period_s)
     bess_kw = float(np.clip(plan.bess_kw[k], bess_least_kw, bess_most_kw))
     pv_kw = hub.p_pv_kw if np.isfinite(hub.p_pv_kw) else float(plan.pv_kw[k])
-    grid_kw = float(served_kw.sum() + ev_kw.sum()) - pv_kw - bess_kw
+    other_kw = hub.p_other_kw if np.isfinite(hub.p_other_kw) else float(plan.other_kw[k])
+    grid_kw = float(served_kw.sum() + ev_kw.sum()) - pv_kw - bess_kw - other_kw
     dif_kw = float(schedule.grid_kw[k]) - grid_kw
     situation = Situation(
         grid_kw=grid_kw,

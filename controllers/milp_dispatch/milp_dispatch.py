@@ -74,9 +74,9 @@ class Dispatch:
             raise ValueError(f"{t_s:g} s is outside the plan")
         plan, share = self.plan, max(self.window.share[k], 1e-9)
         bess_kw = float(plan.bess_kw[k] / share)
-        load_kw, pv_kw = hub.p_load_kw, hub.p_pv_kw
+        load_kw, pv_kw = hub.net_load_kw, hub.p_pv_kw
         # while a meter is silent, what was expected counts
-        load_kw = load_kw if np.isfinite(load_kw) else plan.load_kw[:, k].sum() / share
+        load_kw = load_kw if np.isfinite(load_kw) else (plan.load_kw[:, k].sum() - plan.other_kw[k]) / share
         pv_kw = pv_kw if np.isfinite(pv_kw) else plan.pv_kw[k] / share
         helps = bess_kw <= 0.0 or not hub.soc <= site.bess_soc_min
         room_kw = site.contracted_kw - load_kw + pv_kw + bess_kw * helps

@@ -136,6 +136,7 @@ class Planner:
             bess=data.storage(site, hub, parameters, window) if site.bess_kw else None,
             load=load if self._has_load else None,
             sessions=None if evs is None else data.sessions(evs, parameters, window, self._slots),
+            other_kw=window.padded(hub.forecast.other_kw(window.known_edges_s)) * window.share,
         )
 
     def _loaded(self, hub_data: HubData, parameters: Parameters) -> tuple[HubModel, Program, bool]:

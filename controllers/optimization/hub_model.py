@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -58,6 +58,8 @@ class HubData:
     dg : GeneratorData, optional
     load : LoadsData, optional
     sessions : SessionsData, optional
+    other_kw : ndarray, shape (n,), optional
+        Net power that all else feeds in, which nobody decides [kW].
     """
 
     steps: Steps
@@ -67,6 +69,7 @@ class HubData:
     dg: GeneratorData | None = None
     load: LoadsData | None = None
     sessions: SessionsData | None = None
+    other_kw: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class Plan:
     step_cost : ndarray, shape (n,)
         What of it belongs to each step; a demand charge, the worth of what is left in the battery and energy not
         supplied to EVs belong to none.
+    other_kw : ndarray, shape (n,) or (1,)
+        Net power that all else feeds in [kW].
     """
 
     buy_kw: np.ndarray
@@ -120,6 +125,7 @@ class Plan:
     peak_kw: float
     costs: Mapping[str, float]
     step_cost: np.ndarray
+    other_kw: np.ndarray = field(default_factory=lambda: np.zeros(1))
 
     @property
     def cost(self) -> float:
@@ -300,6 +306,7 @@ class HubModel:
             peak_kw=float(of("grid.peak", (1,))[0]),
             costs={item: cost for item, cost in costs.items() if cost},
             step_cost=step_cost,
+            other_kw=other_kw(self.data),
         )
 
 
@@ -309,8 +316,16 @@ def _parts(data: HubData) -> dict[str, Any]:
 
 
 def _load_kw(data: HubData) -> np.ndarray:
-    """Load on the right-hand side of the balance."""
-    return loads.fixed_kw(data.steps, data.load) if data.load else np.zeros(data.steps.n)
+    """Load on the right-hand side of the balance, less what nobody decides."""
+    load_kw = loads.fixed_kw(data.steps, data.load) if data.load else np.zeros(data.steps.n)
+    return load_kw if data.other_kw is None else load_kw - other_kw(data)
+
+
+def other_kw(data: HubData) -> np.ndarray:
+    """Return the net power that all else feeds in, 0 in the steps that are over [kW], shape (n,)."""
+    if data.other_kw is None:
+        return np.zeros(data.steps.n)
+    return data.steps.open * data.steps.series("other_kw", data.other_kw)
 
 
 def _numbers(data: HubData) -> dict[str, Numbers]:

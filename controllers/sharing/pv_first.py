@@ -23,7 +23,7 @@ class PvFirst(GridRule):
     def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
         """PV to the EVs, the battery for what is left over or missing."""
         connectors = hub.connectors
-        room_kw = site.contracted_kw - hub.p_load_kw + np.nan_to_num(hub.p_pv_kw) + self._battery_kw(site, hub)
+        room_kw = site.contracted_kw - hub.net_load_kw + np.nan_to_num(hub.p_pv_kw) + self._battery_kw(site, hub)
         shares_kw, limits_kw = served_kw(site, hub, room_kw)
         # an EV that charges takes what it is seen to take; one that begins is taken at its limit
         taken_kw = np.where(connectors.p_kw > 0.0, np.minimum(connectors.p_kw, limits_kw), shares_kw)

@@ -84,11 +84,11 @@ class Sharing(base.Controller):
         )
 
     def _load_kw(self, name: str, hub: base.Hub, t_s: float) -> float:
-        """The local load; while the meter's last message is from a dead bus, what it was before [kW]."""
+        """The net load; while the meter's last message is from a dead bus, what it was before [kW]."""
         if hub.dead:
             self._live_since_s.pop(name, None)
         elif t_s - hub.age_s.get("grid", 0.0) >= self._live_since_s.setdefault(name, t_s):
-            self._last_load_kw[name] = hub.p_load_kw
+            self._last_load_kw[name] = hub.net_load_kw
         return self._last_load_kw.get(name, math.nan)
 
     def _serve(self, t_s: float, site: base.Site, hub: base.Hub, load_kw: float) -> base.Setpoints:

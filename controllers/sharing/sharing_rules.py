@@ -25,7 +25,7 @@ def self_consumption_kw(site: Site, hub: Hub) -> float:
     """
     if not site.bess_kw:
         return 0.0
-    deficit = hub.p_load_kw + hub.p_cp_kw - hub.p_pv_kw - hub.p_dg_kw
+    deficit = hub.net_load_kw + hub.p_cp_kw - hub.p_pv_kw - hub.p_dg_kw
     if not math.isfinite(deficit):
         return 0.0
     if deficit < 0.0 and hub.soc >= site.bess_soc_max:

@@ -68,7 +68,7 @@ def _sum(possible_kw: Sequence[tuple[DeviceKind, Series]], kind: str, until_s: f
         found = [Series(s.t_s, sign * s.values, s.end_s, s.repeats) for sign, s in signed]
     if len(found) < 2:
         return found[0] if found else None
-    return combine(lambda *values: sum(values[1:], values[0]), *found, from_s=0.0, until_s=until_s)
+    return combine(lambda *values: np.sum(values, axis=0), *found, from_s=0.0, until_s=until_s)
 
 
 def _power(inputs: Inputs, name: str, given: Any, key: str, real: Series) -> forecasts.Means:

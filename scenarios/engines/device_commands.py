@@ -25,7 +25,7 @@ class ControllerError(RuntimeError):
     """A controller answered with something that is not a set point."""
 
 
-def check(setpoints: base.Setpoints, site: base.Site) -> tuple[float, ...]:
+def check(setpoints: base.Setpoints, site: base.Site) -> tuple:
     """Refuse what is not a set point.
 
     Parameters

@@ -200,7 +200,7 @@ class Event(Section):
         return found
 
 
-def _absent(what: Any, hub: Hub) -> Iterator[tuple[str, str, str]]:
+def _absent(what: Any, hub: Hub) -> Iterator[tuple[str, str | None, str]]:
     """Yield the device or meter of an event that a hub does not have: (key, name, allowed)."""
     placed = hub.devices()
     if isinstance(what, MeterFault):

@@ -24,6 +24,8 @@ from ....controllers.optimization.blocks.storage_block import StorageData
 from ....controllers.optimization.blocks.time_steps import Steps
 from ....controllers.optimization.hub_model import HubData, HubModel
 from ....controllers.optimization.program import Program
+from ....simulators.devices import kind_of
+from ....simulators.totals import weighted_mean
 from ....simulators.units import S_PER_MIN
 from ...assembly.plant_build import build
 from ...schema import scenario_schema as schema
@@ -107,6 +109,10 @@ def why_not(scenario: schema.Scenario) -> Iterator[str]:
     if kinds:
         yield f"events that no plan foresees: {', '.join(kinds)}"
     for name, hub in scenario.hubs.items():
+        for device in hub.devices():
+            kind = kind_of(device.kind)
+            if not kind.contract and (kind.commands or not kind.forecast):
+                yield f"{name} has {device.name}, of which no plan knows what it can do"
         if hub.connectors is None:
             continue
         if hub.connectors.v2g:
@@ -157,11 +163,13 @@ def _data(scenario: schema.Scenario, hub: schema.Hub, site: base.Site, forecast:
             load_kw[:, 0], 0.0, 0.0, load_kw[:, 1:].sum(axis=1), (_CRITICAL_PER_KWH + penalty, 0, 0, penalty)
         ),
         sessions=_sessions(hub, site, forecast, end_s, price("charging", np.max)) if site.connector_kw.size else None,
+        other_kw=forecast.other_kw(edges_s),
     )
 
 
 def _battery(hub: schema.Hub, site: base.Site, wear_per_kwh: float) -> StorageData:
-    soc = hub.bess.soc if hub.bess is not None else 0.0
+    batteries = [device.section for device in hub.devices() if device.kind == "bess"]
+    soc = weighted_mean([section.soc for section in batteries], [section.capacity_kwh for section in batteries], 0.0)
     return StorageData(
         energy_kwh=soc * site.bess_kwh,
         energy_min_kwh=site.bess_soc_min * site.bess_kwh,
