@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,9 +55,9 @@ class PowerFlowEquations:
         Buses of given active power and magnitude, and of given active and reactive power. All others are slacks.
     """
 
-    def __init__(self, y_bus, pv: ArrayLike, pq: ArrayLike):
+    def __init__(self, y_bus: Any, pv: ArrayLike, pq: ArrayLike):
         self.y_bus = csr_array(y_bus)
-        self.n = n = self.y_bus.shape[0]
+        self.n = n = int(y_bus.shape[0])
         self.pq = np.asarray(pq, dtype=int)
         self.pvpq = np.concatenate((np.asarray(pv, dtype=int), self.pq))
         self._product = self.y_bus.toarray() if n <= _DENSE_UP_TO else self.y_bus
@@ -141,9 +142,9 @@ class PowerFlowEquations:
         current = (self.y_bus @ v.T).T
         # dS / d(angle) and dS / d|v|: what flows between two buses, and on the diagonal what the own voltage does
         # (Zimmerman et al. 2011, doi:10.1109/TPWRS.2010.2051168)
-        angle = -1j * v[:, i] * np.conj(y * v[:, j])
+        angle: Any = -1j * v[:, i] * np.conj(y * v[:, j])
         angle[:, own] += 1j * v * np.conj(current)
-        size = v[:, i] * np.conj(y * unit[:, j])
+        size: Any = v[:, i] * np.conj(y * unit[:, j])
         size[:, own] += unit * np.conj(current)
         values = np.hstack((angle.real, size.real, angle.imag, size.imag))
         m = pattern.starts.size - 1
