@@ -383,5 +383,5 @@ def test_a_three_winding_transformer_is_refused():
     buses = [pp.create_bus(net, kv) for kv in (110, 20, 10)]
     pp.create_ext_grid(net, buses[0])
     pp.create_transformer3w(net, *buses, "63/25/38 MVA 110/20/10 kV")
-    with pytest.raises(ValueError, match=r"three-winding transformers \[0\]"):
+    with pytest.raises(ValueError, match=r"three-winding transformers \(0\)"):
         network.compiled(net)
