@@ -29,6 +29,7 @@ from evhub.controllers.optimization.blocks.time_steps import Steps
 from evhub.controllers.optimization.hub_model import HubData
 from evhub.simulators.network import admittances as network
 from evhub.simulators.network import batch_load_flow as load_flow
+from evhub.simulators.network import network_sources
 
 CASES = ((33, 20, 96, 900.0), (33, 20, 12, 300.0), (100, 100, 96, 900.0), (200, 200, 96, 900.0))
 """Buses, chargers, steps of the window and their length [s]."""
@@ -53,7 +54,7 @@ def measure(tell: Callable[[str], None], *, short: bool) -> dict[str, Any]:
 
 def window(solver: str, n_bus: int, n_evs: int, n: int, step_s: float) -> dict[str, Any]:
     """One window from nothing to the schedule that the load flow agrees with."""
-    net = network.read("case33bw") if n_bus == 33 else _feeder(n_bus)
+    net = network_sources.build("case33bw") if n_bus == 33 else _feeder(n_bus)
     known = network.compiled(net)
     # the ends of the feeder: bus 17 of the 33
     at = net.bus.index[: 18 if n_bus == 33 else None].tolist()[-5:]
@@ -131,7 +132,7 @@ def _depot(rng: np.random.Generator, size: float, n_evs: int, n: int, step_s: fl
 
 def load_flows(n: int) -> dict[str, float]:
     """Milliseconds for n load flows of the 33-bus feeder: ours, power-grid-model in a batch, pandapower one by one."""
-    net = network.read("case33bw")
+    net = network_sources.build("case33bw")
     known = network.compiled(net)
     scale = np.linspace(0.2, 1.5, n)
     ours, voltages = _best(lambda: load_flow.solve(known, -scale[:, None] * known.load_pu))

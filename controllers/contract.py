@@ -8,14 +8,16 @@ when they charge.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo
 
 from .circuits import Circuits
 
@@ -24,6 +26,57 @@ class Parameters(BaseModel):
     """Parameters of a controller in the scenario file; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ParameterError(ValueError):
+    """A parameter that is valid by itself does not fit the hubs, the files or the other parameters.
+
+    Parameters
+    ----------
+    key : str
+        The parameter, such as ``network.net``.
+    allowed : str
+        What may stand there, and what does.
+    """
+
+    def __init__(self, key: str, allowed: str):
+        super().__init__(key, allowed)
+        self.key, self.allowed = key, allowed
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.allowed}"
+
+
+@contextmanager
+def parameter(key: str) -> Iterator[None]:
+    """Raise every `ValueError` of a block as a `ParameterError` of this key."""
+    try:
+        yield
+    except ParameterError:
+        raise
+    except ValueError as error:
+        raise ParameterError(key, str(error)) from error
+
+
+def file_of(name: str, key: str, info: ValidationInfo) -> str:
+    """Find a file that a parameter names, as all files of a scenario are found; for a validator.
+
+    Parameters
+    ----------
+    name : str
+        What the parameter says.
+    key : str
+        The parameter.
+    info : ValidationInfo
+        Of the validator; whoever reads the parameters from a scenario says with it where its files are.
+
+    Returns
+    -------
+    str
+        Its path; the name as it is where the parameters are of no scenario.
+    """
+    resolve: Callable[[str, str], Path] | None = (info.context or {}).get("resolve")
+    return name if resolve is None else str(resolve(name, key))
 
 
 @dataclass(frozen=True, slots=True)

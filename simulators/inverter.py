@@ -9,30 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 
-def clip_p(p_kw: ArrayLike, s_rated_kva: ArrayLike):
-    """Active power within the rating, ``|p| <= s_rated``.
-
-    Parameters
-    ----------
-    p_kw : float or array, shape (n,)
-        Active power wanted [kW], of either sign.
-    s_rated_kva : float or array, shape (n,)
-        Apparent-power rating [kVA], >= 0.
-
-    Returns
-    -------
-    float or array, shape (n,)
-        Active power [kW].
-
-    Raises
-    ------
-    ValueError
-        If a rating is negative.
-    """
-    s_rated_kva = _checked(s_rated_kva)
-    return np.clip(p_kw, -s_rated_kva, s_rated_kva)
-
-
 def q_available_kvar(p_kw: ArrayLike, s_rated_kva: ArrayLike):
     """Reactive power that the rating leaves beside an active power, ``sqrt(s_rated**2 - p**2)``.
 

@@ -221,38 +221,3 @@ def _line_problems(key: str, line: Line) -> Iterator[Problem]:
             yield Problem(f"{key}.z_ohm", z[i][z[i] != 0][0], f"must be 0 for phase {phase}, which the line lacks")
         if phase in line.phases and (z[i, i].real < 0 or z[i, i].imag < 0):
             yield Problem(f"{key}.z_ohm", z[i, i], f"must have r >= 0 and x >= 0 in phase {phase}")
-
-
-def linear_voltages(
-    feeder: Feeder, p_kw: dict[str, np.ndarray], q_kvar: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Voltages of the linearised branch flow, eq. (4)-(5): losses left out, phases 120 degrees apart.
-
-    Parameters
-    ----------
-    feeder : Feeder
-        A feeder without problems.
-    p_kw, q_kvar : mapping of str to ndarray, shape (3,)
-        Power drawn at each bus, in each phase [kW, kvar]; buses without any may be left out.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (3,)
-        Magnitudes [pu]; NaN for phases that a bus does not have.
-
-    Raises
-    ------
-    ValueError
-        If a squared voltage is not positive: the load is beyond what the feeder can carry.
-    """
-    u0, r, x = feeder.linear
-    drawn = np.array(
-        [[np.asarray(table.get(bus, np.zeros(3)))[k] for bus, k in feeder.nodes] for table in (p_kw, q_kvar)]
-    )
-    squared = u0 - r @ drawn[0] - x @ drawn[1]
-    if np.any(squared <= 0.0):
-        raise ValueError(f"squared voltage of {squared.min():g} pu: the load is beyond what the feeder can carry")
-    found = {bus: np.full(3, np.nan) for bus in feeder.buses}
-    for (bus, phase), value in zip(feeder.nodes, np.sqrt(squared), strict=True):
-        found[bus][phase] = value
-    return found

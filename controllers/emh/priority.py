@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
+
+from ..water_filling import fill
 
 _DUST_KW = 1e-9
 
@@ -30,22 +30,14 @@ def weights(
     ndarray, shape (n,)
         Weights; 0 for those that take no part.
     """
-    return _ranked(busy.tobytes(), plugged_s.tobytes(), preferred, of_last)
-
-
-@lru_cache(maxsize=1024)
-def _ranked(busy_bytes: bytes, plugged_bytes: bytes, preferred: tuple[int, ...], of_last: float) -> np.ndarray:
-    """The ranking stays until a connector changes its status."""
-    busy, plugged_s = np.frombuffer(busy_bytes, bool), np.frombuffer(plugged_bytes)
     members = busy.nonzero()[0]
     order = members[plugged_s[members].argsort(kind="stable")]
     if preferred:
         first = [number - 1 for number in preferred if number <= busy.size and busy[number - 1]]
         order = np.array([*first, *(i for i in order.tolist() if i not in first)], dtype=int)
-    found = np.zeros(busy.size)
-    found[order] = np.arange(order.size - 1.0, -1.0, -1.0) + of_last
-    found.flags.writeable = False
-    return found
+    weight = np.zeros(busy.size)
+    weight[order] = np.arange(order.size - 1.0, -1.0, -1.0) + of_last
+    return weight
 
 
 def share(available_kw: float, weight: np.ndarray, most_kw: np.ndarray, least_kw: np.ndarray) -> np.ndarray:
@@ -67,65 +59,28 @@ def share(available_kw: float, weight: np.ndarray, most_kw: np.ndarray, least_kw
     ndarray, shape (n,)
         Shares [kW], never above ``most_kw``; their sum is ``min(available_kw, sum(most_kw))`` less what pauses leave.
     """
-    order, needed_kw = _needs(weight.tobytes(), most_kw.tobytes(), least_kw.tobytes())
-    runs = needed_kw.searchsorted(available_kw, side="right")
-    if runs < order.size:
-        fewer = np.zeros(weight.size)
-        fewer[order[:runs]] = weight[order[:runs]]
-        weight = fewer
-    return _by_weight(available_kw, weight, most_kw)
-
-
-@lru_cache(maxsize=1024)
-def _needs(weight_bytes: bytes, most_bytes: bytes, least_bytes: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """What it takes that the first k connectors all run, for each k; it stays until one changes its status.
-
-    Returns
-    -------
-    order, needed_kw : ndarray, shape (k,)
-        Connectors that take part, the largest weight first, and the least power at which none up to each starves. It
-        rises along the order.
-    """
-    weight, most_kw, least_kw = (np.frombuffer(each) for each in (weight_bytes, most_bytes, least_bytes))
-    order = (-weight).argsort(kind="stable")[: np.count_nonzero(weight)]
-    weight, most_kw = weight[order], most_kw[order]
+    shares_kw = fill(available_kw, most_kw, weight)
     # an EV may accept less than the least that its connector can offer
-    least_kw = np.minimum(least_kw[order], most_kw)
+    least_kw = np.minimum(least_kw, most_kw)
+    if (shares_kw >= least_kw)[weight > 0.0].all():
+        return shares_kw
+    order = (-weight).argsort(kind="stable")[: np.count_nonzero(weight)]
+    runs = _needed_kw(weight[order], most_kw[order], least_kw[order]).searchsorted(available_kw, side="right")
+    if runs == order.size:
+        return shares_kw
+    fewer = np.zeros(weight.size)
+    fewer[order[:runs]] = weight[order[:runs]]
+    return fill(available_kw, most_kw, fewer)
+
+
+def _needed_kw(weight: np.ndarray, most_kw: np.ndarray, least_kw: np.ndarray) -> np.ndarray:
+    """What it takes that the first k connectors all run, for each k [kW], shape (n,); it rises.
+
+    The connectors are in the order of their weights, the largest first.
+    """
     level = np.maximum.accumulate(least_kw / weight)
     given_kw = np.tril(np.minimum(most_kw, np.outer(level, weight)))
-    return order, given_kw.sum(axis=1) - _DUST_KW
-
-
-def _by_weight(available_kw: float, weight: np.ndarray, most_kw: np.ndarray) -> np.ndarray:
-    """Shares min(most, level * weight) at the level that uses up what is available."""
-    filled_kw, before_kw, weight_left = _filling(weight.tobytes(), most_kw.tobytes())
-    if available_kw <= 0.0 or not filled_kw.size:
-        return np.zeros(weight.size)
-    place = filled_kw.searchsorted(available_kw)
-    if place == filled_kw.size:
-        return np.where(weight > 0.0, most_kw, 0.0)
-    level = (available_kw - before_kw[place]) / weight_left[place]
-    return np.minimum(most_kw, level * weight)
-
-
-@lru_cache(maxsize=1024)
-def _filling(weight_bytes: bytes, most_bytes: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How connectors fill up one after the other as the level rises; it stays until one changes its status.
-
-    Returns
-    -------
-    filled_kw, before_kw, weight_left : ndarray
-        Of each connector in the order in which they fill up: the power given when it is full, the power of those that
-        were full before, and the weight of itself and of those that are not full then.
-    """
-    weight, most_kw = np.frombuffer(weight_bytes), np.frombuffer(most_bytes)
-    members = ((weight > 0.0) & (most_kw > 0.0)).nonzero()[0]
-    weight, most_kw = weight[members], most_kw[members]
-    order = (most_kw / weight).argsort(kind="stable")
-    weight, most_kw = weight[order], most_kw[order]
-    before_kw = most_kw.cumsum() - most_kw
-    weight_left = weight[::-1].cumsum()[::-1]
-    return before_kw + most_kw / weight * weight_left, before_kw, weight_left
+    return given_kw.sum(axis=1) - _DUST_KW
 
 
 def admit(

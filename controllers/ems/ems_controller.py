@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from ...simulators.network import admittances as network
+from ...simulators.network.admittances import compiled
 from .. import contract as base
 from ..optimization.blocks.time_steps import Steps
 from ..optimization.hub_model import Plan
@@ -87,9 +87,10 @@ class Ems(base.Controller):
         self._loop: Loop | None = None
         self._sites: dict[str, Site] = {}
         if self.period_s > given.step_s:
-            raise ValueError(
-                f"period must not be longer than step_s {given.step_s:g} s, got {self.period_s:g} s: "
-                "only the step that is on is safe to command"
+            raise base.ParameterError(
+                "period",
+                f"must not be longer than step_s {given.step_s:g} s, got {self.period_s:g} s: "
+                "only the step that is on is safe to command",
             )
         self._know_hubs(given)
         if given.network is not None:
@@ -101,46 +102,67 @@ class Ems(base.Controller):
             raise TypeError(f"parameters of ems expected, got {type(parameters).__name__}")
         changed = [key for key in _FIXED if getattr(parameters, key) != getattr(self._given, key)]
         if changed:
-            raise ValueError(f"{changed[0]}: cannot change during a run")
+            raise base.ParameterError(changed[0], "cannot change during a run")
         self._know_hubs(parameters)
         for limit in parameters.purchase_limits:
             if limit.hub not in (hub, None) and limit not in self._given.purchase_limits:
-                raise ValueError(f"purchase_limits: an event of hub {hub!r} cannot limit {limit.hub!r}")
+                raise base.ParameterError("purchase_limits", f"an event of hub {hub!r} cannot limit {limit.hub!r}")
 
     def _know_hubs(self, parameters: Parameters) -> None:
         unknown = sorted({limit.hub for limit in parameters.purchase_limits if limit.hub is not None} - set(self.sites))
         if unknown:
-            raise ValueError(f"purchase_limits: there is no hub {unknown[0]!r}; hubs are {', '.join(self.sites)}")
+            text = f"there is no hub {unknown[0]!r}; hubs are {', '.join(self.sites)}"
+            raise base.ParameterError("purchase_limits", text)
 
     def _connect(self, given: Parameters) -> None:
         """Read the network and find the place of every part."""
         grid = given.network
         if grid is None:
             return
+        # pandapower takes a second to load, and not every run has a network
+        from ...simulators.network.network_sources import build, find_bus
+
         missing = [name for name in self.sites if name not in grid.buses]
         if missing:
-            raise ValueError(f"network.buses: has no bus for hub {missing[0]!r}")
-        net = network.read(grid.net)
-        buses = {name: bus if isinstance(bus, Buses) else Buses(hub=bus) for name, bus in grid.buses.items()}
-        known = network.compiled(net)
-        where = {name: f"network.buses.{name}" for name in self.sites}
+            raise base.ParameterError("network.buses", f"has no bus for hub {missing[0]!r}")
+        with base.parameter("network.net"):
+            net = build(grid.net)
+            known = compiled(net)
+
+        def index_of(name: str, bus: int | str, part: str = "") -> int:
+            """Pandapower index of a bus that has a source."""
+            with base.parameter(f"network.buses.{name}{part}"):
+                index = find_bus(net, bus, f"hub {name!r}")
+                known.node(index, f"hub {name!r}")
+                return index
+
+        buses: dict[str, Buses] = {}
+        hub_bus: dict[str, int] = {}
+        for name in self.sites:
+            bus = grid.buses[name]
+            buses[name] = bus if isinstance(bus, Buses) else Buses(hub=bus)
+            hub_bus[name] = index_of(name, buses[name].hub, ".hub" if isinstance(bus, Buses) else "")
         if grid.replaces_load:
-            at = {known.node(net, buses[name].hub, where[name]) for name in self.sites}
+            at = {known.node(bus) for bus in hub_bus.values()}
             replaced = tuple(bus for bus, node in known.node_of.items() if node in at)
-            known = network.compiled(net, replaced)
+            with base.parameter("network.net"):
+                known = compiled(net, replaced)
         nodes: dict[int, int] = {}
 
-        def place(name: str, bus: int | str | None) -> int:
-            node = known.node(net, buses[name].hub if bus is None else bus, where[name])
-            return nodes.setdefault(node, len(nodes))
+        def place(name: str, bus: int | str | None, part: str) -> int:
+            index = hub_bus[name] if bus is None else index_of(name, bus, f".{part}")
+            return nodes.setdefault(known.node(index), len(nodes))
 
         for name, site in self.sites.items():
             own, count = buses[name], site.connector_kw.size
             if own.connectors and len(own.connectors) != count:
-                raise ValueError(f"{where[name]}.connectors: must name {count} buses, got {len(own.connectors)}")
+                text = f"must name {count} buses, got {len(own.connectors)}"
+                raise base.ParameterError(f"network.buses.{name}.connectors", text)
             self._sites[name] = Site(
-                *(place(name, bus) for bus in (own.pv, own.bess, own.dg, own.load)),
-                connectors=tuple(place(name, bus) for bus in own.connectors or [None]),
+                *(place(name, getattr(own, part), part) for part in ("pv", "bess", "dg", "load")),
+                connectors=tuple(
+                    place(name, bus, f"connectors[{n}]") for n, bus in enumerate(own.connectors or [None])
+                ),
             )
         low, high = grid.band_pu
         limits = Limits(low, high, grid.loading_percent / 100.0)

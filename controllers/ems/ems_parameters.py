@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import time
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -42,7 +40,8 @@ class Network(_Section):
     """The network that the schedules must respect, as `ems` knows it."""
 
     net: str
-    """A network of pandapower by name (case33bw, ...), or a pandapower JSON file, relative to the scenario file."""
+    """A network that the section ``network`` knows by name (case33bw, lv_feeder, ...), or a pandapower JSON file,
+    relative to the scenario file."""
     buses: dict[str, Bus | Buses]
     """The bus of each hub, or the buses of its parts."""
     load_scale: dict[time, NonNegative] = Field(default={time(0): 1.0}, min_length=1)
@@ -59,9 +58,7 @@ class Network(_Section):
     @field_validator("net")
     @classmethod
     def _found(cls, net: str, info: ValidationInfo) -> str:
-        # whoever reads the parameters from a scenario says where its files are
-        resolve: Callable[[str, str], Path] | None = (info.context or {}).get("resolve")
-        return str(resolve(net, "network.net")) if resolve is not None and net.endswith(".json") else net
+        return base.file_of(net, "network.net", info) if net.endswith(".json") else net
 
     @model_validator(mode="after")
     def _possible(self):

@@ -93,7 +93,7 @@ class Ievcs(base.Controller):
     def check(self, hub: str, parameters: base.Parameters) -> None:
         """Refuse what cannot change during a run."""
         if cast(Parameters, parameters).feeder != self.parameters.feeder:
-            raise ValueError("feeder: cannot change during a run")
+            raise base.ParameterError("feeder", "cannot change during a run")
 
     def decide(self, observation: base.Observation) -> base.Decision:
         """Plan where it is time to, and follow the plans."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ...simulators.units import S_PER_H, S_PER_MIN
 from .. import contract as base
@@ -63,7 +63,8 @@ class Feeder(base.Parameters):
     """The controller's own picture of the network, to check its plans."""
 
     net: str = "case33bw"
-    """A network of `pandapower.networks`, or the path of a pandapower JSON file."""
+    """A network that the section ``network`` knows by name (case33bw, lv_feeder, ...), or a pandapower JSON file,
+    relative to the scenario file."""
     bus: int | str
     """Bus of the hub: pandapower's index or the bus name. The hub stands in for the loads there."""
     v_min_pu: Annotated[float, Field(gt=0, le=2)] = 0.9
@@ -71,6 +72,11 @@ class Feeder(base.Parameters):
     """Limits of the voltage at this bus [pu]."""
     rounds: Annotated[int, Field(ge=1, le=50)] = 5
     """How often a plan is solved again with tighter limits of import or export before an alarm."""
+
+    @field_validator("net")
+    @classmethod
+    def _found(cls, net: str, info: ValidationInfo) -> str:
+        return base.file_of(net, "feeder.net", info) if net.endswith(".json") else net
 
     @model_validator(mode="after")
     def _ordered(self):

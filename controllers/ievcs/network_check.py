@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...simulators.network.admittances import compiled, read
+from ...simulators.network.admittances import compiled
 from ...simulators.network.batch_load_flow import solve
+from ..contract import parameter
 from .ievcs_parameters import Feeder
 
 _TOLERANCE_PU = 1e-6
@@ -24,16 +25,23 @@ class NetworkCheck:
 
     Raises
     ------
-    ValueError
-        If the network cannot be read or has no such bus.
+    ParameterError
+        If the network cannot be had or solved (``feeder.net``), or has no such bus (``feeder.bus``).
     """
 
     def __init__(self, feeder: Feeder):
         self._feeder = feeder
-        net = read(feeder.net)
-        bus = feeder.bus if isinstance(feeder.bus, int) else int(net.bus.index[net.bus["name"] == feeder.bus][0])
-        self._network = compiled(net, (bus,))
-        self._node = self._network.node(net, bus, "feeder.bus")
+        # pandapower takes a second to load, and not every run has a network
+        from ...simulators.network.network_sources import build, find_bus
+
+        with parameter("feeder.net"):
+            net = build(feeder.net)
+        with parameter("feeder.bus"):
+            bus = find_bus(net, feeder.bus)
+        with parameter("feeder.net"):
+            self._network = compiled(net, (bus,))
+        with parameter("feeder.bus"):
+            self._node = self._network.node(bus)
 
     def v_pu(self, grid_kw: np.ndarray) -> np.ndarray:
         """Voltage at the hub's bus.

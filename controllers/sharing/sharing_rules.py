@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from ..circuits import Circuits, Room, fill_equally
+from ..circuits import Circuits, Room
 from ..contract import Hub, Site
+from ..water_filling import fill, fill_within
 
 
 def self_consumption_kw(site: Site, hub: Hub) -> float:
@@ -109,18 +110,8 @@ def _filled(available_kw: float, most_kw: np.ndarray, members: np.ndarray, circu
     """Equal shares of those who take part."""
     if circuits is not None and circuits.limit_a.size:
         room = Room(available_kw, circuits)
-        fill_equally(room, most_kw, members)
+        fill_within(room, most_kw, members)
         return room.given_kw
     shares = np.zeros_like(most_kw)
-    shares[members] = np.minimum(most_kw[members], _water_level(available_kw, most_kw[members]))
+    shares[members] = fill(available_kw, most_kw[members])
     return shares
-
-
-def _water_level(available_kw: float, most_kw: np.ndarray) -> float:
-    """The equal share at which the sum of ``min(most, share)`` uses up what is available."""
-    if available_kw >= most_kw.sum():
-        return float(most_kw.max())
-    ordered = np.sort(most_kw)
-    below = np.concatenate(([0.0], np.cumsum(ordered)[:-1]))
-    levels = (available_kw - below) / np.arange(ordered.size, 0, -1)
-    return float(levels[np.argmax(levels <= ordered)])

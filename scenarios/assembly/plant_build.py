@@ -368,6 +368,8 @@ class _Builder(Inputs):
                 sites = {hub: self.sites[hub] for hub in hubs}
                 try:
                     controller = cls(sites, parameters, spec.period, rng)
+                except base.ParameterError as error:
+                    raise InputError(Problem(self.where, f"{key}.{error.key}", ..., error.allowed)) from None
                 except Exception as error:  # a user's own class may fail in any way
                     told = f"{spec.type} cannot be made: {type(error).__name__}: {error}"
                     raise InputError(Problem(self.where, key, ..., told)) from error
@@ -420,6 +422,8 @@ class _Builder(Inputs):
                 controller.check(hub, parameters)
             except ValidationError as error:
                 raise InputError(problems_of(error, values, self.where, type(given), key)) from None
+            except base.ParameterError as error:
+                raise InputError(Problem(self.where, f"{key}{error.key}", ..., error.allowed)) from None
             except ValueError as error:
                 raise InputError(Problem(self.where, key.removesuffix("."), ..., str(error))) from None
             intervals.append((edge, until, parameters))

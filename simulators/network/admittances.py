@@ -5,19 +5,17 @@ It is the controller's own picture. The plant may be fed by another network, or 
 
 from __future__ import annotations
 
-import inspect
-import json
 import warnings
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array, vstack
+from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import splu
 
 from ..units import KW_PER_MW
+from .newton_solver import PowerFlowEquations
 
 _SQRT3 = np.sqrt(3.0)
 _COLUMNS = 16
@@ -78,16 +76,19 @@ class Network:
         """Voltages of the free nodes when nothing is drawn, shape (n_free,)."""
         return self.factors.solve(-(self.y[self.free][:, self.slack] @ self.v0_pu[self.slack]))
 
-    def node(self, net: Any, bus: int | str, user: str) -> int:
+    @cached_property
+    def equations(self) -> PowerFlowEquations:
+        """Power balance of the nodes."""
+        return PowerFlowEquations(self.y, (), self.free)
+
+    def node(self, bus: int, user: str = "bus") -> int:
         """Node of a bus.
 
         Parameters
         ----------
-        net : pandapowerNet
-            From `read`.
-        bus : int or str
-            Its pandapower index, or its name.
-        user : str
+        bus : int
+            Its pandapower index; see `network_sources.find_bus`.
+        user : str, optional
             Who asks; begins the message.
 
         Returns
@@ -97,23 +98,11 @@ class Network:
         Raises
         ------
         ValueError
-            If there is no such bus, several have the name, or it has no path to a source.
+            If it has no path to a source.
         """
-        if isinstance(bus, str):
-            found = net.bus.index[net.bus["name"].astype(str) == bus].tolist()
-            near = get_close_matches(bus, net.bus["name"].astype(str).tolist(), n=3)
-            known = f"close to it: {', '.join(near)}" if near else f"there are {len(net.bus)} buses"
-            if len(found) != 1:
-                many = f"stands for buses {found}; use an index" if found else f"does not exist; {known}"
-                raise ValueError(f"{user}: bus {bus!r} {many}")
-            bus = found[0]
-        if bus not in net.bus.index:
-            raise ValueError(
-                f"{user}: bus {bus} does not exist; allowed are {net.bus.index.min()} to {net.bus.index.max()}"
-            )
-        if int(bus) not in self.node_of:
+        if bus not in self.node_of:
             raise ValueError(f"{user}: bus {bus} has no path to a source of the network")
-        return self.node_of[int(bus)]
+        return self.node_of[bus]
 
 
 def solved(factors: Any, columns: np.ndarray) -> np.ndarray:
@@ -123,59 +112,13 @@ def solved(factors: Any, columns: np.ndarray) -> np.ndarray:
     return np.hstack(slices) if slices else columns
 
 
-def read(source: str) -> Any:
-    """Read a pandapower network.
-
-    Parameters
-    ----------
-    source : str
-        Path of a pandapower JSON file (ends with ``.json``), or the name of a function of ``pandapower.networks`` that
-        needs no argument, such as ``case33bw``.
-
-    Returns
-    -------
-    pandapowerNet
-
-    Raises
-    ------
-    ValueError
-        If there is no such network, or the file is none.
-    """
-    import pandapower as pp  # takes seconds, and not every controller has a network
-    import pandapower.networks as pn
-
-    if source.endswith(".json"):
-        try:
-            net = pp.from_json(source)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise ValueError(f"network {source}: is not a pandapower file ({type(error).__name__}: {error})") from None
-        if not isinstance(net, pp.pandapowerNet):
-            raise ValueError(f"network {source}: is not a pandapower file")
-        return net
-    known = {
-        name: function
-        for name, function in vars(pn).items()
-        if inspect.isfunction(function) and all(p.default is not p.empty for p in _arguments(function))
-    }
-    if source not in known:
-        near = ", ".join(get_close_matches(source, known, n=3)) or "case33bw"
-        raise ValueError(f"network {source!r}: must be a .json file or a network of pandapower, such as {near}")
-    return known[source]()
-
-
-def _arguments(function: Any) -> list[inspect.Parameter]:
-    """Parameters that a call without arguments would have to fill."""
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [p for p in inspect.signature(function).parameters.values() if p.kind not in kinds]
-
-
 def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> Network:
     """Turn a pandapower network into matrices.
 
     Parameters
     ----------
     net : pandapowerNet
-        From `read`; pandapower solves it once.
+        From `network_sources.build`; pandapower solves it once.
     without_loads_at : tuple of int
         Buses whose loads a hub stands in for.
 
@@ -189,25 +132,26 @@ def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> Network:
         If the network has no slack, machines that hold a voltage, loads that depend on it, or three-winding
         transformers; if pandapower finds no solution.
     """
-    import pandapower as pp
-    from pandapower.pypower.idx_brch import F_BUS, T_BUS
-    from pandapower.pypower.idx_bus import BASE_KV, BUS_TYPE, NONE, VA, VM
-    from pandapower.pypower.makeYbus import makeYbus
+    import pandapower as pp  # takes a second, and not every controller has a network
 
-    slacks = net.ext_grid.loc[net.ext_grid.in_service.astype(bool), "bus"]
-    slacks = [int(bus) for bus in slacks if bus in net.bus.index and net.bus.at[bus, "in_service"]]
-    if not slacks:
-        raise ValueError("network: has no slack: it needs an external grid in service")
+    from .network_sources import sources
+    from .pandapower_matrices import matrices_of
+
     machines = net.gen.index[net.gen.in_service.astype(bool)].tolist()
     if machines:
         raise ValueError(
-            f"network: generators {machines} hold a voltage, which is not supported; use static generators"
+            f"the network has generators that hold a voltage ({', '.join(map(str, machines))}), with which no schedule "
+            "can be made; use static generators"
         )
     three = net.trafo3w.index[net.trafo3w.in_service.astype(bool)].tolist()
     if three:
         raise ValueError(
-            f"network: three-winding transformers {three} are not supported: their currents are not limited"
+            f"the network has three-winding transformers ({', '.join(map(str, three))}), whose currents no schedule "
+            "can limit"
         )
+    slacks = sources(net)
+    if not slacks:
+        raise ValueError("the network has no slack: no external grid is in service")
     net.load.loc[net.load.bus.isin(without_loads_at), "in_service"] = False
     pp.set_user_pf_options(net, overwrite=True)  # options kept in a file would silently overrule ours
     try:
@@ -215,47 +159,41 @@ def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> Network:
             warnings.simplefilter("ignore")
             pp.runpp(net, calculate_voltage_angles=True, init="dc", numba=False, tolerance_mva=1e-9)
     except pp.LoadflowNotConverged:
-        raise ValueError("network: its load flow does not converge with its own loads alone") from None
+        raise ValueError("the network's load flow does not converge with its own loads alone") from None
 
-    ppc: dict = net["_ppc"]
-    base_mva = float(ppc["baseMVA"])
-    rows = ppc["bus"][ppc["bus"][:, BUS_TYPE] != NONE]
-    in_service = ppc["internal"]["branch_is"]
-    branch = ppc["branch"][in_service]
-    y, y_from, y_to = makeYbus(base_mva, rows, branch)
-    lookup = net._pd2ppc_lookups["bus"]
-    node_of = {int(bus): int(lookup[bus]) for bus in net.bus.index if 0 <= lookup[bus] < len(rows)}
+    matrices = matrices_of(net)
+    base_mva, v0_pu = matrices.base_mva, matrices.v_pu
+    n = v0_pu.size
+    nodes = zip(net.bus.index.tolist(), matrices.node_of(net.bus.index).tolist(), strict=True)
+    node_of = {bus: node for bus, node in nodes if node >= 0}
     first_of = {node: bus for bus, node in sorted(node_of.items(), reverse=True)}
-    v0_pu = rows[:, VM] * np.exp(1j * np.deg2rad(rows[:, VA]))
     held = np.unique([node_of[bus] for bus in slacks])
-    free = np.setdiff1d(np.arange(len(rows)), held)
+    free = np.setdiff1d(np.arange(n), held)
 
-    load_pu = np.zeros(len(rows), dtype=complex)
+    load_pu = np.zeros(n, dtype=complex)
     for load in net.load[net.load.in_service.astype(bool)].itertuples():
         if load.bus in node_of:
             load_pu[node_of[load.bus]] += (load.p_mw + 1j * load.q_mvar) * load.scaling / base_mva
-    other_pu = v0_pu * np.conj(y @ v0_pu) + load_pu
-    fed_in = np.zeros(len(rows), dtype=complex)
+    other_pu = v0_pu * np.conj(matrices.y_bus @ v0_pu) + load_pu
+    fed_in = np.zeros(n, dtype=complex)
     for plant in net.sgen[net.sgen.in_service.astype(bool)].itertuples():
         if plant.bus in node_of:
             fed_in[node_of[plant.bus]] += (plant.p_mw + 1j * plant.q_mvar) * plant.scaling / base_mva
     if np.abs(other_pu - fed_in)[free].max(initial=0.0) * base_mva > 1e-6:
-        raise ValueError("network: has elements other than loads and static generators with constant power")
+        raise ValueError("the network has elements other than loads and static generators with constant power")
 
-    ends = np.real(branch[:, [F_BUS, T_BUS]]).T.ravel().astype(int)
-    base_ka = base_mva / (_SQRT3 * rows[ends, BASE_KV])
-    names, rated_ka = _ratings(net, in_service)
+    names, rated_ka = _ratings(net, matrices.branch_in_service)
     return Network(
         base_kw=base_mva * KW_PER_MW,
-        bus=np.array([first_of.get(node, -1) for node in range(len(rows))]),
+        bus=np.array([first_of.get(node, -1) for node in range(n)]),
         node_of=node_of,
         free=free,
-        y=csr_array(y),
+        y=matrices.y_bus,
         v0_pu=v0_pu,
         load_pu=load_pu,
         other_pu=fed_in,
-        y_end=csr_array(vstack([y_from, y_to])),
-        rated_pu=rated_ka.ravel() / base_ka,
+        y_end=matrices.y_end,
+        rated_pu=(rated_ka / matrices.base_ka).ravel(),
         branches=names,
     )
 

@@ -13,12 +13,11 @@ import numpy as np
 
 from ..units import KW_PER_MW
 from .admittances import Network, solved
-from .sensitivities import factors, jacobians
+from .newton_solver import polar
 
 _TOLERANCE_KW = 1e-5
 """Largest mismatch of a node [kW], per MVA that is drawn above the first; what pandapower asks for too."""
 _FIXED_POINT = 60
-_NEWTON = 25
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,11 @@ def solve(network: Network, s_pu: np.ndarray) -> Flow:
             if not moving.size:
                 break
         whole = _whole(network, v)
-        for k in np.flatnonzero(~_holds(network, whole, s)):
-            whole[k, free] = _newton(network, s[:, k])
+        unsolved = np.flatnonzero(~_holds(network, whole, s))
+        start = polar(_whole(network, no_load)[0])
+        for k in unsolved:
+            solution = network.equations.solve(s_pu[k], start)
+            whole[k] = np.nan if solution is None else solution.v
         converged = _holds(network, whole, s)
     whole[~converged] = np.nan
     return Flow(network, whole, converged)
@@ -109,21 +111,3 @@ def _holds(network: Network, v: np.ndarray, s: np.ndarray) -> np.ndarray:
 def _allowed_kw(network: Network, s: np.ndarray) -> np.ndarray:
     """Mismatch allowed in each step [kW]: rounding grows with what flows."""
     return _TOLERANCE_KW * np.maximum(1.0, np.abs(s).sum(axis=0) * network.base_kw / KW_PER_MW)
-
-
-def _newton(network: Network, s: np.ndarray) -> np.ndarray:
-    """Voltages of the free nodes by Newton's method from no load; NaN where it leaves the numbers."""
-    free = network.free
-    v = network.v0_pu.copy()
-    v[free] = network.no_load_pu
-    m = free.size
-    for _ in range(_NEWTON):
-        off = s - (v * np.conj(network.y @ v))[free]
-        if np.abs(off).max(initial=0.0) * network.base_kw <= _allowed_kw(network, s):
-            break
-        try:
-            step = factors(next(jacobians(network, v[None]))).solve(np.concatenate([off.real, off.imag]))
-        except RuntimeError:
-            return np.full(m, np.nan)
-        v[free] = (np.abs(v[free]) + step[m:]) * np.exp(1j * (np.angle(v[free]) + step[:m]))
-    return v[free]

@@ -203,7 +203,7 @@ def _from_name(name: str) -> pp.pandapowerNet:
         raise ValueError(
             f"there is no network {name!r}; {_close(name, known)} ({len(known)} in all; a file must end with .json)"
         )
-    with _same_random_numbers(), _without_numba_advice():
+    with _same_random_numbers(), _without_advice("pandapower.auxiliary", "numba"):
         net = known[name]()
     if not isinstance(net, pp.pandapowerNet):
         raise ValueError(f"pandapower.networks.{name} gives a {type(net).__name__}, not a network")
@@ -220,7 +220,8 @@ def _from_file(path: Path) -> pp.pandapowerNet:
     if not isinstance(content, dict) or content.get("_class") != "pandapowerNet":
         raise ValueError(f"{path} is not a pandapower network as pandapower.to_json writes it")
     try:
-        net = pp.from_json(path)
+        with _without_advice("pandapower.io_utils", "skip_checks"):
+            net = pp.from_json(path)
     except Exception as error:  # pandapower raises whatever its decoder meets
         raise ValueError(f"{path} is not a pandapower network that can be read: {error}") from error
     if not isinstance(net, pp.pandapowerNet):
@@ -267,12 +268,12 @@ def _same_random_numbers() -> Iterator[None]:
 
 
 @contextmanager
-def _without_numba_advice() -> Iterator[None]:
-    """Drop one message: networks that pandapower solves while it builds them advise to install numba."""
-    logger = logging.getLogger("pandapower.auxiliary")
+def _without_advice(logger_name: str, word: str) -> Iterator[None]:
+    """Drop messages with a word: the advice to install numba, and to let a file that is refused run what it likes."""
+    logger = logging.getLogger(logger_name)
 
     def wanted(record: logging.LogRecord) -> bool:
-        return "numba" not in record.getMessage()
+        return word not in record.getMessage()
 
     logger.addFilter(wanted)
     try:

@@ -1,8 +1,8 @@
 """One set of switch positions of a network: what pandapower made of it, ready to be solved again at other powers.
 
-pandapower turns a network into bus, branch and generator arrays in the MATPOWER format (``net._ppc``). They are read
-here once for each set of outages. As long as no branch is switched, loads, hubs and islanded hubs change nothing but
-the power fed into a bus: a hub whose switch is open draws none.
+pandapower turns a network into bus, branch and generator arrays, which are read once for each set of outages. As long
+as no branch is switched, loads, hubs and islanded hubs change nothing but the power fed into a bus: a hub whose switch
+is open draws none.
 """
 
 from __future__ import annotations
@@ -13,15 +13,12 @@ import numpy as np
 import pandapower as pp
 from numpy.typing import NDArray
 from pandapower.pypower.bustypes import bustypes
-from pandapower.pypower.idx_brch import F_BUS, T_BUS
-from pandapower.pypower.idx_bus import BASE_KV, BUS_TYPE, NONE, VA, VM
 from pandapower.pypower.idx_gen import PG
 from pandapower.pypower.makeSbus import makeSbus
-from pandapower.pypower.makeYbus import makeYbus
-from scipy.sparse import csr_array, vstack
 
 from ..units import KW_PER_MW
-from .newton_solver import HeldNewton
+from .newton_solver import HeldNewton, PowerFlowEquations
+from .pandapower_matrices import matrices_of
 
 _SQRT3 = np.sqrt(3.0)
 
@@ -83,57 +80,44 @@ class Topology:
     """
 
     def __init__(self, net: pp.pandapowerNet, bus_index, draws: Draws, load_scale, hub_kva, solver="newton"):
-        ppc: dict = net["_ppc"]
-        base_mva = float(ppc["baseMVA"])
-        bus = ppc["bus"][ppc["bus"][:, BUS_TYPE] != NONE]
-        branch_is = ppc["internal"]["branch_is"]
-        branch = ppc["branch"][branch_is]
-        lookup = net._pd2ppc_lookups["bus"]
-
-        def row_of(index):
-            """Row of the solved buses, -1 for a bus without source."""
-            row = lookup[np.asarray(index, dtype=int)]
-            return np.where(row < len(bus), row, -1)
-
-        self._base_kw = base_mva * KW_PER_MW
-        self._bus_row = row_of(bus_index)
-        self._hub_row = row_of(draws.hub_bus)
+        known = matrices_of(net)
+        self._base_kw = known.base_mva * KW_PER_MW
+        self._bus_row = known.node_of(bus_index)
+        self._hub_row = known.node_of(draws.hub_bus)
         self.energised = self._hub_row >= 0
 
-        own_row = row_of(draws.own_bus)
+        own_row = known.node_of(draws.own_bus)
         served = own_row >= 0
         self.unserved_kw = float(np.real(draws.own_kva[~served]).sum())
-        self._s_own = np.zeros(len(bus), dtype=complex)
+        self._s_own = np.zeros(len(known.bus), dtype=complex)
         np.add.at(self._s_own, own_row[served], draws.own_kva[served] / self._base_kw)
 
+        ppc: dict = net["_ppc"]
         gen = ppc["gen"].copy()
         gen[ppc["internal"]["ref_gens"], PG] = 0.0  # slacks feed what is missing, nothing is scheduled for them
         gen = gen[ppc["internal"]["gen_is"]]
-        self._s_fixed = makeSbus(base_mva, bus, gen) - self._fed_in(load_scale, hub_kva)
+        self._s_fixed = makeSbus(known.base_mva, known.bus, gen) - self._fed_in(load_scale, hub_kva)
 
-        y_bus, y_from, y_to = makeYbus(base_mva, bus, branch)
-        v = bus[:, VM] * np.exp(1j * np.deg2rad(bus[:, VA]))
-        _, pv, pq = bustypes(bus, gen)
+        _, pv, pq = bustypes(known.bus, gen)
         if solver == "power_grid_model":
             from .pgm_solver import PgmFlow  # an extra, which not everyone has
 
-            self._solver = PgmFlow(base_mva, bus, branch, v, pv, pq)
+            self._solver = PgmFlow(known.base_mva, known.bus, known.branch, known.v_pu, pv, pq)
         else:
-            self._solver = HeldNewton(y_bus, v, pv, pq)
+            self._solver = HeldNewton(PowerFlowEquations(known.y_bus, pv, pq), known.v_pu)
 
-        self._slack_row = np.unique(row_of(draws.slack_bus))
-        self._y_slack = csr_array(y_bus)[self._slack_row]
-        self._y_branch = csr_array(vstack((y_from, y_to)))
-        self._end_row = np.real(branch[:, [F_BUS, T_BUS]]).T.ravel().astype(int)
+        self._slack_row = np.unique(known.node_of(draws.slack_bus))
+        self._y_slack = known.y_bus[self._slack_row]
+        self._y_branch = known.y_end
+        self._end_row = known.end_node
 
-        kv = bus[self._end_row, BASE_KV].reshape(2, -1)
         spans = net._pd2ppc_lookups["branch"]
-        i_ka = base_mva / (_SQRT3 * kv)
+        branch_is, i_ka = known.branch_in_service, known.base_ka
         self._lines = _Loading(spans.get("line"), branch_is, i_ka, _line_percent_per_ka(net.line))
         self._trafos = _Loading(spans.get("trafo"), branch_is, i_ka, _trafo_percent_per_ka(net.trafo))
 
         check = self.solve(load_scale, hub_kva)
-        if check is None or not np.allclose(check.v_pu, self._reported(np.abs(v)), rtol=0.0, atol=1e-6):
+        if check is None or not np.allclose(check.v_pu, self._reported(np.abs(known.v_pu)), rtol=0.0, atol=1e-6):
             raise ValueError("the network has elements whose power depends on the voltage, which are not supported")
 
     def solve(self, load_scale: float, hub_kva: NDArray) -> Flow | None:

@@ -193,7 +193,7 @@ def test_same_seed_same_run(folder):
 
 
 WRONG = {
-    "a bus that does not exist": ({"net": NET, "buses": {"depot": 77}}, "bus 77 does not exist"),
+    "a bus that does not exist": ({"net": NET, "buses": {"depot": 77}}, "there is no bus with index 77"),
     "a name that no bus has": ({"net": NET, "buses": {"depot": "depo"}}, "close to it: depot"),
     "a hub without a bus": ({"net": NET, "buses": {"garage": 3}}, "has no bus for hub 'depot'"),
     "a file that is not there": ({"net": "nowhere.json", "buses": {"depot": 2}}, "must be an existing file"),

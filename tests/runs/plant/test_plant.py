@@ -193,3 +193,36 @@ def test_equal_share_feeds_nothing_back_into_the_secondary_source(tmp_path):
         assert results.arrays("depot/secondary/p_kw")[1].min() >= -1e-9
         assert not results.events()["text"].str.contains("tripped").any()
         assert results.summary().loc["islanded_h", "total"] == pytest.approx(0.75, abs=0.02)
+
+
+@pytest.mark.parametrize("strategy", ["equal_share", "edf", "llf", "fcfs", "round_robin"])
+def test_pv_does_not_drive_the_secondary_source_in_reverse_when_evs_take_less_than_their_share(strategy, tmp_path):
+    """Packs that are nearly full take less and less of what they are offered; PV follows at the next decision."""
+    hub = plants.hub_with_everything()
+    del hub["bess"], hub["dg"]
+    hub["grid"]["secondary"] = {"rated_kw": 60, "start": "10s"}
+    hub["pv"] = {"rated_kw": 60, "irradiance": {"type": "constant", "value": 1000}}
+    hub["load"]["demand"]["value"] = 2
+    hub["ev"] = {"pack": "nissan_leaf_2013", "capacity_kwh": 20, "soc_target": 1.0}
+    hub["sessions"]["items"] = [{"at": "1min", "until": "19min", "energy_kwh": 5} for _ in range(3)]
+    outage = {"at": "2min", "outage": {"hub": "depot", "until": "18min"}}
+    data = plants.smallest(
+        duration="20min",
+        time_step="1s",
+        hubs={"depot": hub},
+        events=[outage],
+        controller={"type": strategy, "period": "1s"},
+    )
+    with open_results(plants.run_data(data, tmp_path)) as results:
+        in_island_s = np.arange(180.0, 1080.0)
+
+        def at(path: str) -> np.ndarray:
+            t_s, values = results.arrays(f"depot/{path}")
+            return values[np.searchsorted(t_s, in_island_s, side="right") - 1]
+
+        reverse = at("secondary/p_kw") < -1e-9
+        assert not (reverse[1:] & reverse[:-1]).any()
+        assert not results.events()["text"].str.contains("tripped").any()
+        offered_kw, taken_kw = at("cp/connector_limit_kw").sum(axis=1), at("cp/connector_p_kw").sum(axis=1)
+        assert (offered_kw - taken_kw).max() > 10.0, "the case must have EVs that take less"
+        assert at("pv/p_kw") == pytest.approx(np.minimum(55.3, taken_kw + 2.0), abs=6.0), "and PV that could give more"

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evhub.analysis.dispatchability.feeder import Feeder, Line, Source, linear_voltages
+from evhub.analysis.dispatchability.feeder import Feeder, Line, Source
+
+from ...helpers.power_flow import linear_voltages
 
 Z = np.array(
     [

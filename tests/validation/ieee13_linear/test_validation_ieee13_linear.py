@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evhub.analysis.dispatchability.feeder import PHASES, linear_voltages
+from evhub.analysis.dispatchability.feeder import PHASES
 from evhub.analysis.dispatchability.opendss.opendss_deck import read_deck
-from tests.helpers.power_flow import largest_error
+from tests.helpers.power_flow import largest_error, linear_voltages
 
 FOLDER = Path(__file__).parent
 RATIOS = {"reg1": 1.0625, "reg2": 1.05, "reg3": 1.06875}

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from evhub.simulators.network import admittances as network
 from evhub.simulators.network import batch_load_flow as load_flow
-from evhub.simulators.network import sensitivities
+from evhub.simulators.network import network_sources, sensitivities
+from evhub.simulators.network.network_model import Network, Parameters
+from evhub.simulators.network.newton_solver import PowerFlowEquations
+from evhub.simulators.network.pandapower_matrices import matrices_of
 
 from ....helpers.random_feeders import feeder
 
@@ -17,7 +20,7 @@ NETS = ["case33bw", "create_cigre_network_lv", "create_cigre_network_mv", "creat
 
 @pytest.mark.parametrize("name", NETS)
 def test_voltages_and_loadings_are_those_of_pandapower(name):
-    net = network.read(name)
+    net = network_sources.build(name)
     known = network.compiled(net)
     own = known.other_pu - known.load_pu
     node = known.free[len(known.free) // 2]
@@ -89,15 +92,42 @@ def test_voltages_are_those_of_power_grid_model():
 
 
 def test_a_batch_is_as_its_steps_one_by_one():
-    known = network.compiled(network.read("case33bw"))
+    known = network.compiled(network_sources.build("case33bw"))
     s = (known.other_pu - known.load_pu) * np.linspace(-1.0, 3.3, 12)[:, None]
     together = load_flow.solve(known, s)
     for k, row in enumerate(s):
         np.testing.assert_allclose(load_flow.solve(known, row[None]).v[0], together.v[k], rtol=0.0, atol=1e-9)
 
 
+def test_sensitivities_of_a_batch_are_those_of_its_steps():
+    known = network.compiled(network_sources.build("case33bw"))
+    v = load_flow.solve(known, (known.other_pu - known.load_pu) * np.linspace(-1.0, 3.0, 5)[:, None]).v
+    together = sensitivities.voltage_change(known, v, known.free[[3, 17]])
+    for k in range(5):
+        assert (sensitivities.voltage_change(known, v[[k]], known.free[[3, 17]])[0] == together[k]).all()
+
+
+def test_the_jacobian_is_the_derivative_of_the_powers_also_with_machines_that_hold_a_voltage():
+    y_bus = matrices_of(Network(Parameters(net="case9"), {"hub": 4}).net).y_bus
+    n, pv = y_bus.shape[0], [1, 2]
+    pq = np.arange(3, n)
+    rng = np.random.default_rng(1)
+    at = np.concatenate((rng.uniform(-0.3, 0.3, n), rng.uniform(0.9, 1.1, n)))
+
+    def powers(polar):
+        v = polar[n:] * np.exp(1j * polar[:n])
+        s = v * np.conj(y_bus @ v)
+        return np.concatenate((s[[*pv, *pq]].real, s[pq].imag))
+
+    step = 1e-6 * np.eye(2 * n)[[*pv, *pq, *(n + pq)]]
+    slopes = np.array([(powers(at + one) - powers(at - one)) / 2e-6 for one in step]).T
+    v = at[n:] * np.exp(1j * at[:n])
+    jacobian = next(PowerFlowEquations(y_bus, pv, pq).jacobians(v[np.newaxis])).toarray()
+    np.testing.assert_allclose(jacobian, slopes, rtol=0.0, atol=1e-7)
+
+
 def test_beyond_what_the_network_can_carry_there_is_no_solution():
-    known = network.compiled(network.read("case33bw"))
+    known = network.compiled(network_sources.build("case33bw"))
     s = (known.other_pu - known.load_pu) * np.array([[1.0], [3.6], [6.0]])
     flow = load_flow.solve(known, s)
     assert flow.converged.tolist() == [True, True, False]
@@ -155,20 +185,21 @@ def test_loads_that_depend_on_the_voltage_are_refused():
         network.compiled(net)
 
 
-@pytest.mark.parametrize(
-    ("bus", "told"), [(99, "does not exist"), ("nowhere", "does not exist"), (5, "no path to a source")]
-)
-def test_a_bus_must_exist_and_have_a_source(bus, told):
+def test_a_bus_without_a_source_is_no_node():
     net = feeder(np.random.default_rng(1), "lv", 3)
-    pp.create_bus(net, vn_kv=0.4, index=5) if 5 not in net.bus.index else None
+    dead = pp.create_bus(net, vn_kv=0.4)
     known = network.compiled(net)
-    with pytest.raises(ValueError, match=told):
-        known.node(net, bus, "network.buses.depot")
+    with pytest.raises(ValueError, match=f"hub 'depot': bus {dead} has no path to a source of the network"):
+        known.node(dead, "hub 'depot'")
 
 
-def test_an_unknown_network_is_refused_with_near_names(tmp_path):
-    with pytest.raises(ValueError, match="case33bw"):
-        network.read("case33b")
-    (tmp_path / "broken.json").write_text("{}")
-    with pytest.raises(ValueError, match="is not a pandapower file"):
-        network.read(str(tmp_path / "broken.json"))
+@pytest.mark.parametrize("name", [*NETS, "lv_feeder", "create_kerber_vorstadtnetz_kabel_1"])
+def test_the_plant_and_the_controllers_have_the_same_admittances(name):
+    """The controller's nodes are those of the plant; the plant's further bus is the hub's own, behind its switch."""
+    planned = network.compiled(network_sources.build(name))
+    known = np.flatnonzero(planned.bus >= 0)  # not the open ends of branches, which have a node only
+    buses = planned.bus[known]
+    plant = matrices_of(Network(Parameters(net=name), {"depot": int(buses[-1])}).net)
+    node = plant.node_of(buses)
+    assert (node >= 0).all()
+    assert (plant.y_bus[node][:, node].toarray() == planned.y[known][:, known].toarray()).all()
