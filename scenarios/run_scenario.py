@@ -12,7 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from ..analysis.results.result_store import ResultError, ResultWriter, SeriesSpec
+from ..analysis.results.result_layout import ResultError, SeriesSpec
+from ..analysis.results.result_writer import ResultWriter
 from .assembly.plant_build import build
 from .engines.wiring import Wiring
 from .errors import InputError, Problem

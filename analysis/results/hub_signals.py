@@ -13,7 +13,7 @@ from ..kpis import kpi_formulas as kpis
 from ..kpis import step_signals as steps
 
 if TYPE_CHECKING:
-    from .result_reader import Results
+    from .run_data import RunData
 
 POWERS = {device: f"{device}/p_kw" for device in ("grid", "secondary", "pv", "bess", "dg", "load", "cp")}
 """The powers of a hub that balance, by device."""
@@ -76,12 +76,12 @@ class Area:
     source: bool
 
 
-def hub_signals(results: Results, hub: str, paths: Mapping[str, str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def hub_signals(results: RunData, hub: str, paths: Mapping[str, str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Those of some signals that a hub has, on common times.
 
     Parameters
     ----------
-    results : Results
+    results : RunData
         The run.
     hub : str
         Name of the hub.
@@ -100,7 +100,7 @@ def hub_signals(results: Results, hub: str, paths: Mapping[str, str]) -> tuple[n
     return t_s, {name: steps.hold(*signal, t_s) for name, signal in raw.items()}
 
 
-def hub_supply(results: Results, hub: str) -> tuple[np.ndarray, np.ndarray]:
+def hub_supply(results: RunData, hub: str) -> tuple[np.ndarray, np.ndarray]:
     """Times [s] and state of a hub's supply, both of shape (k,); see `kpis.supply`. Empty if it has no power."""
     t_s, signals = hub_signals(results, hub, {**POWERS, "bus": "ats/bus", "available": "grid/available"})
     powers = {device: signals[device] for device in POWERS if device in signals}
@@ -117,12 +117,12 @@ def resolution_s(end_s: float, most: int, least_s: float = 0.0) -> float:
     return end_s / most
 
 
-def balance(results: Results, hub: str, most: int = 1500) -> tuple[np.ndarray, list[Area], float | None]:
+def balance(results: RunData, hub: str, most: int = 1500) -> tuple[np.ndarray, list[Area], float | None]:
     """Power balance of a hub: what feeds its bus and what uses it, layer by layer.
 
     Parameters
     ----------
-    results : Results
+    results : RunData
         The run.
     hub : str
         Name of the hub.
@@ -157,12 +157,12 @@ def balance(results: Results, hub: str, most: int = 1500) -> tuple[np.ndarray, l
     return (t_s if edges is None else edges[:-1]), areas, step_s
 
 
-def connectors(results: Results, hub: str, most: int = 1500) -> tuple[np.ndarray, np.ndarray, float] | None:
+def connectors(results: RunData, hub: str, most: int = 1500) -> tuple[np.ndarray, np.ndarray, float] | None:
     """Power of every connector over time, NaN where none is plugged in.
 
     Parameters
     ----------
-    results : Results
+    results : RunData
         The run.
     hub : str
         Name of the hub.

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ..kpis import step_signals as steps
-from .result_store import OUTCOMES, ResultError, ResultReader, SeriesSpec
+from .result_file_reader import ResultReader
+from .result_layout import OUTCOMES, ResultError, SeriesSpec
 from .summary_table import summary
 
 

@@ -14,7 +14,6 @@ from ...comparison.paired_statistics import (
     FIXED,
     HIGHER,
     LOWER,
-    MACHINE,
     ONE_SEED,
     SAME,
     TESTS,
@@ -22,6 +21,7 @@ from ...comparison.paired_statistics import (
     Comparison,
     improves,
 )
+from ...comparison.run_figures import MACHINE
 from .panels import duration
 from .run_page import assembled, chart, number
 from .runs_page import run_legend

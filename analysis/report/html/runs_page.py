@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ...results.result_store import ResultError
+from ...results.result_layout import ResultError
 from .hub_panels import hub_figure, network_figure
 from .panels import duration
 from .run_page import assembled, budget, chart, controllers_table, events_table, number, period, scenario_details

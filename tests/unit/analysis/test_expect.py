@@ -28,7 +28,8 @@ from evhub.analysis.checks.findings import spelled
 from evhub.analysis.checks.golden_results import record
 from evhub.analysis.checks.invariants import Plates
 from evhub.analysis.checks.signal_checks import Bounds, Changes, Order, Reaches, Trend
-from evhub.analysis.results.result_store import ResultWriter, SeriesSpec
+from evhub.analysis.results.result_layout import SeriesSpec
+from evhub.analysis.results.result_writer import ResultWriter
 
 from ...helpers.sample_results import BUS, attributes, write_hubs
 
