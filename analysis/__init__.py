@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .results.result_store import ResultError, ResultWriter, SeriesSpec
+from .results.result_layout import ResultError, SeriesSpec
+from .results.result_writer import ResultWriter
 
 if TYPE_CHECKING:
     from .results.result_reader import Results, open_results

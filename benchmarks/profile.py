@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from evhub.analysis.results.result_store import ResultWriter
+from evhub.analysis.results.result_writer import ResultWriter
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.engines.wiring import Wiring
 from evhub.scenarios.schema.scenario_loader import LoadedScenario

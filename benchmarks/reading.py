@@ -16,7 +16,10 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
+from plotly.offline import get_plotlyjs
+
 from evhub.analysis import open_results
+from evhub.analysis.report.html.page_template import plotly_script
 from evhub.analysis.report.html.run_page import write_report
 
 if TYPE_CHECKING:
@@ -61,28 +64,38 @@ def page(path: Path, folder: Path) -> dict[str, float]:
     dict of str to float
         ``make_s`` and ``page_mb``; where there is a Chromium the time from the call until text is shown, ``text_s``,
         the first chart is drawn, ``chart_s``, and all are, ``ready_s`` [s]; ``thread_s``, what of it the page's thread
-        computed.
+        computed, and ``plain_thread_s``, what it computes with plotly.js as it is delivered.
     """
-    from tests.helpers.chromium import DRAWN, PROGRAM, Chromium  # not where no more than a result is read
+    from tests.helpers.chromium import PROGRAM  # not where no more than a result is read
 
     began = process_time()
     with open_results(path) as results:
         made = write_report(results, folder / "page.html")
     found = {"make_s": process_time() - began, "page_mb": made.stat().st_size / _BYTES_PER_MB}
     if PROGRAM is not None:
-        browser = Chromium(folder / "profile")
-        try:
-            browser.count_thread_time()
-            called = perf_counter()
-            browser.go(made)
-            browser.wait("document.querySelector('.chart .cartesianlayer .subplot') !== null")
-            found["chart_s"] = perf_counter() - called
-            browser.wait(DRAWN)
-            found |= {"ready_s": perf_counter() - called, "thread_s": browser.thread_s()}
-            found["text_s"] = browser.ask(_FIRST_PAINT) / _MS_PER_S
-        finally:
-            browser.close()
+        found |= _open_in_chromium(made, folder / "profile")
+        twin = folder / "twin.html"
+        twin.write_text(made.read_text().replace(plotly_script(), get_plotlyjs()))
+        found["plain_thread_s"] = _open_in_chromium(twin, folder / "twin-profile")["thread_s"]
     return found
+
+
+def _open_in_chromium(path: Path, profile: Path) -> dict[str, float]:
+    """Times until a page shows text, its first chart and all of them, and what its thread computed [s]."""
+    from tests.helpers.chromium import DRAWN, Chromium
+
+    browser = Chromium(profile)
+    try:
+        browser.count_thread_time()
+        called = perf_counter()
+        browser.go(path)
+        browser.wait("document.querySelector('.chart .cartesianlayer .subplot') !== null")
+        times = {"chart_s": perf_counter() - called}
+        browser.wait(DRAWN)
+        times |= {"ready_s": perf_counter() - called, "thread_s": browser.thread_s()}
+        return times | {"text_s": browser.ask(_FIRST_PAINT) / _MS_PER_S}
+    finally:
+        browser.close()
 
 
 def measure(tell: Callable[[str], None], *, short: bool) -> dict[str, Any]:
@@ -120,6 +133,7 @@ _TOLD = (
     ("chart_s", "the first chart is drawn and answers after", "2 s", "s"),
     ("ready_s", "all charts are drawn after", "2 s", "s"),
     ("thread_s", "what the page's thread computes", "", "s of processor time"),
+    ("plain_thread_s", "the same with plotly.js as it is delivered", "", "s of processor time"),
 )
 
 

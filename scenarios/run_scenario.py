@@ -12,7 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from ..analysis.results.result_store import RecordedDevice, ResultError, ResultWriter, SeriesSpec
+from ..analysis.results.result_layout import RecordedDevice, ResultError, SeriesSpec
+from ..analysis.results.result_writer import ResultWriter
 from ..simulators.devices import kind_names, kind_of
 from .assembly.plant_build import build
 from .engines.wiring import Wiring

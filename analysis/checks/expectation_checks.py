@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from ..kpis import step_signals as steps
-from ..results.result_store import ResultError
+from ..results.result_layout import ResultError
 from .findings import Fault, spelled, worst
 from .golden_results import difference
 from .invariants import INVARIANTS, Plates

@@ -1,28 +1,23 @@
-"""Controllers side by side: key figures of paired runs, their differences, and what can be said of them.
+"""Controllers side by side: means, paired differences and ranks of their key figures, and what can be said of them.
 
 Runs are paired by their seed: with the same seed, controllers meet the same EVs, the same weather and the same errors
 of forecasts, so that the difference of two runs is due to the controllers. Everything here works on plain tables;
-`collect` makes the first of them from opened results.
+`run_figures.collect` makes the first of them from opened results.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from math import nan
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr, stdtrit
+from scipy.stats import ttest_1samp, wilcoxon
 
-from ..results.result_store import ResultError
-from ..results.summary_table import better, decision_times, summary
-
-if TYPE_CHECKING:
-    from ..results.result_reader import Results
+from .run_figures import MACHINE, OF_KPI
 
 Test = Literal["t", "wilcoxon"]
 TESTS = {"t": "paired t test", "wilcoxon": "Wilcoxon signed-rank test"}
@@ -40,117 +35,8 @@ HIGHER, LOWER, UNDECIDED, SAME, FIXED, ONE_SEED, UNTESTED = (
 )
 """What can be said of a difference, see `differences`."""
 
-MACHINE = "controller"
-"""Group of the key figures that depend on the machine; they are told, not tested."""
-
-_COLUMNS = ["controller", "seed", "kpi", "group", "quantity", "unit", "better", "value"]
-_OF_KPI = ["kpi", "group", "quantity", "unit", "better"]
 _ROUNDING = 1e-5  # of the values, or of 1 if they are small; less is arithmetic, not a difference
 _NOTHING = 1e-9  # of the values; arithmetic leaves as much
-_MS_PER_S = 1e3
-_FOUND = (0.0, 1.0)  # optimal and feasible, see controllers.optimization.solution.Status
-_OWN_SECTIONS = {"name", "title", "source", "seed", "controller", "expect"}
-
-
-def collect(runs: Iterable[Results], names: Iterable[str] | None = None) -> pd.DataFrame:
-    """Key figures of runs of one plant under several controllers and seeds.
-
-    Parameters
-    ----------
-    runs : iterable of Results
-        Opened results; each is read before the next is asked for.
-    names : iterable of str, optional
-        What to call the controller of each run; its type in the scenario when left out.
-
-    Returns
-    -------
-    DataFrame
-        One row for each run and key figure: controller, seed, kpi (the key in `summary.summary`), group, quantity,
-        unit, better (less, more, or empty), value (the total over the hubs). Figures of the group `MACHINE` depend on
-        the machine: mean and longest time of a decision [ms], and means of what controllers tell of themselves.
-
-    Raises
-    ------
-    ResultError
-        If a run is not complete, is of another plant than the first, or was given twice.
-    """
-    frames: dict[tuple[str, int], pd.DataFrame] = {}
-    first: Results | None = None
-    given = iter(names) if names is not None else None
-    for results in runs:
-        first = first or results
-        name = str(results.attributes.get("controller", "")) if given is None else next(given)
-        seed = int(results.attributes.get("seed", 0))
-        if results.status != "complete":
-            raise ResultError(f"{results.path}: {results.note}; only complete runs can be compared")
-        check_same_plant(first, results)
-        if (name, seed) in frames:
-            raise ResultError(f"{results.path}: there is a run of {name} with seed {seed} already")
-        frames[name, seed] = _figures(results).assign(controller=name, seed=seed)
-    if not frames:
-        return pd.DataFrame(columns=pd.Index(_COLUMNS))
-    return pd.concat(frames.values(), ignore_index=True).reindex(columns=_COLUMNS)
-
-
-def check_same_plant(one: Results, other: Results) -> None:
-    """Refuse two results that cannot be compared.
-
-    Raises
-    ------
-    ResultError
-        If the scenarios differ in more than name, seed, controller and expectations; it names the sections.
-    """
-    mine, yours = _sections(one.scenario), _sections(other.scenario)
-    mine["hubs' names"], yours["hubs' names"] = str(one.hubs), str(other.hubs)
-    differ = [key for key in {**mine, **yours} if mine.get(key) != yours.get(key)]
-    if differ:
-        raise ResultError(
-            f"{other.path}: must be a run of the same plant as {one.path}; the scenarios differ in {', '.join(differ)}"
-        )
-
-
-def _sections(scenario: str) -> dict[str, str]:
-    """The sections of a resolved scenario that make the plant, as text."""
-    found = {}
-    for block in re.split(r"^(?=\w)", scenario, flags=re.MULTILINE):
-        key = block.partition(":")[0]
-        if block and key not in _OWN_SECTIONS:
-            found[key] = block
-    return found
-
-
-def _figures(results: Results) -> pd.DataFrame:
-    table, directions = summary(results), better()
-    rows = [
-        (key, row["group"], row["quantity"], row["unit"], directions[key], float(row["total"]))
-        for key, row in zip(table.index, table.to_dict("records"), strict=True)
-    ]
-    return pd.DataFrame(rows + _machine_figures(results), columns=pd.Index([*_OF_KPI, "value"]))
-
-
-def _machine_figures(results: Results) -> list[tuple]:
-    """Times of decisions, and what controllers tell of themselves, over all controllers of the run."""
-    times = decision_times(results)
-    names = [str(name).rpartition("/")[2] for name in times.index]
-    rows = []
-    for name in dict.fromkeys(names):
-        part = [row for own, row in zip(names, times.to_dict("records"), strict=True) if own == name]
-        mean = sum(row["mean"] * row["count"] for row in part) / sum(row["count"] for row in part)
-        if name == "decision_s":
-            rows.append(("decision_mean_ms", MACHINE, "mean time of a decision", "ms", "", mean * _MS_PER_S))
-            longest = max(row["max"] for row in part) * _MS_PER_S
-            rows.append(("decision_max_ms", MACHINE, "longest time of a decision", "ms", "", longest))
-        elif name == "status":  # a code, whose mean says nothing
-            samples = results.diagnostics().to_dict("records")
-            codes = [row["value"] for row in samples if str(row["name"]).endswith("/status")]
-            found = 100.0 * float(np.isin(codes, _FOUND).mean())
-            rows.append(("plans_found", MACHINE, "attempts to plan that gave a plan", "%", "", found))
-        elif name.endswith("_s"):
-            own = name.removesuffix("_s")
-            rows.append((f"{own}_ms", MACHINE, f"{own}, mean", "ms", "", mean * _MS_PER_S))
-        else:
-            rows.append((name, MACHINE, f"{name}, mean", "1", "", mean))
-    return rows
 
 
 # --- means ------------------------------------------------------------------------------------------------------------
@@ -162,7 +48,7 @@ def means(kpis: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
     Parameters
     ----------
     kpis : DataFrame
-        Of `collect`.
+        Of `run_figures.collect`.
     level : float
         Of the interval (Student's t), which is one for each figure: no correction for several.
 
@@ -177,13 +63,13 @@ def means(kpis: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
         for name in table:
             values = table[name].dropna().to_numpy()
             rows.append((*kpi, name, *_interval(values, level)))
-    return pd.DataFrame(rows, columns=pd.Index([*_OF_KPI, "controller", "n", "mean", "std", "low", "high"]))
+    return pd.DataFrame(rows, columns=pd.Index([*OF_KPI, "controller", "n", "mean", "std", "low", "high"]))
 
 
 def _tables(kpis: pd.DataFrame) -> Iterable[tuple[tuple, pd.DataFrame]]:
     """For each key figure what it is, and its values: seeds down, controllers across."""
     controllers, seeds = kpis["controller"].unique(), kpis["seed"].unique()
-    for kpi, rows in kpis.groupby(_OF_KPI, sort=False):
+    for kpi, rows in kpis.groupby(list(OF_KPI), sort=False):
         table = rows.pivot(index="seed", columns="controller", values="value")
         yield tuple(kpi), table.reindex(index=seeds, columns=controllers)  # pyright: ignore[reportArgumentType]
 
@@ -194,10 +80,10 @@ def _interval(values: np.ndarray, level: float) -> tuple[int, float, float, floa
     mean = float(values.mean()) if n else nan
     if n < 2:
         return n, mean, nan, nan, nan
-    # the mean of equal values is rounded, too
-    std = float(values.std(ddof=1)) if np.ptp(values) > _NOTHING * np.abs(values).max() else 0.0
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * std / np.sqrt(n)  # quantile of Student's t
-    return n, mean, std, mean - half, mean + half
+    if np.ptp(values) <= _NOTHING * np.abs(values).max():  # the mean of equal values is rounded, too
+        return n, mean, 0.0, mean, mean
+    ends = ttest_1samp(values, 0.0).confidence_interval(level)
+    return n, mean, float(values.std(ddof=1)), float(ends.low), float(ends.high)
 
 
 # --- differences ------------------------------------------------------------------------------------------------------
@@ -220,7 +106,7 @@ def differences(
     Parameters
     ----------
     kpis : DataFrame
-        Of `collect`; take out rows to test fewer key figures.
+        Of `run_figures.collect`; take out rows to test fewer key figures.
     baseline : str, optional
         The controller the others are compared with; the first when left out.
     test : {"t", "wilcoxon"}
@@ -265,7 +151,7 @@ def _baseline(kpis: pd.DataFrame, given: str | None) -> str:
 
 
 def _differences(pairs: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    columns = [*_OF_KPI, "controller", "baseline", "n", "difference", "low", "high", "p", "p_holm", "verdict"]
+    columns = [*OF_KPI, "controller", "baseline", "n", "difference", "low", "high", "p", "p_holm", "verdict"]
     found = pairs.query("one == @baseline")
     return found.rename(columns={"one": "baseline", "other": "controller"}).reindex(columns=columns)
 
@@ -287,11 +173,11 @@ def _pairs(kpis: pd.DataFrame, first: str, test: Test, level: float, random: boo
     controllers = [first, *(name for name in kpis["controller"].unique() if name != first)]
     rows = []
     for kpi, table in _tables(kpis):
-        tested = kpi[_OF_KPI.index("group")] != MACHINE
+        tested = kpi[OF_KPI.index("group")] != MACHINE
         for one, other in combinations(controllers, 2):
             pair = _pair(table[one].to_numpy(float), table[other].to_numpy(float), test, level, random, tested)
             rows.append((*kpi, one, other, pair.n, pair.difference, pair.low, pair.high, pair.p, pair.verdict))
-    names = [*_OF_KPI, "one", "other", "n", "difference", "low", "high", "p", "verdict"]
+    names = [*OF_KPI, "one", "other", "n", "difference", "low", "high", "p", "verdict"]
     found = pd.DataFrame(rows, columns=pd.Index(names))
     found["p_holm"] = holm(found["p"].to_numpy(float))
     decided = (found["p_holm"] < 1 - level).to_numpy()
@@ -320,10 +206,9 @@ def _pair(one: np.ndarray, other: np.ndarray, test: Test, level: float, random: 
     if std <= scale:
         p = 2.0 ** (1 - n)
     elif test == "t":
-        p = 2.0 * float(stdtr(n - 1, -abs(mean) / (std / np.sqrt(n))))
+        # of differences: the paired test
+        p = float(ttest_1samp(d, 0.0)[1])  # pyright: ignore[reportArgumentType]
     else:
-        from scipy.stats import wilcoxon  # takes longer to import than a comparison takes
-
         p = float(wilcoxon(d[d != 0])[1])  # pyright: ignore[reportArgumentType]
     return _Pair(n, mean, low, high, p, UNDECIDED)
 
@@ -360,7 +245,7 @@ def ranks(kpis: pd.DataFrame, *, test: Test = "t", level: float = LEVEL, random:
     Parameters
     ----------
     kpis : DataFrame
-        Of `collect`.
+        Of `run_figures.collect`.
     test, level, random
         See `differences`.
 
@@ -397,7 +282,7 @@ class Comparison:
     Parameters
     ----------
     kpis, means, differences, ranks : DataFrame
-        Of `collect`, `means`, `differences` and `ranks`.
+        Of `run_figures.collect`, `means`, `differences` and `ranks`.
     baseline : str
         The controller the others are compared with.
     test : {"t", "wilcoxon"}
@@ -430,7 +315,7 @@ class Comparison:
     def table(self) -> pd.DataFrame:
         """One row for each key figure and controller: its mean, its difference to the baseline, and its rank."""
         own = ["kpi", "controller"]
-        pairs = self.differences.drop(columns=[*_OF_KPI[1:], "baseline", "n"])
+        pairs = self.differences.drop(columns=[*OF_KPI[1:], "baseline", "n"])
         pairs = pairs.rename(columns={"low": "difference_low", "high": "difference_high"})
         return self.means.merge(pairs, on=own, how="left").merge(self.ranks, on=own, how="left")
 

@@ -28,7 +28,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..results.result_store import ResultError
+from ..results.result_layout import ResultError
 from .case import Case
 from .limit_campaign import Campaign
 from .limits import Limits

@@ -15,7 +15,7 @@ from ..kpis import kpi_formulas as kpis
 from ..kpis import step_signals as steps
 
 if TYPE_CHECKING:
-    from .result_reader import Results
+    from .run_data import RunData
 
 _PARTS = {"positive": kpis.positive, "negative": kpis.negative}
 _GRID = DeviceKind(
@@ -92,12 +92,12 @@ def part_of(layer: Layer, p_kw: np.ndarray) -> np.ndarray:
     return _PARTS[layer.part](p_kw)
 
 
-def hub_signals(results: Results, hub: str, paths: Mapping[str, str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def hub_signals(results: RunData, hub: str, paths: Mapping[str, str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Those of some signals that a hub has, on common times.
 
     Parameters
     ----------
-    results : Results
+    results : RunData
         The run.
     hub : str
         Name of the hub.
@@ -117,7 +117,7 @@ def hub_signals(results: Results, hub: str, paths: Mapping[str, str]) -> tuple[n
 
 
 def hub_powers(
-    results: Results, hub: str, paths: Mapping[str, str] | None = None
+    results: RunData, hub: str, paths: Mapping[str, str] | None = None
 ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return the powers that balance at a hub bus, and further signals, on common times.
 
@@ -146,7 +146,7 @@ def hub_powers(
     return t_s, powers, signals
 
 
-def kind_powers(results: Results, hub: str, powers: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
+def kind_powers(results: RunData, hub: str, powers: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
     """Return the powers of a hub by kind of device, each of its devices by itself."""
     found: dict[str, list[np.ndarray]] = {}
     for name, device in results.devices(hub).items():
@@ -155,7 +155,7 @@ def kind_powers(results: Results, hub: str, powers: Mapping[str, np.ndarray]) ->
     return found
 
 
-def hub_supply(results: Results, hub: str) -> tuple[np.ndarray, np.ndarray]:
+def hub_supply(results: RunData, hub: str) -> tuple[np.ndarray, np.ndarray]:
     """Times [s] and state of a hub's supply, both of shape (k,); see `kpis.supply`. Empty if it has no power."""
     t_s, powers, signals = hub_powers(results, hub, {"bus": "ats/bus", "available": "grid/available"})
     if not powers:
@@ -171,12 +171,12 @@ def resolution_s(end_s: float, most: int, least_s: float = 0.0) -> float:
     return end_s / most
 
 
-def balance(results: Results, hub: str, most: int = 1500) -> tuple[np.ndarray, list[Area], float | None]:
+def balance(results: RunData, hub: str, most: int = 1500) -> tuple[np.ndarray, list[Area], float | None]:
     """Power balance of a hub: what feeds its bus and what uses it, layer by layer.
 
     Parameters
     ----------
-    results : Results
+    results : RunData
         The run.
     hub : str
         Name of the hub.
@@ -211,12 +211,12 @@ def balance(results: Results, hub: str, most: int = 1500) -> tuple[np.ndarray, l
     return (t_s if edges is None else edges[:-1]), areas, step_s
 
 
-def connectors(results: Results, hub: str, most: int = 1500) -> tuple[np.ndarray, np.ndarray, float] | None:
+def connectors(results: RunData, hub: str, most: int = 1500) -> tuple[np.ndarray, np.ndarray, float] | None:
     """Power of every connector over time, NaN where none is plugged in.
 
     Parameters
     ----------
-    results : Results
+    results : RunData
         The run.
     hub : str
         Name of the hub.

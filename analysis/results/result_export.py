@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from .periodic_log import periodic_log
-from .result_store import NETWORK, ResultError
+from .result_layout import NETWORK, ResultError
 
 if TYPE_CHECKING:
     import xarray

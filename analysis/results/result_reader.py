@@ -16,7 +16,8 @@ import pandas as pd
 
 from ...simulators.devices import kind_names, kind_of
 from ..kpis import step_signals as steps
-from .result_store import OUTCOMES, RecordedDevice, ResultError, ResultReader, SeriesSpec
+from .result_file_reader import ResultReader
+from .result_layout import OUTCOMES, RecordedDevice, ResultError, SeriesSpec
 from .summary_table import summary
 
 

@@ -17,7 +17,7 @@ from ..kpis import step_signals as steps
 from .hub_signals import balanced_kinds, hub_powers, hub_signals, hub_supply, kind_powers, layers_of, part_of
 
 if TYPE_CHECKING:
-    from .result_reader import Results
+    from .run_data import RunData
 
 _PRICES = {
     "price of buy": "tariffs/buy_per_kwh",
@@ -191,7 +191,7 @@ def _rows() -> tuple[_Row, ...]:
     )
 
 
-def summary(results: Results) -> pd.DataFrame:
+def summary(results: RunData) -> pd.DataFrame:
     """The run in numbers.
 
     SAIFI and SAIDI count a hub as one customer: the number and length of the periods in which nothing supplied it;
@@ -201,7 +201,7 @@ def summary(results: Results) -> pd.DataFrame:
 
     Parameters
     ----------
-    results : Results
+    results : RunData
         The run.
 
     Returns
@@ -236,12 +236,12 @@ def better() -> dict[str, str]:
     return {row.key: row.better for row in _rows()}
 
 
-def decision_times(results: Results) -> pd.DataFrame:
+def decision_times(results: RunData) -> pd.DataFrame:
     """What controllers needed for their decisions, on the machine the run was made on.
 
     Parameters
     ----------
-    results : Results
+    results : RunData
         The run.
 
     Returns
@@ -272,13 +272,13 @@ def _sums(hubs: Iterable[Mapping[str, float]]) -> dict[str, float]:
     return {key: float(sum(values.get(key, 0.0) for values in hubs)) for key in keys}
 
 
-def _currency(results: Results) -> str:
+def _currency(results: RunData) -> str:
     units = [results.spec(path).unit for path in results.paths if path.endswith("/tariffs/buy_per_kwh")]
     names = {unit.split("/")[0].strip() for unit in units} - {"", "1"}
     return names.pop() if len(names) == 1 else "money"
 
 
-def _hub_values(results: Results, hub: str, sessions: pd.DataFrame) -> dict[str, float]:
+def _hub_values(results: RunData, hub: str, sessions: pd.DataFrame) -> dict[str, float]:
     """All numbers of one hub, those that only serve ratios included."""
     end_s, start = results.end_s, results.start
     values: dict[str, float] = {}
@@ -321,7 +321,7 @@ def _hub_values(results: Results, hub: str, sessions: pd.DataFrame) -> dict[str,
 
 
 def _energies(
-    results: Results,
+    results: RunData,
     hub: str,
     t_s: np.ndarray,
     powers: Mapping[str, np.ndarray],
@@ -354,7 +354,7 @@ def _energies(
     return values
 
 
-def _supply(results: Results, hub: str) -> dict[str, float]:
+def _supply(results: RunData, hub: str) -> dict[str, float]:
     t_s, state = hub_supply(results, hub)
     return {
         "interruptions": len(steps.episodes(t_s, state == kpis.DEAD, results.end_s)[0]),
@@ -363,7 +363,7 @@ def _supply(results: Results, hub: str) -> dict[str, float]:
     }
 
 
-def _outages(results: Results, hub: str) -> dict[str, float]:
+def _outages(results: RunData, hub: str) -> dict[str, float]:
     if not results.has(f"{hub}/grid/available"):
         return {}
     end_s = results.end_s
@@ -380,7 +380,7 @@ def _outages(results: Results, hub: str) -> dict[str, float]:
     return values
 
 
-def _unserved(results: Results, hub: str) -> dict[str, float]:
+def _unserved(results: RunData, hub: str) -> dict[str, float]:
     if not results.has(f"{hub}/load/unserved_kw"):
         return {}
     t_s, unserved_kw = results.arrays(f"{hub}/load/unserved_kw")
@@ -392,7 +392,7 @@ def _unserved(results: Results, hub: str) -> dict[str, float]:
     return {**each, "unserved_kwh": sum(each.values())}
 
 
-def _voltages(results: Results, path: str) -> dict[str, float]:
+def _voltages(results: RunData, path: str) -> dict[str, float]:
     """Lowest and highest voltage of a signal, and how long it is outside the band; a dead bus has no voltage."""
     t_s, v_pu = results.arrays(path) if results.has(path) else (np.empty(0), np.empty(0))
     known = v_pu[v_pu > 0]
@@ -402,7 +402,7 @@ def _voltages(results: Results, path: str) -> dict[str, float]:
     return {"v_min_pu": float(known.min()), "v_max_pu": float(known.max()), "v_outside_h": outside_h}
 
 
-def _network_values(results: Results) -> dict[str, float]:
+def _network_values(results: RunData) -> dict[str, float]:
     """Numbers of the feeder, which belong to no hub."""
     values = _voltages(results, "network/grid/bus_v_pu")
     loadings = {}

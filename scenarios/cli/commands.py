@@ -70,7 +70,7 @@ def main() -> None:
 
 def _explained(error: Exception) -> tuple[list[str], int]:
     """What to say of an error, and the exit status."""
-    from ...analysis.results.result_store import ResultError
+    from ...analysis.results.result_layout import ResultError
 
     if isinstance(error, InputError):
         return [str(problem) for problem in error.problems], 2

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ...analysis.results.result_store import ResultWriter
+from ...analysis.results.result_writer import ResultWriter
 from ...simulators.adapter import Adapter, Clock, Device, Port
 from ...simulators.totals import total
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evhub.analysis.results.result_store import ResultWriter, SeriesSpec
+from evhub.analysis.results.result_layout import SeriesSpec
+from evhub.analysis.results.result_writer import ResultWriter
 
 DAY_S = 86400.0
 STEP_S = 300.0

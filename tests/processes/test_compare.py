@@ -17,6 +17,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from scipy.special import stdtr, stdtrit
+from scipy.stats import ttest_rel
 
 from evhub.analysis import ResultError, open_results
 from evhub.analysis.comparison.paired_statistics import (
@@ -27,10 +29,10 @@ from evhub.analysis.comparison.paired_statistics import (
     SAME,
     UNDECIDED,
     UNTESTED,
-    collect,
     compare,
     holm,
 )
+from evhub.analysis.comparison.run_figures import collect
 from evhub.analysis.report.html.comparison_page import page
 from evhub.analysis.report.print import paper_plots as plots
 from evhub.scenarios.schema.scenario_loader import parse
@@ -93,6 +95,24 @@ def test_paired_t_test_of_one_to_five():
     assert row["p"] == pytest.approx(0.0132, abs=5e-5)
     assert (row["low"], row["high"]) == pytest.approx((3 - 1.963, 3 + 1.963), abs=1e-3)
     assert row["verdict"] == HIGHER
+
+
+@pytest.mark.parametrize("n", [2, 3, 8, 40])
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+def test_interval_and_p_are_those_of_students_t_to_twelve_digits(n, level):
+    """Mean -+ t((1 + level) / 2, n - 1) s / sqrt(n), and 2 P(T < -|mean| sqrt(n) / s); Student 1908."""
+    rng = np.random.default_rng([n, round(100 * level)])
+    a = rng.normal(500, 100, n)
+    b = a + rng.normal(3, 10, n)
+    comparison = compare(kpis({"a": a, "b": b}), level=level)
+    row, mean = only(comparison.differences), comparison.means.set_index("controller").loc["b"]
+    for values, told in ((b - a, row), (b, mean)):
+        half = stdtrit(n - 1, (1 + level) / 2) * values.std(ddof=1) / np.sqrt(n)
+        ends = values.mean() - half, values.mean() + half
+        assert (told["low"], told["high"]) == pytest.approx(ends, rel=1e-12, abs=1e-12 * np.abs(values).max())
+    t = (b - a).mean() / ((b - a).std(ddof=1) / np.sqrt(n))
+    assert row["p"] == pytest.approx(2 * stdtr(n - 1, -abs(t)), rel=1e-12)
+    assert row["p"] == pytest.approx(ttest_rel(b, a)[1], rel=1e-12)
 
 
 def test_signed_ranks_of_five_seeds_cannot_find_anything():

@@ -10,12 +10,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from plotly.offline import get_plotlyjs
 
-from evhub.analysis import open_results
+from evhub.analysis import ResultWriter, SeriesSpec, open_results
+from evhub.analysis.comparison.paired_statistics import compare
+from evhub.analysis.comparison.run_figures import collect
+from evhub.analysis.report.html import page_template
+from evhub.analysis.report.html.comparison_page import write_page
 from evhub.analysis.report.html.run_page import write_report
 
 from ..helpers.chromium import PROGRAM, Chromium
-from ..helpers.sample_results import write_hubs
+from ..helpers.sample_results import attributes, write_hubs
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium on the path: pages are not tried in a browser")
 
@@ -150,3 +155,70 @@ def test_events_are_filtered_by_what_is_typed(browser, pages):
     for letter in "retransfer":
         browser.press(letter)
     assert 0 < browser.ask(rows) < all_rows
+
+
+DRAWINGS = """[...document.querySelectorAll('.chart')].map(box => {
+  const random = [box._fullLayout._uid, ...box._fullData.map(trace => trace.uid)];
+  return random.reduce((text, uid) => text.replaceAll(uid, ''), box.querySelector('.main-svg').outerHTML);
+})"""
+
+
+def test_page_draws_the_same_as_with_plotly_as_it_is_delivered(browser, pages, tmp_path, monkeypatch):
+    browser.open(pages[0])
+    version, drawings = browser.ask("Plotly.version"), browser.ask(DRAWINGS)
+    monkeypatch.setattr(page_template, "plotly_script", get_plotlyjs)
+    with open_results(pages[0].parent / "outage.h5") as results:
+        twin = write_report(results, tmp_path / "twin.html")
+    assert twin.read_text() != pages[0].read_text()
+    browser.open(twin)
+    assert browser.ask("Plotly.version") == version
+    assert browser.ask(DRAWINGS) == drawings
+    assert all(len(drawing) > 10_000 for drawing in drawings)
+
+
+HARM = "\"'><script>window.harmed = 1</script><!-- <script>&lt;<img src=x onerror=window.harmed=1>&amp;${harmed}"
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """Pages of runs in which every name and text is markup: of one, of two, and of a comparison."""
+    folder = tmp_path_factory.mktemp("hostile")
+    hub = HARM.replace("/", "|")  # a slash cannot be part of a path
+    signals = {"grid/p_kw": 2.0, "load/p_kw": 2.0, "bess/soc": 0.5, "cp/queue": 1.0, "tariffs/buy_per_kwh": 0.3}
+    paths = []
+    for number in range(2):
+        root = attributes(HARM, 100.0, title=HARM, scenario=f"name: {HARM}\n", versions={HARM: HARM}, controller=HARM)
+        specs = [SeriesSpec(f"{hub}/{name}", f"{HARM}/kWh", HARM) for name in signals]
+        session = {"hub": hub, "id": HARM, "arrival_s": 5.0, "departure_s": 50.0, "requested_kwh": 1.0}
+        paths.append(folder / f"{number}.h5")
+        with ResultWriter(paths[-1], root, specs, [session]) as writer:
+            for index, value in enumerate(signals.values()):
+                writer.append(index, 0.0, value + number)
+            writer.session_end(hub, 0, -1, float("nan"), 9.0, 0.0, float("nan"), "balked")
+            # sources, kinds and names have a fixed width: what is longer is cut
+            writer.event(1.0, HARM, HARM, HARM)
+            writer.diagnostic(f"<img src=x onerror=window.harmed=1>/{number}_s", 1.0, 0.1)
+    opened = [open_results(path) for path in paths]
+    named = {f"{number}{HARM}": results for number, results in enumerate(opened)}
+    comparison = compare(collect(opened, named), random=False)
+    yield (
+        write_report(opened[0], folder / "one.html"),
+        write_report(named, folder / "two.html"),
+        write_page(comparison, named, folder / "three.html", notes=[HARM], failures=[(HARM, 1, HARM)]),
+    )
+    for results in opened:
+        results.close()
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_names_and_texts_that_are_markup_do_no_harm(browser, hostile, number):
+    browser.open(hostile[number])
+    browser.ask("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+    browser.wait(f"{VISIBLE}.every(box => box.querySelector('.cartesianlayer .subplot'))")
+    assert browser.troubles() == []
+    assert browser.ask("window.harmed === undefined")
+    assert browser.ask("document.querySelectorAll('img, iframe, [onerror]').length") == 0
+    figures = browser.ask("document.querySelectorAll('script[type]').length")
+    assert browser.ask("document.scripts.length") == figures + 2  # plotly.js and that of the page
+    assert browser.ask("document.querySelector('h1').textContent").count(HARM) >= 1
+    assert browser.ask("document.querySelector('main').textContent").count(HARM) >= 3

@@ -12,7 +12,8 @@ from ...kpis import step_signals as steps
 from ...results import decision_records as decisions
 from ...results.hub_signals import balance, colour_of, connectors, resolution_s
 from ...results.result_reader import Results
-from .panels import ALARM_COLOUR, Figure, duration, faded, line, packed, shades
+from .panels import ALARM_COLOUR, Figure, faded, line, packed, shades
+from .readable_text import duration
 
 _MOST_TOLD = 500
 _MOST_BEGINS = 300  # with more, sessions are narrower than the line

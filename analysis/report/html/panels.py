@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ....simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
 from ...kpis import kpi_formulas as kpis
 from ...kpis import step_signals as steps
 from ...results import decision_records as decisions
@@ -285,13 +284,3 @@ def shades(figure: Figure, results: Results, hub: str, axis: str | None = None, 
         if len(begin_s) and name not in known:
             figure.legend_only(name, colour)
             known.add(name)
-
-
-def duration(seconds: float) -> str:
-    """A length of time for people, such as 90 s, 15 min, 2 h 30 min, 31 d."""
-    whole, parts = round(seconds), []
-    for size, name in ((S_PER_DAY, "d"), (S_PER_H, "h"), (S_PER_MIN, "min"), (1, "s")):
-        count, whole = divmod(whole, int(size))
-        if count:
-            parts.append(f"{count} {name}")
-    return " ".join(parts[:2]) or f"{seconds:g} s"

@@ -11,7 +11,8 @@ import numpy as np
 
 from ...kpis import step_signals as steps
 from ...results.hub_signals import Area, balance, colour_of, resolution_s
-from .panels import Figure, drawable, duration, faded, shades
+from .panels import Figure, drawable, faded, shades
+from .readable_text import duration
 
 if TYPE_CHECKING:
     from ...results.result_reader import Results

@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from ....analysis import Results, open_results
-from ....analysis.comparison.paired_statistics import MACHINE, TESTS, Comparison, Test, collect, compare
+from ....analysis.comparison.paired_statistics import TESTS, Comparison, Test, compare
+from ....analysis.comparison.run_figures import MACHINE, collect
 from ....analysis.report.html.comparison_page import write_page
 from ....analysis.results.summary_table import better
 from ...assembly.plant_build import build

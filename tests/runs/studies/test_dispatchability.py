@@ -33,7 +33,7 @@ from evhub.analysis.dispatchability.flow_equations import equations, grid, witho
 from evhub.analysis.dispatchability.limit_results import StudyResult
 from evhub.analysis.dispatchability.limits import two_stage
 from evhub.analysis.dispatchability.service import Service, service_problems
-from evhub.analysis.results.result_store import ResultError
+from evhub.analysis.results.result_layout import ResultError
 from evhub.controllers.optimization.array_program import ArrayProgram
 from evhub.controllers.optimization.robust import column_and_constraint as ccg
 from evhub.scenarios.errors import InputError

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from evhub.analysis import open_results
-from evhub.analysis.results.result_store import ResultWriter, SeriesSpec
+from evhub.analysis.results.result_layout import SeriesSpec
+from evhub.analysis.results.result_writer import ResultWriter
 from evhub.scenarios.studies.reproductions.leal2024 import leal2024_study as leal2024
 from evhub.scenarios.studies.reproductions.published_numbers import at_most, reproduced, within
 

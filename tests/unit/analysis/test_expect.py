@@ -27,7 +27,8 @@ from evhub.analysis.checks.expectation_checks import (
 from evhub.analysis.checks.findings import spelled
 from evhub.analysis.checks.golden_results import record
 from evhub.analysis.checks.signal_checks import Bounds, Changes, Order, Reaches, Trend
-from evhub.analysis.results.result_store import ResultWriter, SeriesSpec
+from evhub.analysis.results.result_layout import SeriesSpec
+from evhub.analysis.results.result_writer import ResultWriter
 
 from ...helpers.plates import plates
 from ...helpers.sample_results import BUS, attributes, write_hubs

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evhub.analysis import ResultWriter, SeriesSpec, open_results
-from evhub.analysis.comparison.paired_statistics import collect
+from evhub.analysis.comparison.run_figures import collect
 from evhub.analysis.kpis import kpi_formulas as kpis
 from evhub.analysis.results.summary_table import decision_times
 from evhub.scenarios import run

@@ -15,10 +15,11 @@ from matplotlib.image import imread
 
 from evhub.analysis import ResultWriter, SeriesSpec, open_results
 from evhub.analysis.kpis import kpi_formulas as kpis
-from evhub.analysis.report.html import run_page as report
+from evhub.analysis.report.html import page_template
 from evhub.analysis.report.html.hub_panels import hub_figure, network_figure
-from evhub.analysis.report.html.panels import Figure, duration
-from evhub.analysis.report.html.run_page import number, page, write_report
+from evhub.analysis.report.html.panels import Figure
+from evhub.analysis.report.html.readable_text import duration, number
+from evhub.analysis.report.html.run_page import page, write_report
 from evhub.analysis.report.print.hub_picture import overview
 from evhub.analysis.results import hub_signals as views
 
@@ -50,16 +51,21 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = [("", {})]
         self.figures: dict[str, dict] = {}
         self.words = ""
+        self.inside = ""
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_endtag(self, tag):
+        self.inside = ""
 
     def handle_data(self, data):
-        tag, attrs = self.tags[-1]
-        if tag == "script" and attrs.get("type") == "application/json":
+        _, attrs = self.tags[-1]
+        if self.inside == "script" and attrs.get("type") == "application/json":
             self.figures[str(attrs["id"])] = json.loads(data)
-        elif tag not in ("script", "style"):
+        elif self.inside not in ("script", "style"):
             self.words += data
 
 
@@ -102,7 +108,7 @@ def test_page_holds_plotly_once(day):
     ids=["as we know it", "another form", "too late"],
 )
 def test_module_of_plotly_stands_between_brackets_where_it_is_called_at_once(day, monkeypatch, script, told):
-    monkeypatch.setattr(report, "get_plotlyjs", lambda: script)
+    monkeypatch.setattr(page_template, "get_plotlyjs", lambda: script)
     assert f"<script>{told}</script>" in page(day)
 
 
@@ -143,6 +149,19 @@ def test_text_from_the_scenario_is_text_not_markup(tmp_path):
     assert sum(tag == "script" for tag, _ in parsed.tags) == 2 + len(parsed.figures)
     assert not any(tag == "img" or any(name.startswith("on") for name in attrs) for tag, attrs in parsed.tags)
     assert parsed.words.count(EVIL) >= 5  # shown as it was written
+
+
+def test_data_in_scripts_hold_no_character_that_means_something_in_html(tmp_path):
+    """JSON is told in escapes where it has markup, so that no reader of HTML takes it for some."""
+    with ResultWriter(tmp_path / "r.h5", attributes("r", 10.0), [SeriesSpec("a/load/p_kw")]) as writer:
+        writer.append(0, 0.0, 1.0)
+        writer.event(1.0, "a.controller", "note", "</script><!--<script>&amp;'\"")
+    with open_results(tmp_path / "r.h5") as results:
+        text = page(results)
+    (data,) = re.findall(r'<script type="application/json" id="figure-1">(.*?)</script>', text)
+    assert not set("<>&'") & set(data)
+    told = [text for trace in json.loads(data)["data"] for text in trace.get("text", ())]
+    assert "note: &lt;/script&gt;&lt;!--&lt;script&gt;&amp;amp;&#x27;&quot;" in told  # markup to plotly.js, too
 
 
 def test_a_month_of_54_connectors_is_a_page_below_10_mb(month, tmp_path):

@@ -288,7 +288,7 @@ def test_a_failed_run_says_so(tmp_path):
 def test_a_killed_run_says_so_and_all_of_it_ends_at_the_same_time(tmp_path):
     code = (
         "import os, sys\n"
-        "from evhub.analysis.results.result_store import ResultWriter, SeriesSpec\n"
+        "from evhub.analysis import ResultWriter, SeriesSpec\n"
         "root = dict(name='k', start='2024-01-01T00:00:00+00:00', duration_s=1000.0)\n"
         "w = ResultWriter(sys.argv[1], root, [SeriesSpec('a/pv/p_kw'), SeriesSpec('a/load/p_kw')])\n"
         "for t in range(500):\n"
@@ -308,7 +308,7 @@ def test_a_killed_run_says_so_and_all_of_it_ends_at_the_same_time(tmp_path):
 def test_opening_reads_no_series(tmp_path, monkeypatch):
     small(tmp_path / "r.h5").close()
     monkeypatch.setattr(
-        "evhub.analysis.results.result_store.ResultReader.series", lambda *_: pytest.fail("read too early")
+        "evhub.analysis.results.result_file_reader.ResultReader.series", lambda *_: pytest.fail("read too early")
     )
     with open_results(tmp_path / "r.h5") as results:
         assert results.hubs == ["a"]

@@ -8,7 +8,8 @@ import pytest
 
 from evhub.analysis import ResultError, ResultWriter, SeriesSpec, open_results
 from evhub.analysis.report.html.hub_panels import hub_figure
-from evhub.analysis.report.html.run_page import number, page, write_report
+from evhub.analysis.report.html.readable_text import number
+from evhub.analysis.report.html.run_page import page, write_report
 from evhub.analysis.report.html.runs_page import runs_page
 from evhub.analysis.report.html.runs_panels import side_by_side
 from evhub.analysis.results import decision_records as decisions

@@ -17,7 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evhub.analysis.results.result_store import ResultError, ResultReader, ResultWriter, SeriesSpec
+from evhub.analysis.results.result_file_reader import ResultReader
+from evhub.analysis.results.result_layout import ResultError, SeriesSpec
+from evhub.analysis.results.result_writer import ResultWriter
 
 from ...helpers.sample_results import attributes
 
@@ -308,7 +310,8 @@ WRITER = textwrap.dedent(
     """
     import sys
     import numpy as np
-    from evhub.analysis.results.result_store import ResultWriter, SeriesSpec
+    from evhub.analysis.results.result_layout import SeriesSpec
+    from evhub.analysis.results.result_writer import ResultWriter
 
     series = [SeriesSpec(f"a/d{i}/x", "kW") for i in range(12)] + [SeriesSpec(f"a/w{i}/x", width=54) for i in range(3)]
     root = dict(name="k", scenario="é" * 100_000, seed=1, start="2024-01-01T00:00:00+00:00", duration_s=1e9)

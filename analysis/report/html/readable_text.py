@@ -1,0 +1,52 @@
+"""Numbers, units and times as text for people."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from ....simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
+from ...results.result_reader import Results
+
+_ZERO = 5e-4  # smaller shows as 0
+
+
+def number(value: float, unit: str = "") -> str:
+    """A number for people: three digits or more, thousands set apart, a proper minus."""
+    if not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    if size < _ZERO:
+        text = "0"
+    elif unit == "pu":
+        text = f"{value:.4f}"
+    elif size >= 1000 or value == int(value):
+        text = f"{value:,.0f}"
+    elif size >= 100 or unit == "%":
+        text = f"{value:.1f}"
+    else:
+        text = f"{value:.{2 if size >= 1 else 2 - math.floor(math.log10(size))}f}"
+    return text.replace(",", "\u202f").replace("-", "\u2212")
+
+
+def shown_unit(unit: str) -> str:
+    """A unit as it stands beside a number; that of a plain number is left out."""
+    return "" if unit == "1" else unit
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people, such as 90 s, 15 min, 2 h 30 min, 31 d."""
+    whole, parts = round(seconds), []
+    for size, name in ((S_PER_DAY, "d"), (S_PER_H, "h"), (S_PER_MIN, "min"), (1, "s")):
+        count, whole = divmod(whole, int(size))
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2]) or f"{seconds:g} s"
+
+
+def period(results: Results) -> str:
+    """From when to when a run goes, for people."""
+    begin = results.start
+    end = begin + pd.Timedelta(seconds=results.end_s)
+    return f"{begin:%a %d %b %Y %H:%M} to {end:%a %d %b %Y %H:%M} (UTC{begin:%z})"
