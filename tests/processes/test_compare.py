@@ -34,7 +34,7 @@ from evhub.analysis.comparison.paired_statistics import (
 from evhub.analysis.report.html.comparison_page import page
 from evhub.analysis.report.print import paper_plots as plots
 from evhub.scenarios.schema.scenario_loader import parse
-from evhub.scenarios.studies.compare.compare_controllers import random_parts
+from evhub.scenarios.studies.compare.compare_plan import random_parts
 
 from ..helpers.command import Outcome, evhub, started
 from ..helpers.sample_results import write_hubs

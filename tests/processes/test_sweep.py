@@ -409,7 +409,7 @@ def test_a_killed_sweep_leaves_no_processes_and_goes_on(folder, scheduler):
     command = [
         sys.executable,
         "-c",
-        "from evhub.scenarios.cli.commands import main; main()",
+        "from evhub.scenarios.cli.app import main; main()",
         "sweep",
         path,
         "-o",
