@@ -125,7 +125,7 @@ class _Worker:
 
     def __init__(self, scratch: str):
         context = multiprocessing.get_context("spawn")  # a fork would share open result files
-        resource_tracker.ensure_running()  # it would let the signals through
+        _start_tracker()
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, scratch), daemon=True)
         with _held(_STOPS):  # the new process inherits that
@@ -140,6 +140,22 @@ class _Worker:
             self.process.kill()
             self.process.join()
         self.process.close()
+
+
+def _start_tracker() -> None:
+    """Start Python's process that removes semaphores which killed workers leave; without its warnings about them.
+
+    It is started before signals are held, because its start lets them through.
+    """
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = "ignore"
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
 
 
 # --- in the worker process --------------------------------------------------------------------------------------------

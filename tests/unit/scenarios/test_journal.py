@@ -84,8 +84,8 @@ def test_every_opening_is_a_line_with_its_process(path):
 
 
 def test_a_journal_of_the_first_format_is_still_read(tmp_path):
-    line = '{"key": "k", "fields": {}, "controller": "c", "seed": 1, "status": "ok", "error": "", "wall_s": 1.0, "kpis": {}}'
-    (tmp_path / "journal.jsonl").write_text(line + "\n")
+    line = '{"key": "k", "fields": {}, "seed": 1, "status": "ok", "error": "", "wall_s": 1.0, "kpis": {}}\n'
+    (tmp_path / "journal.jsonl").write_text(line)
     with Journal(tmp_path / "journal.jsonl", ("status", "error", "wall_s", "kpis")) as journal:
         assert journal.finished["k"]["status"] == "ok"
 
