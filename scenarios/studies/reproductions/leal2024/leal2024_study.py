@@ -44,10 +44,10 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
     """
     published = read_yaml(PUBLISHED)["rows"]
     rows: list[Row] = []
-    tell(f"scenarios 1 to {len(CASES)}")
     paths = [folder / f"leal2024-{case}.h5" for case in CASES]
     ready = [prepare(f"leal2024-{case}") for case in CASES]
     for case, path, checked in zip(CASES, paths, check_all(ready, outputs=paths, pool=pool), strict=True):
+        tell(f"scenario {case} of {len(CASES)}")
         if checked.failure:
             rows.append(holds(f"scenario {case}", "the run", "ends", checked.failure, ok=False))
             continue
