@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evhub.scenarios.studies.sweep.sweep_runs import sweep
+from evhub.scenarios.studies.workers.worker_pool import worker_pool
 
 RUNS = 200
 ROUNDS = 2
@@ -45,7 +46,8 @@ def measure(tell: Callable[[str], None], *, short: bool) -> dict[str, Any]:
 
 def _timed(study: Path, folder: Path, workers: int, expected: int) -> float:
     began = perf_counter()
-    swept = sweep(study, folder, workers=workers)
+    with worker_pool(workers, apart=True) as pool:
+        swept = sweep(study, folder, pool)
     if swept.failed or swept.ran != expected:
         raise RuntimeError(f"sweep with {workers} workers: {swept.ran} runs, {swept.failed} failed; not {expected}, 0")
     return perf_counter() - began

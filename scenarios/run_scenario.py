@@ -182,7 +182,7 @@ def attributes(loaded: LoadedScenario) -> dict:
         "name": scenario.name,
         "title": scenario.title,
         "scenario": yaml.safe_dump(_plain(scenario.model_dump(mode="json")), sort_keys=False, allow_unicode=True),
-        "versions": json.dumps({package: _version(package) for package in _VERSIONS}),
+        "versions": versions(),
         "seed": scenario.seed,
         "start": scenario.start.isoformat(),
         "time_zone": scenario.time_zone or "",
@@ -191,6 +191,11 @@ def attributes(loaded: LoadedScenario) -> dict:
         "controller": ", ".join(spec.type for spec in scenario.controller),
         "hubs": list(scenario.hubs),
     }
+
+
+def versions() -> str:
+    """Return the versions of evhub and the packages it computes with, as JSON."""
+    return json.dumps({package: _version(package) for package in _VERSIONS})
 
 
 def _version(package: str) -> str:

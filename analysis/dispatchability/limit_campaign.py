@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -147,20 +146,33 @@ def draw(case: Case, spread: Spread, rng: np.random.Generator) -> tuple[Case, Co
     return drawn_case, clips
 
 
+SolveAll = Callable[[Callable[[Case], Limits], Sequence[Case], Tell], Sequence[Limits]]
+"""Solves many cases: takes the function for one, the cases, and whom to tell; returns the limits in their order."""
+
+
+def one_by_one(solve: Callable[[Case], Limits], cases: Sequence[Case], tell: Tell) -> list[Limits]:
+    """Solve one case after the other in this process."""
+    found: list[Limits] = []
+    for case in cases:
+        found.append(solve(case))
+        tell(f"scenario {len(found)} of {len(cases)}")
+    return found
+
+
 def run_campaign(
     case: Case,
     spread: Spread,
     scenarios: int,
     seed: int,
     *,
-    workers: int = 2,
+    solve_all: SolveAll = one_by_one,
     start: Limits | None = None,
     options: Mapping[str, Any] | None = None,
     tell: Tell | None = None,
 ) -> Campaign:
-    """Limits of many drawn cases, in processes side by side.
+    """Find the limits of many drawn cases.
 
-    The result does not depend on the number of workers: every case has its own seed.
+    The result does not depend on where and in which order they are solved: every case has its own seed.
 
     Parameters
     ----------
@@ -172,8 +184,8 @@ def run_campaign(
         How many.
     seed : int
         Seed of the draws.
-    workers : int
-        Processes; 1 stays in this one.
+    solve_all : callable
+        Solves the cases: see `SolveAll`; one after the other in this process when left out.
     start : Limits, optional
         Limits of `case`, whose worst cases each drawn case starts with.
     options : mapping, optional
@@ -188,10 +200,10 @@ def run_campaign(
     Raises
     ------
     ValueError
-        For less than one scenario or worker.
+        For less than one scenario.
     """
-    if scenarios < 1 or workers < 1:
-        raise ValueError(f"{scenarios} scenarios, {workers} workers: allowed are numbers >= 1")
+    if scenarios < 1:
+        raise ValueError(f"{scenarios} scenarios: allowed are numbers >= 1")
     began = perf_counter()
     clips: Counter[str] = Counter()
     cases = []
@@ -201,23 +213,7 @@ def run_campaign(
         clips += moved
     options = dict(options or {})
     options["start"] = start.scenarios if start else ()
-    tell = tell or (lambda _: None)
-    found: list[Limits] = []
-    if min(workers, scenarios) == 1:
-        for drawn in cases:
-            found.append(solve_limits(drawn, **options))
-            tell(f"scenario {len(found)} of {scenarios}")
-    else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            jobs = [pool.submit(solve_limits, drawn, **options) for drawn in cases]
-            try:
-                for done, job in enumerate(as_completed(jobs), start=1):
-                    job.result()
-                    tell(f"scenario {done} of {scenarios}")
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            found += [job.result() for job in jobs]
+    found = solve_all(partial(solve_limits, **options), cases, tell or (lambda _: None))
     return _gathered(found, clips, options, perf_counter() - began)
 
 

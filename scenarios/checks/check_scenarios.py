@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,12 @@ from ...analysis.checks.invariants import INVARIANTS
 from ..assembly.plant_build import build
 from ..engines.wiring import Wiring
 from ..errors import NOTHING, InputError, Problem
-from ..run_scenario import check_output, run_wiring
+from ..run_scenario import check_output
 from ..schema.expect_section import Expectation
 from ..schema.scenario_loader import LoadedScenario, load_scenario
+from ..studies.workers.sent_scenario import SentScenario, sent
+from ..studies.workers.whole_results import run_whole, without_parts
+from ..studies.workers.worker_pool import DIED, HERE, WorkerDiedError, WorkerPool
 from .expect_translation import checkable, problems_with
 from .golden_files import golden_path, read_golden, write_golden
 
@@ -46,7 +49,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Checked:
-    """What became of a scenario.
+    """The result of checking a scenario.
 
     Parameters
     ----------
@@ -174,10 +177,10 @@ def check(
     loaded, began = prepared.loaded, time.perf_counter()
     outcomes: tuple[Outcome, ...] = ()
     failure = ""
-    with tempfile.TemporaryDirectory(prefix="evhub-") as folder:
+    with tempfile.TemporaryDirectory(prefix="evhub-") as folder, without_parts([output] if output else []):
         path = output or Path(folder) / f"{loaded.scenario.name}.h5"
         try:
-            run_wiring(prepared.wiring, loaded, path, progress, engine)
+            run_whole(prepared.wiring, loaded, path, progress, engine)
         except InputError:
             raise
         except Exception as error:  # a user's own controller may fail in any way
@@ -186,6 +189,82 @@ def check(
             outcomes = _outcomes(prepared, path, update)
     lines = _lines(loaded.path, len(loaded.scenario.expect))
     return Checked(loaded.scenario.name, loaded.path, outcomes, lines, failure, time.perf_counter() - began)
+
+
+def check_all(
+    ready: Sequence[Prepared],
+    *,
+    engine: str = "inprocess",
+    outputs: Sequence[Path | None] | None = None,
+    update: bool = False,
+    pool: WorkerPool = HERE,
+    progress: Callable[[int, int, int], None] | None = None,
+) -> Iterator[Checked]:
+    """Run scenarios and check everything they expect.
+
+    Parameters
+    ----------
+    ready : sequence of Prepared
+        From `prepare_all`; each is good for one run.
+    engine, update
+        See `check`.
+    outputs : sequence of Path or None, optional
+        Where each result is kept, if at all.
+    pool : WorkerPool
+        Where the runs are made; in this process when left out.
+    progress : callable, optional
+        Called after each scenario with the numbers of those that are checked, of all, and of those that failed.
+
+    Yields
+    ------
+    Checked
+        In the order of the scenarios.
+    """
+    kept = [None if path is None else path.resolve() for path in outputs or [None] * len(ready)]
+    scenarios = sent(prepared.loaded for prepared in ready)
+    orders = [
+        _Order(scenario, prepared.recorded, engine, path, update)
+        for scenario, prepared, path in zip(scenarios, ready, kept, strict=True)
+    ]
+    checked: dict[int, Checked] = {}
+    names = [prepared.loaded.scenario.name for prepared in ready]
+    following = failed = 0
+    with without_parts(path for path in kept if path is not None):
+        for number, outcome in pool.outcomes(_check_order, orders, names):
+            checked[number] = _checked(ready[number], outcome)
+            failed += not checked[number].ok
+            if progress is not None:
+                progress(len(checked), len(ready), failed)
+            while following in checked:
+                yield checked[following]
+                following += 1
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A scenario to check, for a worker."""
+
+    scenario: SentScenario
+    recorded: tuple[dict[str, Any] | None, ...]
+    engine: str
+    output: Path | None
+    update: bool
+
+
+def _check_order(order: _Order) -> Checked:
+    loaded = order.scenario.loaded
+    prepared = Prepared(loaded, build(loaded), order.recorded)
+    return check(prepared, engine=order.engine, output=order.output, update=order.update)
+
+
+def _checked(prepared: Prepared, outcome: Any) -> Checked:
+    """Return what a worker found, under the path of the file that was given here; an error of the run is a failure."""
+    loaded = prepared.loaded
+    if isinstance(outcome, Checked):
+        return replace(outcome, path=loaded.path)
+    if isinstance(outcome, WorkerDiedError):
+        return Checked(loaded.scenario.name, loaded.path, (), (), DIED)
+    raise outcome
 
 
 def _outcomes(prepared: Prepared, path: Path, update: bool) -> tuple[Outcome, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from evhub.scenarios.cli import commands as cli
+from evhub.scenarios.cli import app as cli
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def started(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
     call = [
         sys.executable,
         "-c",
-        f"{listens}; from evhub.scenarios.cli.commands import main; main()",
+        f"{listens}; from evhub.scenarios.cli.app import main; main()",
         *map(str, arguments),
     ]
     return subprocess.Popen(call, cwd=cwd, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

@@ -199,7 +199,7 @@ def test_a_check_that_is_stopped_says_how_far_it_came(tmp_path, monkeypatch):
     def stopped(*_):
         raise KeyboardInterrupt("out.h5 holds what was simulated so far")
 
-    monkeypatch.setattr("evhub.scenarios.checks.check_scenarios.run_wiring", stopped)
+    monkeypatch.setattr("evhub.scenarios.checks.check_scenarios.run_whole", stopped)
     outcome = evhub("check", scenario(tmp_path, HOLDS[0]))
     assert (outcome.status, outcome.err) == (130, "stopped; 0 of 1 scenarios were checked\n")
 

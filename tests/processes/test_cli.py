@@ -366,7 +366,7 @@ def test_a_killed_run_stays_readable_up_to_its_last_flush(slow_run):
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell's pipe")
 def test_a_closed_pipe_is_no_traceback(tmp_path):
-    call = f"{sys.executable} -c 'from evhub.scenarios.cli.commands import main; main()' schema | head -c 10"
+    call = f"{sys.executable} -c 'from evhub.scenarios.cli.app import main; main()' schema | head -c 10"
     ended = subprocess.run(["bash", "-c", call], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert ended.stdout.startswith("{")
     assert "Traceback" not in ended.stderr

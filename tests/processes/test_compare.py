@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
-import time
 from pathlib import Path
 
 import h5py
@@ -36,9 +34,9 @@ from evhub.analysis.comparison.run_figures import collect
 from evhub.analysis.report.html.comparison_page import page
 from evhub.analysis.report.print import paper_plots as plots
 from evhub.scenarios.schema.scenario_loader import parse
-from evhub.scenarios.studies.compare.compare_controllers import random_parts
+from evhub.scenarios.studies.compare.compare_plan import random_parts
 
-from ..helpers.command import Outcome, evhub, started
+from ..helpers.command import Outcome, evhub
 from ..helpers.sample_results import write_hubs
 from ..unit.analysis.test_report import EVIL, Page
 
@@ -321,7 +319,6 @@ def test_plots_return_axes_with_what_they_are_of(tmp_path):
 
 MINE = '''
 import os
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -369,11 +366,6 @@ class Dies(Plain):
     def decide(self, observation):
         os._exit(7)
 
-
-class Sleeps(Plain):
-    def decide(self, observation):
-        time.sleep(0.2)
-        return super().decide(observation)
 '''
 
 
@@ -504,53 +496,12 @@ def test_failed_runs_and_dead_processes_do_not_lose_the_others(tmp_path):
     outcome = evhub("compare", path, "--controllers", names, "-o", tmp_path / "out", "--workers", 2)
     assert outcome.status == 1
     died, broke = outcome.err.strip().splitlines()
-    assert died.startswith("mine:Dies, seed 7: the process died")
+    assert died.startswith("mine:Dies, seed 7: the worker died every time")
     assert broke.startswith("mine:Breaks, seed 7: ControllerError: ")
     assert broke.endswith("RuntimeError: no [more] ideas")
     assert "compared with mine:Plain" in outcome.out
     assert set(pd.read_csv(tmp_path / "out" / "kpis.csv")["controller"]) == {"mine:Plain"}
     assert "no [more] ideas" in Page((tmp_path / "out" / "index.html").read_text()).words
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_ctrl_c_stops_at_once_and_keeps_what_is_done(tmp_path):
-    path = scenario(tmp_path, LISTED, duration="1d")
-    process = started("compare", path, "--controllers", "mine:Plain,mine:Sleeps", "-o", "out", cwd=tmp_path)
-    try:
-        kept, other = (tmp_path / "out" / "runs" / f"mine.{name}-seed7.h5" for name in ("Plain", "Sleeps"))
-        end = time.monotonic() + 60
-        while not (complete(kept) and other.exists()) and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.1)
-        time.sleep(0.5)  # until the parent has heard of it
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert err.strip() == "stopped; 1 of 2 runs were made; out/runs has their results"
-    assert complete(kept)
-    assert not other.exists()
-    end = time.monotonic() + 10
-    while any(map(alive, children)) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not [child for child in children if alive(child)]
-
-
-def alive(process: str) -> bool:
-    """Whether a process is there and not only waits to be buried."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def complete(path: Path) -> bool:
-    try:
-        with open_results(path) as results:
-            return results.status == "complete"
-    except ResultError:
-        return False
 
 
 GOOD = {"--controllers": "uncontrolled,equal_share", "--seeds": "1"}

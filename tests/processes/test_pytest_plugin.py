@@ -40,8 +40,8 @@ def test_the_run_is_shared_by_all_expectations_of_a_file(pytester, monkeypatch):
     from evhub.scenarios.checks import check_scenarios as check
 
     runs = []
-    run_wiring = check.run_wiring
-    monkeypatch.setattr(check, "run_wiring", lambda *arguments: runs.append(1) or run_wiring(*arguments))
+    run_whole = check.run_whole
+    monkeypatch.setattr(check, "run_whole", lambda *arguments: runs.append(1) or run_whole(*arguments))
     make(pytester, *HOLDS)
     pytester.runpytest_inprocess(*PLUGIN).assert_outcomes(passed=len(HOLDS))
     assert len(runs) == 1

@@ -22,12 +22,14 @@ from dask.distributed import LocalCluster
 from evhub.analysis import open_results
 from evhub.scenarios.run_scenario import run
 from evhub.scenarios.schema.scenario_loader import load_scenario
-from evhub.scenarios.studies.sweep import dask_cluster as clusters
 from evhub.scenarios.studies.sweep import sweep_runs as sweeping
 from evhub.scenarios.studies.sweep.run_plan import plan
 from evhub.scenarios.studies.sweep.sweep_study import read_study
+from evhub.scenarios.studies.workers import dask_workers
+from evhub.scenarios.studies.workers.worker_pool import ClusterLostError, worker_pool
 
 from ..helpers.command import evhub
+from ..helpers.processes import members, wait_until
 
 SCENARIO: dict[str, Any] = {
     "name": "small",
@@ -205,11 +207,11 @@ def test_all_wrong_values_are_told_at_once(folder):
 
 
 def test_without_the_extra_one_line_names_it(folder, monkeypatch):
-    monkeypatch.setattr(sweeping, "EXTRA", ("distributed", "no_such_package"))
+    monkeypatch.setattr(sweeping, "EXTRA", ("no_such_package",))
     outcome = evhub("sweep", study(folder))
     assert (outcome.status, outcome.out) == (2, "")
     assert outcome.err == (
-        "sweep: needs no_such_package, which come with the extra 'sweep': pip install evhub[sweep]\n"
+        "sweep: needs no_such_package, which comes with the extra 'sweep': pip install evhub[sweep]\n"
     )
 
 
@@ -225,16 +227,8 @@ def test_results_are_kept_in_a_folder_or_not_at_all(folder):
     assert "--keep: must be a folder that can be written" in outcome.err
 
 
-def test_a_damaged_journal_is_refused_by_its_line(folder):
-    Path("out").mkdir()
-    Path("out/journal.jsonl").write_text('{"key": 1}\n')
-    outcome = evhub("sweep", study(folder), "-o", "out")
-    assert outcome.status == 2
-    assert "line 1: must be a finished run" in outcome.err
-
-
 def test_a_scheduler_that_does_not_answer_is_told(folder, monkeypatch):
-    monkeypatch.setattr(clusters, "_CONNECT_S", 0.5)
+    monkeypatch.setattr(dask_workers, "_CONNECT_S", 0.5)
     outcome = evhub("sweep", study(folder), "--scheduler", "tcp://127.0.0.1:9")
     assert outcome.status == 2
     assert "--scheduler: must be the address of a dask scheduler" in outcome.err
@@ -307,11 +301,13 @@ def test_the_table_is_the_same_whatever_the_number_of_workers(folder, scheduler)
     path = study(
         folder, fields=fields, design={"type": "sobol", "samples": 4}, controllers=["equal_share", "uncontrolled"]
     )
-    for out, where in (("of-one", ("--workers", 1)), ("of-two", ("--scheduler", scheduler))):
+    places = {"of-one": ("--workers", 1), "of-two": ("--workers", 2), "of-dask": ("--scheduler", scheduler)}
+    for out, where in places.items():
         outcome = evhub("sweep", path, "-o", out, *where)
         assert (outcome.status, outcome.err) == (0, "")
-    one, two = (table(out).drop(columns="wall_s") for out in ("of-one", "of-two"))
+    one, two, three = (table(out).drop(columns="wall_s") for out in ("of-one", "of-two", "of-dask"))
     pd.testing.assert_frame_equal(one, two)
+    pd.testing.assert_frame_equal(one, three)
     assert len(one) == 8
     assert one["delivered_kwh"].nunique() > 2
     assert set(one["controller.period"]) == {60.0, 120.0}
@@ -339,11 +335,13 @@ def test_a_row_is_what_a_run_of_its_own_gives(folder, scheduler):
         assert kept.status == "complete"
 
 
-def test_a_worker_killed_in_mid_run_loses_nothing(folder, scheduler):
+@pytest.mark.parametrize("on", ["processes", "dask"])
+def test_a_worker_killed_in_mid_run_loses_nothing(folder, request, on):
+    where = ("--workers", 2) if on == "processes" else ("--scheduler", request.getfixturevalue("scheduler"))
     path = study(folder, controllers=[marks(waits_at=2)], seeds=6)
     killer = threading.Thread(target=kill_when_waiting, args=(folder,))
     killer.start()
-    outcome = evhub("sweep", path, "-o", "out", "--scheduler", scheduler)
+    outcome = evhub("sweep", path, "-o", "out", *where)
     killer.join()
     assert (outcome.status, outcome.err) == (0, "")
     assert (folder / "killed").exists()
@@ -388,7 +386,7 @@ def test_runs_that_fail_or_kill_their_workers_end_as_rows(folder, scheduler):
     assert list(table()) == ["run", "controller", "seed", "status", "error", "import_kwh", "wall_s", "key"]
 
 
-def test_ctrl_c_keeps_what_is_finished(folder, scheduler):
+def test_a_stopped_sweep_keeps_what_is_finished(folder):
     path = study(folder, controllers=[marks()], seeds=5)
 
     def stop(done: int, *_: int) -> None:
@@ -396,11 +394,11 @@ def test_ctrl_c_keeps_what_is_finished(folder, scheduler):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt, match="2 of 5 runs are finished; the same command goes on"):
-        sweeping.sweep(path, Path("out"), scheduler=scheduler, progress=stop)
+        sweeping.sweep(path, Path("out"), progress=stop)
     assert not (Path("out") / "table.csv").exists()
     with (Path("out") / "journal.jsonl").open("a") as journal:
         journal.write('{"key": "torn')
-    done = sweeping.sweep(path, Path("out"), scheduler=scheduler)
+    done = sweeping.sweep(path, Path("out"))
     assert (done.ran, len(done.table), done.failed) == (3, 5, 0)
 
 
@@ -409,7 +407,7 @@ def test_a_killed_sweep_leaves_no_processes_and_goes_on(folder, scheduler):
     command = [
         sys.executable,
         "-c",
-        "from evhub.scenarios.cli.commands import main; main()",
+        "from evhub.scenarios.cli.app import main; main()",
         "sweep",
         path,
         "-o",
@@ -423,13 +421,13 @@ def test_a_killed_sweep_leaves_no_processes_and_goes_on(folder, scheduler):
         stderr=subprocess.DEVNULL,
     )
     journal = Path("out/journal.jsonl")
-    wait_for(lambda: journal.exists() and len(journal.read_text().splitlines()) >= 2)
-    assert "must not be in use by another sweep" in evhub("sweep", path, "-o", "out").err
+    wait_until(lambda: journal.exists() and len(journal.read_text().splitlines()) >= 3)
+    assert f"must not be in use by process {process.pid}" in evhub("sweep", path, "-o", "out").err
     process.kill()
     process.wait()
-    finished = [json.loads(line)["seed"] for line in journal.read_text().splitlines()]
+    finished = [json.loads(line)["seed"] for line in journal.read_text().splitlines()[1:]]
     assert 2 <= len(finished) < 8
-    wait_for(lambda: not members(process.pid))
+    wait_until(lambda: not members(process.pid))
 
     first = began(folder)
     outcome = evhub("sweep", path, "-o", "out", "--scheduler", scheduler)
@@ -445,26 +443,6 @@ def test_a_killed_sweep_leaves_no_processes_and_goes_on(folder, scheduler):
     assert began(folder) == again
 
 
-def wait_for(condition) -> None:
-    until = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
-def members(session: int) -> list[str]:
-    """Process ids of a session."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] != "Z":
-            found.append(stat.parent.name)
-    return found
-
-
 def test_a_scheduler_that_goes_away_is_told(folder):
     path = study(folder, controllers=[marks(takes_s=0.2)], seeds=6)
     with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
@@ -474,8 +452,11 @@ def test_a_scheduler_that_goes_away_is_told(folder):
             if done == 1:
                 cluster.close()
 
-        with pytest.raises(clusters.ClusterLostError, match=r"the scheduler is gone; [12] of 6 runs are finished"):
-            sweeping.sweep(path, Path("out"), scheduler=cluster.scheduler_address, progress=close)
+        with (
+            pytest.raises(ClusterLostError, match=r"the scheduler is gone; [12] of 6 runs are finished"),
+            worker_pool(1, cluster.scheduler_address) as pool,
+        ):
+            sweeping.sweep(path, Path("out"), pool, progress=close)
 
 
 def test_the_shipped_studies_fit_their_scenarios():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ....analysis.dispatchability.service import service_problems
 from ...errors import NOTHING, InputError, Problem, nearest
 from ...schema.scenario_loader import problems_of
 from ...schema.yaml_file import read_yaml
+from ..workers.worker_pool import HERE, WorkerPool
 from .dispatchability_build import Builder, LoadedStudy
 from .dispatchability_study import Study, shipped_studies
 
@@ -70,7 +72,12 @@ def servable(loaded: LoadedStudy) -> None:
 
 
 def run_study(
-    loaded: LoadedStudy, output: Path, *, scenarios: int | None = None, tell: Callable[[str], None] | None = None
+    loaded: LoadedStudy,
+    output: Path,
+    pool: WorkerPool = HERE,
+    *,
+    scenarios: int | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Path:
     """Solve all cases and the drawn ones, and write the result file.
 
@@ -80,6 +87,8 @@ def run_study(
         The study.
     output : Path
         Result file, replaced if it is there; nothing is written before all is solved.
+    pool : WorkerPool
+        Where the drawn cases are solved; in this process when left out.
     scenarios : int, optional
         Another number of drawn cases than the study's; 0 for none.
     tell : callable, optional
@@ -117,13 +126,22 @@ def run_study(
                 spread,
                 count,
                 drawn.seed,
-                workers=study.options.workers,
+                solve_all=partial(_solve_all, pool),
                 start=limits[drawn.case],
                 options=options,
                 tell=tell,
             )
             writer.campaign(drawn.case, campaign)
     return output
+
+
+def _solve_all(
+    pool: WorkerPool, solve: Callable[[dp.Case], dp.Limits], cases: Sequence[dp.Case], tell: Callable[[str], None]
+) -> list[dp.Limits]:
+    """Solve drawn cases in a pool."""
+    total = len(cases)
+    names = [f"drawn case {number}" for number in range(1, total + 1)]
+    return pool.results(solve, cases, names, lambda done: tell(f"scenario {done} of {total}"))
 
 
 def rows(result: StudyResult) -> list[dict[str, Any]]:

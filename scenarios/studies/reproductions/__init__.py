@@ -1,7 +1,8 @@
 """Published studies that evhub runs again, one folder each: ``evhub reproduce NAME``.
 
-A module has a ``TITLE`` and a function ``reproduce(folder, tell)`` that runs its scenarios, writes result files and
-figures into the folder, calls ``tell(text)`` as the work goes on, and gives the rows of the table.
+A module has a ``TITLE`` and a function ``reproduce(folder, tell, pool)`` that runs its scenarios in a pool of workers,
+writes result files and figures into the folder, calls ``tell(text)`` as the work goes on, and returns the rows of the
+table. One that goes on where it was stopped has the name of its ``JOURNAL``.
 """
 
 from __future__ import annotations

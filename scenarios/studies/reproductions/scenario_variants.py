@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ...assembly.plant_build import build
-from ...run_scenario import run_wiring
 from ...schema.scenario_loader import parse, shipped
 from ...schema.yaml_file import read_yaml
+from ..workers.whole_results import run_whole
 
 
 def run_variant(scenario: str, folder: Path, name: str, change: Callable[[dict[str, Any]], None]) -> Path:
@@ -36,4 +36,4 @@ def run_variant(scenario: str, folder: Path, name: str, change: Callable[[dict[s
     data.pop("expect", None)
     change(data)
     loaded = parse(data, path)
-    return run_wiring(build(loaded), loaded, folder / f"{name}.h5", engine="inprocess")
+    return run_whole(build(loaded), loaded, folder / f"{name}.h5")

@@ -120,10 +120,10 @@ def _count(study: Study) -> int:
 def _runs(
     study: Study, name: str, variants: list[_Variant], keys: Mapping[str, tuple], seeds: list[int], where: str
 ) -> Iterable[Run]:
-    from ...run_scenario import attributes
+    from ...run_scenario import versions
 
     refused: dict[tuple[str, str], Problem] = {}
-    identity = _Identity(variants[0].loaded.folder, attributes(variants[0].loaded)["versions"])
+    identity = _Identity(variants[0].loaded.folder, versions())
     number = 0
     for point in points(study.fields, study.design):
         for variant in variants:

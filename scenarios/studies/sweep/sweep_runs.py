@@ -7,7 +7,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ...errors import NOTHING, InputError, Problem
-from ...schema.controller_registry import forget
 from ...schema.scenario_loader import LIBRARY
-from .journal import Journal
+from ..journal import Journal
+from ..workers.sent_scenario import serve
+from ..workers.whole_results import run_whole, without_parts
+from ..workers.worker_pool import DIED, HERE, ClusterLostError, WorkerDiedError, WorkerPool
 from .run_plan import Run, plan
 from .sweep_study import Study, read_study, seconds_of
 
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 
 SHIPPED = LIBRARY / "sweeps"
 """The studies that come with evhub."""
-EXTRA = ("distributed", "pyarrow")
+EXTRA = ("pyarrow",)
+JOURNAL = "journal.jsonl"
+_ENTRY = ("status", "error", "wall_s", "kpis")
 _MAIN_KPIS = ("cost_net", "import_kwh", "peak_demand_kw", "delivered_kwh", "missed_kwh", "unserved_kwh")
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What came of a sweep.
+    """The result of a sweep.
 
     Parameters
     ----------
@@ -70,9 +73,8 @@ def located(study: Path) -> Path:
 def sweep(
     path: Path,
     output: Path,
+    pool: WorkerPool = HERE,
     *,
-    workers: int | None = None,
-    scheduler: str | None = None,
     keep: Path | None = None,
     retry: bool = False,
     progress: Callable[[int, int, int], None] | None = None,
@@ -85,10 +87,8 @@ def sweep(
         The study file.
     output : Path
         Folder of the journal and the table; the one of an earlier call goes on from there.
-    workers : int, optional
-        Processes of this machine; one for each of its cores when left out.
-    scheduler : str, optional
-        Address of a dask scheduler, whose workers do the runs instead.
+    pool : WorkerPool
+        Where the runs are made; in this process when left out.
     keep : Path, optional
         Folder for the result files, KEY.h5; they are thrown away when left out.
     retry : bool
@@ -105,7 +105,7 @@ def sweep(
     InputError
         With everything that is wrong with the study, before anything runs.
     ClusterLostError
-        When the scheduler of another cluster goes away; the journal has what was finished.
+        When the scheduler of a cluster goes away; the journal has what was finished.
     KeyboardInterrupt
         With what is left as its argument.
     """
@@ -114,12 +114,13 @@ def sweep(
     runs = plan(study, path)
     if keep is not None:
         _make(keep)
-    with Journal(output) as journal:
+    _check_folder(output)
+    with Journal(output / JOURNAL, _ENTRY) as journal:
         again = {key for key, entry in journal.finished.items() if entry["status"] == "failed"} if retry else set()
         left = {run.key: run for run in runs if run.key not in journal.finished or run.key in again}
         if left:
             _check_builds(runs, left)
-            _run_all(left, journal, _cluster(scheduler, workers, len(left)), keep, progress)
+            _run_all(left, journal, pool, keep, progress)
         entries = [journal.finished[run.key] for run in runs]
     table = table_of(study, runs, entries)
     return Swept(table, _overview(study, table), len(left), _write(table, output))
@@ -128,7 +129,7 @@ def sweep(
 def _check_extra() -> None:
     missing = [name for name in EXTRA if find_spec(name) is None]
     if missing:
-        allowed = f"needs {' and '.join(missing)}, which come with the extra 'sweep': pip install evhub[sweep]"
+        allowed = f"needs {' and '.join(missing)}, which comes with the extra 'sweep': pip install evhub[sweep]"
         raise InputError(Problem("", "sweep", NOTHING, allowed))
 
 
@@ -140,45 +141,39 @@ def _make(keep: Path) -> None:
         raise InputError(Problem("", "--keep", str(keep), allowed)) from None
 
 
-def _cluster(scheduler: str | None, workers: int | None, runs: int) -> AbstractContextManager:
-    from . import dask_cluster as cluster
-
-    if scheduler is not None:
-        return cluster.existing(scheduler)
-    return cluster.local(min(workers or cluster.cores(), runs))
+def _check_folder(output: Path) -> None:
+    if output.is_dir() and any(output.iterdir()) and not (output / JOURNAL).exists():
+        raise InputError(Problem("", "output", str(output), "must be new, empty, or the folder of a sweep"))
 
 
 def _run_all(
     left: dict[str, Run],
     journal: Journal,
-    started: AbstractContextManager,
+    pool: WorkerPool,
     keep: Path | None,
     progress: Callable[[int, int, int], None] | None,
 ) -> None:
-    from ...run_scenario import attributes
-    from . import dask_cluster as cluster
-
-    versions = attributes(next(iter(left.values())).loaded)["versions"]
-    order = Order(uuid4().hex, versions, None if keep is None else str(keep.resolve()))
+    runs, call = list(left.values()), uuid4().hex
+    orders = [Order(run, call, None if keep is None else str(keep.resolve() / f"{run.key}.h5")) for run in runs]
     done = failed = 0
     try:
-        with started as client:
-            if progress is not None:
-                progress(0, len(left), 0)
-            tasks = ((run, order) for run in left.values())
-            for (run, _), outcome in cluster.results(client, run_task, tasks):
+        if progress is not None:
+            progress(0, len(runs), 0)
+        with without_parts(Path(order.keep) for order in orders if order.keep):
+            for number, outcome in pool.outcomes(make_run, orders, [f"run {run.number}" for run in runs]):
+                run = runs[number]
                 entry = _failure(outcome) if isinstance(outcome, BaseException) else outcome
                 about = {"fields": run.fields, "controller": run.controller, "seed": run.seed}
-                journal.write(run.key, about, entry)
+                journal.write(run.key, {**about, **entry})
                 done, failed = done + 1, failed + (entry["status"] == "failed")
                 if progress is not None:
-                    progress(done, len(left), failed)
+                    progress(done, len(runs), failed)
     except KeyboardInterrupt as stop:
-        stop.args = (f"{done} of {len(left)} runs are finished; the same command goes on",)
+        stop.args = (f"{done} of {len(runs)} runs are finished; the same command goes on",)
         raise
-    except cluster.ClusterLostError:
-        told = f"the scheduler is gone; {done} of {len(left)} runs are finished; the same command goes on"
-        raise cluster.ClusterLostError(told) from None
+    except ClusterLostError as error:
+        message = f"{error}; {done} of {len(runs)} runs are finished; the same command goes on"
+        raise ClusterLostError(message) from None
 
 
 # --- on a worker ------------------------------------------------------------------------------------------------------
@@ -186,34 +181,30 @@ def _run_all(
 
 @dataclass(frozen=True)
 class Order:
-    """What is the same for all runs of a call.
+    """A run for a worker.
 
     Parameters
     ----------
+    run : Run
+        The run.
     call : str
         Differs from any other call.
-    versions : str
-        Of the process that planned the runs.
     keep : str or None
-        The folder that keeps the result files.
+        Where the result file is kept.
     """
 
+    run: Run
     call: str
-    versions: str
     keep: str | None
 
 
-_served = ("", "")
-"""The call that this worker runs for, and the folder of its scenario."""
-
-
-def run_task(task: tuple[Run, Order]) -> dict[str, Any]:
-    """Do one run on a worker and give back its key figures, or why it failed.
+def make_run(order: Order) -> dict[str, Any]:
+    """Make a run and return its key figures, or why it failed.
 
     Parameters
     ----------
-    task : tuple
-        The run, and the call it belongs to.
+    order : Order
+        The run.
 
     Returns
     -------
@@ -221,34 +212,25 @@ def run_task(task: tuple[Run, Order]) -> dict[str, Any]:
         status (ok or failed), error, wall_s, and kpis: [value, unit] by name; a hub's as HUB.NAME where there are
         several.
     """
-    from dask.distributed import get_worker
-
-    run, order = task
     began = time.perf_counter()
-    kpis: dict[str, tuple[float | None, str]] = {}
-    error = ""
-    # a worker that is killed leaves its files to dask, which removes its folder
-    with tempfile.TemporaryDirectory(prefix="run-", dir=get_worker().local_directory) as folder:
-        path = Path(order.keep or folder) / f"{run.key}.h5"
+    with tempfile.TemporaryDirectory(prefix="run-") as folder:
         try:
-            kpis = _simulated(run, order, path)
-        except (Exception, SystemExit) as problem:  # a user's own controller may fail in any way
-            error = _told(problem)
-    wall_s = round(time.perf_counter() - began, 3)
-    return {"status": "failed" if error else "ok", "error": error, "wall_s": wall_s, "kpis": kpis}
+            kpis = _key_figures(order, Path(order.keep or f"{folder}/{order.run.key}.h5"))
+        except (Exception, SystemExit) as error:  # a user's own controller may fail in any way
+            entry = _failure(error)
+        else:
+            entry = {"status": "ok", "error": "", "kpis": kpis}
+    return entry | {"wall_s": round(time.perf_counter() - began, 3)}
 
 
-def _simulated(run: Run, order: Order, path: Path) -> dict[str, tuple[float | None, str]]:
+def _key_figures(order: Order, path: Path) -> dict[str, tuple[float | None, str]]:
     from ....analysis import ResultError, open_results
     from ....analysis.results.summary_table import summary
     from ...assembly.plant_build import build
-    from ...run_scenario import attributes, run_wiring
 
-    loaded = run.loaded
-    _serve(order.call, str(loaded.folder.resolve()))
-    if (here := attributes(loaded)["versions"]) != order.versions:
-        raise InputError(Problem("", "versions", NOTHING, f"must be {order.versions} on the worker, which has {here}"))
-    run_wiring(build(loaded), loaded, path, engine="inprocess")
+    loaded = order.run.loaded
+    serve(order.call, str(loaded.folder.resolve()))
+    run_whole(build(loaded), loaded, path)
     with open_results(path) as results:
         if results.status != "complete":
             raise ResultError(results.note)
@@ -261,25 +243,14 @@ def _simulated(run: Run, order: Order, path: Path) -> dict[str, tuple[float | No
     return kpis
 
 
-def _serve(call: str, folder: str) -> None:
-    """Forget the controllers of former calls: a worker may live long, and their files have changed meanwhile."""
-    global _served
-    if _served[0] != call:
-        for place in {_served[1], folder} - {""}:
-            forget(place)
-        _served = (call, folder)
-
-
 def _failure(error: BaseException) -> dict[str, Any]:
-    return {"status": "failed", "error": _told(error), "wall_s": None, "kpis": {}}
+    return {"status": "failed", "error": _message(error), "wall_s": None, "kpis": {}}
 
 
-def _told(error: BaseException) -> str:
-    """An error in one line."""
-    from dask.distributed import KilledWorker
-
-    if isinstance(error, KilledWorker):
-        return "the worker died every time it was tried: killed, or out of memory"
+def _message(error: BaseException) -> str:
+    """Describe an error in one line."""
+    if isinstance(error, WorkerDiedError):
+        return DIED
     if isinstance(error, InputError):
         return "; ".join(str(problem) for problem in error.problems)
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -399,15 +399,25 @@ def test_customer_satisfaction_is_told_per_session_and_in_total(tmp_path):
     assert table.loc["all", "target_met"] == 0.5
 
 
-def test_a_campaign_goes_on_where_it_was_stopped_unless_the_code_has_changed(tmp_path):
+def test_a_campaign_goes_on_where_it_was_stopped_unless_the_code_has_changed(tmp_path, monkeypatch):
     cases = [yan2022_campaign.Case("1", 0), yan2022_campaign.Case("5 at 15 min", 1, 0.5)]
     found = {case: {"total": k + 0.1 + 0.2, "pv": 1e-17} for k, case in enumerate(cases)}
-    journal = tmp_path / yan2022_campaign.JOURNAL
-    yan2022_campaign._write(journal, found, yan2022_campaign._code())
-    told = []
-    assert yan2022_campaign.campaign(tmp_path, cases, told.append) == found  # to the last bit, and nothing is run
-    assert told == []
-    assert yan2022_campaign._finished(journal, "other code") == {}
+    began = []
+
+    def costs_of(case, folder):
+        began.append(case)
+        if len(began) == 2:
+            raise KeyboardInterrupt
+        return found[case]
+
+    monkeypatch.setattr(yan2022_campaign, "run", costs_of)
+    with pytest.raises(KeyboardInterrupt, match="1 of 2 runs of the campaign are finished; the same command goes on"):
+        yan2022_campaign.campaign(tmp_path, cases, lambda _: None)
+    assert yan2022_campaign.campaign(tmp_path, cases, lambda _: None) == found  # to the last bit
+    assert began == [cases[0], cases[1], cases[1]]
+    monkeypatch.setattr(yan2022_campaign, "_code", lambda: "other code")
+    yan2022_campaign.campaign(tmp_path, cases, lambda _: None)
+    assert began[3:] == cases
 
 
 def test_a_confidence_interval_by_hand():

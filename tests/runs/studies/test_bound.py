@@ -9,7 +9,8 @@ from evhub.analysis import open_results
 from evhub.scenarios import run
 from evhub.scenarios.schema.scenario_loader import load_scenario
 from evhub.scenarios.studies.compare.clairvoyant_bound import clairvoyant_bound
-from evhub.scenarios.studies.compare.compare_controllers import compare_controllers, plan
+from evhub.scenarios.studies.compare.compare_controllers import compare_controllers
+from evhub.scenarios.studies.compare.compare_plan import plan
 
 TOY = """
 name: toy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -37,10 +38,11 @@ from evhub.analysis.results.result_layout import ResultError
 from evhub.controllers.optimization.array_program import ArrayProgram
 from evhub.controllers.optimization.robust import column_and_constraint as ccg
 from evhub.scenarios.errors import InputError
-from evhub.scenarios.studies.dispatchability.dispatchability_run import brief, load_study, notes
+from evhub.scenarios.studies.dispatchability.dispatchability_run import _solve_all, brief, load_study, notes
 from evhub.scenarios.studies.dispatchability.dispatchability_run import rows as table
 from evhub.scenarios.studies.dispatchability.dispatchability_study import shipped_studies
 from evhub.scenarios.studies.reproductions.feizi import feizi_study as feizi
+from evhub.scenarios.studies.workers.worker_pool import worker_pool
 
 from ...helpers.command import evhub
 from ...unit.controllers.optimization.test_ccg import extensive_form
@@ -55,14 +57,10 @@ def loaded():
 
 
 @pytest.fixture(scope="module")
-def reproduced(tmp_path_factory, loaded):
+def reproduced(tmp_path_factory):
     """Folder and rows of the reproduction, with two drawn cases instead of 200, which one process solves sooner."""
     folder = tmp_path_factory.mktemp("feizi")
-    options = loaded.study.options.model_copy(update={"workers": 1})
-    alone = replace(loaded, study=loaded.study.model_copy(update={"options": options}))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(feizi, "load_study", lambda name: {STUDY: alone}[name])
-        return folder, feizi.reproduce(folder, lambda _: None, scenarios=2)
+    return folder, feizi.reproduce(folder, lambda _: None, scenarios=2)
 
 
 @pytest.fixture(scope="module")
@@ -489,7 +487,9 @@ def test_a_short_campaign_does_not_depend_on_the_workers():
     feeder = replace(small_case().feeder, v_min_pu=0.5)
     demand = {"e": np.tile([310.0, 0.0, 0.0], (3, 1))}
     case = small_case(feeder=feeder, demand_kw=demand, radiation=np.ones(3), clusters=(cluster,))
-    one, two = (run_campaign(case, SPREAD, 4, seed=3, workers=workers) for workers in (1, 2))
+    one = run_campaign(case, SPREAD, 4, seed=3)
+    with worker_pool(2) as pool:
+        two = run_campaign(case, SPREAD, 4, seed=3, solve_all=partial(_solve_all, pool))
     assert np.array_equal(one.lower_kw, two.lower_kw)
     assert one.served.all()
     mean, half = one.expected_kw()
@@ -501,7 +501,7 @@ def test_a_short_campaign_does_not_depend_on_the_workers():
 
 def test_a_drawn_case_that_cannot_be_served_is_left_out(loaded):
     case = loaded.cases["without-evs"].one_period(10)
-    found = run_campaign(replace(case, clusters=()), Spread(demand=0.3), 8, seed=1, workers=1)
+    found = run_campaign(replace(case, clusters=()), Spread(demand=0.3), 8, seed=1)
     assert 0 < found.served.sum() < 8
     assert np.all(found.unbalanced[~found.served] > 1e-3)
     assert np.isfinite(found.expected_kw()[0]).all()
@@ -510,7 +510,9 @@ def test_a_drawn_case_that_cannot_be_served_is_left_out(loaded):
 @pytest.mark.campaign
 def test_the_whole_campaign_of_case_3(loaded, limits):
     drawn = loaded.study.uncertainty
-    found = run_campaign(loaded.cases["v2g"], SPREAD, drawn.scenarios, drawn.seed)
+    with worker_pool(2) as pool:
+        solve_all = partial(_solve_all, pool)
+        found = run_campaign(loaded.cases["v2g"], SPREAD, drawn.scenarios, drawn.seed, solve_all=solve_all)
     assert found.served.all()
     assert found.gaps.max() < 1e-3
     mean, half = found.expected_kw()

@@ -10,6 +10,7 @@ import numpy as np
 from .....analysis.dispatchability.limit_figures import expected_limits, limits_by_phase
 from .....analysis.dispatchability.limit_results import StudyResult, open_study
 from ...dispatchability.dispatchability_run import load_study, run_study
+from ...workers.worker_pool import HERE, WorkerPool
 from ..published_numbers import Row, holds, informs, within
 
 TITLE = "PV limits in an unbalanced feeder with EVs (Feizi & Khodayar)"
@@ -18,7 +19,9 @@ STUDY = "ieee13-pv-limits"
 _CASE_1 = (("a", "10", 32.917), ("a", "11", 10.592), ("c", "10", 146.383), ("c", "11", 107.946))
 
 
-def reproduce(folder: Path, tell: Callable[[str], None], scenarios: int | None = None) -> list[Row]:
+def reproduce(
+    folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE, scenarios: int | None = None
+) -> list[Row]:
     """Run the shipped study, draw figures 3 to 5 and compare.
 
     Parameters
@@ -27,6 +30,8 @@ def reproduce(folder: Path, tell: Callable[[str], None], scenarios: int | None =
         For the result file and the figures.
     tell : callable
         Told about progress.
+    pool : WorkerPool
+        Where the drawn cases are solved; in this process when left out.
     scenarios : int, optional
         Another number of drawn cases than the paper's 200; 0 for none, and no figure 5.
 
@@ -34,7 +39,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], scenarios: int | None =
     -------
     list of Row
     """
-    study = open_study(run_study(load_study(STUDY), folder / f"{STUDY}.h5", scenarios=scenarios, tell=tell))
+    study = open_study(run_study(load_study(STUDY), folder / f"{STUDY}.h5", pool, scenarios=scenarios, tell=tell))
     limits_by_phase(study, ["without-evs", "v2g", "no-v2g"]).savefig(folder / "figure-3.png")
     limits_by_phase(study, ["v2g", "shifted"], "ac", upper=False).savefig(folder / "figure-4.png")
     if study.expected is not None:

@@ -14,6 +14,7 @@ from .....analysis.kpis import step_signals as steps
 from .....analysis.results.result_reader import Results
 from .....simulators.units import KW_PER_MW
 from ....schema.scenario_loader import LIBRARY
+from ...workers.worker_pool import HERE, WorkerPool
 from ..published_numbers import Row, at_most, holds, informs
 from ..scenario_variants import run_variant
 from . import hafiz2023_figures as figures
@@ -100,7 +101,7 @@ class Outcome:
     verified: bool
 
 
-def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
+def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[Row]:
     """Run every use case with the whole process, and without the part of it that the case is about.
 
     Parameters
@@ -109,16 +110,20 @@ def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
         Takes the result files and the pictures.
     tell : callable
         Told what is going on.
+    pool : WorkerPool
+        Where the runs are made; in this process when left out.
 
     Returns
     -------
     list of Row
     """
     rows: list[Row] = []
-    for case in CASES:
+    jobs = [(case, folder, kind) for case in CASES for kind in ("whole", f"without {case.without}")]
+    names = [f"{case.name}, {kind}" for case, _, kind in jobs]
+    paths = pool.results(_run, jobs, names, lambda done: tell(f"{done} of {len(jobs)} runs"))
+    for case, whole_path, part_path in zip(CASES, paths[::2], paths[1::2], strict=True):
         tell(case.name)
-        paths = {kind: run(case, folder, kind) for kind in ("whole", f"without {case.without}")}
-        with open_results(paths["whole"]) as whole, open_results(paths[f"without {case.without}"]) as part:
+        with open_results(whole_path) as whole, open_results(part_path) as part:
             rows += judge(case, outcome(whole), outcome(part), load_flows(whole))
             figures.draw(folder / f"{case.name}.png", whole, part, case.band_pu, f"without {case.without}")
     return rows
@@ -149,6 +154,10 @@ def run(case: Case, folder: Path, kind: str = "whole") -> Path:
             data["controller"]["priorities"] = False
 
     return run_variant(f"hafiz2023-{case.name}", folder, f"{case.name}-{kind.replace(' ', '-')}", change)
+
+
+def _run(job: tuple[Case, Path, str]) -> Path:
+    return run(*job)
 
 
 def outcome(results: Results) -> Outcome:

@@ -14,6 +14,7 @@ from .....analysis.kpis import step_signals as steps
 from .....analysis.kpis.kpi_formulas import energy, negative, positive
 from .....analysis.results.result_reader import Results
 from .....simulators.units import S_PER_MIN
+from ...workers.worker_pool import HERE, WorkerPool
 from ..published_numbers import Row, at_most, holds, informs, within
 from ..scenario_variants import run_variant
 from . import lavrenova2023_figures as figures
@@ -94,7 +95,7 @@ class Outcome:
     emptiest_s: float
 
 
-def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
+def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[Row]:
     """Run both seasons with rule and optimum, on the ideal plant and on one with cell voltages.
 
     Parameters
@@ -103,24 +104,28 @@ def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
         Takes the result files and the pictures.
     tell : callable
         Told what is going on.
+    pool : WorkerPool
+        Where the runs are made; in this process when left out.
 
     Returns
     -------
     list of Row
     """
+    fixed = [case for case in CASES if case.tariff == "fixed"]
+    jobs = [*((case, folder, False) for case in CASES), *((case, folder, True) for case in fixed)]
+    names = [f"{case.name}{', cells with voltage' if cells else ''}" for case, _, cells in jobs]
+    made = pool.results(_run, jobs, names, lambda done: tell(f"{done} of {len(jobs)} runs"))
     rows: list[Row] = []
     paths: dict[str, Path] = {}
     outcomes: dict[str, Outcome] = {}
-    for case in CASES:
-        tell(case.name)
-        paths[case.name] = run(case, folder)
-        with open_results(paths[case.name]) as results:
+    for case, path in zip(CASES, made, strict=False):
+        paths[case.name] = path
+        with open_results(path) as results:
             outcomes[case.name] = outcome(results)
         rows += judge(case, outcomes[case.name])
     rows += _clues(outcomes)
-    for case in (case for case in CASES if case.tariff == "fixed"):
-        tell(f"{case.name}, cells with voltage")
-        with open_results(run(case, folder, tremblay=True)) as results:
+    for case, path in zip(fixed, made[len(CASES) :], strict=True):
+        with open_results(path) as results:
             found = outcome(results)
         values = [*((item, "kWh", found.energies_kwh[item]) for item in ENERGIES), ("cost", "UAH", found.cost)]
         for (item, unit, value), printed in zip(values, _printed(case), strict=True):
@@ -159,6 +164,11 @@ def run(case: Case, folder: Path, *, tremblay: bool = False) -> Path:
 
     name = case.name.replace(" ", "-") + ("-tremblay" if tremblay else "")
     return run_variant(f"lavrenova2023-{case.season}", folder, name, change)
+
+
+def _run(job: tuple[Case, Path, bool]) -> Path:
+    case, folder, tremblay = job
+    return run(case, folder, tremblay=tremblay)
 
 
 def outcome(results: Results) -> Outcome:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,9 @@ from .....analysis import open_results
 from .....analysis.kpis.kpi_formulas import energy
 from .....analysis.kpis.step_signals import durations
 from .....analysis.results.result_reader import Results
-from ....assembly.plant_build import build
-from ....run_scenario import run_wiring
-from ....schema.scenario_loader import parse, shipped
-from ....schema.yaml_file import read_yaml
+from ...workers.worker_pool import HERE, WorkerPool
 from ..published_numbers import Row, holds
+from ..scenario_variants import run_variant
 
 TX_LIMITS = (0.78, 0.88, 0.95, 1.0)
 DELAYS_S = (0.0, 1.0, 2.0, 4.0)
@@ -31,7 +30,7 @@ CONTRACTED_KW = 50.0
 _DUST_KW = 1e-6
 
 
-def study(folder: Path, tell: Callable[[str], None]) -> list[Row]:
+def study(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[Row]:
     """Run scenario 4 over the grid, write ``margin.csv`` and ``margin.png``, and say whether the paper is right.
 
     Parameters
@@ -40,14 +39,17 @@ def study(folder: Path, tell: Callable[[str], None]) -> list[Row]:
         Where table and figure are written.
     tell : callable
         Takes what is being done.
+    pool : WorkerPool
+        Where the runs are made; in this process when left out.
 
     Returns
     -------
     list of Row
     """
     tell("margin against delay")
-    with TemporaryDirectory() as scratch:
-        found = pd.DataFrame([_run(x, delay_s, Path(scratch)) for x in TX_LIMITS for delay_s in DELAYS_S])
+    grid = [(tx_limit, delay_s) for tx_limit in TX_LIMITS for delay_s in DELAYS_S]
+    names = [f"margin {tx_limit:g}, delay {delay_s:g} s" for tx_limit, delay_s in grid]
+    found = pd.DataFrame(pool.results(_run, grid, names))
     found.to_csv(folder / "margin.csv", index=False)
     draw(found).savefig(folder / "margin.png")
     above = found.pivot(index="tx_limit", columns="delay_s", values="above_kwh").to_numpy()
@@ -70,18 +72,17 @@ def study(folder: Path, tell: Callable[[str], None]) -> list[Row]:
     ]
 
 
-def _run(tx_limit: float, delay_s: float, folder: Path) -> dict[str, float]:
-    """Scenario 4 with another margin and delay."""
-    path = shipped()["leal2024-4"]
-    data = read_yaml(path)
-    delay = {"type": "constant", "mean": f"{delay_s:g}s"}
-    data["hubs"]["depot"]["link"] |= {"measurement": delay, "command": delay}
-    data["controller"]["tx_limit_connected"] = tx_limit
-    data["expect"] = []
-    loaded = parse(data, path)
-    file = run_wiring(build(loaded), loaded, folder / f"{tx_limit}-{delay_s}.h5", engine="inprocess")
-    with open_results(file) as results:
-        return {"tx_limit": tx_limit, "delay_s": delay_s, **excess(results)}
+def _run(point: tuple[float, float]) -> dict[str, float]:
+    """Run scenario 4 with another margin and delay [s]."""
+    tx_limit, delay_s = point
+
+    def change(data: dict[str, Any]) -> None:
+        delay = {"type": "constant", "mean": f"{delay_s:g}s"}
+        data["hubs"]["depot"]["link"] |= {"measurement": delay, "command": delay}
+        data["controller"]["tx_limit_connected"] = tx_limit
+
+    with TemporaryDirectory() as scratch, open_results(run_variant("leal2024-4", Path(scratch), "run", change)) as run:
+        return {"tx_limit": tx_limit, "delay_s": delay_s, **excess(run)}
 
 
 def excess(results: Results) -> dict[str, float]:

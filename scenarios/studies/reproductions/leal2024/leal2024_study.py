@@ -11,9 +11,10 @@ import numpy as np
 from .....analysis import open_results
 from .....analysis.kpis import step_signals as steps
 from .....analysis.results.result_reader import Results
-from ....checks.check_scenarios import Checked, check, prepare
+from ....checks.check_scenarios import Checked, check_all, prepare
 from ....schema.scenario_loader import LIBRARY
 from ....schema.yaml_file import read_yaml
+from ...workers.worker_pool import HERE, WorkerPool
 from ..published_numbers import Row, at_most, holds, within
 from . import leal2024_margin as margin
 from .leal2024_figures import draw
@@ -24,7 +25,7 @@ PUBLISHED = LIBRARY / "data" / "leal2024_published.yaml"
 CASES = (1, 2, 3, 4, 5)
 
 
-def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
+def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[Row]:
     """Run the five scenarios and the study of the margin, draw, and set published numbers and statements beside ours.
 
     Parameters
@@ -33,6 +34,8 @@ def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
         Where results and figures are written.
     tell : callable
         Takes what is being done.
+    pool : WorkerPool
+        Where the runs are made; in this process when left out.
 
     Returns
     -------
@@ -41,11 +44,10 @@ def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
     """
     published = read_yaml(PUBLISHED)["rows"]
     rows: list[Row] = []
-    for case in CASES:
+    paths = [folder / f"leal2024-{case}.h5" for case in CASES]
+    ready = [prepare(f"leal2024-{case}") for case in CASES]
+    for case, path, checked in zip(CASES, paths, check_all(ready, outputs=paths, pool=pool), strict=True):
         tell(f"scenario {case} of {len(CASES)}")
-        path = folder / f"leal2024-{case}.h5"
-        path.unlink(missing_ok=True)
-        checked = check(prepare(f"leal2024-{case}"), output=path)
         if checked.failure:
             rows.append(holds(f"scenario {case}", "the run", "ends", checked.failure, ok=False))
             continue
@@ -53,7 +55,7 @@ def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
             rows += [_number(results, row) for row in published if row["case"] == case]
             draw(results, case).savefig(folder / f"figure-{9 + case}.png")
         rows += _statements(case, checked)
-    return rows + margin.study(folder, tell)
+    return rows + margin.study(folder, tell, pool)
 
 
 def _number(results: Results, row: dict[str, Any]) -> Row:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
@@ -19,6 +19,8 @@ from ....assembly.plant_build import build
 from ....run_scenario import run_wiring
 from ....schema.scenario_loader import LIBRARY, parse
 from ....schema.yaml_file import read_yaml
+from ...journal import Journal
+from ...workers.worker_pool import HERE, WorkerPool
 from .yan2022_costs import HUB, costs
 from .yan2022_days import write_day
 
@@ -26,8 +28,9 @@ LEVELS = (0.0, 0.5, 1.0)
 """Errors of the forecasts, and depth of the disturbance, against what is assumed."""
 OPTIMISED, AT_15_MIN, CLAIRVOYANT = "5 optimised", "5 at 15 min", "1 clairvoyant"
 """Variants of scenarios for the two gaps."""
-JOURNAL = "campaign.csv"
-"""The costs of all finished runs."""
+JOURNAL = "journal.jsonl"
+TABLE = "campaign.csv"
+"""The costs of all runs."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,15 @@ def scenario_data(case: Case) -> dict[str, Any]:
 
 
 def run(case: Case, folder: Path) -> dict[str, float]:
-    """Run a case in a folder of its own; gives its costs, see `costs`."""
+    """Run a case on its day, whose files are written into a folder of its own; returns its costs, see `costs`."""
     own = folder / f"{case.scenario.replace(' ', '-')}-{case.seed}-{case.level:g}"
     (own / "data").mkdir(parents=True, exist_ok=True)
     write_day(own / "data", case.seed, disturbance=case.level)
     loaded = parse(scenario_data(case), own / "scenario.yaml")
-    path = run_wiring(build(loaded), loaded, own / "result.h5", engine="inprocess")
-    with open_results(path) as results:
-        found = costs(results)
-    path.unlink()
-    return found
+    with TemporaryDirectory() as scratch:
+        path = run_wiring(build(loaded), loaded, Path(scratch) / "result.h5", engine="inprocess")
+        with open_results(path) as results:
+            return costs(results)
 
 
 def cases(seeds: int) -> list[Case]:
@@ -98,43 +100,52 @@ def cases(seeds: int) -> list[Case]:
 
 
 def campaign(
-    folder: Path, todo: Sequence[Case], tell: Callable[[str], None], workers: int = 2
+    folder: Path, todo: Sequence[Case], tell: Callable[[str], None], pool: WorkerPool = HERE
 ) -> dict[Case, dict[str, float]]:
-    """Run cases on several processes; gives the costs of each.
+    """Run cases and return the costs of each.
 
     Every finished run stands in the journal at once, and is not run again as long as the code stays the same.
+
+    Parameters
+    ----------
+    folder : Path
+        Takes the journal, the days, and ``campaign.csv`` with the costs of all runs.
+    todo : sequence of Case
+        What to run.
+    tell : callable
+        Told how far it is.
+    pool : WorkerPool
+        Where the runs are made; in this process when left out.
+
+    Returns
+    -------
+    dict of Case to dict
+        In the order of `todo`; see `costs`.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        With what is left as its argument.
     """
-    journal, code = folder / JOURNAL, _code()
-    found = {case: costs for case, costs in _finished(journal, code).items() if case in todo}
-    left, began_s = [case for case in todo if case not in found], monotonic()
-    with ProcessPoolExecutor(workers) as pool:
-        for done, (case, one) in enumerate(
-            zip(left, pool.map(run, left, [folder / "days"] * len(left)), strict=True), 1
-        ):
-            found[case] = one
-            _write(journal, found, code)
-            minutes = (monotonic() - began_s) / done * (len(left) - done) / S_PER_MIN
-            tell(f"{len(found)} of {len(todo)} runs, about {minutes:.0f} min left")
-    return found
-
-
-def _write(journal: Path, found: Mapping[Case, Mapping[str, float]], code: str) -> None:
-    """Write all runs; the file is always whole."""
-    part = journal.with_suffix(".part")
-    pd.DataFrame([{**asdict(case), **costs, "code": code} for case, costs in found.items()]).to_csv(part, index=False)
-    part.replace(journal)
-
-
-def _finished(journal: Path, code: str) -> dict[Case, dict[str, float]]:
-    """Runs of an earlier call with the same code."""
-    if not journal.is_file():
-        return {}
-    found = {}
-    with journal.open(newline="") as file:
-        for row in csv.DictReader(file):
-            case = Case(row.pop("scenario"), int(row.pop("seed")), float(row.pop("level")))
-            if row.pop("code") == code:
-                found[case] = {name: float(text) for name, text in row.items()}
+    code = _code()
+    keys = {case: f"scenario {case.scenario}, seed {case.seed}, level {case.level:g}, code {code}" for case in todo}
+    with Journal(folder / JOURNAL, ("costs",)) as journal:
+        left, began_s = [case for case in todo if keys[case] not in journal.finished], monotonic()
+        names = [f"scenario {case.scenario}, seed {case.seed}, level {case.level:g}" for case in left]
+        try:
+            outcomes = pool.outcomes(partial(run, folder=folder / "days"), left, names)
+            for done, (number, outcome) in enumerate(outcomes, 1):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                journal.write(keys[left[number]], {"costs": outcome})
+                minutes = (monotonic() - began_s) / done * (len(left) - done) / S_PER_MIN
+                tell(f"{len(todo) - len(left) + done} of {len(todo)} runs, about {minutes:.0f} min left")
+        except KeyboardInterrupt as stop:
+            finished = sum(key in journal.finished for key in keys.values())
+            stop.args = (f"{finished} of {len(todo)} runs of the campaign are finished; the same command goes on",)
+            raise
+        found = {case: dict(journal.finished[keys[case]]["costs"]) for case in todo}
+    pd.DataFrame([{**asdict(case), **costs} for case, costs in found.items()]).to_csv(folder / TABLE, index=False)
     return found
 
 

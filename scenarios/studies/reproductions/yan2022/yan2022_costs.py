@@ -10,12 +10,22 @@ import yaml
 
 from .....analysis.kpis import kpi_formulas as kpis
 from .....analysis.kpis import step_signals as steps
+from .....analysis.results.hub_signals import hub_signals
 from .....analysis.results.result_reader import Results
 from .....controllers.ievcs.ievcs_prices import PriceList
 from .....simulators.units import S_PER_DAY, S_PER_H, energy_kwh
 from .yan2022_days import assumed
 
 HUB = "station"
+_SIGNALS = {
+    "grid": "grid/p_kw",
+    "connectors": "cp/connector_p_kw",
+    "buy": "tariffs/buy_per_kwh",
+    "sell": "tariffs/sell_per_kwh",
+    "charging": "controller/charging_per_kwh",
+    "subsidy": "controller/subsidy_per_kwh",
+    "plan": "controller/plan_cost_per_h",
+}
 
 
 def costs(results: Results) -> dict[str, float]:
@@ -101,19 +111,8 @@ def _scenario(results: Results) -> dict[str, Any]:
 
 
 def signals(results: Results) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Signals that cost something, at common times."""
-    paths = {
-        "grid": "grid/p_kw",
-        "connectors": "cp/connector_p_kw",
-        "buy": "tariffs/buy_per_kwh",
-        "sell": "tariffs/sell_per_kwh",
-        "charging": "controller/charging_per_kwh",
-        "subsidy": "controller/subsidy_per_kwh",
-        "plan": "controller/plan_cost_per_h",
-    }
-    read = {name: results.arrays(f"{HUB}/{path}") for name, path in paths.items()}
-    t_s = steps.union([times for times, _ in read.values()])
-    return t_s, {name: steps.hold(times, values, t_s) for name, (times, values) in read.items()}
+    """Read the signals that cost something, at common times."""
+    return hub_signals(results, HUB, _SIGNALS)
 
 
 def hourly_cost(results: Results) -> np.ndarray:

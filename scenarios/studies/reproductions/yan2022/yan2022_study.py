@@ -15,11 +15,9 @@ from .....analysis.kpis import step_signals as steps
 from .....analysis.results.result_reader import Results
 from .....analysis.results.summary_table import decision_times
 from .....simulators.units import S_PER_H
-from ....assembly.plant_build import build
-from ....run_scenario import run_wiring
-from ....schema.scenario_loader import LIBRARY, parse
-from ....schema.yaml_file import read_yaml
+from ...workers.worker_pool import HERE, WorkerPool
 from ..published_numbers import Row, holds, informs
+from ..scenario_variants import run_variant
 from .yan2022_campaign import AT_15_MIN, CLAIRVOYANT, JOURNAL, LEVELS, OPTIMISED, Case, campaign, cases
 from .yan2022_costs import HUB, costs, hourly_cost, satisfaction
 from .yan2022_days import HOURS
@@ -27,6 +25,7 @@ from .yan2022_days import HOURS
 __all__ = ["JOURNAL", "TITLE", "interval", "reproduce", "totals"]
 
 TITLE = "Yan & Tu 2022: four stages of a station with V2G and a building"
+_NUMBERS = "12345678"
 SEEDS = 20
 """Days of the campaign."""
 _PAIRS = (("1", "2"), ("3", "4"), ("7", "8"))
@@ -45,21 +44,19 @@ def interval(differences: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
+def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[Row]:
     """Run the eight scenarios and the campaign, draw figures 6-8, and set our numbers beside the published ones."""
+    found = campaign(folder, cases(SEEDS), tell, pool)
+    tell(f"scenarios 1 to {len(_NUMBERS)}")
+    jobs = [(number, folder) for number in _NUMBERS]
+    pool.results(_run, jobs, [f"scenario {number}" for number in _NUMBERS])
     days: dict[str, dict[str, float]] = {}
-    for number in "12345678":
-        tell(f"scenario {number}")
-        loaded = parse(read_yaml(path := LIBRARY / f"yan2022-{number}.yaml"), path)
-        result = folder / f"yan2022-{number}.h5"
-        result.unlink(missing_ok=True)
-        run_wiring(build(loaded), loaded, result, engine="inprocess")
-        with open_results(result) as results:
+    for number in _NUMBERS:
+        with open_results(folder / f"yan2022-{number}.h5") as results:
             days[number] = costs(results)
             satisfaction(results).to_csv(folder / f"satisfaction-{number}.csv", index=False)
-        pd.DataFrame(days).rename_axis("cost").to_csv(folder / "costs.csv")
+    pd.DataFrame(days).rename_axis("cost").to_csv(folder / "costs.csv")
     _figures(folder)
-    found = campaign(folder, cases(SEEDS), tell)
     return [
         *_comparisons(found),
         *_table_2(found),
@@ -67,6 +64,12 @@ def reproduce(folder: Path, tell: Callable[[str], None]) -> list[Row]:
         *_service(folder),
         *_times(folder),
     ]
+
+
+def _run(job: tuple[str, Path]) -> Path:
+    """Run a shipped scenario by its number."""
+    number, folder = job
+    return run_variant(f"yan2022-{number}", folder, f"yan2022-{number}", lambda _: None)
 
 
 def totals(found: Mapping[Case, Mapping[str, float]], scenario: str, level: float = 1.0, what: str = "total"):
@@ -126,7 +129,7 @@ def _gaps(found: Mapping[Case, Mapping[str, float]]) -> Iterator[Row]:
 
 def _service(folder: Path) -> Iterator[Row]:
     """Customer satisfaction of the shipped days."""
-    for number in "12345678":
+    for number in _NUMBERS:
         whole = pd.read_csv(folder / f"satisfaction-{number}.csv").iloc[-1]
         said = f"{100 * whole['delivered_share']:.2f} % delivered, {100 * whole['target_met']:.0f} % of the targets met"
         met = bool(whole["target_met"] > 1.0 - 1e-9)

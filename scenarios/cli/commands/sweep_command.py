@@ -1,0 +1,51 @@
+"""``evhub sweep``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from ..command_options import Json, Scheduler, pool_of
+from ..stopping import stoppable
+from ..terminal import RunsProgress, out, show, summary_rows
+
+
+def sweep(
+    study: Annotated[Path, typer.Argument(help="Study file (YAML), or the name of a shipped study.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder; STUDY-sweep when left out.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core when left out.")] = None,
+    scheduler: Scheduler = None,
+    keep: Annotated[Path | None, typer.Option(help="Also keep the result files, in this folder.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run again what has failed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study: fields, controllers and seeds varied, into one table; goes on where it was stopped.
+
+    Exit status 1 if a run failed.
+    """
+    from ...studies.sweep import sweep_runs
+    from ...studies.workers.worker_pool import cores
+
+    path = sweep_runs.located(study)
+    folder = output or Path(f"{path.stem}-sweep")
+    with (
+        stoppable("nothing was run"),
+        pool_of(workers, scheduler, cores(), apart=True) as pool,
+        RunsProgress(as_json) as progress,
+    ):
+        swept = sweep_runs.sweep(path, folder, pool, keep=keep, retry=retry, progress=progress)
+    if as_json:
+        show(summary_rows(swept.table.set_index("run")), "", as_json)
+    else:
+        if swept.overview:
+            show(swept.overview, "", as_json)
+        failures = swept.failures()
+        if failures:
+            show(failures, "What failed", as_json)
+        text = f"{len(swept.table)} runs, {swept.ran} of them now, {swept.failed} failed"
+        out.print(f"{escape(str(swept.path))}  [dim]({text})[/dim]", soft_wrap=True)
+    if swept.failed:
+        raise typer.Exit(1)

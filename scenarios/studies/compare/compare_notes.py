@@ -1,0 +1,101 @@
+"""What to know before trusting the numbers of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ....analysis.comparison.paired_statistics import Comparison
+from ....analysis.comparison.run_figures import MACHINE
+from ..workers.sent_scenario import SentScenario, sent
+from ..workers.worker_pool import WorkerDiedError, WorkerPool
+from .clairvoyant_bound import Bound, clairvoyant_bound
+from .compare_plan import Plan
+
+_SOC_DIFFERS = 0.01
+
+
+def notes_on(plan: Plan, comparison: Comparison, kpis: pd.DataFrame) -> Iterator[str]:
+    """Say what depends on the seed, and what the numbers leave out."""
+    asked = len(plan.jobs) // len({job.controller for job in plan.jobs})
+    seeds = comparison.seeds
+    if not comparison.random:
+        more = f"; {asked} seeds would be {asked} times the same run" if asked > 1 else ""
+        yield (
+            "Nothing in these runs depends on the seed: one run of each controller tells all, and its differences are "
+            f"exact for this scenario, not a sample{more}."
+        )
+    elif asked == 1:
+        yield (
+            "One seed cannot tell chance from difference: the table has single values, and nothing is said of "
+            "significance. --seeds N makes more runs."
+        )
+    elif len(seeds) > 1 and not (comparison.means["std"][comparison.means["group"] != MACHINE] > 0).any():
+        yield "No seed changed any key figure: the runs are as good as one, and differences are exact, not a sample."
+    drawn = ", ".join(plan.random) or "a controller draws random numbers"
+    if comparison.random:
+        yield f"What depends on the seed: {drawn}."
+    ends = comparison.differences.query("kpi == 'soc_end'")
+    if (ends["difference"].abs() > _SOC_DIFFERS).any():
+        yield "The batteries end at different states of charge (soc_end), which no cost and no energy here counts."
+    if comparison.baseline != plan.baseline:
+        yield f"{plan.baseline} completed no run; the others are compared with {comparison.baseline}."
+    for name in plan.kpis:
+        if name not in set(kpis["kpi"]):
+            yield f"No run has the key figure {name}."
+
+
+def bounds(plan: Plan, comparison: Comparison, kpis: pd.DataFrame, pool: WorkerPool) -> tuple[pd.DataFrame | None, str]:
+    """Set the clairvoyant bound of every seed beside the net costs of its runs.
+
+    Parameters
+    ----------
+    plan : Plan
+        The comparison.
+    comparison : Comparison
+        Its statistics.
+    kpis : DataFrame
+        The key figures of all runs.
+    pool : WorkerPool
+        Where the bounds are computed.
+
+    Returns
+    -------
+    table : DataFrame or None
+        Columns controller, seed, cost_net, bound, above; None where there is no bound.
+    note : str
+        What follows from it; empty where nobody asked for the net cost.
+    """
+    costs = pd.DataFrame(kpis[kpis["kpi"] == "cost_net"])
+    if plan.kpis and "cost_net" not in plan.kpis:
+        return None, ""
+    seeds = comparison.seeds
+    scenarios = sent(plan.loaded.with_changes(seed=seed) for seed in seeds)
+    try:
+        found: list[Bound] = pool.results(_bound, scenarios, [f"bound of seed {seed}" for seed in seeds])
+    except WorkerDiedError as error:
+        found = [Bound(np.nan, str(error))]
+    missing = next((bound.why_not for bound in found if bound.why_not), "")
+    if missing:
+        return None, f"No clairvoyant bound of the net cost: {missing}."
+    if costs.empty:
+        return None, ""
+    table = pd.DataFrame(costs.rename(columns={"value": "cost_net"})[["controller", "seed", "cost_net"]])
+    least = {seed: bound.cost for seed, bound in zip(seeds, found, strict=True)}
+    table["bound"] = [least[seed] for seed in table["seed"]]
+    table["above"] = table["cost_net"] - table["bound"]
+    unit = str(costs["unit"].iloc[0])
+    above = table.groupby("controller", sort=False)["above"].mean()
+    each = ", ".join(f"{name} {value:.2f}" for name, value in above.items())
+    return table, (
+        f"Had everything been known beforehand, the net cost would be at least {table['bound'].mean():.2f} {unit} "
+        f"(clairvoyant optimum of a simpler model of the plant{', mean over the seeds' if len(found) > 1 else ''}). "
+        f"Above it: {each} {unit}."
+    )
+
+
+def _bound(scenario: SentScenario) -> Bound:
+    """Find the bound on a worker."""
+    return clairvoyant_bound(scenario.loaded)

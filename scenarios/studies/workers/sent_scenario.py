@@ -1,0 +1,67 @@
+"""A scenario on its way to a worker, which may have evhub in another place and may live longer than the study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from ...schema.controller_registry import forget
+from ...schema.scenario_loader import LoadedScenario, shipped
+from ...schema.scenario_schema import Scenario
+
+
+@dataclass(frozen=True, eq=False)
+class SentScenario:
+    """A scenario with what its files are found by.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario.
+    path : str
+        Its file: the name of a shipped one, else the absolute path.
+    call : str
+        Identifies the call that it belongs to.
+    """
+
+    scenario: Scenario
+    path: str
+    call: str
+
+    @property
+    def loaded(self) -> LoadedScenario:
+        """The scenario for a run on this worker."""
+        loaded = LoadedScenario(self.scenario, shipped().get(self.path) or Path(self.path))
+        serve(self.call, str(loaded.folder.resolve()))
+        return loaded
+
+
+def sent(scenarios: Iterable[LoadedScenario]) -> list[SentScenario]:
+    """Make the scenarios of one call ready for workers."""
+    call, names = uuid4().hex, {path: name for name, path in shipped().items()}
+    return [
+        SentScenario(loaded.scenario, names.get(loaded.path, str(loaded.path.resolve())), call) for loaded in scenarios
+    ]
+
+
+_served = ("", "")
+"""The call that this process works for, and the folder of its scenario."""
+
+
+def serve(call: str, folder: str) -> None:
+    """Forget the controllers of earlier calls, whose files may have changed meanwhile.
+
+    Parameters
+    ----------
+    call : str
+        Identifies the call.
+    folder : str
+        Absolute path of the folder of the scenario.
+    """
+    global _served
+    if _served[0] != call:
+        for place in {_served[1], folder} - {""}:
+            forget(place)
+    _served = (call, folder)
