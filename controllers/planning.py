@@ -42,6 +42,25 @@ def ended(solution: Solution) -> tuple[int, str]:
     return list(Status).index(solution.status), problem
 
 
+def kind(cause: Solution | Exception) -> tuple[str, ...]:
+    """Return a key of a problem that is the same whatever its figures.
+
+    Parameters
+    ----------
+    cause : Solution or Exception
+        A solve that ended without a plan or with one that may not be the best, or an error of data or solver.
+
+    Returns
+    -------
+    tuple of str
+        Of a solve: its status and the constraints in conflict; of an error: its ``kind`` if it has one, else its class
+        and text.
+    """
+    if isinstance(cause, Exception):
+        return getattr(cause, "kind", (type(cause).__name__, str(cause)))
+    return cause.status.value, *cause.components
+
+
 def consequence(planned: bool, in_force: bool, rule: str) -> str:
     """What happens now that planning has failed, or a plan is not proven the best.
 

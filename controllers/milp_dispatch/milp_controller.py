@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from math import floor, inf, nan
 from typing import ClassVar, cast
@@ -27,7 +26,7 @@ class _Memory:
     next_s: float = -inf
     known: frozenset[str] = frozenset()
     out: tuple = ()
-    told: str = ""
+    reported: tuple = ()
 
 
 class MilpDispatch(base.Controller):
@@ -75,7 +74,14 @@ class MilpDispatch(base.Controller):
             on_grid = not (hub.dead or hub.islanded)
             if on_grid and self._due(hub, memory, t_s):
                 outcome = memory.planner.plan(hub, _own(hub), t_s, observation.time, observation.end_s)
-                events += [(name, kind, text) for kind, text in _note(outcome, hub, memory, t_s)]
+                _remember(memory, outcome, hub)
+                in_force = memory.dispatch is not None and memory.dispatch.step(t_s) is not None
+                memory.next_s = _next_s(outcome, _own(hub), in_force, t_s)
+                key, messages = _messages(outcome, in_force)
+                # the same trouble at every attempt is reported once, though its numbers change
+                if key != memory.reported:
+                    events += [(name, kind, text) for kind, text in messages]
+                memory.reported = key
                 diagnostics |= {
                     f"{name}/solve_s": outcome.seconds,
                     f"{name}/status": outcome.status,
@@ -113,37 +119,36 @@ def _out(hub: base.Hub) -> tuple:
     return hub.failed, hub.connectors.faulted.tobytes()
 
 
-def _note(outcome: Outcome, hub: base.Hub, memory: _Memory, t_s: float) -> list[tuple[str, str]]:
-    """Keep what came of planning and when to plan next; returns what is worth telling."""
-    parameters = _own(hub)
-    memory.parameters, memory.known, memory.out = parameters, _plugged(hub), _out(hub)
-    dispatch = outcome.dispatch
-    if dispatch is not None:
-        memory.dispatch = dispatch
-        memory.known |= frozenset(dispatch.evs.names if dispatch.evs is not None else ())
-    again_s = parameters.replan
+def _remember(memory: _Memory, outcome: Outcome, hub: base.Hub) -> None:
+    """Keep what was planned, and for which parameters, EVs and faults."""
+    memory.parameters, memory.known, memory.out = _own(hub), _plugged(hub), _out(hub)
+    if outcome.dispatch is not None:
+        memory.dispatch, evs = outcome.dispatch, outcome.dispatch.evs
+        memory.known |= frozenset(evs.names if evs is not None else ())
+
+
+def _next_s(outcome: Outcome, parameters: Parameters, in_force: bool, t_s: float) -> float:
+    """Return when to plan next [s since the start]."""
+    if outcome.status == REFUSED and not in_force:
+        return t_s  # what is not known yet, such as over a link at the start, may be at the next decision
+    dispatch, again_s = outcome.dispatch, parameters.replan
     if again_s is None and dispatch is None:
         again_s = parameters.resolution
-    memory.next_s = dispatch.window.edges_s[-1] if dispatch is not None else inf
-    if again_s is not None:
-        memory.next_s = min(memory.next_s, (floor(t_s / again_s) + 1) * again_s)
-    if outcome.status == REFUSED and not _in_force(memory, t_s):
-        memory.next_s = t_s  # what is not known yet, such as over a link at the start, may be at the next decision
-    texts = []
+    end_s = dispatch.window.edges_s[-1] if dispatch is not None else inf
+    return end_s if again_s is None else min(end_s, (floor(t_s / again_s) + 1) * again_s)
+
+
+def _messages(outcome: Outcome, in_force: bool) -> tuple[tuple, list[tuple[str, str]]]:
+    """Return what is worth telling of a plan as (kind, text), and a key of it without figures."""
+    dispatch, key, messages = outcome.dispatch, (), []
     if outcome.problem:
-        texts.append(
-            ("alarm", f"{outcome.problem}; {consequence(dispatch is not None, _in_force(memory, t_s), 'pv_first')}")
-        )
+        effect = consequence(dispatch is not None, in_force, "pv_first")
+        messages.append(("alarm", f"{outcome.problem}; {effect}"))
+        key += (*outcome.kind, effect)
     if dispatch is not None and dispatch.unserved_kwh > _WORTH_TELLING_KWH:
-        texts.append(("unserved", f"{dispatch.unserved_kwh:.1f} kWh will not be supplied"))
-    # the same trouble at every attempt is told once, though its numbers change
-    new = re.sub(r"[0-9.]+", "", "; ".join(text for _, text in texts))
-    texts, memory.told = (texts if new != memory.told else []), new
-    return texts
-
-
-def _in_force(memory: _Memory, t_s: float) -> bool:
-    return memory.dispatch is not None and memory.dispatch.step(t_s) is not None
+        messages.append(("unserved", f"{dispatch.unserved_kwh:.1f} kWh will not be supplied"))
+        key += ("unserved",)
+    return key, messages
 
 
 def _records(dispatch: Dispatch | None, k: int | None) -> dict[str, float]:

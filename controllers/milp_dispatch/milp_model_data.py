@@ -21,6 +21,24 @@ from .milp_parameters import Parameters
 _DONE_KWH = 1e-6
 
 
+class UnknownSocError(ValueError):
+    """The state of charge of the battery was never measured."""
+
+    kind = ("UnknownSocError",)
+
+    def __init__(self):
+        super().__init__("the state of charge of the battery is unknown")
+
+
+class StaleSocError(ValueError):
+    """The last measurement of the battery is too old to plan with."""
+
+    kind = ("StaleSocError",)
+
+    def __init__(self, age_s: float):
+        super().__init__(f"the last measurement of the battery is {age_s:g} s old")
+
+
 @dataclass(frozen=True)
 class Window:
     """The steps of a plan, counted from the time at which it is made.
@@ -183,14 +201,14 @@ def storage(site: base.Site, hub: base.Hub, parameters: Parameters, window: Wind
 
     Raises
     ------
-    ValueError
+    UnknownSocError, StaleSocError
         If its state of charge is not known, or not recently.
     """
     if not np.isfinite(hub.soc):
-        raise ValueError("the state of charge of the battery is unknown")
+        raise UnknownSocError
     age_s = hub.age_s.get("bess", 0.0)
     if age_s > parameters.stale:
-        raise ValueError(f"the last measurement of the battery is {age_s:g} s old")
+        raise StaleSocError(age_s)
     power = 0.0 if "bess" in hub.failed else site.bess_kw * window.share
     wear = hub.forecast.price("bess", window.known_edges_s)
     return StorageData(

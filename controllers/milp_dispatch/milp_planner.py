@@ -13,7 +13,7 @@ from ..optimization.blocks.time_steps import Steps
 from ..optimization.hub_model import HubData, HubModel
 from ..optimization.program import Program
 from ..optimization.solution import Solution, Status
-from ..planning import REFUSED, ended
+from ..planning import REFUSED, ended, kind
 from . import milp_model_data as data
 from .milp_dispatch import Dispatch
 from .milp_parameters import Parameters
@@ -29,6 +29,8 @@ class Outcome:
         The plan, if there is one.
     problem : str
         Why there is none, or why it may not be the best; else empty.
+    kind : tuple of str
+        Key of the problem, the same whatever its figures; empty without one.
     status : int
         Place of the solver's answer in `Status`, from 0, or `REFUSED`.
     gap : float
@@ -41,6 +43,7 @@ class Outcome:
 
     dispatch: Dispatch | None
     problem: str
+    kind: tuple[str, ...]
     status: int
     gap: float
     seconds: float
@@ -89,37 +92,44 @@ class Planner:
         """
         began = perf_counter()
 
-        def outcome(dispatch: Dispatch | None, problem: str, status: int, gap: float = np.nan, built: bool = False):
-            return Outcome(dispatch, problem, status, gap, perf_counter() - began, built)
+        def outcome(
+            dispatch: Dispatch | None, problem: str, key: tuple[str, ...], status: int, gap=np.nan, built: bool = False
+        ):
+            return Outcome(dispatch, problem, key, status, gap, perf_counter() - began, built)
 
         try:
             window = data.Window.of(parameters, t_s, end_s)
             evs = data.expected(self._site, hub, parameters.modes_kw, window) if self._site.connector_kw.size else None
             hub_data = self._data(hub, parameters, window, evs, time)
             model, program, built = self._loaded(hub_data, parameters)
-            solution, softened = self._solved(model, program, hub_data, parameters)
+            solution, softened, key = self._solved(model, program, hub_data, parameters)
         except (ValueError, RuntimeError) as error:
-            return outcome(None, str(error), REFUSED)
+            return outcome(None, str(error), kind(error), REFUSED)
         status, problem = ended(solution)
         if not solution.ok:
-            return outcome(None, problem, status, built=built)
+            return outcome(None, problem, kind(solution), status, built=built)
         available_kw = np.zeros(window.share.size) if hub_data.pv is None else np.asarray(hub_data.pv.available_kw)
         dispatch = Dispatch(window, model.plan(program), available_kw, evs)
-        return outcome(dispatch, problem or softened, status, solution.gap, built)
+        key = kind(solution) if problem else key
+        return outcome(dispatch, problem or softened, key, status, solution.gap, built)
 
     def _solved(
         self, model: HubModel, program: Program, hub_data: HubData, parameters: Parameters
-    ) -> tuple[Solution, str]:
-        """Solve; a day on which not everything that is asked for fits is solved without what may be given up."""
+    ) -> tuple[Solution, str, tuple[str, ...]]:
+        """Solve; a day on which not everything that is asked for fits is solved without what may be given up.
+
+        Returns the solution, what was given up and why, and the key of that.
+        """
         solution = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
         if solution.status is not Status.INFEASIBLE:
-            return solution, ""
+            return solution, "", ()
         for softer, how in data.softened(hub_data, 0.5 * parameters.eens_per_kwh):
             model.update(program, softer)
             found = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
             if found.ok:
-                return found, f"infeasible: {'; '.join(solution.conflict)}; planned {how}"
-        return solution, ""
+                text = f"infeasible: {'; '.join(solution.conflict)}; planned {how}"
+                return found, text, (*kind(solution), how)
+        return solution, "", ()
 
     def _data(
         self, hub: base.Hub, parameters: Parameters, window: data.Window, evs: data.Expected | None, time: datetime

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pyomo.common.collections import ComponentMap
@@ -37,8 +37,17 @@ def describe(component: Any, function: Callable[..., str]) -> None:
     component.parent_block().private_data().setdefault("sentences", ComponentMap())[component] = function
 
 
-def explain(form: StandardForm, backend: Callable[[StandardForm], Any], limit_s: float = EXPLAIN_S) -> tuple[str, ...]:
-    """Sentences of an irreducible conflict.
+class Conflict(NamedTuple):
+    """Why a program has no solution."""
+
+    sentences: tuple[str, ...]
+    """Without any one of them the others can hold. If time ran out, the last one says that some may be unnecessary."""
+    components: tuple[str, ...] = ()
+    """Names of the constraints and variables they speak of, without an index; the same for other numbers."""
+
+
+def explain(form: StandardForm, backend: Callable[[StandardForm], Any], limit_s: float = EXPLAIN_S) -> Conflict:
+    """Find an irreducible conflict.
 
     Parameters
     ----------
@@ -51,29 +60,31 @@ def explain(form: StandardForm, backend: Callable[[StandardForm], Any], limit_s:
 
     Returns
     -------
-    tuple of str
-        Without any one of them the others can hold. If time ran out, the last sentence says that some may be
-        unnecessary.
+    Conflict
     """
     if form.refuted:
         row = form.refuted[0]
-        return (_sentence(row) or f"{row.name} is false whatever the variables",)
+        sentence = _sentence(row) or f"{row.name} is false whatever the variables"
+        return Conflict((sentence,), (_component(row),))
     deadline = perf_counter() + limit_s
     items = _priced(form, backend, limit_s)
     if not items:
-        return (f"no conflict was found within {limit_s:g} s",)
+        return Conflict((f"no conflict was found within {limit_s:g} s",))
     # what has no sentence of its own is dropped first: the conflict shall be told in the model's words where it can be
     items.sort(key=lambda item: item.sentence is not None)
     needed, complete = _filtered(form, items, backend, deadline)
     sentences = dict.fromkeys(item.sentence or item.default for item in needed)
-    return (*sentences, *(() if complete else (f"some of these may be unnecessary: stopped after {limit_s:g} s",)))
+    warning = () if complete else (f"some of these may be unnecessary: stopped after {limit_s:g} s",)
+    return Conflict((*sentences, *warning), tuple(sorted({item.component for item in needed})))
 
 
-def integrality(form: StandardForm, x: np.ndarray) -> tuple[str, ...]:
-    """Sentence for a program whose LP relaxation has a solution `x` of shape (n,), and no whole-number one."""
+def integrality(form: StandardForm, x: np.ndarray) -> Conflict:
+    """Explain a program whose LP relaxation has a solution `x` of shape (n,), and no whole-number one."""
     fractional = np.flatnonzero(form.integer & (np.abs(x - np.round(x)) > 1e-6))
     names = [form.column_name(column) for column in fractional[:5]] + ["..."] * (fractional.size > 5)
-    return (f"the constraints can be met only with fractions of whole-number variables: {', '.join(names)}",)
+    sentence = f"the constraints can be met only with fractions of whole-number variables: {', '.join(names)}"
+    data = (form.variables[column] for column in fractional[:5] if column < len(form.variables))
+    return Conflict((sentence,), tuple(sorted({_component(variable) for variable in data})))
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ class _Item:
     high: float
     sentence: str | None
     default: str
+    component: str
 
 
 def _item(form: StandardForm, is_row: bool, place: int, dual: float) -> _Item:
@@ -101,7 +113,13 @@ def _item(form: StandardForm, is_row: bool, place: int, dual: float) -> _Item:
         high if side != ">=" else np.inf,
         _sentence(data[place]) if place < len(data) else None,
         f"{name(place)} {side} {high if side == '<=' else low:.6g}",
+        _component(data[place]) if place < len(data) else name(place),
     )
+
+
+def _component(data: Any) -> str:
+    """Name of the constraint or variable that an entry belongs to."""
+    return data.parent_component().name
 
 
 def _sentence(data: Any) -> str | None:

@@ -12,7 +12,7 @@ from pyomo.core.base.block import BlockData
 from pyomo.core.base.component import Component
 from pyomo.core.staleflag import StaleFlagManager
 
-from .conflicts import explain, integrality
+from .conflicts import Conflict, explain, integrality
 from .lp_relaxation import NO_EXCLUSIVES, entries, exclusives, rounded
 from .solution import Solution, Status, relative_gap
 from .standard_form import StandardForm, check_bounds, check_costs, compile_model
@@ -294,7 +294,7 @@ class Program:
         self._x = self._duals = None
         self._has_duals = False
         if self._form.refuted:
-            return Solution(Status.INFEASIBLE, proven_by="lp", conflict=explain(self._form, self._backend_type))
+            return self._infeasible("lp", explain(self._form, self._backend_type), seconds)
         try:
             return self._solve(gap, perf_counter() + limit_s, seconds)
         finally:
@@ -338,7 +338,7 @@ class Program:
                 break
         self._has_duals = False
         if status is Status.INFEASIBLE:
-            return Solution(status, proven_by="branch", seconds=seconds, conflict=integrality(form, relaxed))
+            return self._infeasible("branch", integrality(form, relaxed), seconds)
         if point is not None:
             return self._found(point, bound, "branch", gap, seconds)
         if perf_counter() < deadline:
@@ -381,10 +381,21 @@ class Program:
         self._has_duals = False
         if status is Status.TIME_LIMIT:
             return Solution(status, seconds=seconds, stopped=True)
-        conflict = ()
         if status is Status.INFEASIBLE:
             conflict = _timed(seconds, "explain", lambda: explain(self._form, self._backend_type))
-        return Solution(status, proven_by="lp", seconds=seconds, conflict=conflict)
+            return self._infeasible("lp", conflict, seconds)
+        return Solution(status, proven_by="lp", seconds=seconds)
+
+    @staticmethod
+    def _infeasible(proof: Literal["lp", "branch"], conflict: Conflict, seconds: dict[str, float]) -> Solution:
+        """Solution that says what cannot hold together."""
+        return Solution(
+            Status.INFEASIBLE,
+            proven_by=proof,
+            seconds=seconds,
+            conflict=conflict.sentences,
+            components=conflict.components,
+        )
 
     def _solve_fixed(self, point: np.ndarray, limit_s: float) -> np.ndarray | None:
         """Best point with the integers fixed at those of a point; None if there is none."""

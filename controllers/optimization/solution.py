@@ -41,6 +41,8 @@ class Solution:
         Wall time of each stage [s]: 'lp', 'fix' (integers fixed, LP again), 'branch', 'explain'.
     conflict : tuple of str
         If infeasible: constraints and bounds that cannot hold together, see `conflicts`.
+    components : tuple of str
+        Names of the constraints and variables of the conflict, without an index.
     stopped : bool
         True if the time limit ended the search.
     """
@@ -51,6 +53,7 @@ class Solution:
     proven_by: Literal["lp", "branch"] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     conflict: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
     stopped: bool = False
 
     @property

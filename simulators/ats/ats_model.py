@@ -28,6 +28,7 @@ off what fell due meanwhile, in order and at the times it fell due, under the in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from math import inf
@@ -354,44 +355,82 @@ def _react(parameters: Parameters, state: State, events: list) -> State:
 
 def _rule(parameters: Parameters, state: State, events: list) -> State:
     """Apply the first rule that fits; the same state if none does."""
-    t_s, mode, grid = state.t_s, state.mode, state.grid_available
     if state.running and state.faults.secondary_failed:
         return _lose_secondary(parameters, state, events, "secondary-failed", "secondary source failed")
     if state.stuck and not state.faults.transfer_fails:
-        return replace(state, stuck=False, due_s=t_s)
-    if state.switch is Bus.GRID and not grid:
-        if mode is Mode.CONNECTED:
-            events.append(("outage", "grid lost"))
-            return _go(state, Mode.DETECTING, t_s + parameters.detection_s)
-        if mode is Mode.PREPARING:
-            events.append(("outage", "grid lost while the secondary source starts"))
-            if state.running:
-                return _go(state, Mode.TRANSFER, t_s + parameters.transfer_s)
-            transfer_at_s = max(t_s + parameters.transfer_s, state.due_s + parameters.stabilise_s)
-            return _go(state, Mode.STARTING, state.due_s, transfer_at_s=transfer_at_s)
-    elif state.switch is Bus.GRID:
-        if mode is Mode.DETECTING:
-            events.append(("dip", "grid back before a transfer"))
-            return _on_grid(parameters, state)
-        if mode in (Mode.STARTING, Mode.TRANSFER, Mode.TRIPPED, Mode.DEAD):
-            events.append(("grid-back", "grid back before the transfer"))
-            return _on_grid(parameters, state)
-        if mode is Mode.PREPARING and not state.island:
-            return _on_grid(parameters, state)
-        if mode is Mode.CONNECTED and state.failures and not state.island:
-            return replace(state, failures=0)
-        if mode is Mode.CONNECTED and state.island and not state.failures and parameters.secondary is not None:
-            events.append(("islanding", "T1: planned islanding"))
-            return _go(state, Mode.PREPARING, t_s + (0.0 if state.running else parameters.secondary.start_s))
-    elif mode is Mode.ISLANDED and grid and not state.island:
-        events.append(("grid-back", "grid back; confirming"))
-        return _go(state, Mode.CONFIRMING, t_s + parameters.retransfer_s)
-    elif mode is Mode.CONFIRMING and (state.island or not grid):
-        events.append(("outage", "grid lost again") if not grid else ("islanding", "T1: islanded operation kept"))
-        return _go(state, Mode.ISLANDED)
-    elif mode in (Mode.STARTING, Mode.TRIPPED, Mode.DEAD) and grid:
-        events.append(("grid-back", "grid back; the secondary source carries nothing"))
-        return _go(state, Mode.RETRANSFER, t_s + parameters.open_transition_s, switch=Bus.DEAD)
+        return replace(state, stuck=False, due_s=state.t_s)
+    return _MACHINE[state.mode].rule(parameters, state, events)
+
+
+def _connected(parameters: Parameters, state: State, events: list) -> State:
+    """Detect an outage; forget failures and obey the request for islanding while the grid is there."""
+    t_s, secondary = state.t_s, parameters.secondary
+    if not state.grid_available:
+        events.append(("outage", "grid lost"))
+        return _go(state, Mode.DETECTING, t_s + parameters.detection_s)
+    if state.failures and not state.island:
+        return replace(state, failures=0)
+    if state.island and not state.failures and secondary is not None:
+        events.append(("islanding", "T1: planned islanding"))
+        return _go(state, Mode.PREPARING, t_s + (0.0 if state.running else secondary.start_s))
+    return state
+
+
+def _preparing(parameters: Parameters, state: State, events: list) -> State:
+    """Turn to an unplanned islanding when the grid is lost; give up when the request is withdrawn."""
+    t_s = state.t_s
+    if not state.grid_available:
+        events.append(("outage", "grid lost while the secondary source starts"))
+        if state.running:
+            return _go(state, Mode.TRANSFER, t_s + parameters.transfer_s)
+        transfer_at_s = max(t_s + parameters.transfer_s, state.due_s + parameters.stabilise_s)
+        return _go(state, Mode.STARTING, state.due_s, transfer_at_s=transfer_at_s)
+    return state if state.island else _on_grid(parameters, state)
+
+
+def _detecting(parameters: Parameters, state: State, events: list) -> State:
+    """End a dip."""
+    if not state.grid_available:
+        return state
+    events.append(("dip", "grid back before a transfer"))
+    return _on_grid(parameters, state)
+
+
+def _transferring(parameters: Parameters, state: State, events: list) -> State:
+    """Stay on a grid that is back before the switch has left it."""
+    if not (state.grid_available and state.switch is Bus.GRID):
+        return state
+    events.append(("grid-back", "grid back before the transfer"))
+    return _on_grid(parameters, state)
+
+
+def _without_source(parameters: Parameters, state: State, events: list) -> State:
+    """Go to a grid that is back; nothing else carries the bus."""
+    if state.switch is Bus.GRID or not state.grid_available:
+        return _transferring(parameters, state, events)
+    events.append(("grid-back", "grid back; the secondary source carries nothing"))
+    return _go(state, Mode.RETRANSFER, state.t_s + parameters.open_transition_s, switch=Bus.DEAD)
+
+
+def _islanded(parameters: Parameters, state: State, events: list) -> State:
+    """Watch a grid that is back."""
+    if not state.grid_available or state.island:
+        return state
+    events.append(("grid-back", "grid back; confirming"))
+    return _go(state, Mode.CONFIRMING, state.t_s + parameters.retransfer_s)
+
+
+def _confirming(parameters: Parameters, state: State, events: list) -> State:
+    """Stay islanded when the grid is lost again, or islanding is requested."""
+    if state.grid_available and not state.island:
+        return state
+    lost = ("outage", "grid lost again")
+    events.append(("islanding", "T1: islanded operation kept") if state.grid_available else lost)
+    return _go(state, Mode.ISLANDED)
+
+
+def _no_rule(parameters: Parameters, state: State, events: list) -> State:
+    """Wait for the timer."""
     return state
 
 
@@ -403,7 +442,7 @@ def _expire(parameters: Parameters, state: State, events: list) -> State:
     if state.stop_at_s <= t_s:
         events.append(("secondary-stopped", "secondary source cooled down"))
         return replace(state, running=False, stop_at_s=inf)
-    return _ACTIONS[state.mode](parameters, state, events)
+    return _MACHINE[state.mode].timer(parameters, state, events)
 
 
 def _confirmed(parameters: Parameters, state: State, events: list) -> State:
@@ -507,12 +546,29 @@ def _stick(state: State, events: list) -> State:
     return replace(state, stuck=True, due_s=inf)
 
 
-_ACTIONS = {
-    Mode.PREPARING: _started,
-    Mode.DETECTING: _confirmed,
-    Mode.STARTING: _started,
-    Mode.TRANSFER: _transferred,
-    Mode.CONFIRMING: _return,
-    Mode.RETRANSFER: _returned,
-    Mode.TRIPPED: _restart,
+def _no_timer(parameters: Parameters, state: State, events: list) -> State:
+    """Refuse a timer in a mode that has none."""
+    raise RuntimeError(f"mode {state.mode.name} has no timer")
+
+
+class _Entry(NamedTuple):
+    """What a mode does; each function takes parameters, state and events, and returns the next state."""
+
+    rule: Callable[[Parameters, State, list], State]
+    """By the inputs, at once."""
+    timer: Callable[[Parameters, State, list], State]
+    """At the end of the mode's own delay."""
+
+
+_MACHINE = {
+    Mode.CONNECTED: _Entry(_connected, _no_timer),
+    Mode.PREPARING: _Entry(_preparing, _started),
+    Mode.DETECTING: _Entry(_detecting, _confirmed),
+    Mode.STARTING: _Entry(_without_source, _started),
+    Mode.TRANSFER: _Entry(_transferring, _transferred),
+    Mode.ISLANDED: _Entry(_islanded, _no_timer),
+    Mode.CONFIRMING: _Entry(_confirming, _return),
+    Mode.RETRANSFER: _Entry(_no_rule, _returned),
+    Mode.TRIPPED: _Entry(_without_source, _restart),
+    Mode.DEAD: _Entry(_without_source, _no_timer),
 }

@@ -11,8 +11,8 @@ BATTERY = DeviceKind(
     colour="#009E73",
     section="evhub.simulators.battery.battery_section:Bess",
     simulator="evhub.simulators.battery.battery_simulator:Simulator",
-    parameters="evhub.simulators.battery.battery_parameters:device_parameters",
-    plates="evhub.simulators.battery.battery_parameters:plates",
+    parameters="evhub.simulators.battery.battery_setup:device_parameters",
+    plates="evhub.simulators.battery.battery_setup:plates",
     measures=("p_kw", "soc", "failed"),
     commands=(
         Command(

@@ -5,22 +5,25 @@ efficiency each way. Powers are at the grid-side terminals of the converter, > 0
 same model with ``R = K = A = 0``.
 
 Power is constant between events: `hold` says what is delivered from now on and for how long, `advance` moves the state
-on. Both take the packs that are active one after the other (`battery_cell`).
+on. Both take the packs that are active one after the other, on floats (`cell_hold`, `cell_motion`). Packs are made by
+`pack` (published cells) and `ideal`, and put side by side by `stack`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..units import W_PER_KW
-from . import battery_cell
+from . import cell_hold, cell_motion
 from . import tremblay_cell as tremblay
-from .battery_cell import CV_RESOLUTION, Phase, Unit
+from .battery_parameters import Array, Parameters, capacity_kwh, put, stack
+from .battery_unit import Unit, emf_v
+from .cell_limits import CV_RESOLUTION, Phase
+from .named_packs import ideal, pack
 
 __all__ = [
     "Hold",
@@ -40,109 +43,6 @@ __all__ = [
     "stack",
     "terminal_voltage_v",
 ]
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Parameters(tremblay.Cell):
-    """Parameters of n packs; every field is an array of shape (n,).
-
-    Parameters
-    ----------
-    e0_v, r_ohm, k_v_per_ah, a_v, b_per_ah, q_ah : array, shape (n,)
-        The cell, see `tremblay.Cell`.
-    tau_s : array, shape (n,)
-        Time constant of the filtered current [s]; inf keeps it at 0 (2007 form of the cell).
-    n_series, n_parallel : array, shape (n,)
-        Cells in series and in parallel; need not be whole where a pack is scaled to an energy.
-    v_max_v, v_min_v : array, shape (n,)
-        Charge (CV) voltage and cut-off voltage of the cell [V].
-    i_charge_max_a, i_discharge_max_a : array, shape (n,)
-        Current limits (CC) of the cell [A], > 0.
-    i_end_a : array, shape (n,)
-        Current of the cell at which charging at `v_max_v`, or discharging at `v_min_v`, ends [A], > 0. The end is taken
-        where the settled current has this value, which is a SoC: no memory is needed, and a full battery stays full.
-    p_charge_max_kw, p_discharge_max_kw : array, shape (n,)
-        Rating of the converter at its grid-side terminals [kW], both >= 0.
-    eta_charge, eta_discharge : array, shape (n,)
-        Efficiency of the converter, 0..1.
-    soc_min, soc_max : array, shape (n,)
-        Window of the SoC, 0..1. A SoC outside is kept until a power in the right direction brings it back.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ or a value is out of range.
-    """
-
-    tau_s: Array
-    n_series: Array
-    n_parallel: Array
-    v_max_v: Array
-    v_min_v: Array
-    i_charge_max_a: Array
-    i_discharge_max_a: Array
-    i_end_a: Array
-    p_charge_max_kw: Array
-    p_discharge_max_kw: Array
-    eta_charge: Array
-    eta_discharge: Array
-    soc_min: Array
-    soc_max: Array
-    table: Array = field(init=False, repr=False)
-    """All of the above, shape (fields, n), read-only; the fields are its rows."""
-    units: tuple[Unit, ...] = field(init=False, repr=False)
-    """The same, pack by pack, on floats."""
-
-    def __post_init__(self):
-        rows = [np.atleast_1d(np.asarray(getattr(self, name), dtype=float)) for name in _FIELDS]
-        if len({row.shape for row in rows}) > 1 or rows[0].ndim != 1:
-            shapes = {name: row.shape for name, row in zip(_FIELDS, rows, strict=True)}
-            raise ValueError(f"parameters must be arrays of one shape (n,), got {shapes}")
-        table = np.stack(rows)
-        _fill(self, table, tuple(_checked(Unit(*column)) for column in table.T.tolist()))
-
-
-_FIELDS = tuple(each.name for each in fields(Parameters) if each.init)
-_CELL_FIELDS = tuple(each.name for each in fields(tremblay.Cell))
-_LIMIT_FIELDS = ("v_max_v", "v_min_v", "i_charge_max_a", "i_discharge_max_a", "i_end_a")
-
-
-def _fill(parameters: Parameters, table: Array, units: tuple[Unit, ...]) -> Parameters:
-    """Set all fields, past the frozen dataclass: they are rows of one table, so that a pack is exchanged at once."""
-    table.flags.writeable = False
-    parameters.__dict__.update(zip(_FIELDS, table, strict=True), table=table, units=units)
-    return parameters
-
-
-_RANGES = (
-    (
-        ("e0_v", "b_per_ah", "q_ah", "n_series", "n_parallel", "v_max_v", "v_min_v"),
-        "> 0 and finite",
-        lambda x: 0 < x < np.inf,
-    ),
-    (("i_charge_max_a", "i_discharge_max_a", "i_end_a"), "> 0 and finite", lambda x: 0 < x < np.inf),
-    (("tau_s",), "> 0", lambda x: x > 0),
-    (("r_ohm", "k_v_per_ah", "a_v"), ">= 0 and finite", lambda x: 0 <= x < np.inf),
-    (("p_charge_max_kw", "p_discharge_max_kw"), ">= 0 and finite", lambda x: 0 <= x < np.inf),
-    (("eta_charge", "eta_discharge"), "in (0, 1]", lambda x: 0 < x <= 1),
-    (("soc_min", "soc_max"), "in [0, 1]", lambda x: 0 <= x <= 1),
-)
-
-
-def _checked(unit: Unit) -> Unit:
-    for names, allowed, holds in _RANGES:
-        for name in names:
-            value = getattr(unit, name)
-            if not holds(value):
-                raise ValueError(f"{name} must be {allowed}, got {value}")
-    if not unit.soc_min <= unit.soc_max:
-        raise ValueError(f"soc_min must be <= soc_max, got {unit.soc_min} and {unit.soc_max}")
-    if not 0.5 * unit.e0_v <= unit.v_min_v < unit.v_max_v:
-        # Below half the voltage a cell gives less power the more current it is asked for.
-        raise ValueError(f"must be e0_v / 2 <= v_min_v < v_max_v, got {unit.v_min_v} and {unit.v_max_v}")
-    return battery_cell.with_ends(unit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,195 +78,6 @@ class Hold:
     p_kw: Array
     hold_s: Array
     phase: NDArray[np.int8]
-
-
-# --------------------------------------------------------------------------------------------------------- parameters
-
-
-def pack(
-    cell_set: Mapping[str, Any],
-    *,
-    capacity_kwh: float | None = None,
-    n_series: float | None = None,
-    n_parallel: float | None = None,
-    p_charge_max_kw: float,
-    p_discharge_max_kw: float = 0.0,
-    eta_charge: float = 1.0,
-    eta_discharge: float = 1.0,
-    soc_min: float = 0.0,
-    soc_max: float = 1.0,
-) -> Parameters:
-    """One pack of a published cell.
-
-    Parameters
-    ----------
-    cell_set : mapping
-        Contents of a file of ``simulators/data/batteries``: ``cell``, ``limits`` and ``pack`` (numbers of cells).
-    capacity_kwh : float, optional
-        Nominal energy [kWh] (see the function `capacity_kwh`), which sets the number of strings in parallel. Not with
-        `n_parallel`.
-    n_series, n_parallel : float, optional
-        Cells in series and in parallel; those of the file by default.
-    p_charge_max_kw, p_discharge_max_kw : float
-        Rating of the converter at its grid-side terminals [kW].
-    eta_charge, eta_discharge : float
-        Efficiency of the converter, 0..1.
-    soc_min, soc_max : float
-        Window of the SoC, 0..1.
-
-    Returns
-    -------
-    Parameters
-        Of one pack, n = 1.
-
-    Raises
-    ------
-    ValueError
-        If a value is missing or out of range, or both `capacity_kwh` and `n_parallel` are given.
-    """
-    if capacity_kwh is not None and n_parallel is not None:
-        raise ValueError(f"capacity_kwh or n_parallel, not both, got {capacity_kwh} and {n_parallel}")
-    if capacity_kwh is not None and not capacity_kwh > 0:
-        raise ValueError(f"capacity_kwh must be > 0, got {capacity_kwh}")
-    given: dict[str, Any] = {
-        "p_charge_max_kw": p_charge_max_kw,
-        "p_discharge_max_kw": p_discharge_max_kw,
-        "eta_charge": eta_charge,
-        "eta_discharge": eta_discharge,
-        "soc_min": soc_min,
-        "soc_max": soc_max,
-    }
-    try:
-        given |= {name: cell_set["cell"][name] for name in (*_CELL_FIELDS, "tau_s")}
-        given |= {name: cell_set["limits"][name] for name in _LIMIT_FIELDS}
-        given["n_series"] = cell_set["pack"]["n_series"] if n_series is None else n_series
-        given["n_parallel"] = cell_set["pack"]["n_parallel"] if n_parallel is None else n_parallel
-    except KeyError as missing:
-        raise ValueError(f"the cell set {cell_set.get('name', '')!r} has no {missing}") from None
-    if capacity_kwh is not None:
-        cell = tremblay.Cell(*(given[name] for name in _CELL_FIELDS))
-        given["n_parallel"] = capacity_kwh * W_PER_KW / (given["n_series"] * _energy_wh(cell))
-    return Parameters(**given)
-
-
-def _energy_wh(cell: tremblay.Cell):
-    return cell.q_ah * tremblay.open_circuit_v(cell, 0.5 * cell.q_ah)
-
-
-def ideal(
-    capacity_kwh: float,
-    *,
-    p_charge_max_kw: float,
-    p_discharge_max_kw: float = 0.0,
-    eta_charge: float = 1.0,
-    eta_discharge: float = 1.0,
-    soc_min: float = 0.0,
-    soc_max: float = 1.0,
-) -> Parameters:
-    """One battery without losses or voltage dynamics inside: ``R = K = A = 0``, only the converter limits it.
-
-    Parameters
-    ----------
-    capacity_kwh : float
-        Energy between SoC 0 and 1 [kWh], > 0.
-    p_charge_max_kw, p_discharge_max_kw : float
-        Rating of the converter at its grid-side terminals [kW].
-    eta_charge, eta_discharge : float
-        Efficiency of the converter, 0..1.
-    soc_min, soc_max : float
-        Window of the SoC, 0..1.
-
-    Returns
-    -------
-    Parameters
-        Of one pack, n = 1.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of range.
-    """
-    if not capacity_kwh > 0:
-        raise ValueError(f"capacity_kwh must be > 0, got {capacity_kwh}")
-    cell = {"e0_v": _IDEAL_V, "r_ohm": 0.0, "k_v_per_ah": 0.0, "a_v": 0.0, "b_per_ah": 1.0, "tau_s": np.inf}
-    limits = {"v_max_v": 2.0 * _IDEAL_V, "v_min_v": 0.5 * _IDEAL_V, "i_end_a": 1.0}
-    return pack(
-        {
-            "cell": {**cell, "q_ah": capacity_kwh * W_PER_KW / _IDEAL_V},
-            "limits": {**limits, "i_charge_max_a": _IDEAL_A, "i_discharge_max_a": _IDEAL_A},
-            "pack": {"n_series": 1.0, "n_parallel": 1.0},
-        },
-        p_charge_max_kw=p_charge_max_kw,
-        p_discharge_max_kw=p_discharge_max_kw,
-        eta_charge=eta_charge,
-        eta_discharge=eta_discharge,
-        soc_min=soc_min,
-        soc_max=soc_max,
-    )
-
-
-_IDEAL_V = 400.0  # reported as terminal voltage; nothing else depends on it
-_IDEAL_A = 1e12  # no limit
-
-
-def stack(parameters: Sequence[Parameters]) -> Parameters:
-    """Put packs side by side.
-
-    Parameters
-    ----------
-    parameters : sequence of Parameters
-        One or more, of any n.
-
-    Returns
-    -------
-    Parameters
-        Of all packs, in order.
-    """
-    table = np.concatenate([each.table for each in parameters], axis=1)
-    return _fill(object.__new__(Parameters), table, tuple(unit for each in parameters for unit in each.units))
-
-
-def put(parameters: Parameters, index: int, one: Parameters) -> Parameters:
-    """Exchange one pack: a vehicle arrives at a connector.
-
-    Parameters
-    ----------
-    parameters : Parameters
-        Of n packs.
-    index : int
-        Which one.
-    one : Parameters
-        Of one pack, the new one.
-
-    Returns
-    -------
-    Parameters
-        Of n packs.
-    """
-    table = parameters.table.copy()
-    table[:, index] = one.table[:, 0]
-    units = list(parameters.units)
-    units[index] = one.units[0]
-    return _fill(object.__new__(Parameters), table, tuple(units))
-
-
-def capacity_kwh(parameters: Parameters) -> Array:
-    """Nominal energy: capacity times open-circuit voltage at half charge.
-
-    For an ideal battery this is the energy between SoC 0 and 1. For the published cells it is close to the open-circuit
-    energy between SoC 0.1 and 1, stretched to the whole range; a charge needs more at the terminals by the losses.
-
-    Parameters
-    ----------
-    parameters : Parameters
-        Of n packs.
-
-    Returns
-    -------
-    array, shape (n,)
-        Energy [kWh].
-    """
-    return _energy_wh(parameters) * parameters.n_series * parameters.n_parallel / W_PER_KW
 
 
 # --------------------------------------------------------------------------------------------------------------- state
@@ -459,7 +170,7 @@ def power_limits(
         it_ah, i_filtered_a = _extracted_ah(unit, state.soc.item(k)), state.i_filtered_a.item(k)
         for out, rated_kw in ((p_min, -unit.p_charge_max_kw), (p_max, unit.p_discharge_max_kw)):
             rated_w = _cell_w(unit, rated_kw)
-            p_w = battery_cell.hold(unit, it_ah, i_filtered_a, rated_w, step_s)[0]
+            p_w = cell_hold.hold(unit, it_ah, i_filtered_a, rated_w, step_s)[0]
             out[row] = rated_kw if p_w == rated_w else _grid_kw(unit, p_w)
     return p_min, p_max
 
@@ -510,7 +221,7 @@ def hold(
         asked_kw = min(max(p_set_kw.item(k), -unit.p_charge_max_kw), unit.p_discharge_max_kw)
         asked_w = _cell_w(unit, asked_kw)
         it_ah, i_filtered_a = _extracted_ah(unit, state.soc.item(k)), state.i_filtered_a.item(k)
-        p_w, hold_s[row], phase[row] = battery_cell.hold(unit, it_ah, i_filtered_a, asked_w, step_s, cv_resolution)
+        p_w, hold_s[row], phase[row] = cell_hold.hold(unit, it_ah, i_filtered_a, asked_w, step_s, cv_resolution)
         p_kw[row] = asked_kw if p_w == asked_w != 0.0 else _grid_kw(unit, p_w)
     return Hold(p_kw, hold_s, phase)
 
@@ -542,7 +253,7 @@ def advance(parameters: Parameters, state: State, p_kw: ArrayLike, dt_s: float) 
         unit = parameters.units[k]
         p_w = _cell_w(unit, p_kw.item(k))
         it_ah = _extracted_ah(unit, soc.item(k))
-        it_ah, i_filtered_a[k] = battery_cell.integrate(unit, it_ah, state.i_filtered_a.item(k), p_w, dt_s)
+        it_ah, i_filtered_a[k] = cell_motion.integrate(unit, it_ah, state.i_filtered_a.item(k), p_w, dt_s)
         soc[k] = 1.0 - it_ah / unit.q_ah
     return State(soc, i_filtered_a)
 
@@ -598,7 +309,7 @@ def _cells(parameters: Parameters, state: State, p_kw: ArrayLike) -> Iterator[tu
         parameters.units, state.soc.tolist(), state.i_filtered_a.tolist(), np.asarray(p_kw).tolist(), strict=True
     )
     for unit, soc, i_filtered_a, pack_kw in rows:
-        source_v = battery_cell.emf_v(unit, _extracted_ah(unit, soc), i_filtered_a)
+        source_v = emf_v(unit, _extracted_ah(unit, soc), i_filtered_a)
         yield unit, source_v, tremblay.current_a(source_v, unit.r_ohm, _cell_w(unit, pack_kw))
 
 

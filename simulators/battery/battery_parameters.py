@@ -1,62 +1,150 @@
-"""From the section ``bess`` of a hub to the parameters of a battery."""
+"""Parameters of battery packs behind their converters, side by side."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass, field, fields
 
-from ..device_kind import DeviceInputs
-from . import battery_model as battery
-from .battery_section import IdealBattery, TremblayBattery
+import numpy as np
+from numpy.typing import NDArray
+
+from ..units import W_PER_KW
+from . import tremblay_cell as tremblay
+from .battery_unit import Unit, checked
+
+Array = NDArray[np.float64]
 
 
-def device_parameters(section: TremblayBattery | IdealBattery, inputs: DeviceInputs) -> dict[str, Any]:
-    """Return the pack, its state at the start, and its inverter.
+@dataclass(frozen=True, eq=False)
+class Parameters(tremblay.Cell):
+    """Parameters of n packs; every field is an array of shape (n,).
+
+    Parameters
+    ----------
+    e0_v, r_ohm, k_v_per_ah, a_v, b_per_ah, q_ah : array, shape (n,)
+        The cell, see `tremblay.Cell`.
+    tau_s : array, shape (n,)
+        Time constant of the filtered current [s]; inf keeps it at 0 (2007 form of the cell).
+    n_series, n_parallel : array, shape (n,)
+        Cells in series and in parallel; need not be whole where a pack is scaled to an energy.
+    v_max_v, v_min_v : array, shape (n,)
+        Charge (CV) voltage and cut-off voltage of the cell [V].
+    i_charge_max_a, i_discharge_max_a : array, shape (n,)
+        Current limits (CC) of the cell [A], > 0.
+    i_end_a : array, shape (n,)
+        Current of the cell at which charging at `v_max_v`, or discharging at `v_min_v`, ends [A], > 0. The end is taken
+        where the settled current has this value, which is a SoC: no memory is needed, and a full battery stays full.
+    p_charge_max_kw, p_discharge_max_kw : array, shape (n,)
+        Rating of the converter at its grid-side terminals [kW], both >= 0.
+    eta_charge, eta_discharge : array, shape (n,)
+        Efficiency of the converter, 0..1.
+    soc_min, soc_max : array, shape (n,)
+        Window of the SoC, 0..1. A SoC outside is kept until a power in the right direction brings it back.
 
     Raises
     ------
     ValueError
-        When there are no cell parameters of the pack's name.
+        If shapes differ or a value is out of range.
     """
-    return {
-        "parameters": pack_parameters(section, inputs),
-        "soc": section.soc,
-        "inverter_kva": section.inverter_kva or section.rated_kw,
-        "faults": inputs.faults(),
-        "telemetry_s": inputs.telemetry_s,
-    }
+
+    tau_s: Array
+    n_series: Array
+    n_parallel: Array
+    v_max_v: Array
+    v_min_v: Array
+    i_charge_max_a: Array
+    i_discharge_max_a: Array
+    i_end_a: Array
+    p_charge_max_kw: Array
+    p_discharge_max_kw: Array
+    eta_charge: Array
+    eta_discharge: Array
+    soc_min: Array
+    soc_max: Array
+    units: tuple[Unit, ...] = field(init=False, repr=False)
+    """The same, pack by pack, on floats."""
+    checked_units: InitVar[Sequence[Unit] | None] = None
+    """The units, where they are known; only for `stack` and `put`."""
+
+    def __post_init__(self, checked_units: Sequence[Unit] | None):
+        rows = {name: np.atleast_1d(np.asarray(getattr(self, name), dtype=float)) for name in _FIELDS}
+        shapes = {name: row.shape for name, row in rows.items()}
+        if len(set(shapes.values())) > 1 or len(shapes["e0_v"]) != 1:
+            raise ValueError(f"parameters must be arrays of one shape (n,), got {shapes}")
+        for name, row in rows.items():
+            object.__setattr__(self, name, row)
+        if checked_units is None:
+            columns = zip(*(row.tolist() for row in rows.values()), strict=True)
+            checked_units = [checked(Unit(*column)) for column in columns]
+        object.__setattr__(self, "units", tuple(checked_units))
 
 
-def pack_parameters(section: TremblayBattery | IdealBattery, inputs: DeviceInputs) -> battery.Parameters:
-    """Return one pack, ideal or of published cells scaled to its capacity."""
-    power_kw = rated_kw(section)
-    ratings = {
-        "p_charge_max_kw": power_kw,
-        "p_discharge_max_kw": power_kw,
-        "eta_charge": section.efficiency,
-        "eta_discharge": section.efficiency,
-        "soc_min": section.soc_min,
-        "soc_max": section.soc_max,
-    }
-    if isinstance(section, IdealBattery):
-        return battery.ideal(section.capacity_kwh, **ratings)
-    return battery.pack(inputs.cells(section.pack), capacity_kwh=section.capacity_kwh, **ratings)
+_FIELDS = tuple(each.name for each in fields(Parameters) if each.init)
 
 
-def plates(section: TremblayBattery | IdealBattery) -> dict[str, float]:
-    """Return ratings, energy, window and efficiencies of a battery."""
-    power_kw = rated_kw(section)
-    return {
-        "rated_kw": power_kw,
-        "p_min_kw": -power_kw,
-        "p_max_kw": power_kw,
-        "capacity_kwh": section.capacity_kwh,
-        "soc_min": section.soc_min,
-        "soc_max": section.soc_max,
-        "eta_charge": section.efficiency,
-        "eta_discharge": section.efficiency,
-    }
+def stack(parameters: Sequence[Parameters]) -> Parameters:
+    """Put packs side by side.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameters
+        One or more, of any n.
+
+    Returns
+    -------
+    Parameters
+        Of all packs, in order.
+    """
+    return _of([unit for each in parameters for unit in each.units])
 
 
-def rated_kw(section: TremblayBattery | IdealBattery) -> float:
-    """Return the largest power either way [kW]: the inverter caps that of the pack."""
-    return min(section.rated_kw, section.inverter_kva or section.rated_kw)
+def put(parameters: Parameters, index: int, one: Parameters) -> Parameters:
+    """Exchange one pack: a vehicle arrives at a connector.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Of n packs.
+    index : int
+        Which one.
+    one : Parameters
+        Of one pack, the new one.
+
+    Returns
+    -------
+    Parameters
+        Of n packs.
+    """
+    units = list(parameters.units)
+    units[index] = one.units[0]
+    return _of(units)
+
+
+def _of(units: Sequence[Unit]) -> Parameters:
+    """Parameters of units that are checked."""
+    columns = (np.array([getattr(unit, name) for unit in units]) for name in _FIELDS)
+    return Parameters(*columns, checked_units=units)
+
+
+def capacity_kwh(parameters: Parameters) -> Array:
+    """Nominal energy: capacity times open-circuit voltage at half charge.
+
+    For an ideal battery this is the energy between SoC 0 and 1. For the published cells it is close to the open-circuit
+    energy between SoC 0.1 and 1, stretched to the whole range; a charge needs more at the terminals by the losses.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Of n packs.
+
+    Returns
+    -------
+    array, shape (n,)
+        Energy [kWh].
+    """
+    return energy_wh(parameters) * parameters.n_series * parameters.n_parallel / W_PER_KW
+
+
+def energy_wh(cell: tremblay.Cell):
+    """Nominal energy of a cell [Wh]: capacity times open-circuit voltage at half charge."""
+    return cell.q_ah * tremblay.open_circuit_v(cell, 0.5 * cell.q_ah)

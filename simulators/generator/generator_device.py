@@ -11,8 +11,8 @@ GENERATOR = DeviceKind(
     colour="#D55E00",
     section="evhub.simulators.generator.generator_section:Dg",
     simulator="evhub.simulators.generator.generator_simulator:Simulator",
-    parameters="evhub.simulators.generator.generator_parameters:device_parameters",
-    plates="evhub.simulators.generator.generator_parameters:plates",
+    parameters="evhub.simulators.generator.generator_setup:device_parameters",
+    plates="evhub.simulators.generator.generator_setup:plates",
     measures=("p_kw", "failed", "fuel_l"),
     commands=(
         Command("dg_kw", "p_set_kw", "set point of the generator", low=0.0, high="rated_kw", split="merit"),

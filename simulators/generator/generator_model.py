@@ -255,43 +255,58 @@ def _step_one(unit, fuel_l, phase, timer_s, p_kw, p_set_kw, energised, faulted, 
     """One genset: (fuel, phase, timer, power, fuel rate, time to the next event)."""
     if not p_set_kw >= 0:
         raise ValueError(f"p_set_kw must be >= 0, got {p_set_kw}")
-    no_load = fuel_rate(unit, 0.0)
-
-    # The time since the last step, at the power held.
-    if phase == Phase.RUNNING or phase == Phase.COOLING:
-        burning_s = min(dt_s, timer_s) if phase == Phase.COOLING else dt_s
-        left_l = fuel_l - fuel_rate(unit, p_kw) * burning_s / S_PER_H
-        if left_l < -1e-9 * unit.fuel_capacity_l:
-            raise ValueError(f"dt_s must not be longer than the fuel lasts, {fuel_l} l, got {dt_s}")
-        fuel_l = max(left_l, 0.0)
+    fuel_l = _burn(unit, fuel_l, phase, timer_s, p_kw, dt_s)
     timer_s = max(timer_s - dt_s, 0.0)
-
-    # From now on. An engine without fuel for one more step stops.
     p_kw = min(max(p_set_kw, unit.minimum_kw), unit.rated_kw) if p_set_kw > 0 else 0.0
-    rate = fuel_rate(unit, p_kw)
-    wanted = p_kw > 0 and energised and not faulted and _steps(fuel_l, rate, time_step_s) >= 1
+    # An engine without fuel for one more step stops.
+    fuelled = _steps(fuel_l, fuel_rate(unit, p_kw), time_step_s) >= 1
+    wanted = p_kw > 0 and energised and not faulted and fuelled
+    phase, timer_s = _next_phase(unit, fuel_l, phase, timer_s, wanted, faulted, time_step_s)
+    return fuel_l, int(phase), timer_s, *_held(unit, fuel_l, phase, timer_s, p_kw, time_step_s)
+
+
+def _burn(unit, fuel_l, phase, timer_s, p_kw, dt_s):
+    """Fuel left [l] after the time since the last step, at the power held."""
+    if phase not in (Phase.RUNNING, Phase.COOLING):
+        return fuel_l
+    burning_s = min(dt_s, timer_s) if phase == Phase.COOLING else dt_s
+    left_l = fuel_l - fuel_rate(unit, p_kw) * burning_s / S_PER_H
+    if left_l < -1e-9 * unit.fuel_capacity_l:
+        raise ValueError(f"dt_s must not be longer than the fuel lasts, {fuel_l} l, got {dt_s}")
+    return max(left_l, 0.0)
+
+
+def _next_phase(unit, fuel_l, phase, timer_s, wanted, faulted, time_step_s):
+    """Phase from now on and its timer [s]: several changes may fall due at once."""
     if phase == Phase.COOLING and timer_s == 0:
         phase = Phase.OFF
     if phase == Phase.OFF and wanted:
         phase, timer_s = Phase.STARTING, unit.start_s
-    if phase == Phase.STARTING:
-        phase = Phase.STARTING if wanted and timer_s > 0 else Phase.RUNNING if wanted else Phase.OFF
+    if phase == Phase.STARTING and not wanted:
+        phase = Phase.OFF
+    elif phase == Phase.STARTING and timer_s == 0:
+        phase = Phase.RUNNING
     if phase == Phase.RUNNING and not wanted:
         phase, timer_s = Phase.COOLING, unit.cooldown_s
     if phase == Phase.COOLING:
-        enough = fuel_l * S_PER_H >= no_load * min(timer_s, time_step_s)
+        enough = fuel_l * S_PER_H >= fuel_rate(unit, 0.0) * min(timer_s, time_step_s)
         phase = Phase.COOLING if timer_s > 0 and enough and not faulted else Phase.OFF
+    return phase, timer_s if phase in (Phase.STARTING, Phase.COOLING) else 0.0
 
-    if phase == Phase.RUNNING:
-        return fuel_l, int(phase), 0.0, p_kw, rate, _steps(fuel_l, rate, time_step_s) * time_step_s
+
+def _held(unit, fuel_l, phase, timer_s, p_kw, time_step_s):
+    """Power [kW], fuel rate [l/h] and time to the next event [s] in a phase."""
     ends = ceil(timer_s / time_step_s - 1e-9)
+    if phase == Phase.RUNNING:
+        rate = fuel_rate(unit, p_kw)
+        return p_kw, rate, _steps(fuel_l, rate, time_step_s) * time_step_s
     if phase == Phase.STARTING:
-        return fuel_l, int(phase), timer_s, 0.0, 0.0, ends * time_step_s
+        return 0.0, 0.0, ends * time_step_s
     if phase == Phase.COOLING:
         # Its last step, cut short by the timer, needs no fuel for the rest of it.
-        steps = min(ends, max(1, _steps(fuel_l, no_load, time_step_s)))
-        return fuel_l, int(phase), timer_s, 0.0, no_load, steps * time_step_s
-    return fuel_l, int(phase), 0.0, 0.0, 0.0, inf
+        rate = fuel_rate(unit, 0.0)
+        return 0.0, rate, min(ends, max(1, _steps(fuel_l, rate, time_step_s))) * time_step_s
+    return 0.0, 0.0, inf
 
 
 def _steps(fuel_l, rate, time_step_s):

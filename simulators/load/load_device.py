@@ -14,7 +14,7 @@ LOAD = DeviceKind(
     colour="#8A8F98",
     section="evhub.simulators.load.load_section:Load",
     simulator="evhub.simulators.load.load_simulator:Simulator",
-    parameters="evhub.simulators.load.load_parameters:device_parameters",
+    parameters="evhub.simulators.load.load_setup:device_parameters",
     commands=(
         Command(
             "load_limit_kw", "limit_kw", "limit of each load class", width="class", neutral=inf, low=0.0, split="peak"

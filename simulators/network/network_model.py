@@ -83,6 +83,8 @@ class Result:
         Whether the feeder bus of each hub has a source, also while the hub is islanded.
     message : str
         What a reader has to know about this result; empty if nothing.
+    problems : tuple of tuple of str
+        What is wrong and with which hubs, as keys without figures: the same for the same trouble at other powers.
     """
 
     converged: bool
@@ -94,6 +96,7 @@ class Result:
     p_slack_kw: float
     energised: NDArray
     message: str
+    problems: tuple[tuple[str, ...], ...] = ()
 
 
 class Network:
@@ -287,14 +290,17 @@ class Network:
 
     def _report(self, flow: Flow | None, bus_status, hub_kva, energised, unserved_kw) -> Result:
         on_grid = bus_status == GRID
-        notes = []
+        notes, problems = [], []
         if flow is None:
+            problems.append(("diverged", *(self.hubs[hub] for hub in np.flatnonzero(on_grid))))
             drawn = ", ".join(f"{self.hubs[hub]} {hub_kva[hub].real:.1f} kW" for hub in np.flatnonzero(on_grid))
             notes.append(f"the power flow does not converge, probably for too high a load (hubs: {drawn or 'none'})")
         if unserved_kw:
+            problems.append(("load without source",))
             notes.append(f"{unserved_kw:.1f} kW of the network's own load has no source")
         dead = (bus_status == DEAD) | (on_grid & ~energised)
         for hub in np.flatnonzero(dead & (hub_kva != 0.0)):
+            problems.append(("hub without source", self.hubs[hub]))
             notes.append(f"hub {self.hubs[hub]!r} draws {hub_kva[hub].real:.1f} kW from a bus without source")
 
         found = self._unknown(energised) if flow is None else flow
@@ -302,7 +308,15 @@ class Network:
         arrays = (found.v_pu, hub_v_pu, found.line_loading_percent, found.trafo_loading_percent)
         for array in (*arrays, energised):
             array.setflags(write=False)
-        return Result(flow is not None, *arrays, found.losses_kw, found.p_slack_kw, energised, "; ".join(notes))
+        return Result(
+            flow is not None,
+            *arrays,
+            found.losses_kw,
+            found.p_slack_kw,
+            energised,
+            message="; ".join(notes),
+            problems=tuple(problems),
+        )
 
     def _unknown(self, energised) -> Flow:
         """No number where there is no solution: a NaN cannot be taken for one."""

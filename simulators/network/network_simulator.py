@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,7 +50,7 @@ class Simulator(Adapter):
         self._lines_out = lines_out
         self._tolerance_kw = tolerance_kw
         self._solved: tuple | None = None
-        self._problem = ""
+        self._problems: tuple[tuple[str, ...], ...] = ()
 
     def create(self, num: int, model: str, *, eid: str, parameters: Mapping[str, Any]):
         """Create the node of a hub; all hubs stand in the network from the start."""
@@ -107,7 +106,6 @@ class Simulator(Adapter):
         whole.emit("losses_kw", float(result.losses_kw))
         whole.emit("p_slack_kw", float(result.p_slack_kw))
         whole.emit("converged", int(result.converged))
-        problem = re.sub(r"[\d.]+", "", result.message)  # what is wrong, whatever its figures
-        if problem and problem != self._problem:
+        if result.problems and result.problems != self._problems:
             whole.emit_events([("power flow", result.message)])
-        self._problem = problem
+        self._problems = result.problems

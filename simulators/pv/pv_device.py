@@ -13,8 +13,8 @@ PV = DeviceKind(
     colour="#E69F00",
     section="evhub.simulators.pv.pv_section:Pv",
     simulator="evhub.simulators.pv.pv_simulator:Simulator",
-    parameters="evhub.simulators.pv.pv_parameters:device_parameters",
-    plates="evhub.simulators.pv.pv_parameters:plates",
+    parameters="evhub.simulators.pv.pv_setup:device_parameters",
+    plates="evhub.simulators.pv.pv_setup:plates",
     measures=("p_kw", "failed"),
     commands=(
         Command("pv_limit_kw", "p_limit_kw", "upper limit of PV", neutral=inf, low=0.0, high="rated_kw"),

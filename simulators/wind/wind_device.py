@@ -13,8 +13,8 @@ WIND = DeviceKind(
     colour="#117733",
     section="evhub.simulators.wind.wind_section:Wind",
     simulator="evhub.simulators.wind.wind_simulator:Simulator",
-    parameters="evhub.simulators.wind.wind_parameters:device_parameters",
-    plates="evhub.simulators.wind.wind_parameters:plates",
+    parameters="evhub.simulators.wind.wind_setup:device_parameters",
+    plates="evhub.simulators.wind.wind_setup:plates",
     measures=("p_kw", "failed"),
     commands=(
         Command("wind_limit_kw", "p_limit_kw", "upper limit of the turbine", neutral=inf, low=0.0, high="rated_kw"),

@@ -1,8 +1,39 @@
-"""Refusals that the data of all blocks share."""
+"""Errors of data, and the check that all blocks share."""
 
 from __future__ import annotations
 
 import numpy as np
+
+
+class DataError(ValueError):
+    """Data that no model may be built from.
+
+    Parameters
+    ----------
+    place : str
+        Where, in the message: an item, perhaps with an index or a name.
+    rule : str
+        What is allowed, and the value.
+    item : str, optional
+        Which item; `place` when left out.
+
+    Attributes
+    ----------
+    kind : tuple of str
+        Class and item: the same for other values and other places of an item.
+    """
+
+    def __init__(self, place: str, rule: str, item: str | None = None):
+        super().__init__(f"{place}: {rule}")
+        self.kind = type(self).__name__, place if item is None else item
+
+
+class RangeError(DataError):
+    """A number that is not finite or out of its range."""
+
+
+class ShapeError(DataError):
+    """An array of the wrong shape."""
 
 
 def finite(item: str, values, least: float = -np.inf, most: float = np.inf) -> np.ndarray:
@@ -24,7 +55,7 @@ def finite(item: str, values, least: float = -np.inf, most: float = np.inf) -> n
 
     Raises
     ------
-    ValueError
+    RangeError
         NaN, inf, or a value out of range; names the item, its index and the value.
     """
     values = np.asarray(values, dtype=float)
@@ -37,5 +68,5 @@ def finite(item: str, values, least: float = -np.inf, most: float = np.inf) -> n
         limits = " and ".join(
             f"{sign} {limit:g}" for sign, limit in ((">=", least), ("<=", most)) if np.isfinite(limit)
         )
-        raise ValueError(f"{where}: must be {limits if np.isfinite(value) else 'finite'}, got {value:g}")
+        raise RangeError(where, f"must be {limits if np.isfinite(value) else 'finite'}, got {value:g}", item)
     return values

@@ -8,7 +8,7 @@ import numpy as np
 from pyomo.core.base.block import BlockData
 
 from ..conflicts import describe
-from .data_checks import finite
+from .data_checks import DataError, RangeError, ShapeError, finite
 from .linear_numbers import Numbers, add_rows, array, block_of, column, row
 from .time_steps import Steps
 
@@ -59,19 +59,17 @@ class GeneratorData:
         width = finite(f"{self.name}.segment_kw", self.segment_kw, 0.0)
         cost = finite(f"{self.name}.segment_per_kwh", self.segment_per_kwh)
         if width.ndim != 1 or width.shape != cost.shape or not width.size:
-            raise ValueError(
-                f"{self.name}: segment_kw and segment_per_kwh must be rows of the same length, "
-                f"got shapes {width.shape} and {cost.shape}"
-            )
+            rule = "segment_kw and segment_per_kwh must be rows of the same length"
+            raise ShapeError(self.name, f"{rule}, got shapes {width.shape} and {cost.shape}")
         if (np.diff(cost) < 0.0).any():
-            raise ValueError(f"{self.name}.segment_per_kwh: must rise from piece to piece, got {cost.tolist()}")
+            raise DataError(f"{self.name}.segment_per_kwh", f"must rise from piece to piece, got {cost.tolist()}")
         finite(f"{self.name}.minimum_kw", self.minimum_kw, 0.0, width.sum())
         finite(f"{self.name}.running_per_h", self.running_per_h, 0.0)
         finite(f"{self.name}.start_cost", self.start_cost, 0.0)
         if self.energy_kwh is not None:
             finite(f"{self.name}.energy_kwh", self.energy_kwh, 0.0)
         if self.power_factor is not None and not 0.0 < self.power_factor <= 1.0:
-            raise ValueError(f"{self.name}.power_factor: must be > 0 and <= 1, got {self.power_factor:g}")
+            raise RangeError(f"{self.name}.power_factor", f"must be > 0 and <= 1, got {self.power_factor:g}")
         finite(f"{self.name}.q_per_kvarh", self.q_per_kvarh, 0.0)
 
     @property

@@ -9,7 +9,7 @@ from pyomo.core.base.block import BlockData
 
 from ..conflicts import describe
 from . import exclusive_block as exclusive
-from .data_checks import finite
+from .data_checks import DataError, finite
 from .linear_numbers import Numbers, add_rows, array, block_of, column, row
 from .time_steps import Steps
 
@@ -76,9 +76,11 @@ def numbers(steps: Steps, data: GridData) -> Numbers:
     dear = np.flatnonzero(steps.open & (sell > buy))
     if dear.size and data.exclusive_kw is None:
         t = int(dear[0])
-        raise ValueError(
-            f"{name}.sell_per_kwh[{t}]: {sell[t]:g} is above the purchase price {buy[t]:g}, so that buying and selling "
-            "at once would pay; give exclusive_kw, or a lower price"
+        raise DataError(
+            f"{name}.sell_per_kwh[{t}]",
+            f"{sell[t]:g} is above the purchase price {buy[t]:g}, so that buying and selling at once would pay; give "
+            "exclusive_kw, or a lower price",
+            f"{name}.sell_per_kwh",
         )
     import_kw = steps.open * steps.series(f"{name}.import_kw", data.import_kw, 0.0)
     export_kw = steps.open * steps.series(f"{name}.export_kw", data.export_kw, 0.0)

@@ -21,6 +21,14 @@ from ..program import Program
 Values = np.ndarray | float
 
 
+class MatrixError(ValueError):
+    """A number that stands in the matrix of a built model and is to be another."""
+
+    def __init__(self, name: str, built: object, asked: object):
+        super().__init__(f"{name} stands in the matrix: built with {built}, got {asked}")
+        self.kind = type(self).__name__, name
+
+
 class Column(NamedTuple):
     """Bounds and cost of a variable; all arrays have the shape of its index."""
 
@@ -149,7 +157,7 @@ def refuse_new_matrix(built: Numbers, new: Numbers) -> None:
     """
     for name, value in built.matrix.items():
         if new.matrix[name] != value:
-            raise ValueError(f"{name} stands in the matrix: built with {value}, got {new.matrix[name]}")
+            raise MatrixError(name, value, new.matrix[name])
 
 
 def update(program: Program, block: BlockData, numbers: Numbers) -> None:

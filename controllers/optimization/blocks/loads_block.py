@@ -8,7 +8,7 @@ import numpy as np
 from pyomo.core.base.block import BlockData
 
 from ..conflicts import describe
-from .data_checks import finite
+from .data_checks import DataError, finite
 from .linear_numbers import Numbers, add_rows, array, block_of, column, row
 from .time_steps import Steps
 
@@ -51,9 +51,8 @@ class LoadsData:
     def __post_init__(self):
         eens = finite(f"{self.name}.eens_per_kwh", self.eens_per_kwh, 0.0)
         if eens.shape != (4,) or eens[0] <= eens[1:].max():
-            raise ValueError(
-                f"{self.name}.eens_per_kwh: must be 4 costs, the first (critical) the highest, got {self.eens_per_kwh}"
-            )
+            rule = f"must be 4 costs, the first (critical) the highest, got {self.eens_per_kwh}"
+            raise DataError(f"{self.name}.eens_per_kwh", rule)
         finite(f"{self.name}.controllable_band", self.controllable_band, 0.0, 1.0)
         finite(f"{self.name}.backlog_kwh", self.backlog_kwh, 0.0)
 

@@ -15,7 +15,7 @@ from pyomo.core.base.block import BlockData
 from ..conflicts import describe
 from . import exclusive_block as exclusive
 from . import inverter_block as inverter
-from .data_checks import finite
+from .data_checks import DataError, RangeError, ShapeError, finite
 from .linear_numbers import Numbers, add_rows, array, block_of, column, row
 from .time_steps import Steps
 from .wear_block import throughput_per_kw
@@ -99,22 +99,22 @@ class SessionsData:
         n = len(self.names)
         twice = [name for k, name in enumerate(self.names) if name in self.names[:k]]
         if twice:
-            raise ValueError(f"sessions: {twice[0]!r} is there twice")
+            raise DataError("sessions", f"{twice[0]!r} is there twice", "sessions.names")
         if len(self.connectors) != n:
-            raise ValueError(f"sessions: {n} names, but {len(self.connectors)} connectors")
+            raise ShapeError("sessions", f"{n} names, but {len(self.connectors)} connectors", "sessions.connectors")
         if self.slots and n > self.slots:
-            raise ValueError(f"sessions: {n} sessions for {self.slots} slots")
+            raise RangeError("sessions", f"{n} sessions for {self.slots} slots", "sessions.slots")
         for item in _PER_SESSION:
             values = np.asarray(getattr(self, item), dtype=float)
             if values.ndim and values.shape != (n,):
-                raise ValueError(f"sessions.{item}: must have {n} entries, one a session, got shape {values.shape}")
+                raise ShapeError(f"sessions.{item}", f"must have {n} entries, one a session, got shape {values.shape}")
             object.__setattr__(self, item, np.broadcast_to(values, (n,)))
             self._refuse(~np.isfinite(getattr(self, item)), item, "must be finite")
             if not item.endswith("_s"):
                 self._refuse(getattr(self, item) < 0.0, item, "must be >= 0")
         for item in ("eta_charge", "eta_discharge"):
             if not 0.0 < getattr(self, item) <= 1.0:
-                raise ValueError(f"sessions.{item}: must be > 0 and <= 1, got {getattr(self, item):g}")
+                raise RangeError(f"sessions.{item}", f"must be > 0 and <= 1, got {getattr(self, item):g}")
         self._refuse(self.departure_s <= self.arrival_s, "departure_s", "must be after its arrival_s,", "arrival_s")
         for item in ("energy_kwh", "target_kwh", "departure_least_kwh"):
             self._refuse(getattr(self, item) > self.capacity_kwh, item, "must be <= its capacity_kwh,", "capacity_kwh")
@@ -125,7 +125,8 @@ class SessionsData:
         """Name the first session that breaks a rule."""
         for k in np.flatnonzero(wrong)[:1]:
             limit = f" {getattr(self, other)[k]:g}" if other else ""
-            raise ValueError(f"session {self.names[k]}: {item} {rule}{limit}, got {getattr(self, item)[k]:g}")
+            message = f"{item} {rule}{limit}, got {getattr(self, item)[k]:g}"
+            raise RangeError(f"session {self.names[k]}", message, f"session.{item}")
 
     @property
     def inverters(self) -> np.ndarray:
@@ -238,9 +239,8 @@ def _price(steps: Steps, data: SessionsData, item: str) -> np.ndarray:
     try:
         return np.broadcast_to(values, shape)
     except ValueError:
-        raise ValueError(
-            f"sessions.{item}: must broadcast to (n_sessions, n) = {shape}, got shape {values.shape}"
-        ) from None
+        rule = f"must broadcast to (n_sessions, n) = {shape}, got shape {values.shape}"
+        raise ShapeError(f"sessions.{item}", rule) from None
 
 
 def _refuse_cycling(data: SessionsData, steps: Steps, charging: np.ndarray, subsidy: np.ndarray) -> None:
@@ -248,9 +248,11 @@ def _refuse_cycling(data: SessionsData, steps: Steps, charging: np.ndarray, subs
     if data.exclusive_kw is None:
         pays = (np.asarray(data.discharge_kw) > 0.0)[:, None] & steps.open & (subsidy + data.wear_per_kwh < charging)
         for k, t in np.argwhere(pays)[:1]:
-            raise ValueError(
-                f"session {data.names[k]}: the subsidy {subsidy[k, t]:g} in step {t} is below the charging price "
-                f"{charging[k, t]:g}, so that charging and discharging at once would pay; give exclusive_kw"
+            raise DataError(
+                f"session {data.names[k]}",
+                f"the subsidy {subsidy[k, t]:g} in step {t} is below the charging price {charging[k, t]:g}, so that "
+                "charging and discharging at once would pay; give exclusive_kw",
+                "session.subsidy",
             )
 
 

@@ -10,7 +10,7 @@ from pyomo.core.base.block import BlockData
 from ..conflicts import describe
 from . import exclusive_block as exclusive
 from . import inverter_block as inverter
-from .data_checks import finite
+from .data_checks import RangeError, finite
 from .linear_numbers import Numbers, add_rows, array, block_of, column, row
 from .time_steps import Steps
 from .wear_block import throughput_per_kw
@@ -75,7 +75,7 @@ class StorageData:
             finite(f"{self.name}.end_missing_per_kwh", self.end_missing_per_kwh, 0.0)
         for item in ("eta_charge", "eta_discharge"):
             if not 0.0 < getattr(self, item) <= 1.0:
-                raise ValueError(f"{self.name}.{item}: must be > 0 and <= 1, got {getattr(self, item):g}")
+                raise RangeError(f"{self.name}.{item}", f"must be > 0 and <= 1, got {getattr(self, item):g}")
 
 
 def numbers(steps: Steps, data: StorageData) -> Numbers:

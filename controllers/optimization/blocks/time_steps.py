@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from ....simulators import units
-from .data_checks import finite
+from .data_checks import DataError, RangeError, ShapeError, finite
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,15 @@ class Steps:
     def __post_init__(self):
         edges_s = finite("steps.edges_s", self.edges_s)
         if edges_s.ndim != 1 or edges_s.size < 2:
-            raise ValueError(f"steps.edges_s: needs at least two times in one row, got shape {edges_s.shape}")
+            raise ShapeError("steps.edges_s", f"needs at least two times in one row, got shape {edges_s.shape}")
         late = np.flatnonzero(np.diff(edges_s) <= 0.0)
         if late.size:
             i = int(late[0])
             kind = "twice the same time" if edges_s[i] == edges_s[i + 1] else "times must rise"
-            raise ValueError(f"steps.edges_s[{i + 1}]: {kind}, got {edges_s[i + 1]:g} after {edges_s[i]:g}")
+            rule = f"{kind}, got {edges_s[i + 1]:g} after {edges_s[i]:g}"
+            raise DataError(f"steps.edges_s[{i + 1}]", rule, "steps.edges_s")
         if not 0 <= self.now < edges_s.size - 1:
-            raise ValueError(f"steps.now: must be a step from 0 to {edges_s.size - 2}, got {self.now}")
+            raise RangeError("steps.now", f"must be a step from 0 to {edges_s.size - 2}, got {self.now}")
         object.__setattr__(self, "edges_s", edges_s)
 
     @classmethod
@@ -63,7 +64,7 @@ class Steps:
             A time outside the grid.
         """
         if not self.edges_s[0] <= t_s < self.edges_s[-1]:
-            raise ValueError(f"steps: {t_s:g} s is outside {self.edges_s[0]:g} to {self.edges_s[-1]:g} s")
+            raise RangeError("steps", f"{t_s:g} s is outside {self.edges_s[0]:g} to {self.edges_s[-1]:g} s")
         return replace(self, now=int(np.searchsorted(self.edges_s, t_s, side="right")) - 1)
 
     @property
@@ -131,7 +132,7 @@ class Steps:
         """
         values = finite(item, values, least)
         if values.ndim and values.shape != (self.n,):
-            raise ValueError(f"{item}: must cover the {self.n} steps of the horizon, got shape {values.shape}")
+            raise ShapeError(item, f"must cover the {self.n} steps of the horizon, got shape {values.shape}")
         return np.broadcast_to(values, (self.n,))
 
     def clock_at(self, edge: int) -> str:

@@ -14,10 +14,12 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
 
-from evhub.simulators.battery import battery_cell
 from evhub.simulators.battery import battery_model as battery
+from evhub.simulators.battery import cell_limits, cell_motion
 from evhub.simulators.battery import tremblay_cell as tremblay
 from evhub.simulators.battery.battery_model import Phase
+from evhub.simulators.battery.battery_unit import emf_v, settled_source
+from tests.helpers.cell_forms import extract, from_2007
 
 FOLDER = Path(str(files("evhub.simulators") / "data" / "batteries"))
 SETS = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yaml"))}
@@ -90,7 +92,7 @@ def test_cell_of_the_2007_form_has_the_voltages_of_that_form():
     e0_v, r_ohm, k_v, a_v, b_per_ah, q_ah = 3.74, 0.01, 0.04, 0.3, 5.0, 2.0
     it_ah, i_a = np.linspace(0.0, 1.9, 20), np.linspace(-3.0, 3.0, 20)
     voltage_2007 = e0_v - k_v * q_ah / (q_ah - it_ah) + a_v * np.exp(-b_per_ah * it_ah) - r_ohm * i_a
-    cell = tremblay.from_2007(tremblay.Cell(e0_v, r_ohm, k_v, a_v, b_per_ah, q_ah))
+    cell = from_2007(tremblay.Cell(e0_v, r_ohm, k_v, a_v, b_per_ah, q_ah))
     np.testing.assert_allclose(tremblay.voltage_v(cell, it_ah, i_a, 0.0), voltage_2007, rtol=1e-14)
 
 
@@ -98,14 +100,14 @@ SHEET = {"v_full_v": 4.17, "v_exp_v": 3.714, "v_nom_v": 3.57, "q_ah": 2.33, "q_e
 
 
 def test_extracted_cell_passes_the_points_of_its_data_sheet():
-    cell = tremblay.extract(**SHEET, r_ohm=0.083, i_typical_a=0.466)
+    cell = extract(**SHEET, r_ohm=0.083, i_typical_a=0.466)
     assert tremblay.voltage_v(cell, 0.0, 0.466, 0.0) == pytest.approx(4.17, abs=1e-12)
     assert tremblay.voltage_v(cell, 2.14, 0.466, 0.466) == pytest.approx(3.57, abs=1e-12)
 
 
 def test_extraction_refuses_charges_out_of_order():
     with pytest.raises(ValueError, match=r"0 < q_exp_ah < q_nom_ah < q_ah, got 2.2, 2.14, 2.33"):
-        tremblay.extract(**SHEET | {"q_exp_ah": 2.2}, r_ohm=0.083, i_typical_a=0.466)
+        extract(**SHEET | {"q_exp_ah": 2.2}, r_ohm=0.083, i_typical_a=0.466)
 
 
 @given(st.floats(1, 500), st.floats(0, 1), st.floats(-1, 0.999))
@@ -317,7 +319,7 @@ def test_energy_goes_into_heat_on_the_way_in_and_out(name):
         )
         heat_kwh = rest_kwh - p_kw
         i_a = 0.2 * unit.q_ah
-        _, ohm = battery_cell.settled_source(unit, (0.5 + sign * 0.1) * unit.q_ah, sign)
+        _, ohm = settled_source(unit, (0.5 + sign * 0.1) * unit.q_ah, sign)
         assert heat_kwh == pytest.approx(cells * ohm * i_a**2, rel=0.15)
 
 
@@ -646,17 +648,15 @@ def test_estimated_time_to_a_charge_is_good_to_a_quarter_per_cent(name, soc, rat
     """`hold` calls it sure when it is 1 % early."""
     unit = make(name).units[0]
     it_ah = (1 - soc) * unit.q_ah
-    p_w = sign * min(rate * unit.q_ah * unit.e0_v, battery_cell.limit(unit, it_ah, sign)[0])
+    p_w = sign * min(rate * unit.q_ah * unit.e0_v, cell_limits.limit(unit, it_ah, sign)[0])
     end_ah = (
-        (unit.it_empty_ah if p_w > 0 else unit.it_full_ah)
-        if name == "ideal"
-        else battery_cell._clear_until_ah(unit, p_w)
+        (unit.it_empty_ah if p_w > 0 else unit.it_full_ah) if name == "ideal" else cell_limits.clear_until_ah(unit, p_w)
     )
     assume((end_ah - it_ah) * sign > 1e-3 * unit.q_ah)
     start_a = tremblay.current_a(tremblay.emf_v(unit, it_ah, 0.0), unit.r_ohm, p_w) if unit.tau_s < inf else 0.0
-    estimate_s = battery_cell.time_to(unit, it_ah, p_w, end_ah)
-    reached_ah, filtered_a = battery_cell.integrate(unit, it_ah, start_a, p_w, estimate_s)
-    i_a = tremblay.current_a(battery_cell.emf_v(unit, reached_ah, filtered_a), unit.r_ohm, p_w)
+    estimate_s = cell_motion.time_to(unit, it_ah, p_w, end_ah)
+    reached_ah, filtered_a = cell_motion.integrate(unit, it_ah, start_a, p_w, estimate_s)
+    i_a = tremblay.current_a(emf_v(unit, reached_ah, filtered_a), unit.r_ohm, p_w)
     late_s = (reached_ah - end_ah) / i_a * 3600
     assert late_s < 0.0025 * estimate_s + 1.0
 
@@ -666,8 +666,8 @@ def test_constant_current_of_an_ideal_battery_is_what_its_steps_come_to(soc, p_k
     (unit,) = battery.ideal(40.0, p_charge_max_kw=20.0, p_discharge_max_kw=20.0).units
     it_ah, p_w = (1.0 - soc) * unit.q_ah, 1000.0 * p_kw
     # a filtered current makes it take the steps of all cells, and counts for nothing without polarisation
-    by_steps_ah, _ = battery_cell.integrate(unit, it_ah, 1.0, p_w, dt_s)
-    assert battery_cell.integrate(unit, it_ah, 0.0, p_w, dt_s)[0] == pytest.approx(by_steps_ah, rel=1e-12)
+    by_steps_ah, _ = cell_motion.integrate(unit, it_ah, 1.0, p_w, dt_s)
+    assert cell_motion.integrate(unit, it_ah, 0.0, p_w, dt_s)[0] == pytest.approx(by_steps_ah, rel=1e-12)
 
 
 @given(
@@ -684,8 +684,6 @@ def test_time_to_a_charge_is_exact_where_the_voltage_is_constant(soc, end, rate,
     assume(abs(end - soc) > 1e-6)
     it_ah, end_ah = (1.0 - soc) * unit.q_ah, (1.0 - end) * unit.q_ah
     p_w = (1.0 if end < soc else -1.0) * rate * unit.q_ah * unit.e0_v
-    time_s = battery_cell.time_to(unit, it_ah, p_w, end_ah)
+    time_s = cell_motion.time_to(unit, it_ah, p_w, end_ah)
     assert time_s > 0.0
-    assert battery_cell.integrate(unit, it_ah, filtered_a, p_w, time_s)[0] == pytest.approx(
-        end_ah, abs=1e-9 * unit.q_ah
-    )
+    assert cell_motion.integrate(unit, it_ah, filtered_a, p_w, time_s)[0] == pytest.approx(end_ah, abs=1e-9 * unit.q_ah)

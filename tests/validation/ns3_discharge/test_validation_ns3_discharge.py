@@ -12,6 +12,7 @@ import yaml
 
 from evhub.simulators.battery import battery_model as battery
 from evhub.simulators.battery import tremblay_cell as tremblay
+from tests.helpers.cell_forms import extract
 
 FILE = Path(str(files("evhub.simulators") / "data" / "batteries" / "panasonic_cgr18650da.yaml"))
 SET = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -20,13 +21,13 @@ I_A, TIME_S = CASE["current_a"], CASE["time_s"]
 
 
 def test_shipped_cell_is_what_the_data_sheet_gives():
-    cell = tremblay.extract(**CASE["datasheet"])
+    cell = extract(**CASE["datasheet"])
     assert SET["datasheet"] == CASE["datasheet"]
     assert {name: SET["cell"][name] for name in vars(cell)} == pytest.approx(vars(cell), rel=1e-9)
 
 
 def test_voltage_at_the_end_by_the_equations():
-    voltage_v = tremblay.voltage_v(tremblay.extract(**CASE["datasheet"]), I_A * TIME_S / 3600, I_A, I_A)
+    voltage_v = tremblay.voltage_v(extract(**CASE["datasheet"]), I_A * TIME_S / 3600, I_A, I_A)
     assert voltage_v == pytest.approx(CASE["voltage_v"], abs=CASE["tolerance_v"])
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from evhub.simulators.battery import battery_model as battery
 from evhub.simulators.battery import tremblay_cell as tremblay
+from tests.helpers.cell_forms import from_2007
 
 FILE = Path(str(files("evhub.simulators") / "data" / "batteries" / "sam_liion_3p4v_2p25ah.yaml"))
 SET = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -21,7 +22,7 @@ CASE = json.loads(Path(__file__).with_name("expected.json").read_text(encoding="
 def test_shipped_cell_is_the_published_one_in_the_other_form():
     form = CASE["form_2007"]
     published = tremblay.Cell(form["e0_v"], form["r_ohm"], form["k_v"], form["a_v"], form["b_per_ah"], form["q_ah"])
-    cell = tremblay.from_2007(published)
+    cell = from_2007(published)
     assert {name: SET["cell"][name] for name in vars(cell)} == pytest.approx(vars(cell), rel=1e-9)
 
 
