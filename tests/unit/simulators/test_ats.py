@@ -13,6 +13,8 @@ import evhub.simulators
 from evhub.simulators.ats import ats_model as ats
 from evhub.simulators.ats.ats_model import Bus, Faults, Mode, Parameters, Secondary
 
+from ...helpers.sizes import examples
+
 GENSET = Secondary(rated_kw=60)
 LEAL = Parameters(transfer_s=5, retransfer_s=5, secondary=GENSET)
 """Leal et al. 2024, scenarios 1, 3 and 5."""
@@ -403,7 +405,7 @@ def test_time_does_not_run_backwards():
 
 # --- any sequence of inputs -------------------------------------------------------------------------------------------
 
-some = settings(max_examples=60, deadline=None)
+some = settings(max_examples=examples(60))
 short = st.sampled_from([0.0, 0.5, 1.0, 5.0])
 secondaries = st.builds(
     Secondary,
