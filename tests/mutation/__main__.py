@@ -57,7 +57,9 @@ COMPARED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, 
 CALCULATED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.BitAnd: ast.BitOr}
 CALCULATED |= {ast.BitOr: ast.BitAnd, ast.FloorDiv: ast.Div, ast.Pow: ast.Mult}
 EXTREMES = ("min", "max", "minimum", "maximum")
-TIMEOUT_S = 300.0
+TIMEOUT_S = 900.0
+"""After which a mutant counts as noticed, because it hangs."""
+HANGS = f"no end within {TIMEOUT_S:g} s"
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def failure(place: Path, tests: list[str]) -> str:
             timeout=TIMEOUT_S,
         )
     except subprocess.TimeoutExpired:
-        return f"no end within {TIMEOUT_S:g} s"
+        return HANGS
     if done.returncode not in (0, 1, 2):  # 2: the mutant cannot even be imported
         raise RuntimeError(f"pytest ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout if done.returncode else ""
@@ -192,10 +194,11 @@ def survivors(drawn: list[Mutant], nearest: dict[str, list[str]], workers: int) 
             for mutant in mine:
                 original = (place / mutant.file).read_bytes()
                 (place / mutant.file).write_text(mutant.source())
-                passed = not failure(place, nearest[mutant.file])
+                said = failure(place, nearest[mutant.file])
                 (place / mutant.file).write_bytes(original)
-                print(f"{'SURVIVED' if passed else 'killed  '} {mutant}", flush=True)
-                if passed:
+                outcome = "SURVIVED" if not said else "hung    " if said.startswith(HANGS) else "killed  "
+                print(f"{outcome} {mutant}", flush=True)
+                if not said:
                     alive.append(mutant)
         return alive
 
