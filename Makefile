@@ -4,23 +4,32 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := $(VENV)/peers
+LOWEST := $(VENV)/lowest
+WORKERS ?= 2
+UNIT := tests/unit -m "not slow and not campaign" --hypothesis-profile=quick
 
-.PHONY: demo test quick campaign lint types bench bench-smoke bench-peers docs clean
+.PHONY: demo quick test campaign mutants lowest lint types bench bench-smoke bench-peers clean
 
 demo: $(READY)            ## simulate a month of real sessions; ends in a table and a picture
 	@mkdir -p demo
 	@$(BIN)/evhub run workplace-month -o demo/workplace-month.h5 --force
 	@$(BIN)/evhub report demo/workplace-month.h5 -o demo/workplace-month.html --picture demo/workplace-month.png --force
 
+quick: $(READY)           ## the inner loop: functions and classes by themselves, in less than a minute
+	$(BIN)/python -m pytest -n $(WORKERS) -q $(UNIT)
+
 test: $(READY)            ## every test but the long campaigns, and what the shipped scenarios expect
-	$(BIN)/python -m pytest -n 2 -m "not campaign"
-	$(BIN)/python -m pytest -n 2 -q --dist loadfile scenarios/library
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not campaign"
+	$(BIN)/python -m pytest -n $(WORKERS) -q --dist loadfile scenarios/library
 
-quick: $(READY)           ## the inner loop: functions and classes by themselves
-	$(BIN)/python -m pytest -n 2 -q tests/unit --hypothesis-profile=quick
+campaign: $(READY)        ## the long campaigns, and ten times the examples of every random test
+	$(BIN)/python -m pytest -n $(WORKERS) -m "campaign or hypothesis" --hypothesis-profile=campaign
 
-campaign: $(READY)        ## the long randomised campaigns
-	$(BIN)/python -m pytest -n 2 -m campaign
+mutants: $(READY)         ## small changes of the code that the nearest unit tests must notice; MUTANTS="--seed 2 --sample 80" for others
+	$(BIN)/python -m tests.mutation --workers $(WORKERS) $(MUTANTS)
+
+lowest: $(LOWEST)/.ready  ## the inner loop on the lowest versions that setup.cfg allows
+	$(LOWEST)/bin/python -m pytest -n $(WORKERS) -q $(UNIT)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -41,6 +50,12 @@ bench-peers: $(READY) $(PEERS)/.ready   ## beside ACN-Sim and EV2Gym, which get 
 $(PEERS)/.ready: benchmarks/peers/requirements.txt
 	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+$(LOWEST)/.ready: setup.cfg .ci/lowest.py
+	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	@$(PYTHON) .ci/lowest.py > $(LOWEST)/lowest.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --prefer-binary --constraint $(LOWEST)/lowest.txt --editable ".[dev]"
 	@touch $@
 
 clean:

@@ -10,7 +10,6 @@ from typing import Any
 from ..units import W_PER_KW
 from . import tremblay_cell as tremblay
 from .battery_parameters import Parameters, energy_wh
-from .published_pack import pack
 
 _CELL_FIELDS = tuple(each.name for each in fields(tremblay.Cell))
 _LIMIT_FIELDS = ("v_max_v", "v_min_v", "i_charge_max_a", "i_discharge_max_a", "i_end_a")

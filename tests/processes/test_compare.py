@@ -38,6 +38,7 @@ from evhub.scenarios.studies.compare.compare_plan import random_parts
 
 from ..helpers.command import Outcome, evhub
 from ..helpers.sample_results import write_hubs
+from ..helpers.sizes import examples
 from ..unit.analysis.test_report import EVIL, Page
 
 # --- what can be said -------------------------------------------------------------------------------------------------
@@ -213,7 +214,7 @@ def test_those_that_cannot_be_told_apart_share_a_rank():
     assert compare(kpis(noisy, better="")).ranks.empty
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=2, max_size=9))
 def test_baseline_only_turns_the_sign(pairs):
     a, b = np.array(pairs).T

@@ -24,6 +24,7 @@ from evhub.simulators.tariffs.tariff_model import Tariffs
 
 from ...helpers import plants
 from ...helpers.foreseen import Perfect, Reality
+from ...helpers.sizes import examples
 from ...unit.controllers.test_controllers import connectors, hub, site
 
 H, STEP_S = 3600.0, 900.0
@@ -178,7 +179,7 @@ def days(draw):
 
 
 @given(days())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 def test_a_plan_obeys_every_limit_and_never_both_directions_at_once(day):
     plant, view, evs = day
     found = plan(plant, view, 7200.0)
@@ -208,7 +209,7 @@ EXACT = MilpDispatch.Parameters(gap=0.0)
 
 
 @given(days())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8))
 def test_planning_again_on_the_loaded_model_gives_what_a_fresh_model_gives(day):
     plant, view, _ = day
     parameters, planner = EXACT, Planner(plant)
@@ -224,7 +225,7 @@ def test_planning_again_on_the_loaded_model_gives_what_a_fresh_model_gives(day):
 
 
 @given(days())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 def test_the_rest_of_a_plan_costs_what_a_new_plan_costs_when_nothing_changed(day):
     """Bellman: from where the plan has led, the best that can follow is the rest of the plan."""
     plant, view, evs = day
@@ -552,7 +553,7 @@ def ideal_days(draw):
 
 
 @given(day=ideal_days())
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6))
 def test_the_optimum_never_costs_more_than_the_rule_on_the_same_ideal_plant(day, tmp_path_factory):
     """Both charge the EVs in full; what set points lose by coming 1 s late is below 0.5."""
     folder = tmp_path_factory.mktemp("days")

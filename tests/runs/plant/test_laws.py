@@ -14,13 +14,13 @@ from evhub.analysis.kpis.kpi_formulas import energy
 from evhub.analysis.kpis.step_signals import hold, union
 
 from ...helpers import plants
+from ...helpers.sizes import examples
 
 REACTIVE = {"grid": 1, "secondary": 1, "pv": 1, "bess": 1, "dg": 1, "load": -1, "cp": 1}
 FLOWS = {"grid": 1, "secondary": 1, "pv": 1, "bess": 1, "dg": 1, "load": -1, "cp": -1}
 # a run takes a second, so a failing example is shown as it was found
 RUNS = settings(
-    max_examples=25,
-    deadline=None,
+    max_examples=examples(25),
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
@@ -119,7 +119,7 @@ def check_delivered(results, hub, data):
         assert session["delivered_kwh"] <= session["requested_kwh"] + 1e-6
 
 
-@settings(RUNS, max_examples=6)
+@settings(RUNS, max_examples=examples(6))
 @given(data=plants.scenarios())
 def test_same_seed_gives_the_same_bytes_in_every_dataset(data, folder):
     contents = []

@@ -21,6 +21,8 @@ from evhub.scenarios.engines.inprocess_engine import run_inprocess
 from evhub.scenarios.engines.mosaik_engine import run_mosaik
 from evhub.scenarios.engines.wiring import Connection, EntitySpec, SimulatorSpec, Wiring
 
+from ...helpers.sizes import examples
+
 STEPS = 24
 PORTS = ("p", "q")
 
@@ -136,7 +138,7 @@ def steps_of(engine, simulators, entities, connections, hubs):
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
 @given(wiring=wirings())
 def test_both_engines_take_the_same_steps_with_the_same_inputs(wiring):
     assert steps_of(run_inprocess, *wiring) == steps_of(run_mosaik, *wiring)

@@ -32,6 +32,7 @@ from evhub.analysis.results.result_writer import ResultWriter
 
 from ...helpers.plates import plates
 from ...helpers.sample_results import BUS, attributes, write_hubs
+from ...helpers.sizes import examples
 
 SIGNALS = {
     # path: unit, codes, {time: value}; from 300 s to 310 s the bus is dead, afterwards an island
@@ -171,7 +172,7 @@ def test_a_signal_that_is_not_there_fails_with_those_near_it(made):
     fails(made, signal("cp/p_kww", Bounds(most=1)), "no signal 'hub/cp/p_kww'", "did you mean hub/cp/p_kw")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(
     values=st.lists(st.integers(-9, 9), min_size=1, max_size=8),
     begin=st.integers(0, 90),
@@ -434,7 +435,6 @@ def test_outcomes_stand_in_the_order_of_the_expectations(made):
         assert evaluate(results, []) == []
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**7))
 def test_times_are_told_as_scenarios_write_them(seconds):
     from evhub.simulators.field_types import _duration

@@ -18,6 +18,7 @@ from evhub.analysis import ResultError, Results, ResultWriter, SeriesSpec, open_
 from evhub.analysis.kpis import step_signals as steps
 
 from ...helpers.sample_results import attributes, write_hubs
+from ...helpers.sizes import examples
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +316,7 @@ def test_opening_reads_no_series(tmp_path, monkeypatch):
         assert len(results.signals()) == 3
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(start=st.datetimes(), t_s=st.integers(0, 366 * 86400))
 def test_clock_and_times_agree_where_the_offset_is_fixed(tmp_path_factory, start, t_s):
     if not 1700 < start.year < 2200:

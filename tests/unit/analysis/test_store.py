@@ -22,6 +22,7 @@ from evhub.analysis.results.result_layout import ResultError, SeriesSpec
 from evhub.analysis.results.result_writer import ResultWriter
 
 from ...helpers.sample_results import attributes
+from ...helpers.sizes import examples
 
 SESSIONS = [
     {"hub": "depot", "id": "ä1", "arrival_s": 0.0, "departure_s": 60.0, "requested_kwh": 5.0, "priority": None},
@@ -82,7 +83,7 @@ def test_root_attributes_come_back_also_long_nested_and_empty_ones(tmp_path):
         assert reader.attributes["hubs"] == ["b", "a"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(
     rows=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.floats(-1e6, 1e6), st.booleans()), max_size=60),
     buffer_rows=st.integers(1, 5),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from evhub.analysis import open_results
 
 from ...helpers import plants
+from ...helpers.sizes import examples
 from . import test_controllers as made
 
 
@@ -41,7 +42,7 @@ def test_the_storage_rests_when_it_or_what_it_must_know_fails(changes):
 
 
 @given(situation=made.situations())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 def test_evs_get_full_power_as_far_as_contract_and_pv_go(situation):
     plant, seen = situation
     if seen.bus != 1 or np.isnan(seen.p_load_kw):

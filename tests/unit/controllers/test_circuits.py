@@ -15,6 +15,7 @@ from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.errors import InputError
 
 from ...helpers import plants
+from ...helpers.sizes import examples
 from . import test_controllers as made
 
 SHARING = ("equal_share", "edf", "llf", "fcfs", "round_robin", "pv_first")
@@ -68,7 +69,7 @@ def able_kw(within: Circuits, given_kw: np.ndarray, most_kw, room_kw: float, mor
 
 @pytest.mark.parametrize("name", SHARING)
 @given(site=sites([0.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_no_current_passes_its_limit_and_nothing_is_left_that_one_could_use(name, site):
     within, most_kw, room_kw = site
     given_kw = shares(name, within, most_kw, room_kw)
@@ -79,7 +80,7 @@ def test_no_current_passes_its_limit_and_nothing_is_left_that_one_could_use(name
 
 @pytest.mark.parametrize("name", SHARING)
 @given(site=sites([30.0, -90.0, 150.0, 0.0, 180.0]), least_kw=st.sampled_from([0.0, 1.4, 4.2]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_no_current_passes_its_limit_at_any_angles(name, site, least_kw):
     within, most_kw, room_kw = site
     given_kw = shares(name, within, most_kw, room_kw, least_kw)

@@ -19,6 +19,7 @@ from evhub.scenarios.schema.controller_registry import controllers
 from evhub.simulators.tariffs.tariff_model import Tariffs
 
 from ...helpers.foreseen import Perfect, Reality
+from ...helpers.sizes import examples
 
 FREE = Tariffs.of({}, 3600.0)
 powers = st.floats(0.0, 100.0)
@@ -123,7 +124,7 @@ def decide(name: str, plant: base.Site, seen: base.Hub) -> base.Setpoints:
 
 @pytest.mark.parametrize("name", sorted(controllers()))
 @given(situation=situations())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 def test_every_controller_answers_with_set_points_whatever_it_sees(name, situation):
     plant, seen = situation
     answer = decide(name, plant, seen)
@@ -134,7 +135,7 @@ def test_every_controller_answers_with_set_points_whatever_it_sees(name, situati
 
 
 @given(situation=situations())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 def test_equal_share_stays_within_the_contract_or_the_secondary_source(situation):
     plant, seen = situation
     limit_kw = plant.secondary_kw if seen.islanded else plant.contracted_kw

@@ -26,6 +26,7 @@ from evhub.simulators.network import admittances as network
 from evhub.simulators.network import network_sources
 
 from ...helpers.random_feeders import depot, feeder, places
+from ...helpers.sizes import examples
 
 BAND = Limits(0.9, 1.1, 1.0)
 DEPOT = str(LIBRARY / "data" / "hafiz2023_depot.json")
@@ -60,7 +61,7 @@ def by_pandapower(net, buses, u, limits=BAND):
     return np.array(found)
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=examples(8))
 @given(seed=st.integers(0, 10**6))
 def test_what_the_loop_calls_feasible_is_feasible_for_pandapower(seed):
     net, buses, _, outcome = drawn(seed)
@@ -69,6 +70,7 @@ def test_what_the_loop_calls_feasible_is_feasible_for_pandapower(seed):
         assert (by_pandapower(net, buses, outcome.schedule.u) < 2e-6).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [10, pytest.param(100, marks=pytest.mark.campaign)])
 def test_95_of_100_networks_converge_within_5_iterations(count):
     outcomes = [drawn(seed)[3] for seed in range(count)]
@@ -195,6 +197,7 @@ def hopeless(limits: Limits, **options):
     return net, single(net, 3, data, limits, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("v_min_pu", [0.80, 0.86, 0.88, 0.9, 0.95])
 def test_infeasible_is_what_brute_force_cannot_do_either(v_min_pu):
     net, (outcome, _) = hopeless(Limits(v_min_pu, 1.1, 1.2))

@@ -23,6 +23,8 @@ from evhub.controllers.ievcs.decision_table import (
     storage_limits,
 )
 
+from ...helpers.sizes import examples
+
 M = Measure
 SURPLUS, DEFICIT = Deviation.SURPLUS, Deviation.DEFICIT
 LOW, HIGH = Price.LOW, Price.HIGH
@@ -198,7 +200,7 @@ def situations(draw):
 
 
 @given(situation=situations(), dif_kw=st.floats(-60.0, 60.0), cell=st.sampled_from(sorted(TABLE, key=str)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_whatever_is_done_the_balance_closes_and_limits_hold(situation, dif_kw, cell):
     s = replace(situation, import_kw=max(situation.import_kw, situation.grid_kw + 1.0))
     action = control(s, dif_kw, TABLE[(SURPLUS if dif_kw >= 0 else DEFICIT, *cell[1:])])

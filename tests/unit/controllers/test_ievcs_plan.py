@@ -26,6 +26,7 @@ from evhub.simulators.series import Series
 from evhub.simulators.tariffs.tariff_model import Tariffs
 
 from ...helpers.foreseen import Perfect, Reality
+from ...helpers.sizes import examples
 from . import test_controllers as made
 
 HOUR_S = 3600.0
@@ -214,7 +215,7 @@ def test_the_battery_is_filled_before_anything_is_sold():
     assert outcome.schedule.plan.bess_kwh[-1] == pytest.approx(20.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(seed=st.integers(0, 10**6))
 def test_whatever_comes_there_is_a_plan(seed):
     rng = np.random.default_rng(seed)
@@ -409,7 +410,7 @@ def test_the_ceiling_of_the_subsidy_spends_the_bound_on_what_is_given_back():
     assert ceiling(steps, plan, 0.25, np.array([0.2, 0.3]), np.array([0.9, 0.1]), 0.2) is None
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 @given(seed=st.integers(0, 10**6))
 def test_stage_two_never_makes_the_plan_dearer_than_the_bound(seed):
     rng = np.random.default_rng(seed)

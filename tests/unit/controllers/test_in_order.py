@@ -14,6 +14,7 @@ from evhub.controllers import contract as base
 from evhub.controllers.circuits import Circuits
 from evhub.scenarios.schema.controller_registry import controllers
 
+from ...helpers.sizes import examples
 from . import test_controllers as made
 
 HOUR_S = 3600.0
@@ -86,7 +87,7 @@ def test_who_cannot_get_the_least_power_pauses_and_the_next_may_use_it(name):
 
 @pytest.mark.parametrize("name", ORDERED)
 @given(situation=made.situations())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_what_is_shared_stays_within_the_contract_and_nothing_is_left_that_one_could_use(name, situation):
     plant, seen = situation
     limit_kw = {0: 0.0, 1: plant.contracted_kw, 2: plant.secondary_kw}[seen.bus]
@@ -177,7 +178,7 @@ def test_hubs_that_ask_the_same_are_held_to_their_own_circuits(name):
 
 @pytest.mark.parametrize("name", ORDERED)
 @given(situations=st.lists(made.situations(), min_size=2, max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 def test_a_controller_answers_as_if_it_were_asked_for_the_first_time(name, situations):
     plant = made.site(8)
     one = controller(name, depot=plant)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from evhub.controllers import contract as base
 from evhub.controllers.sharing.pv_first import PvFirst
 
+from ...helpers.sizes import examples
 from .test_controllers import connectors, hub, site
 
 
@@ -70,7 +71,7 @@ def _fields(seen: base.Connectors) -> dict:
     soc=st.floats(0.2, 0.8),
     n=st.integers(1, 6),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 def test_evs_and_battery_together_keep_the_contract(load_kw, pv_kw, soc, n):
     plant = site(n)
     seen = hub(connectors([1] * n, [20] * n, [22] * n), p_load_kw=load_kw, p_pv_kw=pv_kw, soc=soc)

@@ -20,6 +20,7 @@ from evhub.simulators.series import Series
 from evhub.simulators.units import S_PER_DAY, S_PER_H
 
 from ...helpers import plants
+from ...helpers.sizes import examples
 
 H, DAY = S_PER_H, S_PER_DAY
 HOURS = np.arange(73) * H
@@ -83,7 +84,7 @@ def test_on_the_first_day_persistence_holds_the_first_value_until_something_was_
 steps = st.integers(0, 40).map(lambda n: n * 0.25)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     times=st.sets(steps, min_size=1, max_size=8),
     values=st.lists(st.floats(0, 9), min_size=9, max_size=9),

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from evhub.scenarios.studies.sweep.sampling import points
 from evhub.scenarios.studies.sweep.sweep_study import Design, Variation, seconds_of
 
+from ...helpers.sizes import examples
+
 DRAWN = ("random", "latin_hypercube", "sobol")
 
 
@@ -103,7 +105,7 @@ def test_values_are_drawn_equally_often():
     kind=st.sampled_from(DRAWN),
     duration=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_drawn_values_stay_in_their_range(low, width, log, step, kind, duration):
     low, high = round(low, 3), round(low + width, 3)
     field: dict[str, Any] = {"range": [low, high], "log": log}

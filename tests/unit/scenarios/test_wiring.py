@@ -78,6 +78,7 @@ def test_series_have_units_and_descriptions(wiring):
         assert signal.port.unit or signal.port.codes or signal.attribute in {"soc", "session", "queue"}, signal.path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(shipped()))
 def test_shipped_scenarios_build(name):
     wiring = build(load_scenario(name))

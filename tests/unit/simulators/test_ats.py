@@ -13,6 +13,8 @@ import evhub.simulators
 from evhub.simulators.ats import ats_model as ats
 from evhub.simulators.ats.ats_model import Bus, Faults, Mode, Parameters, Secondary
 
+from ...helpers.sizes import examples
+
 GENSET = Secondary(rated_kw=60)
 LEAL = Parameters(transfer_s=5, retransfer_s=5, secondary=GENSET)
 """Leal et al. 2024, scenarios 1, 3 and 5."""
@@ -321,6 +323,14 @@ def test_cooling_source_takes_over_without_a_start_and_stops_when_cool():
     assert not trace.last.running
 
 
+@pytest.mark.parametrize(("cooldown_s", "stopped"), [(0.0, []), (0.5, [420.5]), (60.0, [480.0])])
+def test_a_source_stops_when_it_is_cool_however_short_that_takes(cooldown_s, stopped):
+    trace = Trace(replace(LEAL, secondary=replace(GENSET, cooldown_s=cooldown_s)), OUTAGE)
+    assert [t for t, kind in trace.events if kind == "secondary-stopped"] == stopped
+    assert trace.at(420).running == (cooldown_s > 0.0)
+    assert not trace.last.running
+
+
 # --- a switch that does not move --------------------------------------------------------------------------------------
 
 STUCK, FREE = {"faults": Faults(transfer_fails=True)}, {"faults": ats.NO_FAULTS}
@@ -403,7 +413,7 @@ def test_time_does_not_run_backwards():
 
 # --- any sequence of inputs -------------------------------------------------------------------------------------------
 
-some = settings(max_examples=60, deadline=None)
+some = settings(max_examples=examples(60))
 short = st.sampled_from([0.0, 0.5, 1.0, 5.0])
 secondaries = st.builds(
     Secondary,

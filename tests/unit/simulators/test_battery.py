@@ -21,6 +21,8 @@ from evhub.simulators.battery.battery_model import Phase
 from evhub.simulators.battery.battery_unit import emf_v, settled_source
 from tests.helpers.cell_forms import extract, from_2007
 
+from ...helpers.sizes import examples
+
 FOLDER = Path(str(files("evhub.simulators") / "data" / "batteries"))
 SETS = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yaml"))}
 LEAF, LFP = "nissan_leaf_2013", "tremblay_liion_3p3v_2p3ah"
@@ -263,7 +265,7 @@ def test_advance_solves_the_differential_equations(name, rate):
     assert after.i_filtered_a[0] == pytest.approx(truth[1], abs=2e-5 * unit.q_ah)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(
     name=st.sampled_from([LEAF, LFP, "tremblay_lead_acid_12v_7p2ah", "sam_liion_3p4v_2p25ah", "ideal"]),
     soc=st.floats(0.3, 0.8),
@@ -399,7 +401,7 @@ def test_full_battery_stays_full_after_its_voltage_has_relaxed(name):
     assert battery.hold(pack, rested, np.array([-RATED_KW]), 1.0).phase[0] == Phase.DONE
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     name=st.sampled_from([*SETS, "ideal"]),
     soc=st.floats(0.15, 0.9),
@@ -560,7 +562,7 @@ def test_day_of_set_points_has_the_same_energy_at_steps_of_a_second_and_a_minute
 # ------------------------------------------------------------------------------------------------------- power limits
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.sampled_from([*SETS, "ideal"]), st.floats(0, 1), st.floats(-1, 1), st.sampled_from([1.0, 60.0, 900.0]))
 @example(LEAF, 1.0, 0.0, 1.0)
 @example(LEAF, 0.0, 0.0, 900.0)
@@ -576,7 +578,7 @@ def test_limits_are_what_hold_gives_to_a_request_without_bounds(name, soc, rate,
         assert -1e-9 <= after.soc[0] <= 1 + 1e-9
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.sampled_from([*SETS, "ideal"]), st.floats(0.01, 0.99), st.sampled_from([-1.0, 1.0]))
 def test_power_at_its_limit_is_given_when_asked_for(name, soc, sign):
     pack = make(name)
@@ -637,7 +639,7 @@ def test_hold_of_some_packs_is_the_same_as_of_all():
 # ----------------------------------------------------------------------------------------- estimates the model lives on
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     name=st.sampled_from([*SETS, "ideal"]),
     soc=st.floats(0.05, 0.98),

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from evhub.simulators.generator import generator_model as generator
 from evhub.simulators.generator.generator_model import Parameters, Phase
 
+from ...helpers.sizes import examples
+
 DG = Parameters(rated_kw=30, fuel_capacity_l=200, minimum_kw=9, start_s=10, cooldown_s=60)
 QUICK = Parameters(rated_kw=30, fuel_capacity_l=200, start_s=0)
 
@@ -144,7 +146,7 @@ def test_tank_holds_no_more_than_its_capacity():
 
 # --- any sequence of inputs -------------------------------------------------------------------------------------------
 
-some = settings(max_examples=60, deadline=None)
+some = settings(max_examples=examples(60))
 units = st.fixed_dictionaries(
     {
         "rated_kw": st.sampled_from([10.0, 30.0]),

@@ -90,6 +90,13 @@ def test_clearness_scales_everything():
     np.testing.assert_allclose(half, full / 2)
 
 
+def test_clearness_0_is_darkness_and_less_is_refused():
+    start = datetime(2024, 6, 20, tzinfo=UTC)
+    assert not clear_sky(BERLIN, start, S_PER_DAY, clearness=0.0).values.any()
+    with pytest.raises(ValueError, match="clearness must be >= 0, got -0.1"):
+        clear_sky(BERLIN, start, S_PER_DAY, clearness=-0.1)
+
+
 def test_more_turbid_air_lets_less_light_through():
     start = datetime(2024, 6, 20, tzinfo=UTC)
     clean, turbid = (clear_sky(BERLIN, start, S_PER_DAY, linke_turbidity=lt).values.max() for lt in (2.0, 6.0))

@@ -11,8 +11,10 @@ from evhub.simulators.adapter import Clock
 from evhub.simulators.link.link_model import Channel, Delay, Link
 from evhub.simulators.link.link_simulator import Wire
 
+from ...helpers.sizes import examples
+
 KINDS = ["constant", "uniform", "normal", "exponential", "lognormal"]
-some = settings(max_examples=60, deadline=None)
+some = settings(max_examples=examples(60))
 
 
 def link(seed=7, **channels):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evhub.simulators.adapter import Clock, Schedule
@@ -129,7 +129,6 @@ kw = st.floats(0, 50)
 rows = st.tuples(kw, kw, kw, kw)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 40), rows, rows, st.booleans()), min_size=1, max_size=6),
     st.floats(0, 20),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evhub.simulators.pv import pv_model as pv
@@ -37,7 +37,6 @@ def test_darkness_gives_nothing(irradiance):
     np.testing.assert_array_equal(pv.available_kw(THREE, irradiance, 20.0), [0, 0, 0])
 
 
-@settings(deadline=None)
 @given(irradiances, temperatures)
 def test_available_power_stays_within_the_ratings(irradiance, ambient):
     p_kw = pv.available_kw(THREE, irradiance, ambient)
@@ -45,7 +44,6 @@ def test_available_power_stays_within_the_ratings(irradiance, ambient):
     assert (p_kw <= THREE.inverter_kva).all()
 
 
-@settings(deadline=None)
 @given(irradiances, temperatures, temperatures)
 def test_heat_never_raises_the_power(irradiance, cool, warm):
     cool, warm = sorted((cool, warm))

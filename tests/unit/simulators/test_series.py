@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evhub.simulators.series import Series, by_clock, combine
@@ -40,7 +40,6 @@ def test_no_change_is_left_after_the_last():
     assert STEPS.next_change(30) == math.inf
 
 
-@settings(deadline=None)
 @given(any_series(), st.integers(-300, 600))
 def test_next_change_agrees_with_looking_at_every_second(series, t_s):
     horizon = 600
@@ -58,7 +57,6 @@ def test_next_change_agrees_with_looking_at_every_second(series, t_s):
     assert series.next_change(t_s) == expected
 
 
-@settings(deadline=None)
 @given(any_series(), st.integers(-300, 300), st.integers(1, 300))
 def test_change_times_are_exactly_the_changes(series, from_s, length_s):
     if not series.covers(from_s, from_s + length_s):
@@ -70,7 +68,6 @@ def test_change_times_are_exactly_the_changes(series, from_s, length_s):
     np.testing.assert_array_equal(series.sample(seconds), values)
 
 
-@settings(deadline=None)
 @given(any_series(), st.lists(st.integers(-100, 300), min_size=2, max_size=8, unique=True))
 def test_means_agree_with_the_sum_over_seconds(series, edges):
     edges = sorted(edges)
@@ -80,7 +77,6 @@ def test_means_agree_with_the_sum_over_seconds(series, edges):
     np.testing.assert_allclose(series.means(np.array(edges)), expected, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(st.floats(0.1, 1e5), st.lists(st.integers(0, 998), min_size=2, max_size=4, unique=True), st.floats(-1e6, 1e6))
 def test_a_repeating_series_has_its_new_value_exactly_at_the_change(period_s, parts, t_s):
     """Rounding in the modulo must neither freeze time nor show the old value at the time of the change."""
@@ -182,7 +178,6 @@ def test_points_need_exactly_one_of_end_and_period(spans):
         Series.from_points([(0, 1)], **spans)
 
 
-@settings(deadline=None)
 @given(points, st.integers(1, 60), st.integers(1, 100))
 def test_lines_in_steps_keep_the_area_under_the_lines(rows, resolution_s, tail_s):
     rows = sorted(rows)

@@ -15,9 +15,10 @@ from evhub.controllers.optimization.program import Program
 from evhub.controllers.optimization.solution import Status
 
 from ....helpers.random_hubs import hub
+from ....helpers.sizes import examples
 
 seeds = st.integers(0, 2**32 - 1)
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=examples(25))
 
 
 def solve(data: HubData, solver: str = "glpk") -> tuple[Plan, float]:
@@ -121,7 +122,7 @@ WIDER = ["import", "export", "sun", *EVS, "battery power", "battery energy"]
 
 @pytest.mark.parametrize("what", WIDER)
 @given(seed=seeds, k=st.floats(0.01, 2.0))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(6))
 def test_more_never_costs_more(what, seed, k):
     data = hub(seed, v2g=True)
     if data.pv.inverter_kva is not None:
@@ -250,7 +251,7 @@ def handed_on(data: HubData, plan: Plan, k: int) -> HubData:
 
 
 @pytest.mark.parametrize("binaries", [False, True])
-def test_glpk_and_highs_agree_on_200_random_hubs(binaries):
-    for seed in range(100):
+def test_glpk_and_highs_agree_on_random_hubs(binaries):
+    for seed in range(examples(100)):
         data = hub(seed, binaries=binaries)
         assert solve(data, "glpk")[1] == pytest.approx(solve(data, "highs")[1], rel=1e-6, abs=1e-6), seed

@@ -17,6 +17,8 @@ from evhub.simulators.arrivals.session_model import ArrivalParameters, Session, 
 from evhub.simulators.arrivals.station_model import STATUS, Event, Station, StationParameters
 from evhub.simulators.units import S_PER_DAY
 
+from ....helpers.sizes import examples
+
 
 def visit(arrival_s: float, departure_s: float, connector: int | None = None) -> Session:
     return Session(f"{arrival_s}-{departure_s}", arrival_s, departure_s, 1.0, connector=connector)
@@ -204,7 +206,7 @@ def stations(draw) -> tuple[StationParameters, list[Session], list[tuple[int, fl
     return parameters, sessions, [(connector, t, t + d) for connector, t, d in faults]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(stations(), st.floats(0, 80))
 def test_every_session_has_exactly_one_outcome(case, end_s):
     parameters, sessions, faults = case
@@ -228,7 +230,7 @@ def test_every_session_has_exactly_one_outcome(case, end_s):
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(stations())
 def test_rules_of_the_station(case):
     parameters, sessions, faults = case
@@ -288,7 +290,7 @@ def test_rules_of_the_station(case):
     assert not holder
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(stations(), st.lists(st.floats(0, 90), max_size=8))
 def test_steps_of_any_length_tell_the_same_events(case, stops):
     whole = Station(*case).advance(inf)

@@ -24,6 +24,8 @@ from evhub.simulators.arrivals.session_model import (
 )
 from evhub.simulators.units import S_PER_DAY, S_PER_H
 
+from ....helpers.sizes import examples
+
 BERLIN = ZoneInfo("Europe/Berlin")
 MONDAY = datetime(2024, 6, 3, tzinfo=BERLIN)
 WEEK_S = 7 * S_PER_DAY
@@ -203,7 +205,7 @@ def test_clock_change_removes_or_doubles_the_hour_after_two(date, hours_at_two):
         assert t_s[0] >= 2 * S_PER_H and t_s[-1] < (2 + hours_at_two) * S_PER_H
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     zone=st.sampled_from(["Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]),
     hours=st.integers(0, 365 * 24),

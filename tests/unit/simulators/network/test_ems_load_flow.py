@@ -14,6 +14,7 @@ from evhub.simulators.network.newton_solver import PowerFlowEquations
 from evhub.simulators.network.pandapower_matrices import matrices_of
 
 from ....helpers.random_feeders import feeder
+from ....helpers.sizes import examples
 
 NETS = ["case33bw", "create_cigre_network_lv", "create_cigre_network_mv", "create_kerber_dorfnetz"]
 
@@ -134,7 +135,7 @@ def test_beyond_what_the_network_can_carry_there_is_no_solution():
     assert np.isnan(flow.v[2]).all()
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=examples(6))
 @given(seed=st.integers(0, 10**6), level=st.sampled_from(["lv", "mv"]))
 def test_sensitivities_are_finite_differences(seed, level):
     rng = np.random.default_rng(seed)

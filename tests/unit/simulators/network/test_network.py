@@ -20,6 +20,8 @@ from evhub.simulators.network import network_topology
 from evhub.simulators.network import newton_solver as network_newton
 from evhub.simulators.network.network_model import DEAD, GRID, SECONDARY, Network, Parameters
 
+from ....helpers.sizes import examples
+
 
 class FromScratch:
     """The states of a network, solved by pandapower alone, each from the start."""
@@ -121,7 +123,7 @@ def line():
 
 
 @given(p_kw=st.floats(-60.0, 60.0), q_kvar=st.floats(-40.0, 40.0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_one_line_has_the_voltage_and_losses_of_the_closed_form(line, p_kw, q_kvar):
     result = line.solve([p_kw], [q_kvar], [GRID])
     v = two_bus_voltage(p_kw, q_kvar)

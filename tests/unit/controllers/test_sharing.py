@@ -1,0 +1,72 @@
+"""What strategies that share do beside sharing: PV and the battery in an island, and the load behind a silent meter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from evhub.controllers import contract as base
+from evhub.controllers.sharing.equal_share import EqualShare
+
+from . import test_controllers as made
+
+ISLANDED = 2
+
+
+def decided(seen: base.Hub, **parameters) -> base.Setpoints:
+    own = EqualShare.Parameters(**parameters)
+    controller = EqualShare({"depot": made.site(2)}, own, 60.0, np.random.default_rng(1))
+    now = datetime(2024, 3, 1, 12, tzinfo=UTC)
+    observation = base.Observation(0.0, now, {"depot": replace(seen, parameters=own)}, 3600.0)
+    return controller.decide(observation).setpoints["depot"]
+
+
+@pytest.mark.parametrize(
+    ("p_cp_kw", "pv_limit_kw"),
+    [
+        (0.0, 5.0),  # nothing charges yet: only the load is sure
+        (8.0, 13.0),  # what is measured, while the shares are more
+        (90.0, 30.0),  # what is shared from now on, 25 kW, while more is still measured
+    ],
+)
+def test_pv_in_an_island_stays_below_the_load_and_what_surely_charges(p_cp_kw, pv_limit_kw):
+    """Else PV would flow back into the secondary source of 30 kW."""
+    evs = made.connectors([1, 1], [20, 20], [22, 22])
+    answer = decided(made.hub(evs, bus=ISLANDED, p_load_kw=5.0, p_cp_kw=p_cp_kw))
+    assert answer.connector_kw.sum() == pytest.approx(25.0)
+    assert answer.pv_limit_kw == pytest.approx(pv_limit_kw)
+
+
+def test_pv_in_an_island_rests_when_a_meter_is_silent():
+    evs = made.connectors([1, 1], [20, 20], [22, 22])
+    for silent in ({"p_load_kw": np.nan}, {"p_cp_kw": np.nan}):
+        assert decided(made.hub(evs, bus=ISLANDED, **silent)).pv_limit_kw == 0.0
+
+
+def test_pv_in_an_island_that_feeds_back_is_not_limited_below_zero():
+    nobody = made.connectors([0, 0], [0, 0], [0, 0])
+    assert decided(made.hub(nobody, bus=ISLANDED, p_load_kw=-3.0)).pv_limit_kw == 0.0
+
+
+def test_on_the_grid_pv_is_free_and_the_battery_takes_the_surplus_unless_it_is_to_rest():
+    nobody = made.connectors([0, 0], [0, 0], [0, 0])
+    sunny = made.hub(nobody, p_load_kw=5.0, p_pv_kw=12.0)
+    assert (decided(sunny).pv_limit_kw, decided(sunny).bess_kw) == (np.inf, -7.0)
+    assert decided(sunny, bess="idle").bess_kw == 0.0
+    assert decided(replace(sunny, bus=ISLANDED)).bess_kw == 0.0
+
+
+def test_pv_is_shared_only_when_it_is_counted():
+    evs = made.connectors([1, 1], [20, 20], [22, 22])
+    tight = made.hub(evs, p_load_kw=40.0, p_pv_kw=12.0)
+    assert decided(tight).connector_kw.sum() == pytest.approx(10.0)
+    assert decided(tight, count_pv=True).connector_kw.sum() == pytest.approx(22.0)
+
+
+@pytest.mark.parametrize(("soc", "p_load_kw", "bess_kw"), [(0.8, 0.0, 0.0), (0.79, 0.0, -10.0), (0.2, 15.0, 0.0)])
+def test_a_battery_at_the_edge_of_its_window_rests(soc, p_load_kw, bess_kw):
+    nobody = made.connectors([0, 0], [0, 0], [0, 0])
+    assert decided(made.hub(nobody, p_load_kw=p_load_kw, p_pv_kw=10.0, soc=soc)).bess_kw == bess_kw
