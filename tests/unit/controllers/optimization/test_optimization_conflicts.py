@@ -207,7 +207,7 @@ def test_explanation_is_bounded_in_time(monkeypatch):
             now_s += 1.0
             return super().solve_lp(10.0)
 
-    conflict = explain(compile_model(charging(1e4, steps=20)), Slow, 9.5)
+    conflict = explain(compile_model(charging(1e4, steps=20)), Slow, 9.5).sentences
     assert limits_s == [9.5, *np.arange(8.5, 0.0, -1.0)]
     assert conflict[-1] == "some of these may be unnecessary: stopped after 9.5 s"
     assert len(conflict) > 20, "those that were not tried are given too"
