@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evhub.analysis.dispatchability import Case, Line, Pv, solve_limits
+from evhub.analysis.dispatchability import FeederCase, Line, PvUnit, solve_limits
 from evhub.scenarios.studies.dispatchability.dispatchability_run import load_study
 
 STUDY = "ieee13-pv-limits"
@@ -23,7 +23,7 @@ SOLVERS = ("glpk", "highs")
 FAMILIES = ("study", "hours", "PV units", "buses", "line limits", "voltage")
 
 
-def cases(family: str) -> Iterator[tuple[str, Case]]:
+def cases(family: str) -> Iterator[tuple[str, FeederCase]]:
     """The cases of a family, smallest first."""
     shipped = load_study(STUDY).cases
     evs, without = shipped["v2g"], shipped["without-evs"]
@@ -49,7 +49,7 @@ def cases(family: str) -> Iterator[tuple[str, Case]]:
                 yield f"at least {least} pu, {name}", replace(case, feeder=replace(case.feeder, v_min_pu=least))
 
 
-def repeated(case: Case, days: int) -> Case:
+def repeated(case: FeederCase, days: int) -> FeederCase:
     """The case with its demand and radiation on several days."""
     return replace(
         case,
@@ -59,14 +59,14 @@ def repeated(case: Case, days: int) -> Case:
     )
 
 
-def _split_pvs(count: int) -> tuple[Pv, ...]:
+def _split_pvs(count: int) -> tuple[PvUnit, ...]:
     """As much PV in as many units, at the four buses in turns."""
     places = ("13", "10", "9", "4")
     each = 700.0 / count
-    return tuple(Pv(f"pv{k}", places[k % 4], "abc", each, each / 2.0, each) for k in range(count))
+    return tuple(PvUnit(f"pv{k}", places[k % 4], "abc", each, each / 2.0, each) for k in range(count))
 
 
-def _longer(case: Case, more: int):
+def _longer(case: FeederCase, more: int):
     """The feeder with a line of so many buses behind its end."""
     z = np.eye(3) * (0.001 + 0.002j)
     names = ["13", *(f"x{k}" for k in range(more))]
@@ -74,7 +74,7 @@ def _longer(case: Case, more: int):
     return replace(case.feeder, lines=(*case.feeder.lines, *added))
 
 
-def _limited(case: Case, kva: float):
+def _limited(case: FeederCase, kva: float):
     """The feeder with this limit on all lines: out of reach, near the 867 kVA of the source, or binding."""
     return replace(case.feeder, lines=tuple(replace(line, limit_kva=kva) for line in case.feeder.lines))
 
@@ -93,7 +93,7 @@ def measure(tell: Callable[[str], None], *, short: bool) -> list[dict[str, Any]]
     return found
 
 
-def solved(case: Case, solver: str) -> dict[str, float]:
+def solved(case: FeederCase, solver: str) -> dict[str, float]:
     """Processor time [s], rounds, periods with voltages, and what was left open."""
     began = process_time()
     found = solve_limits(case, solver=solver)

@@ -17,9 +17,9 @@ import power_grid_model as pgm
 from rich.console import Console
 from rich.table import Table
 
-from evhub.controllers.ems.constraints import Limits
+from evhub.controllers.ems.constraints import NetworkLimits
 from evhub.controllers.ems.dispatch_loop import Loop
-from evhub.controllers.ems.ems_dispatch import Dispatch, Places
+from evhub.controllers.ems.ems_dispatch import EmsDispatch, Places
 from evhub.controllers.optimization.blocks.grid_connection_block import GridData
 from evhub.controllers.optimization.blocks.loads_block import LoadsData
 from evhub.controllers.optimization.blocks.pv_block import PvData
@@ -59,13 +59,13 @@ def window(solver: str, n_bus: int, n_evs: int, n: int, step_s: float) -> dict[s
     # the ends of the feeder: bus 17 of the 33
     at = net.bus.index[: 18 if n_bus == 33 else None].tolist()[-5:]
     nodes = np.array([known.node_of[bus] for bus in at])
-    loop = Loop(known, nodes, Limits(0.9, 1.1, np.inf), margin=1e-3)
+    loop = Loop(known, nodes, NetworkLimits(0.9, 1.1, np.inf), margin=1e-3)
     rng = np.random.default_rng(1)
     places = Places(0, 1, 2, 3, tuple(rng.integers(0, nodes.size, n_evs).tolist()))
     background = np.tile(known.other_pu - known.load_pu, (n, 1))
     data = _depot(rng, 3.0 if n_bus == 33 else 1.5, n_evs, n, step_s)
     began, cpu = perf_counter(), process_time()
-    with Dispatch({"depot": data}, {"depot": places}, nodes.size, solver=solver) as dispatch:
+    with EmsDispatch({"depot": data}, {"depot": places}, nodes.size, solver=solver) as dispatch:
         outcome = loop.run(dispatch, background)
         dispatch_s = dispatch.seconds
     return {

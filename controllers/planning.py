@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .optimization.hub_model import Plan
-from .optimization.solution import Solution, Status
+from .optimization.hub_model import HubPlan
+from .optimization.solution import Solution, SolveStatus
 
 REFUSED = -1
 """Status of data that never reached the solver."""
@@ -14,7 +14,7 @@ PLAN_RECORDS = {
 """Series that show a plan beside what happened."""
 
 
-def plan_records(plan: Plan, k: int) -> dict[str, float]:
+def plan_records(plan: HubPlan, k: int) -> dict[str, float]:
     """Values of `PLAN_RECORDS` in a step of a plan [kW]."""
     return {"plan_grid_kw": float(plan.buy_kw[k] - plan.sell_kw[k]), "plan_bess_kw": float(plan.bess_kw[k])}
 
@@ -30,7 +30,7 @@ def ended(solution: Solution) -> tuple[int, str]:
     Returns
     -------
     status : int
-        Place of the answer in `Status`, from 0.
+        Place of the answer in `SolveStatus`, from 0.
     problem : str
         Why there is no plan, or why it may not be the best; else empty.
     """
@@ -39,7 +39,7 @@ def ended(solution: Solution) -> tuple[int, str]:
         problem = ": ".join([solution.status.value, *(["; ".join(solution.conflict)] if solution.conflict else [])])
     elif solution.stopped:
         problem = f"time limit: the plan may be {solution.gap:.2%} from the best one"
-    return list(Status).index(solution.status), problem
+    return list(SolveStatus).index(solution.status), problem
 
 
 def kind(cause: Solution | Exception) -> tuple[str, ...]:

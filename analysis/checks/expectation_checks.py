@@ -20,10 +20,10 @@ import numpy as np
 
 from ..kpis import step_signals as steps
 from ..results.result_layout import ResultError
-from .findings import Fault, spelled, worst
+from .findings import Finding, spelled, worst
 from .golden_results import difference
 from .invariants import INVARIANTS, Plates
-from .signal_checks import ROUNDING, Bounds, Changes, Order, Reaches, Trend, Values
+from .signal_checks import ROUNDING, Bounds, Changes, ElementOrder, Reaches, Trend, Values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ExpectationResult:
     """What became of an expectation.
 
     Parameters
@@ -54,7 +54,7 @@ class Outcome:
     value: float | None = None
 
 
-class Run:
+class CheckedRun:
     """A result with what several expectations look at, read once."""
 
     def __init__(self, results: Results) -> None:
@@ -79,19 +79,19 @@ class Expectation(Protocol):
         """The expectation in words."""
         ...
 
-    def fault(self, run: Run) -> Fault | None:
+    def fault(self, run: CheckedRun) -> Finding | None:
         """What does not hold, None if all does."""
         ...
 
 
-def evaluate(results: Results, expectations: Sequence[Expectation]) -> list[Outcome]:
+def evaluate(results: Results, expectations: Sequence[Expectation]) -> list[ExpectationResult]:
     """Check a run.
 
     Parameters
     ----------
     results : Results
         The run.
-    expectations : sequence of Signal, Kpi, Happens, Never, InOrder, Invariants or Golden
+    expectations : sequence of SignalExpectation, Kpi, Happens, Never, EventsInOrder, Invariants or Golden
         What must hold.
 
     Returns
@@ -99,17 +99,17 @@ def evaluate(results: Results, expectations: Sequence[Expectation]) -> list[Outc
     list of Outcome
         One for each expectation, in their order. What the result does not have fails.
     """
-    run = Run(results)
+    run = CheckedRun(results)
     outcomes = []
     for expectation in expectations:
         try:
             fault = expectation.fault(run)
         except ResultError as error:
-            fault = Fault(str(error))
+            fault = Finding(str(error))
         if fault is None:
-            outcomes.append(Outcome(expectation.name, True))
+            outcomes.append(ExpectationResult(expectation.name, True))
         else:
-            outcomes.append(Outcome(expectation.name, False, fault.text, fault.t_s, fault.value))
+            outcomes.append(ExpectationResult(expectation.name, False, fault.text, fault.t_s, fault.value))
     return outcomes
 
 
@@ -117,7 +117,7 @@ def evaluate(results: Results, expectations: Sequence[Expectation]) -> list[Outc
 
 
 @dataclass(frozen=True)
-class Signal:
+class SignalExpectation:
     """Something that holds of a signal in a window.
 
     Parameters
@@ -140,17 +140,17 @@ class Signal:
 
     name: str
     path: str
-    check: Bounds | Order | Trend | Reaches | Changes
+    check: Bounds | ElementOrder | Trend | Reaches | Changes
     begin_s: float = 0.0
     until_s: float = inf
     element: int | Literal["sum"] | None = None
     mean: bool = False
     from_before: bool = False
 
-    def fault(self, run: Run) -> Fault | None:
+    def fault(self, run: CheckedRun) -> Finding | None:
         """The worst of all elements that are checked."""
         seen = self._seen(run.results)
-        if isinstance(self.check, Order):
+        if isinstance(self.check, ElementOrder):
             fault = self.check.fault(seen)
             return fault and replace(fault, text=f"{self.path}: {fault.text}")
         if seen.values.ndim == 1:
@@ -159,11 +159,11 @@ class Signal:
         faults = [self._fault_of(seen.element(number), f"element {number}") for number in numbers]
         return worst([fault for fault in faults if fault is not None])
 
-    def _fault_of(self, seen: Values, which: str) -> Fault | None:
+    def _fault_of(self, seen: Values, which: str) -> Finding | None:
         known = seen.known()
         what = " ".join(part for part in (self.path, which, "mean" if self.mean else "") if part)
         if not len(known.t_s):
-            return Fault(f"{what} has no value in the window", self.begin_s, None, inf)
+            return Finding(f"{what} has no value in the window", self.begin_s, None, inf)
         fault = self.check.fault(known)
         return fault and replace(fault, text=f"{what} {fault.text}")
 
@@ -172,7 +172,7 @@ class Signal:
         t_s, values = results.arrays(self.path)
         if values.ndim > 1 and isinstance(self.element, int) and self.element > values.shape[1]:
             raise ResultError(f"{self.path} has {values.shape[1]} elements, no element {self.element}")
-        if values.ndim == 1 and isinstance(self.check, Order):
+        if values.ndim == 1 and isinstance(self.check, ElementOrder):
             raise ResultError(f"{self.path} is one value and has no order")
         if self.element == "sum" and values.ndim > 1:
             values = np.where(np.isfinite(values), values, 0.0).sum(axis=1)
@@ -214,17 +214,17 @@ class Kpi:
     bounds: Bounds
     hub: str = "total"
 
-    def fault(self, run: Run) -> Fault | None:
+    def fault(self, run: CheckedRun) -> Finding | None:
         """The value, if it is out of bounds or there is none."""
         table = run.summary
         value: Any = table.at[self.key, self.hub] if self.key in table.index and self.hub in table.columns else np.nan
         if value != value:
-            return Fault(f"there is no {self.key}{self._of()}: nothing it could be computed of was recorded")
+            return Finding(f"there is no {self.key}{self._of()}: nothing it could be computed of was recorded")
         unit = str(table.at[self.key, "unit"])
         seen = Values(np.zeros(1), np.array([float(value)]), "" if unit == "1" else unit, None)
         fault = self.bounds.fault(seen)
         told = f"{self.key}{self._of()} is {seen.told(float(value))}, must be {self.bounds.told(seen)}"
-        return fault and Fault(told, None, float(value))
+        return fault and Finding(told, None, float(value))
 
     def _of(self) -> str:
         return "" if self.hub == "total" else f" of {self.hub}"
@@ -288,7 +288,7 @@ class Happens:
     name: str
     pattern: Pattern
 
-    def fault(self, run: Run) -> Fault | None:
+    def fault(self, run: CheckedRun) -> Finding | None:
         """That there is none, and what comes near."""
         if any(self.pattern.meets(event) for event in run.events):
             return None
@@ -302,24 +302,24 @@ class Never:
     name: str
     pattern: Pattern
 
-    def fault(self, run: Run) -> Fault | None:
+    def fault(self, run: CheckedRun) -> Finding | None:
         """The first of them, and how many there are."""
         found = [event for event in run.events if self.pattern.meets(event)]
         if not found:
             return None
         t_s, source, kind, text = found[0]
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-        return Fault(f"{source} has {kind} at {spelled(t_s)} ({text}){more}", t_s, None)
+        return Finding(f"{source} has {kind} at {spelled(t_s)} ({text}){more}", t_s, None)
 
 
 @dataclass(frozen=True)
-class InOrder:
+class EventsInOrder:
     """Events that come one after the other, whatever else happens in between."""
 
     name: str
     patterns: tuple[Pattern, ...]
 
-    def fault(self, run: Run) -> Fault | None:
+    def fault(self, run: CheckedRun) -> Finding | None:
         """The first event that does not come."""
         place, before = 0, ""
         for pattern in self.patterns:
@@ -331,14 +331,14 @@ class InOrder:
         return None
 
 
-def _missing(pattern: Pattern, events: Sequence[tuple[float, str, str, str]], before: str) -> Fault:
+def _missing(pattern: Pattern, events: Sequence[tuple[float, str, str, str]], before: str) -> Finding:
     """That an event did not happen; the nearest of its like, or what kinds there are."""
     like = [event[0] for event in events if pattern.like(event)]
     if like:
         t_s = min(like, key=lambda t: max(pattern.begin_s - t, t - pattern.until_s))
-        return Fault(f"no {pattern}{before}; there is one at {spelled(t_s)}", t_s)
+        return Finding(f"no {pattern}{before}; there is one at {spelled(t_s)}", t_s)
     kinds = ", ".join(dict.fromkeys(f"{source} {kind}" for _, source, kind, _ in events))
-    return Fault(f"no {pattern}{before}; there are {kinds or 'no events at all'}")
+    return Finding(f"no {pattern}{before}; there are {kinds or 'no events at all'}")
 
 
 # --- laws and golden results ------------------------------------------------------------------------------------------
@@ -362,12 +362,12 @@ class Invariants:
     laws: tuple[str, ...]
     plates: Mapping[str, Plates]
 
-    def fault(self, run: Run) -> Fault | None:
+    def fault(self, run: CheckedRun) -> Finding | None:
         """The first law that is broken, where it is worst."""
         for law in self.laws:
             faults = [INVARIANTS[law](run.results, hub, plates) for hub, plates in self.plates.items()]
             if found := worst([fault for fault in faults if fault is not None]):
-                return Fault(f"{law}: {found.text}", found.t_s, found.value, found.size)
+                return Finding(f"{law}: {found.text}", found.t_s, found.value, found.size)
         return None
 
 
@@ -389,8 +389,8 @@ class Golden:
     recorded: Mapping[str, Any] | None = field(repr=False)
     file: str = ""
 
-    def fault(self, run: Run) -> Fault | None:
+    def fault(self, run: CheckedRun) -> Finding | None:
         """What differs most."""
         if self.recorded is None:
-            return Fault(f"there is no {self.file} yet; evhub check --update writes it")
+            return Finding(f"there is no {self.file} yet; evhub check --update writes it")
         return difference(run.results, run.summary, self.recorded)

@@ -8,7 +8,7 @@ from ...simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
 
 
 @dataclass(frozen=True)
-class Fault:
+class Finding:
     """Something that does not hold.
 
     Parameters
@@ -52,6 +52,6 @@ def shown(value: float, unit: str = "") -> str:
     return f"{value:.6g} {unit}".rstrip()
 
 
-def worst(faults: list[Fault]) -> Fault | None:
+def worst(faults: list[Finding]) -> Finding | None:
     """The greatest of several faults, None if there is none."""
     return max(faults, key=lambda fault: fault.size, default=None)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...simulators.devices import derived, kind_names, kinds
 from ..kpis import step_signals as steps
-from .findings import Fault, shown, spelled, worst
+from .findings import Finding, shown, spelled, worst
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ def begins(end_s: float, every_s: float) -> list[str]:
     return [spelled(t_s) for t_s in steps.edges(end_s, every_s)[:-1]]
 
 
-def difference(results: Results, summary: pd.DataFrame, recorded: Mapping[str, Any]) -> Fault | None:
+def difference(results: Results, summary: pd.DataFrame, recorded: Mapping[str, Any]) -> Finding | None:
     """What differs most from a record.
 
     Parameters
@@ -99,7 +99,7 @@ def difference(results: Results, summary: pd.DataFrame, recorded: Mapping[str, A
     """
     for key, now in _run_of(results).items():
         if recorded[key] != now:
-            return Fault(f"recorded with {key} {recorded[key]}, this run has {now}")
+            return Finding(f"recorded with {key} {recorded[key]}, this run has {now}")
     now = record(results, summary, recorded)
     groups = [_differing(now, recorded, group) for group in ("signals", "kpis")]
     most = [one for one in map(worst, groups) if one is not None]
@@ -107,10 +107,10 @@ def difference(results: Results, summary: pd.DataFrame, recorded: Mapping[str, A
         return None
     count = sum(len(values) for group in ("signals", "kpis") for values in recorded[group].values())
     text = f"{sum(map(len, groups))} of {count} numbers differ, most of all: {'; '.join(one.text for one in most)}"
-    return Fault(text, most[0].t_s, most[0].value)
+    return Finding(text, most[0].t_s, most[0].value)
 
 
-def _differing(now: Mapping[str, Any], recorded: Mapping[str, Any], group: str) -> list[Fault]:
+def _differing(now: Mapping[str, Any], recorded: Mapping[str, Any], group: str) -> list[Finding]:
     """Every number of a group that is not as recorded."""
     tolerance, found = recorded["tolerance"], []
     for name, values in recorded[group].items():
@@ -122,7 +122,7 @@ def _differing(now: Mapping[str, Any], recorded: Mapping[str, Any], group: str) 
                 t_s = place * recorded["every"] if group == "signals" else None
                 where = f"{name} from {key}" if group == "signals" else f"{key} of {name}"
                 text = f"{where} is {_told(value)}, was {_told(was)} within {allowed:.2g}"
-                found.append(Fault(text, t_s, value, away / allowed if allowed else away))
+                found.append(Finding(text, t_s, value, away / allowed if allowed else away))
     return found
 
 

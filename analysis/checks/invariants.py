@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .findings import Fault, shown, spelled, worst
+from .findings import Finding, shown, spelled, worst
 
 if TYPE_CHECKING:
     from ..results.result_reader import Results
@@ -35,7 +35,7 @@ class Plates:
     connector_kw: float | np.ndarray = inf
 
 
-def balance(results: Results, hub: str, plates: Plates) -> Fault | None:
+def balance(results: Results, hub: str, plates: Plates) -> Finding | None:
     """Sources = load + charging, at every instant [kW]."""
     t_s, powers = _powers(results, hub)
     if not powers:
@@ -46,10 +46,10 @@ def balance(results: Results, hub: str, plates: Plates) -> Fault | None:
     if abs(left_kw[k]) <= ROUNDING:
         return None
     text = f"the powers of {hub} do not balance at {spelled(t_s[k])}: {shown(left_kw[k], 'kW')} more comes than goes"
-    return Fault(text, float(t_s[k]), float(left_kw[k]), float(abs(left_kw[k])))
+    return Finding(text, float(t_s[k]), float(left_kw[k]), float(abs(left_kw[k])))
 
 
-def soc_bounds(results: Results, hub: str, plates: Plates) -> Fault | None:
+def soc_bounds(results: Results, hub: str, plates: Plates) -> Finding | None:
     """Every battery stays in its window, every EV between empty and full."""
     limits = [
         (f"{name}/soc", device.get("soc_min", 0.0), device.get("soc_max", 1.0))
@@ -59,7 +59,7 @@ def soc_bounds(results: Results, hub: str, plates: Plates) -> Fault | None:
     return worst([fault for path, *ends in limits for fault in _outside(results, f"{hub}/{path}", *ends)])
 
 
-def ratings(results: Results, hub: str, plates: Plates) -> Fault | None:
+def ratings(results: Results, hub: str, plates: Plates) -> Finding | None:
     """No device gives or takes more than it is rated for; sources take nothing."""
     limits: list[tuple[str, Any, Any]] = [
         (f"{name}/p_kw", device.get("p_min_kw", -inf), device.get("p_max_kw", inf))
@@ -69,7 +69,7 @@ def ratings(results: Results, hub: str, plates: Plates) -> Fault | None:
     return worst([fault for path, *ends in limits for fault in _outside(results, f"{hub}/{path}", *ends)])
 
 
-def dead_bus(results: Results, hub: str, plates: Plates) -> Fault | None:
+def dead_bus(results: Results, hub: str, plates: Plates) -> Finding | None:
     """While the ATS leaves the bus without a source, nothing flows."""
     from ..results.hub_signals import hub_powers
 
@@ -85,11 +85,11 @@ def dead_bus(results: Results, hub: str, plates: Plates) -> Fault | None:
         k = int(np.argmax(flows))
         if flows[k] > ROUNDING:
             text = f"{hub}/{device} has {shown(p_kw[k], 'kW')} at {spelled(t_s[k])} on a dead bus"
-            faults.append(Fault(text, float(t_s[k]), float(p_kw[k]), float(flows[k])))
+            faults.append(Finding(text, float(t_s[k]), float(p_kw[k]), float(flows[k])))
     return worst(faults)
 
 
-INVARIANTS: dict[str, Callable[[Results, str, Plates], Fault | None]] = {
+INVARIANTS: dict[str, Callable[[Results, str, Plates], Finding | None]] = {
     "balance": balance,
     "soc_bounds": soc_bounds,
     "ratings": ratings,
@@ -104,7 +104,7 @@ def _powers(results: Results, hub: str) -> tuple[np.ndarray, dict[str, np.ndarra
     return hub_powers(results, hub)[:2]
 
 
-def _outside(results: Results, path: str, low: Any, high: Any) -> list[Fault]:
+def _outside(results: Results, path: str, low: Any, high: Any) -> list[Finding]:
     """Where a signal is farthest out of its bounds, if at all; of an array, any of its elements."""
     if not results.has(path):
         return []
@@ -119,4 +119,4 @@ def _outside(results: Results, path: str, low: Any, high: Any) -> list[Fault]:
     value = float(columns[k, column])
     low, high = (float(np.broadcast_to(bound, columns.shape[1])[column]) for bound in (low, high))
     text = f"{path}{which} is {shown(value, unit)} at {spelled(t_s[k])}, must be {low:g} to {shown(high, unit)}"
-    return [Fault(text, float(t_s[k]), value, float(outside[k, column]))]
+    return [Finding(text, float(t_s[k]), value, float(outside[k, column]))]

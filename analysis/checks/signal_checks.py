@@ -9,7 +9,7 @@ from math import inf
 
 import numpy as np
 
-from .findings import Fault, shown, spelled, worst
+from .findings import Finding, shown, spelled, worst
 
 ROUNDING = 1e-6
 """Tolerance where none is given: what arithmetic may lose."""
@@ -53,9 +53,9 @@ class Values:
         """When and what: the value at place `k`."""
         return f"{self.told(float(self.values[k]))} at {spelled(self.t_s[k])}"
 
-    def fault(self, k: int, text: str, size: float) -> Fault:
+    def fault(self, k: int, text: str, size: float) -> Finding:
         """A fault at place `k`."""
-        return Fault(text, float(self.t_s[k]), float(self.values[k]), float(size))
+        return Finding(text, float(self.t_s[k]), float(self.values[k]), float(size))
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Bounds:
     most: float = inf
     tolerance: float = ROUNDING
 
-    def fault(self, seen: Values) -> Fault | None:
+    def fault(self, seen: Values) -> Finding | None:
         """The value that is farthest outside."""
         outside = np.maximum(seen.values - self.most, self.least - seen.values)
         k = int(np.argmax(outside))
@@ -84,7 +84,7 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Order:
+class ElementOrder:
     """Elements of an array from the greatest to the least, at every instant.
 
     Parameters
@@ -96,7 +96,7 @@ class Order:
     numbers: tuple[int, ...]
     tolerance: float = ROUNDING
 
-    def fault(self, seen: Values) -> Fault | None:
+    def fault(self, seen: Values) -> Finding | None:
         """The pair that is farthest out of order."""
         faults = []
         for first, second in pairwise(self.numbers):
@@ -127,7 +127,7 @@ class Trend:
         if self.kind not in TRENDS:
             raise ValueError(f"kind must be one of {', '.join(TRENDS)}, got {self.kind!r}")
 
-    def fault(self, seen: Values) -> Fault | None:
+    def fault(self, seen: Values) -> Finding | None:
         """The greatest step in a forbidden direction, or that there is no change."""
         values = seen.values
         rise, fall = values - np.minimum.accumulate(values), np.maximum.accumulate(values) - values
@@ -164,7 +164,7 @@ class Reaches:
     value: float
     tolerance: float = ROUNDING
 
-    def fault(self, seen: Values) -> Fault | None:
+    def fault(self, seen: Values) -> Finding | None:
         """That it is there already, or how near it comes."""
         away = seen.values - self.value
         if abs(away[0]) <= self.tolerance + _HAIR:
@@ -183,7 +183,7 @@ class Changes:
 
     tolerance: float = ROUNDING
 
-    def fault(self, seen: Values) -> Fault | None:
+    def fault(self, seen: Values) -> Finding | None:
         """That it does not change."""
         moved = np.abs(seen.values - seen.values[0])
         if moved.max() > self.tolerance + _HAIR:

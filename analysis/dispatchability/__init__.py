@@ -1,21 +1,21 @@
 """PV limits in unbalanced feeders with EVs, after Feizi & Khodayar: how much PV a feeder can always take, and needs."""
 
-from .case import Case, problems
+from .case import FeederCase, problems
 from .feeder import Feeder, Line, Source
-from .generation_units import Dg, EvCluster, Pv
+from .generation_units import DgUnit, EvCluster, PvUnit
 from .limit_campaign import Campaign, Spread, draw, run_campaign
 from .limit_results import StudyWriter, open_study
-from .limits import Limits, solve_limits
+from .limits import PvLimits, solve_limits
 
 __all__ = [
     "Campaign",
-    "Case",
-    "Dg",
+    "DgUnit",
     "EvCluster",
     "Feeder",
-    "Limits",
+    "FeederCase",
     "Line",
-    "Pv",
+    "PvLimits",
+    "PvUnit",
     "Source",
     "Spread",
     "StudyWriter",

@@ -8,12 +8,12 @@ from math import sqrt
 
 import numpy as np
 
-from .feeder import PHASES, Feeder, Problem
-from .generation_units import Dg, EvCluster, Pv, cluster_problems, unit_problems
+from .feeder import PHASES, Feeder, FeederProblem
+from .generation_units import DgUnit, EvCluster, PvUnit, cluster_problems, unit_problems
 
 
 @dataclass(frozen=True)
-class Case:
+class FeederCase:
     """Everything that decides the limits, for t periods.
 
     Parameters
@@ -39,8 +39,8 @@ class Case:
     demand_kw: Mapping[str, np.ndarray]
     demand_kvar: Mapping[str, np.ndarray]
     radiation: np.ndarray
-    dgs: tuple[Dg, ...] = ()
-    pvs: tuple[Pv, ...] = ()
+    dgs: tuple[DgUnit, ...] = ()
+    pvs: tuple[PvUnit, ...] = ()
     clusters: tuple[EvCluster, ...] = ()
     step_h: float = 1.0
     penalty: float = 1.0
@@ -60,7 +60,7 @@ class Case:
             found[i, list(pv.phase_numbers)] = most
         return found
 
-    def one_period(self, t: int) -> Case:
+    def one_period(self, t: int) -> FeederCase:
         """Network, units and demand of one period alone, without EVs."""
         here = slice(t, t + 1)
         return replace(
@@ -71,26 +71,26 @@ class Case:
             clusters=(),
         )
 
-    def without_clusters(self) -> Case:
+    def without_clusters(self) -> FeederCase:
         """The same case without EVs."""
         return replace(self, clusters=())
 
-    def without_v2g(self) -> Case:
+    def without_v2g(self) -> FeederCase:
         """The same case with EVs that only charge."""
         return replace(self, clusters=tuple(replace(cluster, discharge_kw=0.0) for cluster in self.clusters))
 
-    def shifted(self, periods: int) -> Case:
+    def shifted(self, periods: int) -> FeederCase:
         """The same case with EVs that come and leave so many periods later (negative: earlier)."""
         moved = [replace(c, first=c.first + periods, last=c.last + periods) for c in self.clusters]
         return replace(self, clusters=tuple(moved))
 
 
-def problems(case: Case) -> list[Problem]:
+def problems(case: FeederCase) -> list[FeederProblem]:
     """What is wrong with a case; empty if nothing.
 
     Parameters
     ----------
-    case : Case
+    case : FeederCase
         The case.
 
     Returns
@@ -101,36 +101,38 @@ def problems(case: Case) -> list[Problem]:
     found = list(case.feeder.problems())
     found += unit_problems("dgs", case.dgs, case.feeder)
     found += unit_problems("pvs", case.pvs, case.feeder)
-    found += [Problem(f"pvs.{pv.name}.p_max_kw", pv.p_max_kw, "must be > 0") for pv in case.pvs if pv.p_max_kw == 0]
+    found += [
+        FeederProblem(f"pvs.{pv.name}.p_max_kw", pv.p_max_kw, "must be > 0") for pv in case.pvs if pv.p_max_kw == 0
+    ]
     found += unit_problems("clusters", case.clusters, case.feeder)
     found += cluster_problems(case.clusters, case.periods, case.step_h)
     found += _series_problems(case)
     if not case.step_h > 0:
-        found.append(Problem("step_h", case.step_h, "must be > 0"))
+        found.append(FeederProblem("step_h", case.step_h, "must be > 0"))
     if not case.penalty > 0:
-        found.append(Problem("penalty", case.penalty, "must be > 0"))
+        found.append(FeederProblem("penalty", case.penalty, "must be > 0"))
     if not 1.0 <= case.diagonal <= 2.0:
-        found.append(Problem("diagonal", case.diagonal, "must be 1 to 2; the square root of 2 fits the octagon"))
+        found.append(FeederProblem("diagonal", case.diagonal, "must be 1 to 2; the square root of 2 fits the octagon"))
     return found
 
 
-def _series_problems(case: Case) -> Iterator[Problem]:
+def _series_problems(case: FeederCase) -> Iterator[FeederProblem]:
     for kind, table in (("demand_kw", case.demand_kw), ("demand_kvar", case.demand_kvar)):
         for bus, demand in table.items():
             key = f"{kind}.{bus}"
             if bus not in case.feeder.bus_phases:
-                yield Problem(key, bus, f"must be a bus of the feeder: {', '.join(case.feeder.buses)}")
+                yield FeederProblem(key, bus, f"must be a bus of the feeder: {', '.join(case.feeder.buses)}")
                 continue
             if np.shape(demand) != (case.periods, 3) or not np.all(np.isfinite(demand)):
-                yield Problem(key, np.shape(demand), f"must be finite and of shape ({case.periods}, 3)")
+                yield FeederProblem(key, np.shape(demand), f"must be finite and of shape ({case.periods}, 3)")
                 continue
             for number, phase in enumerate(PHASES):
                 if phase not in case.feeder.bus_phases[bus] and np.any(demand[:, number] != 0):
                     given = float(demand[demand[:, number] != 0, number][0])
                     has = case.feeder.bus_phases[bus]
-                    yield Problem(key, given, f"must be 0 in phase {phase}: bus {bus} has only {has}")
+                    yield FeederProblem(key, given, f"must be 0 in phase {phase}: bus {bus} has only {has}")
                 elif kind == "demand_kw" and np.any(demand[:, number] < 0):
                     given = float(demand[:, number].min())
-                    yield Problem(key, given, f"must be >= 0 in phase {phase}; generation is a unit")
+                    yield FeederProblem(key, given, f"must be >= 0 in phase {phase}; generation is a unit")
     if not np.all(np.isfinite(case.radiation)) or np.any(case.radiation < 0):
-        yield Problem("radiation", float(np.min(case.radiation)), "must be finite and >= 0")
+        yield FeederProblem("radiation", float(np.min(case.radiation)), "must be finite and >= 0")

@@ -17,7 +17,7 @@ ROTATION = np.exp(2j * np.pi / 3 * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]
 """Feizi & Khodayar, eq. (36): what the current of another phase looks like from a phase, in balanced voltages."""
 
 
-class Problem(NamedTuple):
+class FeederProblem(NamedTuple):
     """What is wrong with the data: key, value given, what is allowed."""
 
     key: str
@@ -160,64 +160,70 @@ class Feeder:
         u0, r, x = (np.array([at[bus][kind][phase] for bus, phase in self.nodes]) for kind in range(3))
         return u0, r, x
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[FeederProblem]:
         """What is wrong with the feeder, each with bus, phase or value."""
         if not self.kv > 0:
-            yield Problem("kv", self.kv, "must be > 0")
+            yield FeederProblem("kv", self.kv, "must be > 0")
         if not 0 < self.v_min_pu < self.v_max_pu:
-            yield Problem("v_min_pu", self.v_min_pu, f"must be > 0 and below v_max_pu {self.v_max_pu:g}")
+            yield FeederProblem("v_min_pu", self.v_min_pu, f"must be > 0 and below v_max_pu {self.v_max_pu:g}")
         if not self.source.limit_kva > 0:
-            yield Problem("source.limit_kva", self.source.limit_kva, "must be > 0")
+            yield FeederProblem("source.limit_kva", self.source.limit_kva, "must be > 0")
         factor = self.source.power_factor
         if factor is not None and not 0 < factor <= 1:
-            yield Problem("source.power_factor", factor, "must be > 0 and <= 1")
+            yield FeederProblem("source.power_factor", factor, "must be > 0 and <= 1")
         for name, line in ((line.name, line) for line in self.lines):
             yield from _line_problems(f"lines.{name}", line)
         names = [line.name for line in self.lines]
         for name in sorted({name for name in names if names.count(name) > 1}):
-            yield Problem(f"lines.{name}", ..., "must have a name of its own; two lines have this one")
+            yield FeederProblem(f"lines.{name}", ..., "must have a name of its own; two lines have this one")
         reached, used = set(self.buses), {line.name for line in self.oriented}
         for line in self.lines:
             if line.name in used or line.start == line.end:
                 continue
             ends = f"{line.start} - {line.end}"
             if line.start in reached:
-                yield Problem(f"lines.{line.name}", ends, "must not close a loop; the feeder must be radial")
+                yield FeederProblem(f"lines.{line.name}", ends, "must not close a loop; the feeder must be radial")
             else:
-                yield Problem(f"lines.{line.name}", ends, f"must be connected with the source bus {self.source.bus}")
+                yield FeederProblem(
+                    f"lines.{line.name}", ends, f"must be connected with the source bus {self.source.bus}"
+                )
         listed = {line.name: line.start for line in self.lines}
         for line in self.oriented:
             if line.name in self.ratios and listed[line.name] != line.start:
                 given = f"{line.end} - {line.start}"
-                yield Problem(f"lines.{line.name}", given, f"must start at {line.start}, where its regulator stands")
+                yield FeederProblem(
+                    f"lines.{line.name}", given, f"must start at {line.start}, where its regulator stands"
+                )
             fed = self.bus_phases[line.start]
             for phase in line.phases:
                 if phase not in fed:
                     allowed = f"must be phases that bus {line.start} has ({fed}); phase {phase} ends there"
-                    yield Problem(f"lines.{line.name}.phases", line.phases, allowed)
+                    yield FeederProblem(f"lines.{line.name}.phases", line.phases, allowed)
 
 
-def _line_problems(key: str, line: Line) -> Iterator[Problem]:
+def _line_problems(key: str, line: Line) -> Iterator[FeederProblem]:
     """What is wrong with a line by itself."""
     if not line.phases or any(p not in PHASES for p in line.phases) or len(set(line.phases)) != len(line.phases):
-        yield Problem(f"{key}.phases", line.phases, "must be one to three of a, b, c, each once")
+        yield FeederProblem(f"{key}.phases", line.phases, "must be one to three of a, b, c, each once")
         return
     if line.start == line.end:
-        yield Problem(key, line.start, "must connect two buses")
+        yield FeederProblem(key, line.start, "must connect two buses")
     if not line.limit_kva > 0:
-        yield Problem(f"{key}.limit_kva", line.limit_kva, "must be > 0")
+        yield FeederProblem(f"{key}.limit_kva", line.limit_kva, "must be > 0")
     z: Any = np.asarray(line.z_ohm)
     if z.shape != (3, 3) or not np.all(np.isfinite(z)):
-        yield Problem(f"{key}.z_ohm", z.shape, "must be finite and of shape (3, 3)")
+        yield FeederProblem(f"{key}.z_ohm", z.shape, "must be finite and of shape (3, 3)")
         return
     for part, name in ((z.real, "r"), (z.imag, "x")):
         for i in range(3):
             for j in range(i):
                 if abs(part[i, j] - part[j, i]) > 1e-9 * max(1.0, abs(part).max()):
                     given = f"{part[i, j]:g} for phases {PHASES[i]}{PHASES[j]} and {part[j, i]:g} for the reverse"
-                    yield Problem(f"{key}.{name}", given, f"must be symmetric ({line.start} - {line.end})")
+                    yield FeederProblem(f"{key}.{name}", given, f"must be symmetric ({line.start} - {line.end})")
     for i, phase in enumerate(PHASES):
         if phase not in line.phases and np.any(z[i] != 0):
-            yield Problem(f"{key}.z_ohm", z[i][z[i] != 0][0], f"must be 0 for phase {phase}, which the line lacks")
+            yield FeederProblem(
+                f"{key}.z_ohm", z[i][z[i] != 0][0], f"must be 0 for phase {phase}, which the line lacks"
+            )
         if phase in line.phases and (z[i, i].real < 0 or z[i, i].imag < 0):
-            yield Problem(f"{key}.z_ohm", z[i, i], f"must have r >= 0 and x >= 0 in phase {phase}")
+            yield FeederProblem(f"{key}.z_ohm", z[i, i], f"must have r >= 0 and x >= 0 in phase {phase}")

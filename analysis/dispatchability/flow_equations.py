@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .case import Case
+from .case import FeederCase
 from .feeder import Feeder, Line
 
 
@@ -28,7 +28,7 @@ class Arc(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Grid:
+class FlowGrid:
     """Nodes and arcs of a feeder.
 
     Parameters
@@ -48,7 +48,7 @@ class Grid:
         return range(max(self.node_of.values()) + 1)
 
 
-def grid(feeder: Feeder, zones: bool) -> Grid:
+def grid(feeder: Feeder, zones: bool) -> FlowGrid:
     """Nodes of a feeder: every bus and phase, or zones within which nothing limits the flow."""
     node_of = {node: number for number, node in enumerate(feeder.nodes)}
     kept = []
@@ -61,10 +61,10 @@ def grid(feeder: Feeder, zones: bool) -> Grid:
                 kept.append((line, phase))
     numbers = {node: number for number, node in enumerate(dict.fromkeys(node_of.values()))}
     node_of = {key: numbers[node] for key, node in node_of.items()}
-    return Grid(node_of, tuple(Arc(line, p, node_of[line.start, p], node_of[line.end, p]) for line, p in kept))
+    return FlowGrid(node_of, tuple(Arc(line, p, node_of[line.start, p], node_of[line.end, p]) for line, p in kept))
 
 
-def without_slack_limits(case: Case) -> Case:
+def without_slack_limits(case: FeederCase) -> FeederCase:
     """The case without those limits of lines that no dispatch can reach.
 
     Without losses the flow of a line is what the buses behind it draw, and what the source gives less what the others
@@ -73,12 +73,12 @@ def without_slack_limits(case: Case) -> Case:
 
     Parameters
     ----------
-    case : Case
+    case : FeederCase
         A case without problems.
 
     Returns
     -------
-    Case
+    FeederCase
         With infinite limits in their place.
     """
     source, buses = case.feeder.source, case.feeder.buses
@@ -178,14 +178,14 @@ class Equations:
         }
 
 
-def equations(case: Case, grids: list[Grid], voltage: np.ndarray, *, slack: bool = True) -> Equations:
+def equations(case: FeederCase, grids: list[FlowGrid], voltage: np.ndarray, *, slack: bool = True) -> Equations:
     """All equations of a case but the PV power.
 
     Parameters
     ----------
-    case : Case
+    case : FeederCase
         A case without problems.
-    grids : list of Grid
+    grids : list of FlowGrid
         Of each period.
     voltage : ndarray of bool, shape (t,)
         Periods in which voltages are modelled; their grids have a node for each bus and phase.
@@ -205,7 +205,7 @@ def equations(case: Case, grids: list[Grid], voltage: np.ndarray, *, slack: bool
     return found
 
 
-def _period(found: Equations, case: Case, t: int, now: Grid, voltage: bool, slack: bool) -> None:
+def _period(found: Equations, case: FeederCase, t: int, now: FlowGrid, voltage: bool, slack: bool) -> None:
     """Balances (2)-(3) of a period, with flows (4)-(9), generators (10)-(11), source (12)-(13), PV's vars (15)."""
     active: dict[int, list[tuple[int, float]]] = {node: [] for node in now.nodes}
     reactive: dict[int, list[tuple[int, float]]] = {node: [] for node in now.nodes}
@@ -285,7 +285,7 @@ def _voltages(found: Equations, feeder: Feeder, t: int, flows: dict[tuple[str, i
             found.row(terms, 0.0, equal=True)
 
 
-def _energy(found: Equations, case: Case, cluster, phase: int, grids: list[Grid]) -> None:
+def _energy(found: Equations, case: FeederCase, cluster, phase: int, grids: list[FlowGrid]) -> None:
     """Power (22)-(24) and energy (25)-(32) of one phase of a cluster; outside its stay there is neither.
 
     The energy at arrival holds at the end of the first period, as printed: power in that period is free.

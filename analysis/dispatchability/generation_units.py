@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .feeder import PHASES, Feeder, Problem
+from .feeder import PHASES, Feeder, FeederProblem
 
 
 @dataclass(frozen=True)
-class _Unit:
+class _FeederUnit:
     name: str
     bus: str
     phases: str
@@ -25,7 +25,7 @@ class _Unit:
 
 
 @dataclass(frozen=True)
-class Dg(_Unit):
+class DgUnit(_FeederUnit):
     """A dispatchable generator, eq. (10)-(11).
 
     Parameters
@@ -43,7 +43,7 @@ class Dg(_Unit):
 
 
 @dataclass(frozen=True)
-class Pv(_Unit):
+class PvUnit(_FeederUnit):
     """A PV unit, eq. (14)-(16).
 
     Parameters
@@ -64,7 +64,7 @@ class Pv(_Unit):
 
 
 @dataclass(frozen=True)
-class EvCluster(_Unit):
+class EvCluster(_FeederUnit):
     """EVs that are dispatched together, eq. (22)-(32); each phase has its share of power and energy.
 
     Parameters
@@ -99,47 +99,49 @@ class EvCluster(_Unit):
         return low, min(self.e_max_kwh, self.e_arrival_kwh + self.charge_kw * hours)
 
 
-def unit_problems(kind: str, units: tuple[_Unit, ...], feeder: Feeder) -> Iterator[Problem]:
+def unit_problems(kind: str, units: tuple[_FeederUnit, ...], feeder: Feeder) -> Iterator[FeederProblem]:
     """What is wrong with the units of a kind: places, phases, signs."""
     seen = set()
     for unit in units:
         key = f"{kind}.{unit.name}"
         if unit.name in seen:
-            yield Problem(key, ..., "must have a name of its own; two have this one")
+            yield FeederProblem(key, ..., "must have a name of its own; two have this one")
         seen.add(unit.name)
         yield from place_problems(key, unit.bus, unit.phases, feeder)
         for name in ("p_max_kw", "q_max_kvar", "area_kw", "charge_kw", "discharge_kw", "e_min_kwh"):
             if getattr(unit, name, 0.0) < 0:
-                yield Problem(f"{key}.{name}", getattr(unit, name), "must be >= 0")
+                yield FeederProblem(f"{key}.{name}", getattr(unit, name), "must be >= 0")
 
 
-def place_problems(key: str, bus: str, phases: str, feeder: Feeder) -> Iterator[Problem]:
+def place_problems(key: str, bus: str, phases: str, feeder: Feeder) -> Iterator[FeederProblem]:
     """Whether a bus is there and has these phases."""
     if bus not in feeder.bus_phases:
-        yield Problem(f"{key}.bus", bus, f"must be a bus of the feeder: {', '.join(feeder.buses)}")
+        yield FeederProblem(f"{key}.bus", bus, f"must be a bus of the feeder: {', '.join(feeder.buses)}")
     elif not phases or any(p not in PHASES for p in phases) or len(set(phases)) != len(phases):
-        yield Problem(f"{key}.phases", phases, "must be one to three of a, b, c, each once")
+        yield FeederProblem(f"{key}.phases", phases, "must be one to three of a, b, c, each once")
     else:
         for phase in phases:
             if phase not in feeder.bus_phases[bus]:
                 allowed = f"must be phases that bus {bus} has ({feeder.bus_phases[bus]}); phase {phase} is not there"
-                yield Problem(f"{key}.phases", phases, allowed)
+                yield FeederProblem(f"{key}.phases", phases, allowed)
 
 
-def cluster_problems(clusters: tuple[EvCluster, ...], periods: int, step_h: float) -> Iterator[Problem]:
+def cluster_problems(clusters: tuple[EvCluster, ...], periods: int, step_h: float) -> Iterator[FeederProblem]:
     """Whether stays lie in the horizon and the energies can be reached."""
     for cluster in clusters:
         key = f"clusters.{cluster.name}"
         if not 0 <= cluster.first < cluster.last < periods:
             given = f"{cluster.first} to {cluster.last}"
-            yield Problem(f"{key}.stay", given, f"must be a first and a later last period within 0 to {periods - 1}")
+            yield FeederProblem(
+                f"{key}.stay", given, f"must be a first and a later last period within 0 to {periods - 1}"
+            )
             continue
         for name in ("e_arrival_kwh", "e_departure_kwh"):
             value = getattr(cluster, name)
             if not cluster.e_min_kwh <= value <= cluster.e_max_kwh:
                 allowed = f"must be between {cluster.e_min_kwh:g} and {cluster.e_max_kwh:g}"
-                yield Problem(f"{key}.{name}", value, allowed)
+                yield FeederProblem(f"{key}.{name}", value, allowed)
         low, high = cluster.reachable_kwh(step_h)
         if not low - 1e-9 <= cluster.e_departure_kwh <= high + 1e-9:
             allowed = f"must be within reach of the arrival energy and the power: {low:g} to {high:g}"
-            yield Problem(f"{key}.e_departure_kwh", cluster.e_departure_kwh, allowed)
+            yield FeederProblem(f"{key}.e_departure_kwh", cluster.e_departure_kwh, allowed)

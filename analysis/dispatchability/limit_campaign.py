@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from .case import Case
+from .case import FeederCase
 from .generation_units import EvCluster
-from .limits import Limits, Tell, solve_limits
+from .limits import PvLimits, Tell, solve_limits
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Campaign:
         return totals.mean(axis=1), half
 
 
-def draw(case: Case, spread: Spread, rng: np.random.Generator) -> tuple[Case, Counter[str]]:
+def draw(case: FeederCase, spread: Spread, rng: np.random.Generator) -> tuple[FeederCase, Counter[str]]:
     """Draw one case around a case, and count what had to be moved to what is possible.
 
     Negative powers, energies and radiations become 0; states of charge are kept within 0 and 1 and above the least
@@ -96,7 +96,7 @@ def draw(case: Case, spread: Spread, rng: np.random.Generator) -> tuple[Case, Co
 
     Parameters
     ----------
-    case : Case
+    case : FeederCase
         The means.
     spread : Spread
         Standard deviations.
@@ -105,7 +105,7 @@ def draw(case: Case, spread: Spread, rng: np.random.Generator) -> tuple[Case, Co
 
     Returns
     -------
-    case : Case
+    case : FeederCase
     clips : Counter
         By kind.
     """
@@ -146,13 +146,13 @@ def draw(case: Case, spread: Spread, rng: np.random.Generator) -> tuple[Case, Co
     return drawn_case, clips
 
 
-SolveAll = Callable[[Callable[[Case], Limits], Sequence[Case], Tell], Sequence[Limits]]
+SolveAll = Callable[[Callable[[FeederCase], PvLimits], Sequence[FeederCase], Tell], Sequence[PvLimits]]
 """Solves many cases: takes the function for one, the cases, and whom to tell; returns the limits in their order."""
 
 
-def one_by_one(solve: Callable[[Case], Limits], cases: Sequence[Case], tell: Tell) -> list[Limits]:
+def one_by_one(solve: Callable[[FeederCase], PvLimits], cases: Sequence[FeederCase], tell: Tell) -> list[PvLimits]:
     """Solve one case after the other in this process."""
-    found: list[Limits] = []
+    found: list[PvLimits] = []
     for case in cases:
         found.append(solve(case))
         tell(f"scenario {len(found)} of {len(cases)}")
@@ -160,13 +160,13 @@ def one_by_one(solve: Callable[[Case], Limits], cases: Sequence[Case], tell: Tel
 
 
 def run_campaign(
-    case: Case,
+    case: FeederCase,
     spread: Spread,
     scenarios: int,
     seed: int,
     *,
     solve_all: SolveAll = one_by_one,
-    start: Limits | None = None,
+    start: PvLimits | None = None,
     options: Mapping[str, Any] | None = None,
     tell: Tell | None = None,
 ) -> Campaign:
@@ -176,7 +176,7 @@ def run_campaign(
 
     Parameters
     ----------
-    case : Case
+    case : FeederCase
         The means.
     spread : Spread
         Standard deviations.
@@ -186,7 +186,7 @@ def run_campaign(
         Seed of the draws.
     solve_all : callable
         Solves the cases: see `SolveAll`; one after the other in this process when left out.
-    start : Limits, optional
+    start : PvLimits, optional
         Limits of `case`, whose worst cases each drawn case starts with.
     options : mapping, optional
         Keywords of `solve_limits`.
@@ -217,7 +217,7 @@ def run_campaign(
     return _gathered(found, clips, options, perf_counter() - began)
 
 
-def _gathered(found: Sequence[Limits], clips: Counter[str], options: Mapping[str, Any], wall_s: float) -> Campaign:
+def _gathered(found: Sequence[PvLimits], clips: Counter[str], options: Mapping[str, Any], wall_s: float) -> Campaign:
     unbalanced = np.array([one.unbalanced for one in found])
     return Campaign(
         np.array([one.lower_kw for one in found]),

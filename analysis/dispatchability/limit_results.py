@@ -29,9 +29,9 @@ import h5py
 import numpy as np
 
 from ..results.result_layout import ResultError
-from .case import Case
+from .case import FeederCase
 from .limit_campaign import Campaign
-from .limits import Limits
+from .limits import PvLimits
 
 LAYOUT = 1
 KIND = "dispatchability"
@@ -76,7 +76,7 @@ class StudyWriter:
         else:
             self._part.unlink(missing_ok=True)
 
-    def case(self, name: str, case: Case, limits: Limits) -> None:
+    def case(self, name: str, case: FeederCase, limits: PvLimits) -> None:
         """Write the limits of a case."""
         group = self._file.create_group(f"cases/{name}")
         group["lower_kw"], group["upper_kw"] = limits.lower_kw, limits.upper_kw
@@ -136,7 +136,7 @@ class CaseResult:
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedLimits:
     """A campaign as it stands in the file.
 
     Parameters
@@ -175,7 +175,7 @@ class StudyResult:
         Names of periods and PV units.
     cases : dict of str to CaseResult
         In the order of the study.
-    expected : Expected or None
+    expected : ExpectedLimits or None
         The campaign, if there was one.
     seconds : dict of str to float
         Wall times [s].
@@ -186,7 +186,7 @@ class StudyResult:
     periods: list[str]
     pvs: list[str]
     cases: dict[str, CaseResult]
-    expected: Expected | None
+    expected: ExpectedLimits | None
     seconds: dict[str, float]
 
 
@@ -220,7 +220,7 @@ def open_study(path: str | os.PathLike) -> StudyResult:
             if "campaign" in file:
                 group = file["campaign"]
                 arrays = {key: group[key][:] for key in ("mean_kw", "half_width_kw", "served", "gap")}
-                expected = Expected(group.attrs["case"], **arrays, clips=json.loads(group.attrs["clips"]))
+                expected = ExpectedLimits(group.attrs["case"], **arrays, clips=json.loads(group.attrs["clips"]))
             attributes = file.attrs
             return StudyResult(
                 attributes["name"],

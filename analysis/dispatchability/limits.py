@@ -13,7 +13,7 @@ from scipy import sparse
 
 from ...controllers.optimization.robust import column_and_constraint as ccg
 from ...controllers.optimization.robust.two_stage_problem import Part, Products, TwoStage, restricted, split
-from .case import Case
+from .case import FeederCase
 from .flow_equations import equations, grid, without_slack_limits
 from .service import Service
 from .voltage import voltage_matters
@@ -22,7 +22,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Limits:
+class PvLimits:
     """Dispatchability limits of the PV units.
 
     Parameters
@@ -69,7 +69,7 @@ class Limits:
         return max((parts.count(part) for part in set(parts)), default=0)
 
 
-def two_stage(case: Case, voltage: np.ndarray) -> tuple[TwoStage, np.ndarray, np.ndarray]:
+def two_stage(case: FeederCase, voltage: np.ndarray) -> tuple[TwoStage, np.ndarray, np.ndarray]:
     """The robust problem as matrices.
 
     The binary V of (19)-(20) is left out: as printed, V = 1 forces both bounds to 0 and costs 1, while V = 0 allows
@@ -78,7 +78,7 @@ def two_stage(case: Case, voltage: np.ndarray) -> tuple[TwoStage, np.ndarray, np
 
     Parameters
     ----------
-    case : Case
+    case : FeederCase
         A case without problems.
     voltage : ndarray of bool, shape (t,)
         Periods in which voltages are modelled.
@@ -134,14 +134,14 @@ def two_stage(case: Case, voltage: np.ndarray) -> tuple[TwoStage, np.ndarray, np
 
 
 def solve_limits(
-    case: Case,
+    case: FeederCase,
     *,
     solver: str = "glpk",
     tolerance: float = 1e-3,
     time_limit_s: float | None = None,
     start: tuple[np.ndarray, ...] = (),
     tell: Tell | None = None,
-) -> Limits:
+) -> PvLimits:
     """Dispatchability limits of a case.
 
     First without voltages; only periods in which they may matter (see `voltage`) are solved again with them. The
@@ -158,7 +158,7 @@ def solve_limits(
 
     Parameters
     ----------
-    case : Case
+    case : FeederCase
         A case without problems.
     solver : {'glpk', 'highs'}
         Who solves the linear and mixed-integer programs.
@@ -168,15 +168,15 @@ def solve_limits(
     time_limit_s : float, optional
         Wall time [s] after which no new search begins and running ones end. Parts without limits by then get the
         narrowest, one PV power that can be served, from one linear program each, which is not counted; nor is the
-        building of the matrices. `Limits.gap` tells what is left open.
+        building of the matrices. `PvLimits.gap` tells what is left open.
     start : tuple of ndarray
-        ``Limits.scenarios`` of a case of the same shape.
+        ``PvLimits.scenarios`` of a case of the same shape.
     tell : callable, optional
         Told about progress.
 
     Returns
     -------
-    Limits
+    PvLimits
     """
     began = perf_counter()
     tell = tell or (lambda _: None)
@@ -206,7 +206,7 @@ def solve_limits(
     return replace(found, seconds=perf_counter() - began)
 
 
-def _penalties(case: Case) -> Iterator[float]:
+def _penalties(case: FeederCase) -> Iterator[float]:
     """Penalties to try in turn, until no width is worth some power that is not balanced.
 
     A kW buys a width of 1 / rating by itself, but more where it holds a voltage that is in the way of many kW.
@@ -215,7 +215,7 @@ def _penalties(case: Case) -> Iterator[float]:
     yield from (first * 10.0**power for power in range(6))
 
 
-def _least_unbalanced(case: Case, solver: str) -> float:
+def _least_unbalanced(case: FeederCase, solver: str) -> float:
     """What is not balanced with the PV power that suits best."""
     with Service(case, solver) as service:
         return service.least_unbalanced()
@@ -224,7 +224,7 @@ def _least_unbalanced(case: Case, solver: str) -> float:
 class _Search(NamedTuple):
     """What stays the same for all parts, and the parts solved so far by their places and periods with voltages."""
 
-    case: Case
+    case: FeederCase
     solver: str
     tolerance: float
     deadline: float
@@ -236,7 +236,7 @@ class _Search(NamedTuple):
         return ccg.solve(problem, start=start, **options)
 
 
-def _solve(search: _Search, voltage: np.ndarray, start: Sequence[np.ndarray], tell: Tell) -> Limits:
+def _solve(search: _Search, voltage: np.ndarray, start: Sequence[np.ndarray], tell: Tell) -> PvLimits:
     """Limits with voltages in some periods."""
     case = search.case
     problem, places, ev = two_stage(case, voltage)
@@ -272,7 +272,7 @@ def _solve(search: _Search, voltage: np.ndarray, start: Sequence[np.ndarray], te
     bounds[0][tuple(places.T)], bounds[1][tuple(places.T)] = x[:n], x[n:]
     bounds = np.clip(bounds, 0.0, case.available_kw)  # solvers obey bounds and rows to some digits only
     bounds[1] = bounds.max(axis=0)
-    return Limits(bounds[0], bounds[1], objective, gap, unbalanced, voltage, tuple(log), tuple(scenarios), 0.0)
+    return PvLimits(bounds[0], bounds[1], objective, gap, unbalanced, voltage, tuple(log), tuple(scenarios), 0.0)
 
 
 def _with_plan(search: _Search, part: Part, early: np.ndarray, scarce: np.ndarray, start: list) -> ccg.Robust:

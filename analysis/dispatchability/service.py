@@ -9,8 +9,8 @@ from math import inf
 import numpy as np
 
 from ...controllers.optimization.array_program import ArrayProgram
-from .case import Case
-from .feeder import PHASES, Problem
+from .case import FeederCase
+from .feeder import PHASES, FeederProblem
 from .flow_equations import equations, grid
 
 
@@ -19,13 +19,13 @@ class Service:
 
     Parameters
     ----------
-    case : Case
+    case : FeederCase
         A case without problems.
     solver : {'glpk', 'highs'}
         Who solves it.
     """
 
-    def __init__(self, case: Case, solver: str = "glpk"):
+    def __init__(self, case: FeederCase, solver: str = "glpk"):
         self._case = case
         whole = grid(case.feeder, zones=False)
         found = equations(case, [whole] * case.periods, np.ones(case.periods, dtype=bool))
@@ -87,12 +87,12 @@ class Service:
         return [(t, node[number][0], PHASES[node[number][1]], amount) for (t, number), amount in found.items()]
 
 
-def service_problems(case: Case, labels: list[str], solver: str = "glpk") -> list[Problem]:
+def service_problems(case: FeederCase, labels: list[str], solver: str = "glpk") -> list[FeederProblem]:
     """Periods that no PV power whatever makes servable, with a bus and phase where power or voltage is missing.
 
     Parameters
     ----------
-    case : Case
+    case : FeederCase
         A case without problems.
     labels : list of str
         Names of the periods.
@@ -118,11 +118,13 @@ def service_problems(case: Case, labels: list[str], solver: str = "glpk") -> lis
         allowed = f"must be servable with the best PV power within all limits, but {amount:.3f} kW or kvar are not"
         demand = case.demand_kw.get(bus)
         given = ... if demand is None else round(float(demand[t, PHASES.index(phase)]), 6)
-        found.append(Problem(f"demand in period {labels[t]} at bus {bus}, phase {phase}", given, allowed))
+        found.append(FeederProblem(f"demand in period {labels[t]} at bus {bus}, phase {phase}", given, allowed))
     return found
 
 
-def _voltage_problems(case: Case, labels: list[str], periods: list[int], v_pu: np.ndarray) -> Iterator[Problem]:
+def _voltage_problems(
+    case: FeederCase, labels: list[str], periods: list[int], v_pu: np.ndarray
+) -> Iterator[FeederProblem]:
     """Where all demand could be served but for the voltages: in each period the one farthest from its limits."""
     low, high = case.feeder.v_min_pu, case.feeder.v_max_pu
     excess = np.maximum(low - v_pu, v_pu - high)
@@ -132,4 +134,4 @@ def _voltage_problems(case: Case, labels: list[str], periods: list[int], v_pu: n
             bus, phase = case.feeder.nodes[node]
             key = f"voltage in period {labels[t]} at bus {bus}, phase {PHASES[phase]}"
             allowed = f"must be {low:g} to {high:g} pu; no power within all other limits keeps all voltages"
-            yield Problem(key, f"{v_pu[t, node]:.4f} pu", allowed)
+            yield FeederProblem(key, f"{v_pu[t, node]:.4f} pu", allowed)

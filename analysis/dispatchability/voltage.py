@@ -20,19 +20,19 @@ from typing import NamedTuple
 import numpy as np
 
 from ...controllers.optimization.array_program import ArrayProgram
-from .case import Case
+from .case import FeederCase
 from .feeder import PHASES, Feeder
 from .flow_equations import equations, grid
 
 
 def voltage_matters(
-    case: Case, lower_kw: np.ndarray, upper_kw: np.ndarray, solver: str = "glpk", deadline: float = inf
+    case: FeederCase, lower_kw: np.ndarray, upper_kw: np.ndarray, solver: str = "glpk", deadline: float = inf
 ) -> np.ndarray:
     """Periods in which voltages have to be modelled.
 
     Parameters
     ----------
-    case : Case
+    case : FeederCase
         A case without problems.
     lower_kw, upper_kw : ndarray, shape (n_pv, 3, t)
         PV power lies between them [kW].
@@ -65,7 +65,7 @@ class _Free(NamedTuple):
     high: float
 
 
-def _free(case: Case, t: int, lower_kw: np.ndarray, upper_kw: np.ndarray) -> list[_Free]:
+def _free(case: FeederCase, t: int, lower_kw: np.ndarray, upper_kw: np.ndarray) -> list[_Free]:
     """All of them in a period."""
     place = {node: k for k, node in enumerate(case.feeder.nodes)}
     free = [
@@ -82,7 +82,7 @@ def _free(case: Case, t: int, lower_kw: np.ndarray, upper_kw: np.ndarray) -> lis
     return free
 
 
-def _kept_by_rule(case: Case, free: list[_Free], t: int, solver: str) -> bool:
+def _kept_by_rule(case: FeederCase, free: list[_Free], t: int, solver: str) -> bool:
     """Whether one choice of reactive powers keeps all voltages and lines, for all PV and EV power that can be served.
 
     The more reactive power the source may give, the wider the choice, but the more active power it has to give.
@@ -90,7 +90,7 @@ def _kept_by_rule(case: Case, free: list[_Free], t: int, solver: str) -> bool:
     return any(_kept_with(case, free, t, solver, share) for share in (0.0, 0.5, 1.0))
 
 
-def _kept_with(case: Case, free: list[_Free], t: int, solver: str, share: float) -> bool:
+def _kept_with(case: FeederCase, free: list[_Free], t: int, solver: str, share: float) -> bool:
     """The same with this share of the reactive power that the source can give without harm."""
     feeder = case.feeder
     u0, r, x = feeder.linear
@@ -170,7 +170,7 @@ def _limited_flows(feeder: Feeder) -> tuple[np.ndarray, np.ndarray]:
     return np.vstack(rows), np.array(limits)
 
 
-def _room(case: Case, least: float, span: tuple[float, float], size: float) -> float:
+def _room(case: FeederCase, least: float, span: tuple[float, float], size: float) -> float:
     """Most reactive power of the source [kvar] beside which as much net demand can be served as beside the least."""
     source = case.feeder.source
     low, high = _source_range(case, least)
@@ -204,7 +204,7 @@ class _Piece(NamedTuple):
         return self.fixed + _smallest(self.effect, *bounds), self.fixed - _smallest(-self.effect, *bounds)
 
 
-def _source_range(case: Case, reactive: float) -> tuple[float, float]:
+def _source_range(case: FeederCase, reactive: float) -> tuple[float, float]:
     """Active power that the source can give in a phase beside a reactive power [kW], eq. (6)-(9), (12)-(13)."""
     source = case.feeder.source
     if reactive > source.limit_kva:
@@ -235,7 +235,7 @@ def _smallest(effect: np.ndarray, low: np.ndarray, high: np.ndarray, least: floa
     return found
 
 
-def _kept_by_programs(case: Case, free: list[_Free], t: int, solver: str, deadline: float) -> bool:
+def _kept_by_programs(case: FeederCase, free: list[_Free], t: int, solver: str, deadline: float) -> bool:
     """Whether no voltage can pass its limits, whatever is served in whatever way."""
     whole = grid(case.feeder, zones=False)
     found = equations(case.one_period(t), [whole], np.ones(1, dtype=bool), slack=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...controllers.optimization.solution import Status
+from ...controllers.optimization.solution import SolveStatus
 from ..kpis import step_signals as steps
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 RULE, ALARM = "rule", "alarm"
 """Kinds of events: a rule decides from now on, an alarm."""
-_STATUS = dict(enumerate(status.value for status in Status)) | {-1: "data refused"}
-_SOLVED = (Status.OPTIMAL.value, Status.FEASIBLE.value)
+_STATUS = dict(enumerate(status.value for status in SolveStatus)) | {-1: "data refused"}
+_SOLVED = (SolveStatus.OPTIMAL.value, SolveStatus.FEASIBLE.value)
 _MS_PER_S = 1e3
 
 
@@ -44,7 +44,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Told:
+class ControllerMessage:
     """Something a controller told at one time.
 
     Parameters
@@ -98,16 +98,16 @@ def alarms(results: Results, hub: str) -> tuple[np.ndarray, np.ndarray]:
     return steps.episodes(t_s, active > 0, results.end_s)
 
 
-def events(results: Results, hub: str) -> list[Told]:
+def events(results: Results, hub: str) -> list[ControllerMessage]:
     """What the controller of a hub told besides its rules."""
     return [
-        Told(t_s, f"{kind}: {text}" if text else kind, kind == ALARM)
+        ControllerMessage(t_s, f"{kind}: {text}" if text else kind, kind == ALARM)
         for t_s, kind, text in _events(results, hub)
         if kind != RULE
     ]
 
 
-def plans(results: Results, hub: str) -> list[Told]:
+def plans(results: Results, hub: str) -> list[ControllerMessage]:
     """How the solver ended at every attempt to plan, from the diagnostics ``status``, ``solve_s`` and ``gap``."""
     table = results.diagnostics()
     attempts: dict[float, dict[str, float]] = {}
@@ -121,7 +121,7 @@ def plans(results: Results, hub: str) -> list[Told]:
             status = _STATUS.get(round(values["status"]), f"status {values['status']:g}")
             more = f" in {values['solve_s'] * _MS_PER_S:.0f} ms" if "solve_s" in values else ""
             gap = f", {values['gap']:.2%} from the best at most" if values.get("gap", 0.0) > 0 else ""
-            told.append(Told(t_s, f"plan: {status}{more}{gap}", status not in _SOLVED))
+            told.append(ControllerMessage(t_s, f"plan: {status}{more}{gap}", status not in _SOLVED))
     return told
 
 

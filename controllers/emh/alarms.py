@@ -35,7 +35,7 @@ _ISLANDED_ACTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Overcurrent:
+class OvercurrentWatch:
     """State of alarm 1 (figure 4).
 
     Parameters
@@ -51,10 +51,12 @@ class Overcurrent:
     last_s: float = -inf
 
 
-NO_OVERCURRENT = Overcurrent()
+NO_OVERCURRENT = OvercurrentWatch()
 
 
-def overcurrent(state: Overcurrent, t_s: float, over: bool, t1_s: float, t2_s: float, clear_s: float) -> Overcurrent:
+def overcurrent(
+    state: OvercurrentWatch, t_s: float, over: bool, t1_s: float, t2_s: float, clear_s: float
+) -> OvercurrentWatch:
     """Advance alarm 1.
 
     The first overcurrent gives level 1. Another one from ``t1_s`` to ``t2_s`` after it gives level 2; one that comes
@@ -62,7 +64,7 @@ def overcurrent(state: Overcurrent, t_s: float, over: bool, t1_s: float, t2_s: f
 
     Parameters
     ----------
-    state : Overcurrent
+    state : OvercurrentWatch
     t_s : float
         Now [s].
     over : bool
@@ -72,7 +74,7 @@ def overcurrent(state: Overcurrent, t_s: float, over: bool, t1_s: float, t2_s: f
 
     Returns
     -------
-    Overcurrent
+    OvercurrentWatch
     """
     if not over:
         ended = state.level and t_s - state.last_s >= clear_s and t_s - state.since_s > t2_s
@@ -81,8 +83,8 @@ def overcurrent(state: Overcurrent, t_s: float, over: bool, t1_s: float, t2_s: f
         return replace(state, last_s=t_s)
     after_s = t_s - state.since_s
     if state.level == 0 or after_s > t2_s:
-        return Overcurrent(1, t_s, t_s)
-    return Overcurrent(2 if after_s >= t1_s else 1, state.since_s, t_s)
+        return OvercurrentWatch(1, t_s, t_s)
+    return OvercurrentWatch(2 if after_s >= t1_s else 1, state.since_s, t_s)
 
 
 def causes(

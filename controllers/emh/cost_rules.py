@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class Dispatch(NamedTuple):
+class CostDispatch(NamedTuple):
     """References of a connected hub [kW]."""
 
     bess_kw: float
@@ -49,7 +49,7 @@ class Battery:
         return -max(0.0, min(self.slow_kw, surplus_kw)) if self.may_charge else 0.0
 
 
-def rule_1(need_kw: float, room_kw: float, pv_kw: float, charging_pays: bool, battery: Battery) -> Dispatch:
+def rule_1(need_kw: float, room_kw: float, pv_kw: float, charging_pays: bool, battery: Battery) -> CostDispatch:
     """Where the generator costs as much as the grid, or more: it rests.
 
     Parameters
@@ -66,17 +66,17 @@ def rule_1(need_kw: float, room_kw: float, pv_kw: float, charging_pays: bool, ba
 
     Returns
     -------
-    Dispatch
+    CostDispatch
     """
     if need_kw <= room_kw:
         return _within(need_kw, room_kw, pv_kw, battery)
     bess_kw = battery.cover(need_kw - room_kw) if charging_pays else battery.store(pv_kw)
-    return Dispatch(bess_kw, 0.0, _allowed(need_kw, room_kw + bess_kw))
+    return CostDispatch(bess_kw, 0.0, _allowed(need_kw, room_kw + bess_kw))
 
 
 def rule_2(
     need_kw: float, room_kw: float, pv_kw: float, charging_pays: bool, battery: Battery, dg_kw: float
-) -> Dispatch:
+) -> CostDispatch:
     """Where the generator is cheaper than the grid: it gives what battery and grid leave over.
 
     Parameters
@@ -88,7 +88,7 @@ def rule_2(
 
     Returns
     -------
-    Dispatch
+    CostDispatch
     """
     if need_kw <= room_kw:
         return _within(need_kw, room_kw, pv_kw, battery)
@@ -98,11 +98,11 @@ def rule_2(
     else:
         bess_kw = battery.store(pv_kw)
         dg_kw = min(dg_kw, need_kw - room_kw)
-    return Dispatch(bess_kw, dg_kw, _allowed(need_kw, room_kw + bess_kw + dg_kw))
+    return CostDispatch(bess_kw, dg_kw, _allowed(need_kw, room_kw + bess_kw + dg_kw))
 
 
 def _within(need_kw, room_kw, pv_kw, battery):
-    return Dispatch(battery.store(room_kw - need_kw + pv_kw), 0.0, need_kw)
+    return CostDispatch(battery.store(room_kw - need_kw + pv_kw), 0.0, need_kw)
 
 
 def _allowed(need_kw, kw):

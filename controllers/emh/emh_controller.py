@@ -10,10 +10,10 @@ import numpy as np
 from .. import contract as base
 from . import emh_island as island
 from . import priority
-from .emh_parameters import Parameters
+from .emh_parameters import EmhParameters
 from .emh_rules import RULES, Rule
 from .references import References
-from .situation import Memory, Situation, observe
+from .situation import HubSituation, Memory, observe
 
 _DECIDED = ("cp", "bess", "pv", "dg")
 
@@ -25,8 +25,8 @@ class Emh(base.Controller):
     ``rules`` are the rules a scenario can name; a subclass adds its own: ``rules = {**Emh.rules, "mine": Rule(...)}``.
     """
 
-    Parameters = Parameters
-    parameters: Parameters
+    Parameters = EmhParameters
+    parameters: EmhParameters
     rules: ClassVar[Mapping[str, Rule]] = RULES
     records: ClassVar[Mapping[str, tuple[str, str]]] = {
         "alarms": ("", "active alarms: bit n - 1 is set while alarm n is active"),
@@ -50,7 +50,7 @@ class Emh(base.Controller):
 
     def check(self, hub: str, parameters: base.Parameters) -> None:
         """Refuse rules that do not exist, and what does not fit the plates of a hub."""
-        given = cast("Parameters", parameters)
+        given = cast("EmhParameters", parameters)
         self._choose(given)
         _fit(hub, self.sites[hub], given)
 
@@ -68,7 +68,7 @@ class Emh(base.Controller):
             events += [(name, "rule", text) for text in decided]
         return base.Decision(setpoints, events, records)
 
-    def _choose(self, parameters: Parameters) -> list[Rule]:
+    def _choose(self, parameters: EmhParameters) -> list[Rule]:
         chosen = self._chosen.get(parameters.rules)
         if chosen is None:
             if unknown := [name for name in parameters.rules if name not in self.rules]:
@@ -76,7 +76,7 @@ class Emh(base.Controller):
             chosen = self._chosen[parameters.rules] = [self.rules[name] for name in parameters.rules]
         return chosen
 
-    def _settle(self, s: Situation, memory: Memory) -> tuple[base.Setpoints, dict[str, float], list[str]]:
+    def _settle(self, s: HubSituation, memory: Memory) -> tuple[base.Setpoints, dict[str, float], list[str]]:
         """Evaluate the rules, clip the wishes, share the power; and remember it."""
         refs = References()
         for rule in self._choose(s.parameters):
@@ -115,7 +115,7 @@ class Emh(base.Controller):
         return base.Setpoints(connector_kw, bess_kw, max(0.0, pv_kw), max(0.0, dg_kw)), records, told
 
 
-def _connectors_kw(s: Situation, refs: References, cp_kw: float, last_kw: np.ndarray) -> np.ndarray:
+def _connectors_kw(s: HubSituation, refs: References, cp_kw: float, last_kw: np.ndarray) -> np.ndarray:
     """Limits of the connectors, by weight; the last ones while the OCPP side is lost."""
     if refs.frozen:
         return last_kw
@@ -126,7 +126,7 @@ def _connectors_kw(s: Situation, refs: References, cp_kw: float, last_kw: np.nda
     return priority.admit(cp_kw, target_kw, s.connectors.p_kw, last_kw, weight)
 
 
-def _fit(name: str, site: base.Site, parameters: Parameters) -> None:
+def _fit(name: str, site: base.Site, parameters: EmhParameters) -> None:
     """Refuse parameters that do not fit the plates of a hub."""
     contracted_kw, installed_kw = (
         parameters.contracted_kw or site.contracted_kw,

@@ -10,7 +10,7 @@ _REACHED_KW = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RampState:
     """Where the ramp stands.
 
     Parameters
@@ -34,16 +34,16 @@ class State:
     discharging: bool = False
 
 
-FOOT = State()
+FOOT = RampState()
 """Where a ramp begins."""
 
 
-def restart(state: State, t_s: float, every_s: float) -> State:
+def restart(state: RampState, t_s: float, every_s: float) -> RampState:
     """The ramp from its foot; the first step comes after `every_s`."""
-    return State(0.0, 0.0, False, t_s + every_s, state.discharging)
+    return RampState(0.0, 0.0, False, t_s + every_s, state.discharging)
 
 
-def cycle(state: State, soc: float, soc_min: float, soc_max: float) -> State:
+def cycle(state: RampState, soc: float, soc_min: float, soc_max: float) -> RampState:
     """Turn from charging to discharging at ``soc_max``, and at ``soc_min`` back to the foot of the ramp."""
     if soc >= soc_max and not state.discharging:
         return replace(state, discharging=True)
@@ -53,7 +53,7 @@ def cycle(state: State, soc: float, soc_min: float, soc_max: float) -> State:
 
 
 def step(
-    state: State,
+    state: RampState,
     t_s: float,
     *,
     charging_kw: float,
@@ -63,7 +63,7 @@ def step(
     pv_share: float,
     every_s: float,
     may_rise: bool,
-) -> State:
+) -> RampState:
     """One change of the ramp, when it is time for one (figure 5).
 
     Upwards: first the battery; once it has reached its reference, PV by a smaller step; while PV reaches its limit,
@@ -72,7 +72,7 @@ def step(
 
     Parameters
     ----------
-    state : State
+    state : RampState
     t_s : float
         Now [s].
     charging_kw, pv_kw : float
@@ -86,7 +86,7 @@ def step(
 
     Returns
     -------
-    State
+    RampState
     """
     if t_s < state.next_s:
         return state
@@ -111,7 +111,7 @@ def step(
     return replace(state, charge_kw=charge_kw, pv_limit_kw=pv_limit_kw, falling=falling, next_s=t_s + every_s)
 
 
-def pv_limit_kw(state: State, charging_kw: float, pv_share: float) -> float:
+def pv_limit_kw(state: RampState, charging_kw: float, pv_share: float) -> float:
     """Limit of PV [kW]: never more than its share of what the battery really takes."""
     return min(state.pv_limit_kw, pv_share * max(0.0, charging_kw))
 

@@ -17,11 +17,11 @@ Soc = Annotated[float, Field(ge=0, le=1)]
 Connector = Annotated[int, Field(ge=1)]
 
 
-class _Section(BaseModel):
+class _EmhSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Peak(_Section):
+class Peak(_EmhSection):
     """The hours of peak demand, on the clock of the scenario."""
 
     start: time
@@ -51,7 +51,7 @@ class Peak(_Section):
         return self
 
 
-class Overcurrent(_Section):
+class OvercurrentSection(_EmhSection):
     """Alarm 1 (figure 4)."""
 
     max_a: Positive | None = None
@@ -70,7 +70,7 @@ class Overcurrent(_Section):
         return self
 
 
-class Ramp(_Section):
+class Ramp(_EmhSection):
     """How battery and PV are raised together in an island (figure 5)."""
 
     step_kw: Positive = 1.0
@@ -83,7 +83,7 @@ class Ramp(_Section):
     """The battery is charged with at most this share of its rating."""
 
 
-class Parameters(base.Parameters):
+class EmhParameters(base.Parameters):
     """Parameters of `emh`."""
 
     contracted_kw: Positive | None = None
@@ -113,7 +113,7 @@ class Parameters(base.Parameters):
     island_discharge: Literal["relief", "above_limit"] = "relief"
     """How a full battery discharges in an island: slowly, to relieve the secondary source; or only what load and
     charge point draw above ramp.bess_share of its rating."""
-    overcurrent: Overcurrent = Overcurrent()
+    overcurrent: OvercurrentSection = OvercurrentSection()
     ramp: Ramp = Ramp()
     timeout_s: Positive = 5.0
     """A device whose last message is older is lost (alarms 7 and 8) [s]."""

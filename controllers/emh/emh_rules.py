@@ -1,6 +1,6 @@
 """The ordered list of rules: name, rank, guard, action; it reads like the hierarchy of Leal et al. 2024, section 3.
 
-A rule looks at the `Situation` and changes the `References`: rules of protection set bounds, rules of economics set
+A rule looks at the `HubSituation` and changes the `References`: rules of protection set bounds, rules of economics set
 wishes, those of the status both (see `references`). A scenario may leave rules out or put them in another order; a
 subclass of `Emh` may add its own to ``rules``.
 """
@@ -14,8 +14,8 @@ from math import isfinite
 from . import capacity, criteria, priority
 from . import cost_rules as cost
 from . import emh_island as island
-from .references import Rank, References
-from .situation import Situation
+from .references import ReferenceRank, References
+from .situation import HubSituation
 
 _DUST_KW = 1e-6
 
@@ -28,7 +28,7 @@ class Rule:
     ----------
     name : str
         Name in scenarios and events.
-    rank : Rank
+    rank : ReferenceRank
         Rank of its bounds.
     applies : callable
         Guard: whether the rule acts in a situation.
@@ -37,9 +37,9 @@ class Rule:
     """
 
     name: str
-    rank: Rank
-    applies: Callable[[Situation], bool]
-    act: Callable[[Rule, Situation, References], None]
+    rank: ReferenceRank
+    applies: Callable[[HubSituation], bool]
+    act: Callable[[Rule, HubSituation, References], None]
 
     def keep(self, reference, least: float = -float("inf"), most: float = float("inf")) -> None:
         """Bound a reference [kW] with this rule's name and rank."""
@@ -49,76 +49,76 @@ class Rule:
 # --- protection: alarms -----------------------------------------------------------------------------------------------
 
 
-def _alarm(number: int) -> Callable[[Situation], bool]:
+def _alarm(number: int) -> Callable[[HubSituation], bool]:
     return lambda s: number in s.alarms
 
 
-def _stop_pv(rule: Rule, s: Situation, refs: References) -> None:
+def _stop_pv(rule: Rule, s: HubSituation, refs: References) -> None:
     rule.keep(refs.pv, most=0.0)
 
 
-def _stop_bess(rule: Rule, s: Situation, refs: References) -> None:
+def _stop_bess(rule: Rule, s: HubSituation, refs: References) -> None:
     """In an island the battery is released only when PV is measured at 0, so that PV has nowhere else to flow."""
     held_kw = island.released_kw(s.last_bess_kw, s.pv_at_0 or not s.islanded)
     rule.keep(refs.bess, least=held_kw, most=held_kw)
 
 
-def _stop_dg(rule: Rule, s: Situation, refs: References) -> None:
+def _stop_dg(rule: Rule, s: HubSituation, refs: References) -> None:
     rule.keep(refs.dg, most=0.0)
 
 
-def _overcurrent(rule: Rule, s: Situation, refs: References) -> None:
+def _overcurrent(rule: Rule, s: HubSituation, refs: References) -> None:
     rule.keep(refs.cp, most=0.0 if s.overcurrent_level == 2 else s.parameters.cp_protection_kw)
     _stop_pv(rule, s, refs)
     _stop_bess(rule, s, refs)
     _stop_dg(rule, s, refs)
 
 
-def _meter_error(rule: Rule, s: Situation, refs: References) -> None:
+def _meter_error(rule: Rule, s: HubSituation, refs: References) -> None:
     rule.keep(refs.cp, most=s.parameters.cp_protection_kw)
     _stop_pv(rule, s, refs)
     _stop_bess(rule, s, refs)
     _stop_dg(rule, s, refs)
 
 
-def _pv_error(rule: Rule, s: Situation, refs: References) -> None:
+def _pv_error(rule: Rule, s: HubSituation, refs: References) -> None:
     _stop_pv(rule, s, refs)
     if s.islanded:
         _stop_bess(rule, s, refs)
 
 
-def _bess_error(rule: Rule, s: Situation, refs: References) -> None:
+def _bess_error(rule: Rule, s: HubSituation, refs: References) -> None:
     _stop_bess(rule, s, refs)
     if s.islanded:
         _stop_pv(rule, s, refs)
 
 
-def _connector_fault(rule: Rule, s: Situation, refs: References) -> None:
+def _connector_fault(rule: Rule, s: HubSituation, refs: References) -> None:
     refs.excluded = s.connectors.faulted
 
 
-def _ocpp_timeout(rule: Rule, s: Situation, refs: References) -> None:
+def _ocpp_timeout(rule: Rule, s: HubSituation, refs: References) -> None:
     refs.frozen = True
 
 
 # --- protection and economics: capacity -------------------------------------------------------------------------------
 
 
-def _installed_limit_kw(s: Situation) -> float:
+def _installed_limit_kw(s: HubSituation) -> float:
     if s.islanded:
         return s.limit_kw
     return (s.parameters.installed_kw or s.site.installed_kw) * s.parameters.tx_limit_connected
 
 
-def _over_installed(s: Situation) -> bool:
+def _over_installed(s: HubSituation) -> bool:
     return s.p_in_kw > _installed_limit_kw(s) + _DUST_KW
 
 
-def _over_contracted(s: Situation) -> bool:
+def _over_contracted(s: HubSituation) -> bool:
     return not s.islanded and s.p_in_kw > s.limit_kw + _DUST_KW
 
 
-def _relieve(rule: Rule, s: Situation, refs: References, limit: float) -> None:
+def _relieve(rule: Rule, s: HubSituation, refs: References, limit: float) -> None:
     ready = capacity.bess_ready(s.bess_kw, s.soc, s.soc_min, s.site.bess_kw) and not s.alarms & {1, 2, 4}
     most_kw = s.site.bess_kw if s.soc > s.soc_min else 0.0
     back = capacity.relief(s.p_in_kw, limit, s.cp_kw, s.bess_kw, ready, most_kw)
@@ -129,31 +129,31 @@ def _relieve(rule: Rule, s: Situation, refs: References, limit: float) -> None:
         rule.keep(refs.pv, most=0.0)
 
 
-def _installed_capacity(rule: Rule, s: Situation, refs: References) -> None:
+def _installed_capacity(rule: Rule, s: HubSituation, refs: References) -> None:
     _relieve(rule, s, refs, _installed_limit_kw(s))
 
 
-def _contracted_capacity(rule: Rule, s: Situation, refs: References) -> None:
+def _contracted_capacity(rule: Rule, s: HubSituation, refs: References) -> None:
     _relieve(rule, s, refs, s.limit_kw)
 
 
 # --- economics: status ------------------------------------------------------------------------------------------------
 
 
-def _dead_bus(rule: Rule, s: Situation, refs: References) -> None:
+def _dead_bus(rule: Rule, s: HubSituation, refs: References) -> None:
     for reference in (refs.cp, refs.bess, refs.pv, refs.dg):
         reference.want(0.0, rule.name)
         rule.keep(reference, least=0.0, most=0.0)
 
 
-def _connected(rule: Rule, s: Situation, refs: References) -> None:
+def _connected(rule: Rule, s: HubSituation, refs: References) -> None:
     refs.pv.want(s.site.pv_kw, rule.name)
     refs.bess.want(0.0, rule.name)
     refs.dg.want(0.0, rule.name)
     refs.cp.want(max(0.0, min(s.need_kw, s.room_kw)), rule.name)
 
 
-def _islanded(rule: Rule, s: Situation, refs: References) -> None:
+def _islanded(rule: Rule, s: HubSituation, refs: References) -> None:
     refs.pv.want(0.0, rule.name)
     refs.bess.want(0.0, rule.name)
     refs.dg.want(0.0, rule.name)
@@ -165,7 +165,7 @@ def _islanded(rule: Rule, s: Situation, refs: References) -> None:
 # --- economics: cost rules --------------------------------------------------------------------------------------------
 
 
-def _battery(s: Situation) -> cost.Battery:
+def _battery(s: HubSituation) -> cost.Battery:
     p, tr = s.parameters, s.prices
     most_kw = s.site.bess_kw if p.bess_discharge_kw is None else min(p.bess_discharge_kw, s.site.bess_kw)
     # where the need has room, charging takes what that leaves, and must not stop itself
@@ -189,12 +189,12 @@ def _battery(s: Situation) -> cost.Battery:
     )
 
 
-def _cost_rule_1(rule: Rule, s: Situation, refs: References) -> None:
+def _cost_rule_1(rule: Rule, s: HubSituation, refs: References) -> None:
     pays = s.prices.charging > s.prices.bess
     _wish(rule, refs, cost.rule_1(s.need_kw, s.room_kw, s.pv_kw, pays, _battery(s)))
 
 
-def _cost_rule_2(rule: Rule, s: Situation, refs: References) -> None:
+def _cost_rule_2(rule: Rule, s: HubSituation, refs: References) -> None:
     tr = s.prices
     may_run = criteria.dg_may_run(
         fuel_l=s.fuel_l,
@@ -218,7 +218,7 @@ def _cost_rule_2(rule: Rule, s: Situation, refs: References) -> None:
     _wish(rule, refs, cost.rule_2(s.need_kw, s.room_kw, s.pv_kw, pays, battery, dg_kw))
 
 
-def _wish(rule: Rule, refs: References, wish: cost.Dispatch) -> None:
+def _wish(rule: Rule, refs: References, wish: cost.CostDispatch) -> None:
     refs.bess.want(wish.bess_kw, rule.name)
     refs.dg.want(wish.dg_kw, rule.name)
     refs.cp.want(wish.cp_kw, rule.name, counting_kw=max(0.0, wish.bess_kw) + wish.dg_kw)
@@ -227,7 +227,7 @@ def _wish(rule: Rule, refs: References, wish: cost.Dispatch) -> None:
 # --- islanded coordination --------------------------------------------------------------------------------------------
 
 
-def _island_ramp(rule: Rule, s: Situation, refs: References) -> None:
+def _island_ramp(rule: Rule, s: HubSituation, refs: References) -> None:
     ramp = s.parameters.ramp
     s.ramp = island.step(
         s.ramp,
@@ -246,7 +246,7 @@ def _island_ramp(rule: Rule, s: Situation, refs: References) -> None:
     refs.pv.want(island.pv_limit_kw(s.ramp, -s.bess_kw, ramp.pv_share), rule.name)
 
 
-def _sure_kw(s: Situation) -> float:
+def _sure_kw(s: HubSituation) -> float:
     """What a discharge may cover so that nothing flows back into the secondary source [kW].
 
     What source and battery give, and what the consumers are measured to draw, whichever is less. The last EV may leave
@@ -261,7 +261,7 @@ def _sure_kw(s: Situation) -> float:
     return sure_kw
 
 
-def _island_discharge(rule: Rule, s: Situation, refs: References) -> None:
+def _island_discharge(rule: Rule, s: HubSituation, refs: References) -> None:
     refs.pv.want(0.0, rule.name)
     if not s.pv_at_0:
         refs.bess.want(min(s.last_bess_kw, 0.0), rule.name)
@@ -275,7 +275,7 @@ def _island_discharge(rule: Rule, s: Situation, refs: References) -> None:
 # --- economics: priority ----------------------------------------------------------------------------------------------
 
 
-def _priority(rule: Rule, s: Situation, refs: References) -> None:
+def _priority(rule: Rule, s: HubSituation, refs: References) -> None:
     p, connectors = s.parameters, s.connectors
     refs.weights = priority.weights(s.busy, connectors.plugged_s, p.preferred, p.weight_of_last)
 
@@ -283,23 +283,23 @@ def _priority(rule: Rule, s: Situation, refs: References) -> None:
 RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
-        Rule("overcurrent", Rank.ALARM, _alarm(1), _overcurrent),
-        Rule("meter_error", Rank.ALARM, _alarm(2), _meter_error),
-        Rule("pv_error", Rank.ALARM, _alarm(3), _pv_error),
-        Rule("bess_error", Rank.ALARM, _alarm(4), _bess_error),
-        Rule("dg_error", Rank.ALARM, _alarm(5), _stop_dg),
-        Rule("connector_fault", Rank.ALARM, _alarm(6), _connector_fault),
-        Rule("ocpp_timeout", Rank.ALARM, _alarm(8), _ocpp_timeout),
-        Rule("installed_capacity", Rank.INSTALLED, _over_installed, _installed_capacity),
-        Rule("dead_bus", Rank.STATUS, lambda s: s.dead, _dead_bus),
-        Rule("connected", Rank.STATUS, lambda s: s.connected, _connected),
-        Rule("islanded", Rank.STATUS, lambda s: s.islanded, _islanded),
-        Rule("contracted_capacity", Rank.CONTRACTED, _over_contracted, _contracted_capacity),
-        Rule("cost_rule_1", Rank.COST, lambda s: s.connected and s.prices.dg >= s.prices.buy, _cost_rule_1),
-        Rule("cost_rule_2", Rank.COST, lambda s: s.connected and s.prices.dg < s.prices.buy, _cost_rule_2),
-        Rule("island_ramp", Rank.COST, lambda s: s.islanded and not s.ramp.discharging, _island_ramp),
-        Rule("island_discharge", Rank.COST, lambda s: s.islanded and s.ramp.discharging, _island_discharge),
-        Rule("priority", Rank.PRIORITY, lambda s: True, _priority),
+        Rule("overcurrent", ReferenceRank.ALARM, _alarm(1), _overcurrent),
+        Rule("meter_error", ReferenceRank.ALARM, _alarm(2), _meter_error),
+        Rule("pv_error", ReferenceRank.ALARM, _alarm(3), _pv_error),
+        Rule("bess_error", ReferenceRank.ALARM, _alarm(4), _bess_error),
+        Rule("dg_error", ReferenceRank.ALARM, _alarm(5), _stop_dg),
+        Rule("connector_fault", ReferenceRank.ALARM, _alarm(6), _connector_fault),
+        Rule("ocpp_timeout", ReferenceRank.ALARM, _alarm(8), _ocpp_timeout),
+        Rule("installed_capacity", ReferenceRank.INSTALLED, _over_installed, _installed_capacity),
+        Rule("dead_bus", ReferenceRank.STATUS, lambda s: s.dead, _dead_bus),
+        Rule("connected", ReferenceRank.STATUS, lambda s: s.connected, _connected),
+        Rule("islanded", ReferenceRank.STATUS, lambda s: s.islanded, _islanded),
+        Rule("contracted_capacity", ReferenceRank.CONTRACTED, _over_contracted, _contracted_capacity),
+        Rule("cost_rule_1", ReferenceRank.COST, lambda s: s.connected and s.prices.dg >= s.prices.buy, _cost_rule_1),
+        Rule("cost_rule_2", ReferenceRank.COST, lambda s: s.connected and s.prices.dg < s.prices.buy, _cost_rule_2),
+        Rule("island_ramp", ReferenceRank.COST, lambda s: s.islanded and not s.ramp.discharging, _island_ramp),
+        Rule("island_discharge", ReferenceRank.COST, lambda s: s.islanded and s.ramp.discharging, _island_discharge),
+        Rule("priority", ReferenceRank.PRIORITY, lambda s: True, _priority),
     )
 }
 """The rules of the paper, in the order of its hierarchy. Alarm 7 needs none of its own: it raises alarms 2 to 5."""

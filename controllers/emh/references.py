@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Rank(IntEnum):
+class ReferenceRank(IntEnum):
     """Ranks of rules, the highest first (Leal et al. 2024, section 3 and figure 3)."""
 
     ALARM = 0

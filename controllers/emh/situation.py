@@ -15,7 +15,7 @@ from . import alarms
 from . import emh_island as island
 
 if TYPE_CHECKING:
-    from .emh_parameters import Parameters
+    from .emh_parameters import EmhParameters
 
 _DUST_KWH = 1e-6
 _COORDINATED = ("grid", "pv", "bess")
@@ -46,14 +46,14 @@ class Memory:
     live_since_s: float | None = 0.0
     islanded: bool = False
     connectors: base.Connectors | None = None
-    ramp: island.State = island.FOOT
-    overcurrent: alarms.Overcurrent = alarms.NO_OVERCURRENT
+    ramp: island.RampState = island.FOOT
+    overcurrent: alarms.OvercurrentWatch = alarms.NO_OVERCURRENT
     log: alarms.Log = field(default_factory=alarms.Log)
     decided_by: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
-class Situation:
+class HubSituation:
     """One hub at one decision; powers [kW].
 
     Parameters
@@ -106,7 +106,7 @@ class Situation:
     t_s: float
     peak: bool
     site: base.Site
-    parameters: Parameters
+    parameters: EmhParameters
     prices: base.Prices
     islanded: bool
     dead: bool
@@ -131,7 +131,7 @@ class Situation:
     overcurrent_level: int
     last_bess_kw: float
     round_s: float
-    ramp: island.State
+    ramp: island.RampState
 
     @property
     def connected(self) -> bool:
@@ -152,7 +152,7 @@ class Situation:
         return self.parameters.tx_slow_recharge * self.site.bess_kw
 
 
-def capacity_kw(site: base.Site, parameters: Parameters, islanded: bool) -> float:
+def capacity_kw(site: base.Site, parameters: EmhParameters, islanded: bool) -> float:
     """Capacity that must not be exceeded [kW].
 
     The contracted one on the grid; in an island the installed one, or the rating of the secondary source where that is
@@ -163,13 +163,13 @@ def capacity_kw(site: base.Site, parameters: Parameters, islanded: bool) -> floa
     return parameters.contracted_kw or site.contracted_kw
 
 
-def limit_kw(site: base.Site, parameters: Parameters, islanded: bool) -> float:
+def limit_kw(site: base.Site, parameters: EmhParameters, islanded: bool) -> float:
     """Limit of the import [kW] (Leal et al. 2024, eq. 1), a factor of its own for each mode."""
     factor = parameters.tx_limit_islanded if islanded else parameters.tx_limit_connected
     return capacity_kw(site, parameters, islanded) * factor
 
 
-def is_peak(now: time, parameters: Parameters) -> bool:
+def is_peak(now: time, parameters: EmhParameters) -> bool:
     """Whether it is peak time; both ends belong to it."""
     peak = parameters.peak
     return peak is not None and peak.start <= now <= peak.end
@@ -177,7 +177,7 @@ def is_peak(now: time, parameters: Parameters) -> bool:
 
 def observe(
     t_s: float, now: time, site: base.Site, hub: base.Hub, memory: Memory
-) -> tuple[Situation, list[tuple[str, str]]]:
+) -> tuple[HubSituation, list[tuple[str, str]]]:
     """Put a hub into plain numbers, and bring its alarms up to date.
 
     Parameters
@@ -193,11 +193,11 @@ def observe(
 
     Returns
     -------
-    situation : Situation
+    situation : HubSituation
     events : list of (kind, text)
         Alarms that were raised and cleared.
     """
-    p = cast("Parameters", hub.parameters)
+    p = cast("EmhParameters", hub.parameters)
     islanded = hub.islanded
     frozen = memory.connectors is not None and (8 in memory.log.numbers or hub.age_s.get("cp", 0.0) > p.timeout_s)
     connectors = memory.connectors = memory.connectors if frozen and memory.connectors else hub.connectors
@@ -229,7 +229,7 @@ def observe(
         memory.ramp = island.restart(island.FOOT, t_s, p.ramp.every_s)
     memory.islanded = islanded
     memory.ramp = island.cycle(memory.ramp, hub.soc, soc_min, soc_max)
-    situation = Situation(
+    situation = HubSituation(
         t_s=t_s,
         peak=is_peak(now, p),
         site=site,

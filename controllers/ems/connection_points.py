@@ -9,7 +9,7 @@ from .ems_schedule import Demand
 
 
 @dataclass(frozen=True)
-class Site:
+class ConnectionPoints:
     """Places of a hub's parts, and of its connectors."""
 
     pv: int

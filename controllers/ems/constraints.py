@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...simulators.network.admittances import Network
-from ...simulators.network.batch_load_flow import Flow
+from ...simulators.network.admittances import AdmittanceNetwork
+from ...simulators.network.batch_load_flow import LoadFlow
 from ...simulators.network.sensitivities import along, voltage_change
 
 _TURNS = (0.0, *(side * n * np.pi / 12 for n in (1, 2, 3) for side in (-1, 1)), np.pi)
@@ -16,7 +16,7 @@ _TURNS = (0.0, *(side * n * np.pi / 12 for n in (1, 2, 3) for side in (-1, 1)), 
 
 
 @dataclass(frozen=True)
-class Limits:
+class NetworkLimits:
     """What the grid code allows.
 
     Parameters
@@ -31,7 +31,7 @@ class Limits:
     v_max_pu: float
     loading: float
 
-    def bounds(self, network: Network) -> tuple[np.ndarray, np.ndarray]:
+    def bounds(self, network: AdmittanceNetwork) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper bound of each quantity, both of shape (n + b,); see `quantities`."""
         n = network.bus.size
         lower, upper = np.full((2, n + len(network.branches)), [[-np.inf], [np.inf]])
@@ -86,12 +86,12 @@ class Cut:
         return self.value + float(self.slope @ (u - self.point))
 
 
-def quantities(flow: Flow) -> np.ndarray:
+def quantities(flow: LoadFlow) -> np.ndarray:
     """Voltages of the nodes [pu], then loadings of the branches at the fuller end, shape (k, n + b)."""
     return np.hstack([flow.v_pu, flow.loading.max(axis=1)])
 
 
-def name(network: Network, quantity: int) -> str:
+def name(network: AdmittanceNetwork, quantity: int) -> str:
     """Name of a quantity as a reader knows it: ``bus 17``, ``line 3``."""
     n = network.bus.size
     if quantity < n:
@@ -99,7 +99,7 @@ def name(network: Network, quantity: int) -> str:
     return network.branches[quantity - n]
 
 
-def excess(network: Network, limits: Limits, values: np.ndarray) -> np.ndarray:
+def excess(network: AdmittanceNetwork, limits: NetworkLimits, values: np.ndarray) -> np.ndarray:
     """How far quantities are beyond their limits, > 0 above and < 0 below, shape (k, n + b); NaN counts as inside."""
     lower, upper = limits.bounds(network)
     values = np.where(np.isnan(values), np.clip(1.0, lower, upper), values)
@@ -107,8 +107,8 @@ def excess(network: Network, limits: Limits, values: np.ndarray) -> np.ndarray:
 
 
 def linearised(
-    flow: Flow,
-    limits: Limits,
+    flow: LoadFlow,
+    limits: NetworkLimits,
     nodes: np.ndarray,
     u: np.ndarray,
     wanted: Mapping[tuple[int, int, bool], float],
@@ -117,9 +117,9 @@ def linearised(
 
     Parameters
     ----------
-    flow : Flow
+    flow : LoadFlow
         Load flows of the k steps; those that are wanted have converged.
-    limits : Limits
+    limits : NetworkLimits
         The grid code.
     nodes : ndarray of int, shape (m,)
         Node of each place.

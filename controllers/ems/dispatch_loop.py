@@ -8,10 +8,10 @@ from enum import Enum
 
 import numpy as np
 
-from ...simulators.network.admittances import Network
-from ...simulators.network.batch_load_flow import Flow, solve
-from .constraints import Cut, Limits, excess, linearised, name, quantities
-from .ems_dispatch import BROKEN_KW, Dispatch, Schedule
+from ...simulators.network.admittances import AdmittanceNetwork
+from ...simulators.network.batch_load_flow import LoadFlow, solve
+from .constraints import Cut, NetworkLimits, excess, linearised, name, quantities
+from .ems_dispatch import BROKEN_KW, EmsDispatch, EmsSchedule
 
 _TOLERANCE_PU = 1e-6
 _LINEAR_ERROR = 0.02
@@ -68,7 +68,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LoopResult:
     """What the loop came to.
 
     Parameters
@@ -87,7 +87,7 @@ class Outcome:
     """
 
     verdict: Verdict
-    schedule: Schedule
+    schedule: EmsSchedule
     kept: np.ndarray
     rounds: tuple[Round, ...]
     cuts: tuple[Cut, ...]
@@ -109,11 +109,11 @@ class Loop:
 
     Parameters
     ----------
-    network : Network
+    network : AdmittanceNetwork
         The network.
     nodes : ndarray of int, shape (m,)
         Node of each place.
-    limits : Limits
+    limits : NetworkLimits
         The grid code.
     max_iterations : int
         Dispatches at most.
@@ -121,18 +121,18 @@ class Loop:
         How far inside the limits the constraints lie [pu].
     """
 
-    network: Network
+    network: AdmittanceNetwork
     nodes: np.ndarray
-    limits: Limits
+    limits: NetworkLimits
     max_iterations: int = 10
     margin: float = 2e-4
 
-    def run(self, dispatch: Dispatch, background_pu: np.ndarray, cuts: tuple[Cut, ...] = ()) -> Outcome:
+    def run(self, dispatch: EmsDispatch, background_pu: np.ndarray, cuts: tuple[Cut, ...] = ()) -> LoopResult:
         """Iterate.
 
         Parameters
         ----------
-        dispatch : Dispatch
+        dispatch : EmsDispatch
             The window.
         background_pu : ndarray of complex, shape (k, n)
             What all others feed into the nodes [pu].
@@ -141,7 +141,7 @@ class Loop:
 
         Returns
         -------
-        Outcome
+        LoopResult
 
         Raises
         ------
@@ -150,8 +150,8 @@ class Loop:
         """
         rounds: list[Round] = []
         boxes: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        best: Schedule | None = None
-        agreed: Schedule | None = None
+        best: EmsSchedule | None = None
+        agreed: EmsSchedule | None = None
         verdict, refined = Verdict.UNSETTLED, 0
         schedule, flow = None, None
         for _ in range(self.max_iterations):
@@ -188,9 +188,9 @@ class Loop:
         kept = self.kept(best.u, background_pu)
         if schedule.broken_kw > BROKEN_KW and not kept.all():
             verdict = Verdict.INFEASIBLE
-        return Outcome(verdict, best, kept, tuple(rounds), cuts)
+        return LoopResult(verdict, best, kept, tuple(rounds), cuts)
 
-    def flow(self, u: np.ndarray, background_pu: np.ndarray) -> Flow:
+    def flow(self, u: np.ndarray, background_pu: np.ndarray) -> LoadFlow:
         """Load flow of set points, shape (k, 2 m) [kW, kvar], on top of what others feed in."""
         m = len(self.nodes)
         s_pu = background_pu.copy()
@@ -233,7 +233,7 @@ class Loop:
         beyond = excess(self.network, self.limits, quantities(flow))
         return flow.converged & (np.abs(beyond).max(axis=1, initial=0.0) <= _TOLERANCE_PU)
 
-    def _round(self, flow: Flow, beyond: np.ndarray, constraints: int, cost: float) -> Round:
+    def _round(self, flow: LoadFlow, beyond: np.ndarray, constraints: int, cost: float) -> Round:
         far = np.abs(beyond)
         worst = float(far.max(initial=0.0))
         where = ""
@@ -249,8 +249,8 @@ class Loop:
 
     def _constraints(
         self,
-        flow: Flow,
-        schedule: Schedule,
+        flow: LoadFlow,
+        schedule: EmsSchedule,
         background_pu: np.ndarray,
         beyond: np.ndarray,
         cuts: tuple[Cut, ...],
@@ -287,7 +287,7 @@ class Loop:
         kept = [cut for cut in cuts if cut.step not in stale]
         return (*kept, *new, *self._elsewhere(schedule, at_limit, beyond, background_pu, wanted, known)), boxes
 
-    def _at_limit(self, schedule: Schedule, flow: Flow, background_pu: np.ndarray) -> np.ndarray:
+    def _at_limit(self, schedule: EmsSchedule, flow: LoadFlow, background_pu: np.ndarray) -> np.ndarray:
         """Set points on the way back to rest at which the limits are just kept, shape (k, 2 m).
 
         A linearisation is good where it is needed: at the limit, not where the load flow found it broken. Where even
@@ -300,7 +300,7 @@ class Loop:
 
     def _elsewhere(
         self,
-        schedule: Schedule,
+        schedule: EmsSchedule,
         at_limit: np.ndarray,
         beyond: np.ndarray,
         background_pu: np.ndarray,
@@ -326,7 +326,7 @@ class Loop:
         return cuts
 
     def _misjudged(
-        self, cuts: tuple[Cut, ...], flow: Flow, schedule: Schedule
+        self, cuts: tuple[Cut, ...], flow: LoadFlow, schedule: EmsSchedule
     ) -> tuple[dict[int, np.ndarray], set[int]]:
         """Steps in which a latest constraint was far off, and where it was made; those in which it was too strict."""
         values = quantities(flow)
@@ -339,7 +339,7 @@ class Loop:
                     too_strict.add(cut.step)
         return found, too_strict
 
-    def _loose(self, cuts: tuple[Cut, ...], flow: Flow, schedule: Schedule) -> list[Cut]:
+    def _loose(self, cuts: tuple[Cut, ...], flow: LoadFlow, schedule: EmsSchedule) -> list[Cut]:
         """Constraints that bind where the quantity itself is well inside, linearised again here."""
         values = quantities(flow)
         lower, upper = self.limits.bounds(self.network)
@@ -352,7 +352,7 @@ class Loop:
                 wanted[cut.key] = self.margin
         return linearised(flow, self.limits, self.nodes, schedule.u, wanted) if wanted else []
 
-    def _held_back(self, schedule: Schedule, dispatch: Dispatch, background_pu: np.ndarray) -> Schedule:
+    def _held_back(self, schedule: EmsSchedule, dispatch: EmsDispatch, background_pu: np.ndarray) -> EmsSchedule:
         """Set points of each step scaled down until its limits are kept; left alone where even rest breaks them."""
         at_rest = self.kept(schedule.rest, background_pu)
         share = self.secured(schedule.u, schedule.rest, background_pu)

@@ -7,22 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..optimization.hub_model import Plan
+from ..optimization.hub_model import HubPlan
 from .dispatch_loop import Loop
-from .ems_dispatch import Places, Schedule, balanced, set_points
+from .ems_dispatch import EmsSchedule, Places, balanced, set_points
 
 _CHARGES_KW = 1e-3
 
 
 def commanded(
     loop: Loop,
-    schedule: Schedule,
+    schedule: EmsSchedule,
     places: Mapping[str, Places],
     least_kw: Mapping[str, np.ndarray],
     room_kw: Mapping[str, np.ndarray],
     shared_kw: np.ndarray,
     background_pu: np.ndarray,
-) -> tuple[Schedule, np.ndarray]:
+) -> tuple[EmsSchedule, np.ndarray]:
     """Make a schedule fit to be commanded, and check just that by load flow.
 
     An EV below the least power of its connector pauses. In the last step in which an EV charges it may get full early:
@@ -33,7 +33,7 @@ def commanded(
     ----------
     loop : Loop
         The network and its limits.
-    schedule : Schedule
+    schedule : EmsSchedule
         From the loop.
     places : mapping of str to Places
         Hubs on the network.
@@ -48,7 +48,7 @@ def commanded(
 
     Returns
     -------
-    Schedule
+    EmsSchedule
         With cost and unserved energy as they were planned.
     ndarray of bool, shape (k,)
         Steps in which every limit is kept, with and without EVs that get full.
@@ -57,13 +57,13 @@ def commanded(
     plans = {name: _paused(plan, least_kw[name]) for name, plan in schedule.plans.items()}
     m = len(loop.nodes)
 
-    def u(of: Mapping[str, Plan]) -> np.ndarray:
+    def u(of: Mapping[str, HubPlan]) -> np.ndarray:
         return set_points(of, places, m)[0]
 
-    def kept(of: Mapping[str, Plan]) -> np.ndarray:
+    def kept(of: Mapping[str, HubPlan]) -> np.ndarray:
         return loop.kept(u(of), background_pu)
 
-    def scaled(of: Mapping[str, Plan], pv: np.ndarray, ev: np.ndarray) -> dict[str, Plan]:
+    def scaled(of: Mapping[str, HubPlan], pv: np.ndarray, ev: np.ndarray) -> dict[str, HubPlan]:
         found = dict(of)
         for name in places:
             plan = of[name]
@@ -92,13 +92,13 @@ def commanded(
     return replace(schedule, plans=plans, u=u_kw, rest=rest), kept(plans) & kept(scaled(plans, every, none))
 
 
-def present(plan: Plan, is_there: np.ndarray) -> Plan:
+def present(plan: HubPlan, is_there: np.ndarray) -> HubPlan:
     """A plan without the EVs that are not there, shape (n_sessions,)."""
     there = is_there[:, None]
     return balanced(replace(plan, session_kw=plan.session_kw * there, session_q_kvar=plan.session_q_kvar * there))
 
 
-def _paused(plan: Plan, least_kw: np.ndarray) -> Plan:
+def _paused(plan: HubPlan, least_kw: np.ndarray) -> HubPlan:
     low = (plan.session_kw > 0.0) & (plan.session_kw < least_kw[:, None] - 1e-6)
     return balanced(replace(plan, session_kw=np.where(low, 0.0, plan.session_kw)))
 
@@ -110,5 +110,5 @@ def _last(session_kw: np.ndarray) -> np.ndarray:
     return charges & (later == 0)
 
 
-def _import_kw(plan: Plan) -> np.ndarray:
+def _import_kw(plan: HubPlan) -> np.ndarray:
     return plan.buy_kw - plan.sell_kw

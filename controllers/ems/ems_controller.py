@@ -11,7 +11,7 @@ import numpy as np
 from ...simulators.network.admittances import compiled
 from .. import contract as base
 from ..optimization.blocks.time_steps import Steps
-from ..optimization.hub_model import Plan
+from ..optimization.hub_model import HubPlan
 from . import (
     ems_commands as commands,
 )
@@ -24,11 +24,11 @@ from . import (
 from . import (
     session_priorities as priorities,
 )
-from .connection_points import Site, plugs
-from .constraints import Limits
-from .dispatch_loop import Loop, Outcome, Round, Verdict
-from .ems_dispatch import Dispatch
-from .ems_parameters import Buses, Parameters, parameters_of
+from .connection_points import ConnectionPoints, plugs
+from .constraints import NetworkLimits
+from .dispatch_loop import Loop, LoopResult, Round, Verdict
+from .ems_dispatch import EmsDispatch
+from .ems_parameters import Buses, EmsParameters, parameters_of
 from .ems_schedule import Demand
 
 _UNSERVED_KWH = 0.5
@@ -42,13 +42,13 @@ class _Window:
     """What was decided for a window, and for whom."""
 
     steps: Steps
-    outcome: Outcome
+    outcome: LoopResult
     demands: Mapping[str, list[Demand]]
     limited: frozenset[int]
 
 
 @dataclass
-class _Memory:
+class _EmsMemory:
     """What a hub was told last, so that nothing is told twice."""
 
     changes: dict[str, priorities.Change] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Ems(base.Controller):
     when the supply of a hub, a device or its own parameters change, and when an EV leaves that was to charge.
     """
 
-    Parameters = Parameters
+    Parameters = EmsParameters
     records = {
         "iterations": ("", "dispatches of the window until the load flow agreed"),
         "violations": ("", "limits broken by the first dispatch, over all steps of the window"),
@@ -78,14 +78,14 @@ class Ems(base.Controller):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        if not isinstance(self.parameters, Parameters):
+        if not isinstance(self.parameters, EmsParameters):
             raise TypeError(f"parameters of ems expected, got {type(self.parameters).__name__}")
         self._given = given = self.parameters
-        self._memory = {name: _Memory() for name in self.sites}
+        self._memory = {name: _EmsMemory() for name in self.sites}
         self._window: _Window | None = None
         self._tried: tuple | None = None
         self._loop: Loop | None = None
-        self._sites: dict[str, Site] = {}
+        self._sites: dict[str, ConnectionPoints] = {}
         if self.period_s > given.step_s:
             raise base.ParameterError(
                 "period",
@@ -98,7 +98,7 @@ class Ems(base.Controller):
 
     def check(self, hub: str, parameters: base.Parameters) -> None:
         """Refuse what cannot change during a run, and limits of other hubs."""
-        if not isinstance(parameters, Parameters):
+        if not isinstance(parameters, EmsParameters):
             raise TypeError(f"parameters of ems expected, got {type(parameters).__name__}")
         changed = [key for key in _FIXED if getattr(parameters, key) != getattr(self._given, key)]
         if changed:
@@ -108,13 +108,13 @@ class Ems(base.Controller):
             if limit.hub not in (hub, None) and limit not in self._given.purchase_limits:
                 raise base.ParameterError("purchase_limits", f"an event of hub {hub!r} cannot limit {limit.hub!r}")
 
-    def _know_hubs(self, parameters: Parameters) -> None:
+    def _know_hubs(self, parameters: EmsParameters) -> None:
         unknown = sorted({limit.hub for limit in parameters.purchase_limits if limit.hub is not None} - set(self.sites))
         if unknown:
             text = f"there is no hub {unknown[0]!r}; hubs are {', '.join(self.sites)}"
             raise base.ParameterError("purchase_limits", text)
 
-    def _connect(self, given: Parameters) -> None:
+    def _connect(self, given: EmsParameters) -> None:
         """Read the network and find the place of every part."""
         grid = given.network
         if grid is None:
@@ -158,14 +158,14 @@ class Ems(base.Controller):
             if own.connectors and len(own.connectors) != count:
                 text = f"must name {count} buses, got {len(own.connectors)}"
                 raise base.ParameterError(f"network.buses.{name}.connectors", text)
-            self._sites[name] = Site(
+            self._sites[name] = ConnectionPoints(
                 *(place(name, getattr(own, part), part) for part in ("pv", "bess", "dg", "load")),
                 connectors=tuple(
                     place(name, bus, f"connectors[{n}]") for n, bus in enumerate(own.connectors or [None])
                 ),
             )
         low, high = grid.band_pu
-        limits = Limits(low, high, grid.loading_percent / 100.0)
+        limits = NetworkLimits(low, high, grid.loading_percent / 100.0)
         self._loop = Loop(known, np.array(list(nodes)), limits, given.max_iterations, grid.margin_pu)
 
     def decide(self, observation: base.Observation) -> base.Decision:
@@ -288,10 +288,10 @@ class Ems(base.Controller):
 
     def _tell_changes(
         self,
-        before: Mapping[str, Plan],
-        outcome: Outcome,
+        before: Mapping[str, HubPlan],
+        outcome: LoopResult,
         demands: Mapping[str, list[Demand]],
-        ranked: Mapping[str, list[priorities.Rank]],
+        ranked: Mapping[str, list[priorities.PriorityRank]],
         steps: Steps,
         events: list[tuple[str, str, str]],
     ) -> None:
@@ -306,8 +306,8 @@ class Ems(base.Controller):
                     told[demand.name] = change
 
     def _commanded(
-        self, observation: base.Observation, outcome: Outcome, demands: Mapping[str, list[Demand]], steps: Steps
-    ) -> Outcome:
+        self, observation: base.Observation, outcome: LoopResult, demands: Mapping[str, list[Demand]], steps: Steps
+    ) -> LoopResult:
         """The outcome with a schedule that devices can follow, checked as they will."""
         if self._loop is None:
             return outcome
@@ -336,12 +336,12 @@ class Ems(base.Controller):
         steps: Steps,
         demands: Mapping[str, list[Demand]],
         eens: Mapping[str, np.ndarray],
-        before: Outcome | None = None,
-    ) -> tuple[Dispatch, Outcome]:
+        before: LoopResult | None = None,
+    ) -> tuple[EmsDispatch, LoopResult]:
         """Dispatch the window until the load flow agrees."""
         given = self._given
         on_grid = {name: hub for name, hub in hubs.items() if _on_grid(hub)}
-        with Dispatch(
+        with EmsDispatch(
             {
                 name: data.hub_data(
                     name, hub, self.sites[name], steps, demands[name], eens[name], self._memory[name].peak_kw
@@ -358,7 +358,7 @@ class Ems(base.Controller):
             if self._loop is None:
                 alone = dispatch.solve((), {})
                 unseen = Round(0, 0, 0.0, "", 0, alone.cost)
-                return dispatch, Outcome(Verdict.FEASIBLE, alone, np.zeros(steps.n, dtype=bool), (unseen,), ())
+                return dispatch, LoopResult(Verdict.FEASIBLE, alone, np.zeros(steps.n, dtype=bool), (unseen,), ())
             earlier = before.cuts if before else ()
             return dispatch, self._loop.run(dispatch, self._background_pu(observation, steps), earlier)
 
@@ -375,7 +375,7 @@ class Ems(base.Controller):
             factors.append(past[-1] if past else scales[-1][1])
         return loop.network.other_pu - np.outer(factors, loop.network.load_pu)
 
-    def _report(self, observation: base.Observation, outcome: Outcome, events: list[tuple[str, str, str]]) -> None:
+    def _report(self, observation: base.Observation, outcome: LoopResult, events: list[tuple[str, str, str]]) -> None:
         """Tell what could not be kept or verified."""
         if self._loop is None:
             text = "no network is given: schedules are not verified by a load flow"
@@ -447,7 +447,7 @@ def _situation(observation: base.Observation) -> tuple:
     return tuple((hub.bus, hub.failed, hub.parameters) for hub in observation.hubs.values())
 
 
-def _rank(outcome: Outcome) -> tuple[bool, bool]:
+def _rank(outcome: LoopResult) -> tuple[bool, bool]:
     """The higher the better."""
     return outcome.verdict is Verdict.FEASIBLE, bool(outcome.kept.all())
 
@@ -457,5 +457,5 @@ def _on_grid(hub: base.Hub) -> bool:
     return not (hub.dead or hub.islanded)
 
 
-def _unserved_kwh(outcome: Outcome, name: str) -> np.ndarray:
+def _unserved_kwh(outcome: LoopResult, name: str) -> np.ndarray:
     return outcome.schedule.plans[name].session_unserved_kwh

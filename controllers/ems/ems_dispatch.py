@@ -13,7 +13,7 @@ from pyomo.common.gc_manager import PauseGC
 from scipy import sparse
 
 from ..optimization.blocks import loads_block as loads
-from ..optimization.hub_model import HubData, HubModel, Plan, other_kw
+from ..optimization.hub_model import HubData, HubModel, HubPlan, other_kw
 from ..optimization.program import Program
 from .constraints import Cut
 
@@ -45,7 +45,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class EmsSchedule:
     """A power schedule of all hubs.
 
     Parameters
@@ -62,7 +62,7 @@ class Schedule:
         By how much each constraint of the network is broken: the power that is missing to keep it [kW].
     """
 
-    plans: Mapping[str, Plan]
+    plans: Mapping[str, HubPlan]
     u: np.ndarray
     rest: np.ndarray
     cost: float
@@ -77,7 +77,7 @@ class Schedule:
         """Those of its constraints that are broken."""
         return [cut for cut, kw in zip(cuts, self.breaks_kw, strict=True) if kw > BROKEN_KW]
 
-    def held_back(self, share: np.ndarray, hubs: Collection[str]) -> Schedule:
+    def held_back(self, share: np.ndarray, hubs: Collection[str]) -> EmsSchedule:
         """The same with all set points of some hubs scaled in each step, shape (k,); load is served as it was."""
         plans = dict(self.plans)
         for name in hubs:
@@ -100,7 +100,7 @@ class DispatchError(RuntimeError):
     """The dispatch has no solution."""
 
 
-class Dispatch:
+class EmsDispatch:
     """The model of a window, loaded once; `solve` it again and again with more constraints.
 
     Constraints of the network are put behind the rows that are there, and the solver goes on from its last basis.
@@ -155,7 +155,7 @@ class Dispatch:
         self._cuts: dict[Cut, tuple[int, int]] = {}
         self.seconds = perf_counter() - began
 
-    def __enter__(self) -> Dispatch:
+    def __enter__(self) -> EmsDispatch:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -165,7 +165,7 @@ class Dispatch:
         """Free the solver's memory; a second call does nothing."""
         self._program.close()
 
-    def solve(self, cuts: Sequence[Cut], boxes: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> Schedule:
+    def solve(self, cuts: Sequence[Cut], boxes: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> EmsSchedule:
         """Dispatch under constraints of the network.
 
         Parameters
@@ -177,7 +177,7 @@ class Dispatch:
 
         Returns
         -------
-        Schedule
+        EmsSchedule
 
         Raises
         ------
@@ -198,9 +198,9 @@ class Dispatch:
         self.seconds += perf_counter() - began
         u, rest = set_points(plans, self.places, self._m)
         cost = sum(plan.cost for plan in plans.values())
-        return Schedule(plans, u, rest, cost, broken)
+        return EmsSchedule(plans, u, rest, cost, broken)
 
-    def clipped(self, schedule: Schedule) -> Schedule:
+    def clipped(self, schedule: EmsSchedule) -> EmsSchedule:
         """A schedule that was held back within what devices and contracts allow: least power, most purchase."""
         plans = dict(schedule.plans)
         for name in self.places:
@@ -290,14 +290,14 @@ class Dispatch:
         return found
 
 
-def balanced(plan: Plan) -> Plan:
+def balanced(plan: HubPlan) -> HubPlan:
     """The same with what is bought and sold that fits its devices."""
     net_kw = plan.load_kw.sum(axis=0) + plan.session_kw.sum(axis=0) - plan.pv_kw - plan.bess_kw - plan.dg_kw
     net_kw = net_kw - plan.other_kw
     return replace(plan, buy_kw=np.maximum(net_kw, 0.0), sell_kw=np.maximum(-net_kw, 0.0))
 
 
-def set_points(plans: Mapping[str, Plan], places: Mapping[str, Places], m: int) -> tuple[np.ndarray, np.ndarray]:
+def set_points(plans: Mapping[str, HubPlan], places: Mapping[str, Places], m: int) -> tuple[np.ndarray, np.ndarray]:
     """What plans feed in at each of m places, and what their load alone does, both of shape (k, 2 m) [kW, kvar]."""
     rest = np.zeros((len(next(iter(plans.values())).buy_kw), 2 * m))
     u = np.zeros_like(rest)

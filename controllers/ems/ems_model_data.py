@@ -16,7 +16,7 @@ from ..optimization.blocks.sessions_block import SessionsData
 from ..optimization.blocks.storage_block import StorageData
 from ..optimization.blocks.time_steps import Steps
 from ..optimization.hub_model import HubData
-from .ems_parameters import Parameters, PurchaseLimit, parameters_of
+from .ems_parameters import EmsParameters, PurchaseLimit, parameters_of
 from .ems_schedule import Demand
 
 _DELAY_S = 30.0
@@ -92,7 +92,7 @@ def hub_data(
     )
 
 
-def _grid(name: str, hub: base.Hub, site: base.Site, steps: Steps, given: Parameters, peak_kw: float) -> GridData:
+def _grid(name: str, hub: base.Hub, site: base.Site, steps: Steps, given: EmsParameters, peak_kw: float) -> GridData:
     if hub.islanded:
         # the secondary source takes the place of the grid, for as long as anyone knows
         return GridData(max(hub.prices.dg, 0.0), 0.0, site.secondary_kw, 0.0, name=name)
@@ -112,7 +112,7 @@ def _grid(name: str, hub: base.Hub, site: base.Site, steps: Steps, given: Parame
     )
 
 
-def _bess(hub: base.Hub, site: base.Site, steps: Steps, given: Parameters, reactive: bool) -> StorageData | None:
+def _bess(hub: base.Hub, site: base.Site, steps: Steps, given: EmsParameters, reactive: bool) -> StorageData | None:
     if not site.bess_kw or "bess" in hub.failed or not np.isfinite(hub.soc):
         return None
     size = site.bess_kwh
@@ -140,7 +140,7 @@ def _bess(hub: base.Hub, site: base.Site, steps: Steps, given: Parameters, react
     )
 
 
-def _sessions(demands: Sequence[Demand], eens: np.ndarray, given: Parameters, reactive: bool) -> SessionsData:
+def _sessions(demands: Sequence[Demand], eens: np.ndarray, given: EmsParameters, reactive: bool) -> SessionsData:
     def each(item: str) -> np.ndarray:
         return np.array([getattr(demand, item) for demand in demands], dtype=float)
 

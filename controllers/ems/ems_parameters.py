@@ -19,11 +19,11 @@ BANDS = {"ieee1547": (0.88, 1.1), "en50160": (0.9, 1.1)}
 """Voltage bands by name [pu]: IEEE 1547-2018 category III, continuous operation; EN 50160."""
 
 
-class _Section(BaseModel):
+class _EmsSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Buses(_Section):
+class Buses(_EmsSection):
     """Where the parts of a hub are connected in the network; a number is pandapower's index, a text a name."""
 
     hub: Bus
@@ -36,7 +36,7 @@ class Buses(_Section):
     """Bus of each connector, in their order."""
 
 
-class Network(_Section):
+class EmsNetwork(_EmsSection):
     """The network that the schedules must respect, as `ems` knows it."""
 
     net: str
@@ -73,7 +73,7 @@ class Network(_Section):
         return BANDS[self.band] if isinstance(self.band, str) else self.band
 
 
-class PurchaseLimit(_Section):
+class PurchaseLimit(_EmsSection):
     """A purchase limit: demand response, a fault, peak shaving."""
 
     limit_kw: NonNegative
@@ -92,7 +92,7 @@ class PurchaseLimit(_Section):
         return self
 
 
-class Vehicle(_Section):
+class FleetVehicle(_EmsSection):
     """What the operator knows of a vehicle; it is named by its session."""
 
     purpose: Literal["emergency", "transit", "service", "other"] = "other"
@@ -105,7 +105,7 @@ class Vehicle(_Section):
     """Set by hand, 10 is highest; worked out when left out."""
 
 
-class Weights(_Section):
+class Weights(_EmsSection):
     """What counts how much for a priority."""
 
     purpose: NonNegative = 4.0
@@ -121,10 +121,10 @@ class Weights(_Section):
         return self
 
 
-class Parameters(base.Parameters):
+class EmsParameters(base.Parameters):
     """Parameters of `ems`."""
 
-    network: Network | None = None
+    network: EmsNetwork | None = None
     """The network to respect; without it a schedule is not verified, and says so."""
     step_s: Annotated[float, Field(ge=60, le=S_PER_DAY)] = 900.0
     """Steps of the schedule [s]; its edges are multiples of it. The charging schedule is refreshed with each."""
@@ -134,7 +134,7 @@ class Parameters(base.Parameters):
     """Dispatches of a window at most; then the best schedule counts that the load flow agreed with."""
     priorities: bool = True
     """Adjust the charging schedule by priority where not all can be served (450, 460)."""
-    vehicles: dict[str, Vehicle] = {}
+    vehicles: dict[str, FleetVehicle] = {}
     """Vehicles by the name of their session."""
     weights: Weights = Weights()
     purchase_limits: tuple[PurchaseLimit, ...] = ()
@@ -173,7 +173,7 @@ class Parameters(base.Parameters):
         return self
 
 
-def parameters_of(hub: base.Hub) -> Parameters:
+def parameters_of(hub: base.Hub) -> EmsParameters:
     """Parameters in force at a hub.
 
     Raises
@@ -181,6 +181,6 @@ def parameters_of(hub: base.Hub) -> Parameters:
     TypeError
         If they are those of another controller.
     """
-    if not isinstance(hub.parameters, Parameters):
+    if not isinstance(hub.parameters, EmsParameters):
         raise TypeError(f"parameters of ems expected, got {type(hub.parameters).__name__}")
     return hub.parameters

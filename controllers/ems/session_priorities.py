@@ -9,7 +9,7 @@ import numpy as np
 
 from ...simulators.units import S_PER_MIN
 from ..optimization.blocks.time_steps import Steps
-from .ems_parameters import Vehicle, Weights
+from .ems_parameters import FleetVehicle, Weights
 from .ems_schedule import Demand
 
 _PURPOSES = ("other", "service", "transit", "emergency")
@@ -20,7 +20,7 @@ _SMALL_SHIFT_S = 15 * S_PER_MIN
 
 
 @dataclass(frozen=True)
-class Rank:
+class PriorityRank:
     """Where a vehicle stands.
 
     Parameters
@@ -43,7 +43,9 @@ class Rank:
         return 10.0 ** (self.priority / 10.0) * (100.0 if self.critical else 1.0)
 
 
-def ranks(demands: Sequence[Demand], vehicles: Mapping[str, Vehicle], weights: Weights, now_s: float) -> list[Rank]:
+def ranks(
+    demands: Sequence[Demand], vehicles: Mapping[str, FleetVehicle], weights: Weights, now_s: float
+) -> list[PriorityRank]:
     """Rank vehicles by purpose, route, departure, flexibility and state of charge (patent, paragraph 64).
 
     Less flexible ranks higher: the text says so in all places but one.
@@ -64,7 +66,7 @@ def ranks(demands: Sequence[Demand], vehicles: Mapping[str, Vehicle], weights: W
     list of Rank
         One for each demand.
     """
-    known = [vehicles.get(demand.name, Vehicle()) for demand in demands]
+    known = [vehicles.get(demand.name, FleetVehicle()) for demand in demands]
     longest = max((vehicle.route_km for vehicle in known), default=0.0) or 1.0
     latest_s = max((demand.departure_s - now_s for demand in demands), default=0.0) or 1.0
     found = []
@@ -82,7 +84,7 @@ def ranks(demands: Sequence[Demand], vehicles: Mapping[str, Vehicle], weights: W
         reason = f"priority {value:.1f}, mostly by its {most}"
         if vehicle.priority is not None:
             value, reason = vehicle.priority, f"priority {vehicle.priority:g}, set by hand"
-        found.append(Rank(value, vehicle.critical, f"critical, {reason}" if vehicle.critical else reason))
+        found.append(PriorityRank(value, vehicle.critical, f"critical, {reason}" if vehicle.critical else reason))
     return found
 
 
@@ -108,7 +110,7 @@ class Change:
         changed = max(abs(self.reduced_kwh - told.reduced_kwh), abs(self.later_kwh - told.later_kwh))
         return moved or changed > 10.0 * _SMALL_KWH
 
-    def text(self, demand: Demand, rank: Rank) -> str:
+    def text(self, demand: Demand, rank: PriorityRank) -> str:
         """Say it, and why."""
         parts = []
         if self.reduced_kwh:

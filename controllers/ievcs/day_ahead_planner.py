@@ -16,9 +16,9 @@ from ..optimization.hub_model import HubData, HubModel
 from ..optimization.program import Program
 from ..planning import REFUSED, ended
 from . import ievcs_prices as stage_two
-from .ievcs_model_data import Expected, State, demand_kw, expected, grid_of_steps, hub_data, price
-from .ievcs_parameters import Parameters
-from .ievcs_schedule import Schedule
+from .ievcs_model_data import ExpectedEvs, PlanStart, demand_kw, expected, grid_of_steps, hub_data, price
+from .ievcs_parameters import IevcsParameters
+from .ievcs_schedule import IevcsSchedule
 from .network_check import NetworkCheck
 
 _SUBSIDIES = 6
@@ -30,7 +30,7 @@ _SPARE_SLOTS = 4
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DayPlanResult:
     """What came of an attempt to plan.
 
     Parameters
@@ -47,7 +47,7 @@ class Outcome:
         Whether a model was built for it.
     """
 
-    schedule: Schedule | None
+    schedule: IevcsSchedule | None
     problem: str
     status: int
     tightened: int = 0
@@ -59,7 +59,7 @@ class Day:
 
     Parameters
     ----------
-    site, hub, parameters : Site, Hub, Parameters
+    site, hub, parameters : Site, Hub, IevcsParameters
         The hub at the begin of the day.
     t_s : float
         Now [s since the start].
@@ -77,7 +77,7 @@ class Day:
         self,
         site: base.Site,
         hub: base.Hub,
-        parameters: Parameters,
+        parameters: IevcsParameters,
         t_s: float,
         time: datetime,
         midnight_s: float,
@@ -110,7 +110,7 @@ class Day:
         if self._program is not None:
             self._program.close()
 
-    def plan(self, hub: base.Hub, t_s: float, start_s: float, backlog_kwh: float) -> Outcome:
+    def plan(self, hub: base.Hub, t_s: float, start_s: float, backlog_kwh: float) -> DayPlanResult:
         """Plan the rest of the day: stage I at its begin, stage III later.
 
         Parameters
@@ -124,7 +124,7 @@ class Day:
 
         Returns
         -------
-        Outcome
+        DayPlanResult
             It also tells what is wrong with the data; nothing is raised for them.
         """
         try:
@@ -132,12 +132,14 @@ class Day:
             evs = expected(self._site, hub, t_s, steps.now_s, min(self.midnight_s, steps.edges_s[-1]))
             self._seat(evs)
             bess_kwh = self._bess_kwh(hub, steps.now_s - t_s)
-            state = State(steps.now_s, t_s, bess_kwh, max(backlog_kwh, 0.0), evs)
+            state = PlanStart(steps.now_s, t_s, bess_kwh, max(backlog_kwh, 0.0), evs)
             return self._checked(hub, steps, state)
         except (ValueError, RuntimeError) as error:
-            return Outcome(None, str(error), REFUSED)
+            return DayPlanResult(None, str(error), REFUSED)
 
-    def update_prices(self, hub: base.Hub, t_s: float, first: Schedule, backlog_kwh: float) -> Schedule | None:
+    def update_prices(
+        self, hub: base.Hub, t_s: float, first: IevcsSchedule, backlog_kwh: float
+    ) -> IevcsSchedule | None:
         """Stage II: new prices from the plan of stage I, and the plan at these prices.
 
         Of some subsidies up to the ceiling, the one that pays the owners most: below it fewer accept, above it the
@@ -149,7 +151,7 @@ class Day:
             What is seen and expected.
         t_s : float
             Now, the begin of the plan [s since the start].
-        first : Schedule
+        first : IevcsSchedule
             The plan of stage I.
         backlog_kwh : float
             Shiftable energy that is put off [kWh].
@@ -191,7 +193,7 @@ class Day:
         most_kwh = max(site.bess_soc_max * site.bess_kwh, stored_kwh)
         return float(np.clip(stored_kwh - moved_kwh, least_kwh, most_kwh))
 
-    def _seat(self, evs: Expected) -> None:
+    def _seat(self, evs: ExpectedEvs) -> None:
         """Give every new session a slot of its own; a larger model where there are not enough."""
         known = set(self._slots)
         self._slots += [name for name in evs.names if name not in known]
@@ -201,7 +203,7 @@ class Day:
             self.close()
             self._model = self._program = None
 
-    def _checked(self, hub: base.Hub, steps: Steps, state: State) -> Outcome:
+    def _checked(self, hub: base.Hub, steps: Steps, state: PlanStart) -> DayPlanResult:
         """Solve; while the power flow breaks a limit, tighten it and solve again (Yan & Tu 2022, section 3.5)."""
         tightened = np.zeros(steps.n, bool)
         built = self._model is None
@@ -217,15 +219,15 @@ class Day:
                 break
             if k == rounds:
                 problem = f"{wrong.size} steps break a voltage limit"
-                return Outcome(outcome.schedule, problem, outcome.status, int(tightened.sum()), built)
+                return DayPlanResult(outcome.schedule, problem, outcome.status, int(tightened.sum()), built)
             limits_kw = self._check.limits_kw(grid_kw[wrong])
             low = broken[wrong] < 0
             self._import_kw[wrong[low]] = np.maximum(limits_kw[low], 0.0)
             self._export_kw[wrong[~low]] = np.maximum(-limits_kw[~low], 0.0)
             tightened[wrong] = True
-        return Outcome(outcome.schedule, outcome.problem, outcome.status, int(tightened.sum()), built)
+        return DayPlanResult(outcome.schedule, outcome.problem, outcome.status, int(tightened.sum()), built)
 
-    def _solved(self, hub: base.Hub, steps: Steps, state: State, built: bool) -> Outcome:
+    def _solved(self, hub: base.Hub, steps: Steps, state: PlanStart, built: bool) -> DayPlanResult:
         data = hub_data(
             self._site,
             hub,
@@ -242,12 +244,12 @@ class Day:
         solution = program.solve(time_limit_s=self._parameters.time_limit)
         status, problem = ended(solution)
         if not solution.ok:
-            return Outcome(None, problem, status, built=built)
+            return DayPlanResult(None, problem, status, built=built)
         plan = model.plan(program)
         missing_kwh = data.bess.end_kwh - float(plan.bess_kwh[-1]) if data.bess is not None else 0.0
         if not problem and missing_kwh > _MISSING_KWH:
             problem = f"the plan ends {missing_kwh:.1f} kWh below soc_end"
-        schedule = Schedule(
+        schedule = IevcsSchedule(
             steps=steps,
             plan=plan,
             prices=self.prices,
@@ -257,7 +259,7 @@ class Day:
             rows={name: row for row, name in enumerate(self._slots)},
             backlog_kwh=state.backlog_kwh,
         )
-        return Outcome(schedule, problem, status, built=built)
+        return DayPlanResult(schedule, problem, status, built=built)
 
     def _loaded(self, data: HubData) -> tuple[HubModel, Program]:
         """The model with these data; built for the first ones."""

@@ -104,7 +104,7 @@ RELIEF = (*_STORAGE_HELPS, *_EVS_HELP, Measure.GENERAL_CUT, Measure.CONTROLLABLE
 
 
 @dataclass(frozen=True)
-class Situation:
+class TableSituation:
     """What stage IV may move; arrays have the shape (n_connectors,).
 
     Parameters
@@ -146,7 +146,7 @@ class Action:
 
     Parameters
     ----------
-    situation : Situation
+    situation : TableSituation
         Where it begins.
 
     Attributes
@@ -161,7 +161,7 @@ class Action:
         What was done, and how much [kW].
     """
 
-    def __init__(self, situation: Situation):
+    def __init__(self, situation: TableSituation):
         self._s = situation
         self.grid_kw = situation.grid_kw
         self.bess_kw = situation.bess_kw
@@ -263,12 +263,12 @@ _LOAD_CLASS = {
 }
 
 
-def control(situation: Situation, dif_kw: float, measures: tuple[Measure, ...]) -> Action:
+def control(situation: TableSituation, dif_kw: float, measures: tuple[Measure, ...]) -> Action:
     """Balance a deviation.
 
     Parameters
     ----------
-    situation : Situation
+    situation : TableSituation
         What can be moved; its exchange has the deviation in it.
     dif_kw : float
         Generation less use, against the plan (Dif) [kW].

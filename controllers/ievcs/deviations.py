@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from .. import contract as base
-from .ievcs_schedule import Schedule
+from .ievcs_schedule import IevcsSchedule
 
 _MISSING_KWH = 0.05
 
@@ -30,14 +30,14 @@ class Surprises:
         self._came: set[str] = set()
         self._faulted: frozenset[int] = frozenset()
 
-    def seen(self, hub: base.Hub, schedule: Schedule | None, t_s: float) -> list[Told]:
+    def seen(self, hub: base.Hub, schedule: IevcsSchedule | None, t_s: float) -> list[Told]:
         """Events since the last call.
 
         Parameters
         ----------
         hub : Hub
             What is seen.
-        schedule : Schedule or None
+        schedule : IevcsSchedule or None
             The plan in force.
         t_s : float
             Now [s since the start].
@@ -67,7 +67,7 @@ class Surprises:
             if departure_s > t_s + self._period_s and missing_kwh > _MISSING_KWH
         ]
 
-    def _late(self, here: dict[str, tuple[float, float]], schedule: Schedule | None, t_s: float) -> list[Told]:
+    def _late(self, here: dict[str, tuple[float, float]], schedule: IevcsSchedule | None, t_s: float) -> list[Told]:
         """EVs that were to come and have not: each is told of when it is later than a decision, and when given up."""
         coming: dict[str, float] = {}
         if schedule is not None:

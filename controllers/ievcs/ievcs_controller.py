@@ -15,24 +15,24 @@ from ...simulators.units import S_PER_H
 from .. import contract as base
 from ..planning import PLAN_RECORDS, REFUSED, consequence, plan_records
 from .basic_control import BasicControl
-from .day_ahead_planner import Day, Outcome
+from .day_ahead_planner import Day, DayPlanResult
 from .deviations import Surprises
 from .ievcs_island import carried
-from .ievcs_parameters import Parameters
-from .ievcs_schedule import SHIFTABLE, Schedule
+from .ievcs_parameters import IevcsParameters
+from .ievcs_schedule import SHIFTABLE, IevcsSchedule
 from .network_check import NetworkCheck
 from .tracking import Followed, LoadAccount, follow, storage_kw
 
 
 @dataclass
-class _Memory:
+class _IevcsMemory:
     """What is kept of a hub between decisions."""
 
     day: Day | None = None
-    schedule: Schedule | None = None
-    coming: Schedule | None = None
+    schedule: IevcsSchedule | None = None
+    coming: IevcsSchedule | None = None
     account: LoadAccount = field(default_factory=LoadAccount)
-    parameters: Parameters | None = None
+    parameters: IevcsParameters | None = None
     raised: bool = False
     midnight_s: float = -inf
     hour_s: float = inf
@@ -68,8 +68,8 @@ class Ievcs(base.Controller):
     ``status`` (0 optimal, 1 feasible, 2 infeasible, 3 unbounded, 4 time limit, -1 data refused).
     """
 
-    Parameters = Parameters
-    parameters: Parameters
+    Parameters = IevcsParameters
+    parameters: IevcsParameters
     records: ClassVar = {
         **PLAN_RECORDS,
         "plan_cost_per_h": ("1/h", "cost of this step by the plan in force, in the currency of the tariffs"),
@@ -87,12 +87,12 @@ class Ievcs(base.Controller):
         self._import_kw = {name: site.contracted_kw for name, site in self.sites.items()}
         if self._check is not None:
             self._import_kw = {name: self._check.most_import_kw(kw) for name, kw in self._import_kw.items()}
-        self._memory = {name: _Memory() for name in self.sites}
+        self._memory = {name: _IevcsMemory() for name in self.sites}
         self._surprises = {name: Surprises(name, self.period_s) for name in self.sites}
 
     def check(self, hub: str, parameters: base.Parameters) -> None:
         """Refuse what cannot change during a run."""
-        if cast(Parameters, parameters).feeder != self.parameters.feeder:
+        if cast(IevcsParameters, parameters).feeder != self.parameters.feeder:
             raise base.ParameterError("feeder", "cannot change during a run")
 
     def decide(self, observation: base.Observation) -> base.Decision:
@@ -208,7 +208,7 @@ class Ievcs(base.Controller):
                 agreed,
             )
         except (ValueError, RuntimeError) as error:
-            answer.events += _told(name, Outcome(None, str(error), REFUSED), memory, t_s)
+            answer.events += _told(name, DayPlanResult(None, str(error), REFUSED), memory, t_s)
             return
         outcome = self._timed(name, "stage1_s", memory, hub, t_s, t_s, answer, began)
         if outcome.schedule is None:
@@ -234,13 +234,13 @@ class Ievcs(base.Controller):
         self,
         name: str,
         stage: str,
-        memory: _Memory,
+        memory: _IevcsMemory,
         hub: base.Hub,
         t_s: float,
         start_s: float,
         answer: _Answer,
         began: float | None = None,
-    ) -> Outcome:
+    ) -> DayPlanResult:
         """Plan, and tell of it."""
         began = perf_counter() if began is None else began
         if memory.day is None:
@@ -252,9 +252,9 @@ class Ievcs(base.Controller):
         return outcome
 
 
-def _own(hub: base.Hub) -> Parameters:
+def _own(hub: base.Hub) -> IevcsParameters:
     """The parameters in force, which an event may have changed."""
-    if not isinstance(hub.parameters, Parameters):
+    if not isinstance(hub.parameters, IevcsParameters):
         raise TypeError(f"parameters of ievcs expected, got {type(hub.parameters).__name__}")
     return hub.parameters
 
@@ -270,7 +270,7 @@ def _next_hour_s(t_s: float, midnight_s: float) -> float:
     return midnight_s - S_PER_H * (ceil((midnight_s - t_s) / S_PER_H - 1e-9) - 1)
 
 
-def _told(name: str, outcome: Outcome, memory: _Memory, t_s: float) -> list[tuple[str, str, str]]:
+def _told(name: str, outcome: DayPlanResult, memory: _IevcsMemory, t_s: float) -> list[tuple[str, str, str]]:
     """Events worth telling; the same trouble at every attempt is told once."""
     events = []
     if outcome.tightened:
@@ -291,7 +291,7 @@ def _cut(served_kw: np.ndarray, demand_kw: np.ndarray) -> str:
     return f"{served_kw.sum():.1f} of {demand_kw.sum():.1f} kW are served: the secondary source carries no more"
 
 
-def _records(schedule: Schedule, k: int, followed: Followed, account: LoadAccount) -> dict[str, float]:
+def _records(schedule: IevcsSchedule, k: int, followed: Followed, account: LoadAccount) -> dict[str, float]:
     return {
         **plan_records(schedule.plan, k),
         "plan_cost_per_h": float(schedule.cost_per_h[k]),

@@ -8,13 +8,13 @@ from math import inf
 import numpy as np
 
 from .. import contract as base
-from .ievcs_parameters import Parameters
+from .ievcs_parameters import IevcsParameters
 from .ievcs_schedule import CONTROLLABLE, GENERAL, SHIFTABLE
 
 
 def carried(
     site: base.Site,
-    parameters: Parameters,
+    parameters: IevcsParameters,
     setpoints: base.Setpoints,
     demand_kw: np.ndarray,
     now_kw: np.ndarray,
@@ -28,7 +28,7 @@ def carried(
 
     Parameters
     ----------
-    site, parameters : Site, Parameters
+    site, parameters : Site, IevcsParameters
         The hub.
     setpoints : Setpoints
         Without limits of the load; EVs get what the load leaves over, and PV is held below what load and EVs use now.

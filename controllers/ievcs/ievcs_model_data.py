@@ -17,15 +17,15 @@ from ..optimization.blocks.sessions_block import SessionsData
 from ..optimization.blocks.storage_block import StorageData
 from ..optimization.blocks.time_steps import Steps
 from ..optimization.hub_model import HubData
-from .ievcs_parameters import Parameters
-from .ievcs_prices import PriceList, accepting
+from .ievcs_parameters import IevcsParameters
+from .ievcs_prices import DriverPrices, accepting
 
 V2G_LEAST_SOC = 0.2
 """No EV is discharged below this (eq. 10)."""
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedEvs:
     """EVs that a plan reckons with; arrays have the shape (n_sessions,).
 
     Parameters
@@ -62,7 +62,7 @@ class Expected:
     charge_kw: np.ndarray
     v2g: np.ndarray
 
-    def charging_prices(self, prices: PriceList, steps: Steps) -> np.ndarray:
+    def charging_prices(self, prices: DriverPrices, steps: Steps) -> np.ndarray:
         """What each driver pays in each step [1/kWh], shape (n_sessions, n)."""
         asked_kwh = self.target_kwh - self.arrived_kwh
         return prices.of_sessions(
@@ -71,7 +71,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class State:
+class PlanStart:
     """What a plan starts from.
 
     Parameters
@@ -92,10 +92,10 @@ class State:
     seen_s: float
     bess_kwh: float
     backlog_kwh: float
-    evs: Expected
+    evs: ExpectedEvs
 
 
-def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s: float) -> Expected:
+def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s: float) -> ExpectedEvs:
     """Who is there and who will come, as a plan that starts a little later finds them.
 
     What is plugged in goes on at its present power until the plan starts. An EV that announced no departure is expected
@@ -112,7 +112,7 @@ def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s
 
     Returns
     -------
-    Expected
+    ExpectedEvs
     """
     told, seen = hub.forecast.sessions(until_s), hub.connectors
     place = {name: i for i, name in enumerate(seen.session_id) if name is not None}
@@ -136,7 +136,7 @@ def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s
         at_once_s = np.where(charge_kw > 0.0, start_s + left_kwh / energy_kwh(charge_kw, 1.0), start_s)
     departure_s = np.where(np.isnan(told.departure_s), at_once_s, told.departure_s)
     kept = np.flatnonzero(departure_s > arrival_s)
-    return Expected(
+    return ExpectedEvs(
         names=tuple(told.id[k] for k in kept),
         connectors=tuple(str(at[k] + 1) if there[k] else "any" for k in kept),
         there=there[kept],
@@ -193,10 +193,10 @@ def price(hub: base.Hub, steps: Steps, name: str) -> np.ndarray:
 def hub_data(
     site: base.Site,
     hub: base.Hub,
-    parameters: Parameters,
+    parameters: IevcsParameters,
     steps: Steps,
-    state: State,
-    prices: PriceList,
+    state: PlanStart,
+    prices: DriverPrices,
     power_kw: tuple[np.ndarray, np.ndarray],
     midnight_s: float,
     slots: Sequence[str],
@@ -206,13 +206,13 @@ def hub_data(
 
     Parameters
     ----------
-    site, hub, parameters : Site, Hub, Parameters
+    site, hub, parameters : Site, Hub, IevcsParameters
         The hub.
     steps : Steps
         The grid of steps; `now` is the first step of the plan.
-    state : State
+    state : PlanStart
         What it starts from.
-    prices : PriceList
+    prices : DriverPrices
         Charging price and subsidy.
     power_kw : tuple of two ndarrays, shape (n,)
         Limits of import and export [kW].
@@ -257,7 +257,9 @@ def _made_good(steps: Steps, midnight_s: float) -> np.ndarray:
     return (last | np.append(last[1:], False)) & (steps.edges_s[:-1] < midnight_s)
 
 
-def _storage(site: base.Site, hub: base.Hub, parameters: Parameters, steps: Steps, state: State) -> StorageData:
+def _storage(
+    site: base.Site, hub: base.Hub, parameters: IevcsParameters, steps: Steps, state: PlanStart
+) -> StorageData:
     if not np.isfinite(state.bess_kwh):
         raise ValueError("the state of charge of the battery is unknown")
     power_kw = 0.0 if "bess" in hub.failed else site.bess_kw
@@ -284,7 +286,12 @@ def _storage(site: base.Site, hub: base.Hub, parameters: Parameters, steps: Step
 
 
 def _sessions(
-    parameters: Parameters, steps: Steps, evs: Expected, prices: PriceList, slots: Sequence[str], n_slots: int
+    parameters: IevcsParameters,
+    steps: Steps,
+    evs: ExpectedEvs,
+    prices: DriverPrices,
+    slots: Sequence[str],
+    n_slots: int,
 ) -> SessionsData:
     """The EVs in their slots; one that is over lies before the grid."""
     row: Mapping[str, int] = {name: k for k, name in enumerate(evs.names)}

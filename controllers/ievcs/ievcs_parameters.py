@@ -59,7 +59,7 @@ class Owners(base.Parameters):
         return self
 
 
-class Feeder(base.Parameters):
+class FeederSection(base.Parameters):
     """The controller's own picture of the network, to check its plans."""
 
     net: str = "case33bw"
@@ -85,7 +85,7 @@ class Feeder(base.Parameters):
         return self
 
 
-class Parameters(base.Parameters):
+class IevcsParameters(base.Parameters):
     """What is planned, at which prices, and by which stages."""
 
     stages: Stages = Stages()
@@ -120,7 +120,7 @@ class Parameters(base.Parameters):
     pv_memory: Duration | None = None
     """Stage III scales the PV forecast by what PV gives now over what was forecast for now; the correction fades with
     this time constant. The forecast is trusted when left out."""
-    feeder: Feeder | None = None
+    feeder: FeederSection | None = None
     """The network that plans are checked on; none when left out."""
     solver: Literal["glpk", "highs"] = "glpk"
     """Who solves it; highs is an extra."""

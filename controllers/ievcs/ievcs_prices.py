@@ -12,14 +12,14 @@ from scipy.optimize import brentq
 
 from ...simulators.units import S_PER_H, energy_kwh
 from ..optimization.blocks.time_steps import Steps
-from ..optimization.hub_model import Plan
+from ..optimization.hub_model import HubPlan
 from .ievcs_parameters import Owners, Tiers
 
 _HASHES = float(2**32)
 
 
 @dataclass(frozen=True)
-class PriceList:
+class DriverPrices:
     """What drivers pay and get.
 
     Parameters
@@ -97,7 +97,7 @@ def _in_cheapest_hours(
     return np.where(need_s > 0.0, paid / np.maximum(need_s, 1e-9), price.mean())
 
 
-def of_stage_one(charging_per_kwh: np.ndarray, subsidy_per_kwh: float, agreed: Mapping[str, float]) -> PriceList:
+def of_stage_one(charging_per_kwh: np.ndarray, subsidy_per_kwh: float, agreed: Mapping[str, float]) -> DriverPrices:
     """Prices before stage II.
 
     Parameters
@@ -111,10 +111,10 @@ def of_stage_one(charging_per_kwh: np.ndarray, subsidy_per_kwh: float, agreed: M
 
     Returns
     -------
-    PriceList
+    DriverPrices
     """
     least = max([subsidy_per_kwh, *agreed.values(), float(charging_per_kwh.max(initial=0.0))])
-    return PriceList(charging_per_kwh, least, agreed=agreed)
+    return DriverPrices(charging_per_kwh, least, agreed=agreed)
 
 
 def tiers(
@@ -180,7 +180,12 @@ def tiers(
 
 
 def ceiling(
-    steps: Steps, plan: Plan, subsidy_per_kwh: float, charging_per_kwh: np.ndarray, buy_per_kwh: np.ndarray, left: float
+    steps: Steps,
+    plan: HubPlan,
+    subsidy_per_kwh: float,
+    charging_per_kwh: np.ndarray,
+    buy_per_kwh: np.ndarray,
+    left: float,
 ) -> tuple[float, float] | None:
     """The lowest subsidy that may be offered, and the highest for which the plan of stage I stays within the bound.
 
@@ -193,7 +198,7 @@ def ceiling(
     ----------
     steps : Steps
         The steps of the plan.
-    plan : Plan
+    plan : HubPlan
         Of stage I.
     subsidy_per_kwh : float
         Subsidy it was made at [1/kWh].
@@ -221,7 +226,7 @@ def ceiling(
     return least, max(least, min(most, worth))
 
 
-def accepting(owners: Owners, prices: PriceList, names: Sequence[str]) -> np.ndarray:
+def accepting(owners: Owners, prices: DriverPrices, names: Sequence[str]) -> np.ndarray:
     """Which of the owners that agreed to V2G accept the subsidy.
 
     The share of owners rises linearly with the subsidy less the mean charging price. Everybody has a fixed place
@@ -231,7 +236,7 @@ def accepting(owners: Owners, prices: PriceList, names: Sequence[str]) -> np.nda
     ----------
     owners : Owners
         Premium at which the first and the last one accepts.
-    prices : PriceList
+    prices : DriverPrices
         The prices.
     names : sequence of str
         Sessions.

@@ -8,16 +8,16 @@ from functools import cached_property
 import numpy as np
 
 from ..optimization.blocks.time_steps import Steps
-from ..optimization.hub_model import Plan
-from .ievcs_model_data import Expected
-from .ievcs_prices import PriceList
+from ..optimization.hub_model import HubPlan
+from .ievcs_model_data import ExpectedEvs
+from .ievcs_prices import DriverPrices
 
 CRITICAL, CONTROLLABLE, SHIFTABLE, GENERAL = range(4)
 """Places of the load classes."""
 
 
 @dataclass(frozen=True)
-class Schedule:
+class IevcsSchedule:
     """A plan of stage I or III, and what it reckoned with.
 
     Parameters
@@ -41,11 +41,11 @@ class Schedule:
     """
 
     steps: Steps
-    plan: Plan
-    prices: PriceList
+    plan: HubPlan
+    prices: DriverPrices
     buy_per_kwh: np.ndarray
     demand_kw: np.ndarray
-    evs: Expected
+    evs: ExpectedEvs
     rows: dict[str, int]
     backlog_kwh: float
 
@@ -115,7 +115,7 @@ class Schedule:
         there = {name for name, here in zip(self.evs.names, self.evs.there, strict=True) if here}
         return {name: float(price[0]) for name, price in self.driver_prices.items() if name in there}
 
-    def paid_by_drivers(self, prices: PriceList) -> float:
+    def paid_by_drivers(self, prices: DriverPrices) -> float:
         """What drivers would pay for what the plan charges, at these prices [currency]."""
         rows = [self.rows[name] for name in self.evs.names]
         charged_kwh = np.maximum(self.plan.session_kw[rows], 0.0) * self.steps.hours

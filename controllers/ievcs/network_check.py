@@ -7,7 +7,7 @@ import numpy as np
 from ...simulators.network.admittances import compiled
 from ...simulators.network.batch_load_flow import solve
 from ..contract import parameter
-from .ievcs_parameters import Feeder
+from .ievcs_parameters import FeederSection
 
 _TOLERANCE_PU = 1e-6
 _PROBE_KW = 1.0
@@ -20,7 +20,7 @@ class NetworkCheck:
 
     Parameters
     ----------
-    feeder : Feeder
+    feeder : FeederSection
         Network, bus and limits.
 
     Raises
@@ -29,7 +29,7 @@ class NetworkCheck:
         If the network cannot be had or solved (``feeder.net``), or has no such bus (``feeder.bus``).
     """
 
-    def __init__(self, feeder: Feeder):
+    def __init__(self, feeder: FeederSection):
         self._feeder = feeder
         # pandapower takes a second to load, and not every run has a network
         from ...simulators.network.network_sources import build, find_bus

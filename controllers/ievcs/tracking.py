@@ -16,15 +16,15 @@ from .decision_table import (
     Charging,
     Deviation,
     Price,
-    Situation,
     Subsidy,
+    TableSituation,
     control,
     least_kw,
     storage_limits,
 )
-from .ievcs_parameters import Parameters
+from .ievcs_parameters import IevcsParameters
 from .ievcs_prices import accepting
-from .ievcs_schedule import CONTROLLABLE, GENERAL, SHIFTABLE, Schedule
+from .ievcs_schedule import CONTROLLABLE, GENERAL, SHIFTABLE, IevcsSchedule
 
 _CUT_KW = 1e-6
 _WAITING_KWH = 1e-3
@@ -106,8 +106,8 @@ class Followed:
 def follow(
     site: base.Site,
     hub: base.Hub,
-    parameters: Parameters,
-    schedule: Schedule,
+    parameters: IevcsParameters,
+    schedule: IevcsSchedule,
     account: LoadAccount,
     raised: bool,
     t_s: float,
@@ -119,9 +119,9 @@ def follow(
 
     Parameters
     ----------
-    site, hub, parameters : Site, Hub, Parameters
+    site, hub, parameters : Site, Hub, IevcsParameters
         The hub, on the grid.
-    schedule : Schedule
+    schedule : IevcsSchedule
         The plan in force.
     account : LoadAccount
         Of the load; takes note of the new limits.
@@ -151,7 +151,7 @@ def follow(
     other_kw = hub.p_other_kw if np.isfinite(hub.p_other_kw) else float(plan.other_kw[k])
     grid_kw = float(served_kw.sum() + ev_kw.sum()) - pv_kw - bess_kw - other_kw
     dif_kw = float(schedule.grid_kw[k]) - grid_kw
-    situation = Situation(
+    situation = TableSituation(
         grid_kw=grid_kw,
         import_kw=import_kw,
         bess_kw=bess_kw,
@@ -182,7 +182,7 @@ def follow(
     return Followed(setpoints, dif_kw, action)
 
 
-def price_limit(parameters: Parameters, schedule: Schedule) -> float:
+def price_limit(parameters: IevcsParameters, schedule: IevcsSchedule) -> float:
     """Purchase price from which the grid counts as being at its peak (sigma_lim) [1/kWh]."""
     if parameters.price_limit_per_kwh is not None:
         return parameters.price_limit_per_kwh
@@ -190,7 +190,7 @@ def price_limit(parameters: Parameters, schedule: Schedule) -> float:
     return float(buy.min() + buy.max()) / 2.0
 
 
-def _load(schedule: Schedule, parameters: Parameters, account: LoadAccount, k: int, waits_kw: float):
+def _load(schedule: IevcsSchedule, parameters: IevcsParameters, account: LoadAccount, k: int, waits_kw: float):
     """Limits, what is served under them and what is demanded, each of the four classes [kW]."""
     plan = schedule.plan
     demand_kw = schedule.demand_kw[:, k] * account.factor
@@ -209,7 +209,9 @@ def _load(schedule: Schedule, parameters: Parameters, account: LoadAccount, k: i
     return limit_kw, served_kw, demand_kw
 
 
-def _least_load_kw(parameters: Parameters, demand_kw: np.ndarray, served_kw: np.ndarray, waits_kw: float) -> np.ndarray:
+def _least_load_kw(
+    parameters: IevcsParameters, demand_kw: np.ndarray, served_kw: np.ndarray, waits_kw: float
+) -> np.ndarray:
     """How little of each class may be served now [kW], shape (4,)."""
     least_kw = served_kw.copy()
     least_kw[CONTROLLABLE] = demand_kw[CONTROLLABLE] * (1.0 - parameters.controllable_cut)
@@ -218,7 +220,9 @@ def _least_load_kw(parameters: Parameters, demand_kw: np.ndarray, served_kw: np.
     return least_kw
 
 
-def _may_wait_kw(parameters: Parameters, account: LoadAccount, t_s: float, midnight_s: float, period_s: float) -> float:
+def _may_wait_kw(
+    parameters: IevcsParameters, account: LoadAccount, t_s: float, midnight_s: float, period_s: float
+) -> float:
     """Shiftable load that may still be put off until the next decision, and be made good before midnight [kW]."""
     later_kwh = energy_kwh(parameters.recovery_kw, max(midnight_s - t_s - 2.0 * period_s, 0.0))
     return max(power_kw(later_kwh - account.backlog_kwh, period_s), 0.0)
@@ -239,9 +243,15 @@ def storage_kw(site: base.Site, hub: base.Hub, period_s: float) -> tuple[float, 
 
 
 def _evs(
-    site: base.Site, hub: base.Hub, parameters: Parameters, schedule: Schedule, k: int, t_s: float, period_s: float
+    site: base.Site,
+    hub: base.Hub,
+    parameters: IevcsParameters,
+    schedule: IevcsSchedule,
+    k: int,
+    t_s: float,
+    period_s: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Power of each EV by the plan, its least power, and its class; see `Situation`."""
+    """Power of each EV by the plan, its least power, and its class; see `TableSituation`."""
     seen, plan = hub.connectors, schedule.plan
     usable = seen.occupied & ~seen.faulted
     most_kw = np.where(usable, np.minimum(site.connector_kw, seen.p_max_kw), 0.0)
@@ -285,7 +295,7 @@ def _evs(
     return wish_kw, np.minimum(ev_least_kw, wish_kw), ev_class
 
 
-def _accepting(parameters: Parameters, schedule: Schedule, hub: base.Hub) -> np.ndarray:
+def _accepting(parameters: IevcsParameters, schedule: IevcsSchedule, hub: base.Hub) -> np.ndarray:
     """Owners who agreed to V2G and accept the subsidy in force, shape (n_connectors,)."""
     if not hub.connectors.v2g.any():
         return hub.connectors.v2g
@@ -293,14 +303,14 @@ def _accepting(parameters: Parameters, schedule: Schedule, hub: base.Hub) -> np.
     return hub.connectors.v2g & accepting(parameters.owners, schedule.prices, names)
 
 
-def _above_floor_kwh(schedule: Schedule, seen: base.Connectors, i: int) -> float:
+def _above_floor_kwh(schedule: IevcsSchedule, seen: base.Connectors, i: int) -> float:
     """What an EV may give back; nothing where its battery is not known [kWh]."""
     capacity_kwh, floor_soc = schedule.batteries.get(seen.session_id[i] or "", (0.0, 1.0))
     soc = float(seen.soc[i])
     return max(soc - floor_soc, 0.0) * capacity_kwh if isfinite(soc) else 0.0
 
 
-def _worth_giving(schedule: Schedule, seen: base.Connectors, k: int) -> np.ndarray:
+def _worth_giving(schedule: IevcsSchedule, seen: base.Connectors, k: int) -> np.ndarray:
     """Purchase price from which energy given back pays: it is bought again at the lowest price before the EV leaves.
 
     The driver pays for it once more. Shape (n_connectors,), [1/kWh].

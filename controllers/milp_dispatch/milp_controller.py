@@ -9,19 +9,19 @@ from typing import ClassVar, cast
 from .. import contract as base
 from ..planning import PLAN_RECORDS, REFUSED, consequence, plan_records
 from ..sharing.pv_first import PvFirst
-from .milp_dispatch import Dispatch
-from .milp_parameters import Parameters
-from .milp_planner import Outcome, Planner
+from .milp_dispatch import MilpDispatchPlan
+from .milp_parameters import MilpParameters
+from .milp_planner import Planner, PlanOutcome
 
 _WORTH_TELLING_KWH = 0.05
 
 
 @dataclass
-class _Memory:
+class _MilpMemory:
     """What is kept of a hub between decisions."""
 
     planner: Planner
-    dispatch: Dispatch | None = None
+    dispatch: MilpDispatchPlan | None = None
     parameters: base.Parameters | None = None
     next_s: float = -inf
     known: frozenset[str] = frozenset()
@@ -41,8 +41,8 @@ class MilpDispatch(base.Controller):
     2 infeasible, 3 unbounded, 4 time limit, -1 data refused), ``gap`` and ``built`` (1 for a new model).
     """
 
-    Parameters = Parameters
-    parameters: Parameters
+    Parameters = MilpParameters
+    parameters: MilpParameters
     records: ClassVar = {
         **PLAN_RECORDS,
         "plan_unserved_kwh": ("kWh", "energy that EVs and load will not get, by the plan in force; NaN without a plan"),
@@ -52,13 +52,13 @@ class MilpDispatch(base.Controller):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._rule = PvFirst(self.sites, PvFirst.Parameters(), self.period_s, self.rng)
-        self._memory = {name: _Memory(Planner(site)) for name, site in self.sites.items()}
+        self._memory = {name: _MilpMemory(Planner(site)) for name, site in self.sites.items()}
         for name in self.sites:
             self.check(name, self.parameters)
 
     def check(self, hub: str, parameters: base.Parameters) -> None:
         """Refuse a state of charge at the end that the battery of a hub cannot have."""
-        site, soc_end = self.sites[hub], cast(Parameters, parameters).soc_end
+        site, soc_end = self.sites[hub], cast(MilpParameters, parameters).soc_end
         if soc_end is not None and site.bess_kw and soc_end > site.bess_soc_max:
             raise ValueError(f"soc_end must be at most soc_max {site.bess_soc_max:g} of {hub}, got {soc_end:g}")
 
@@ -95,7 +95,7 @@ class MilpDispatch(base.Controller):
             records[name] = _records(dispatch, k)
         return base.Decision(setpoints, events, records, diagnostics)
 
-    def _due(self, hub: base.Hub, memory: _Memory, t_s: float) -> bool:
+    def _due(self, hub: base.Hub, memory: _MilpMemory, t_s: float) -> bool:
         """Whether it is time for a new plan."""
         unknown = _own(hub).replan is not None and not _plugged(hub) <= memory.known
         # a plan made during a fault would leave the device alone for as long as it reaches
@@ -103,9 +103,9 @@ class MilpDispatch(base.Controller):
         return t_s >= memory.next_s or changed or unknown
 
 
-def _own(hub: base.Hub) -> Parameters:
+def _own(hub: base.Hub) -> MilpParameters:
     """The parameters in force, which an event may have changed."""
-    if not isinstance(hub.parameters, Parameters):
+    if not isinstance(hub.parameters, MilpParameters):
         raise TypeError(f"parameters of milp_dispatch expected, got {type(hub.parameters).__name__}")
     return hub.parameters
 
@@ -119,7 +119,7 @@ def _out(hub: base.Hub) -> tuple:
     return hub.failed, hub.connectors.faulted.tobytes()
 
 
-def _remember(memory: _Memory, outcome: Outcome, hub: base.Hub) -> None:
+def _remember(memory: _MilpMemory, outcome: PlanOutcome, hub: base.Hub) -> None:
     """Keep what was planned, and for which parameters, EVs and faults."""
     memory.parameters, memory.known, memory.out = _own(hub), _plugged(hub), _out(hub)
     if outcome.dispatch is not None:
@@ -127,7 +127,7 @@ def _remember(memory: _Memory, outcome: Outcome, hub: base.Hub) -> None:
         memory.known |= frozenset(evs.names if evs is not None else ())
 
 
-def _next_s(outcome: Outcome, parameters: Parameters, in_force: bool, t_s: float) -> float:
+def _next_s(outcome: PlanOutcome, parameters: MilpParameters, in_force: bool, t_s: float) -> float:
     """Return when to plan next [s since the start]."""
     if outcome.status == REFUSED and not in_force:
         return t_s  # what is not known yet, such as over a link at the start, may be at the next decision
@@ -138,7 +138,7 @@ def _next_s(outcome: Outcome, parameters: Parameters, in_force: bool, t_s: float
     return end_s if again_s is None else min(end_s, (floor(t_s / again_s) + 1) * again_s)
 
 
-def _messages(outcome: Outcome, in_force: bool) -> tuple[tuple, list[tuple[str, str]]]:
+def _messages(outcome: PlanOutcome, in_force: bool) -> tuple[tuple, list[tuple[str, str]]]:
     """Return what is worth telling of a plan as (kind, text), and a key of it without figures."""
     dispatch, key, messages = outcome.dispatch, (), []
     if outcome.problem:
@@ -151,7 +151,7 @@ def _messages(outcome: Outcome, in_force: bool) -> tuple[tuple, list[tuple[str, 
     return key, messages
 
 
-def _records(dispatch: Dispatch | None, k: int | None) -> dict[str, float]:
+def _records(dispatch: MilpDispatchPlan | None, k: int | None) -> dict[str, float]:
     if dispatch is None or k is None:
         return dict.fromkeys(MilpDispatch.records, nan)
     plan = dispatch.plan

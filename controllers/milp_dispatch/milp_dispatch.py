@@ -9,15 +9,15 @@ import numpy as np
 
 from ...simulators.units import energy_kwh, power_kw
 from .. import contract as base
-from ..optimization.hub_model import Plan
+from ..optimization.hub_model import HubPlan
 from ..sharing.sharing_rules import offered_kw, share_equally, usable_kw
-from .milp_model_data import Expected, Window
+from .milp_model_data import ExpectedDay, Window
 
 _CURTAILED_KW = 1e-6
 
 
 @dataclass(frozen=True)
-class Dispatch:
+class MilpDispatchPlan:
     """A plan of a hub.
 
     Parameters
@@ -33,9 +33,9 @@ class Dispatch:
     """
 
     window: Window
-    plan: Plan
+    plan: HubPlan
     available_kw: np.ndarray
-    evs: Expected | None
+    evs: ExpectedDay | None
 
     def step(self, t_s: float) -> int | None:
         """The step that holds a time [s]; None outside the plan."""

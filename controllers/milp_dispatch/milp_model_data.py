@@ -16,7 +16,7 @@ from ..optimization.blocks.pv_block import PvData
 from ..optimization.blocks.sessions_block import SessionsData
 from ..optimization.blocks.storage_block import StorageData
 from ..optimization.hub_model import HubData
-from .milp_parameters import Parameters
+from .milp_parameters import MilpParameters
 
 _DONE_KWH = 1e-6
 
@@ -58,7 +58,7 @@ class Window:
     end_s: float
 
     @classmethod
-    def of(cls, parameters: Parameters, t_s: float, end_s: float) -> Window:
+    def of(cls, parameters: MilpParameters, t_s: float, end_s: float) -> Window:
         """The window of a plan made at a time, as long as the horizon or the run."""
         n = ceil(min(parameters.horizon, end_s) / parameters.resolution)
         return cls(t_s, parameters.resolution * np.arange(n + 1), end_s)
@@ -88,7 +88,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedDay:
     """The EVs that a plan reckons with; arrays have the shape (n_sessions,).
 
     Parameters
@@ -136,7 +136,7 @@ def mode_kw(modes_kw: tuple[float, ...] | None, accepted_kw: np.ndarray) -> np.n
     return np.where(place >= 0, modes[np.maximum(place, 0)], accepted_kw)
 
 
-def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None, window: Window) -> Expected:
+def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None, window: Window) -> ExpectedDay:
     """Who is there and who will come before the plan ends.
 
     An EV that announced no departure is charged at once.
@@ -152,7 +152,7 @@ def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None,
 
     Returns
     -------
-    Expected
+    ExpectedDay
     """
     told, seen = hub.forecast.sessions(float(window.known_edges_s[-1])), hub.connectors
     place = {name: i for i, name in enumerate(seen.session_id) if name is not None}
@@ -167,7 +167,7 @@ def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None,
         at_once_s = arrival_s + missing_kwh / energy_kwh(charge_kw, 1.0)
     departure_s = np.where(np.isnan(told.departure_s), np.minimum(at_once_s, window.end_s), told.departure_s)
     kept = np.flatnonzero(~(missing_kwh <= _DONE_KWH) & ~(departure_s <= arrival_s))
-    return Expected(
+    return ExpectedDay(
         names=tuple(told.id[k] for k in kept),
         connectors=tuple(str(at[k] + 1) if there[k] else "any" for k in kept),
         arrival_s=arrival_s[kept],
@@ -178,7 +178,7 @@ def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None,
     )
 
 
-def grid(site: base.Site, hub: base.Hub, parameters: Parameters, window: Window) -> GridData:
+def grid(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: Window) -> GridData:
     """Prices and limits of the grid (eq. 16): the contract for import, the installation for export."""
     buy, sell = (window.padded(hub.forecast.price(name, window.known_edges_s)) for name in ("buy", "sell"))
     return GridData(
@@ -190,13 +190,13 @@ def grid(site: base.Site, hub: base.Hub, parameters: Parameters, window: Window)
     )
 
 
-def pv(hub: base.Hub, parameters: Parameters, window: Window) -> PvData:
+def pv(hub: base.Hub, parameters: MilpParameters, window: Window) -> PvData:
     """PV as forecast (eq. 13)."""
     available_kw = window.padded(hub.forecast.pv_kw(window.known_edges_s)) * window.share
     return PvData(available_kw * ("pv" not in hub.failed), curtailable=parameters.curtail)
 
 
-def storage(site: base.Site, hub: base.Hub, parameters: Parameters, window: Window) -> StorageData:
+def storage(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: Window) -> StorageData:
     """The battery as it is now (eq. 14-15).
 
     Raises
@@ -241,13 +241,13 @@ def softened(asked: HubData, worth_per_kwh: float) -> Iterator[tuple[HubData, st
         yield replace(asked, bess=fuller), "as near to soc_end as it gets"
 
 
-def load(hub: base.Hub, parameters: Parameters, window: Window) -> LoadsData:
+def load(hub: base.Hub, parameters: MilpParameters, window: Window) -> LoadsData:
     """The local load, all classes together: nothing of it is cut by choice."""
     demand_kw = window.padded(hub.forecast.load_kw(window.known_edges_s).sum(axis=1)) * window.share
     return LoadsData(demand_kw, 0.0, 0.0, 0.0, eens_per_kwh=(parameters.load_eens_per_kwh, 0.0, 0.0, 0.0))
 
 
-def sessions(evs: Expected, parameters: Parameters, window: Window, slots: int) -> SessionsData:
+def sessions(evs: ExpectedDay, parameters: MilpParameters, window: Window, slots: int) -> SessionsData:
     """The EVs in the slots of the model (eq. 17-18); their energies are counted at the connector, from now.
 
     One that stays longer than the plan reaches gets that share of its energy which the plan covers of its stay.

@@ -29,7 +29,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Mode = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Parameters(base.Parameters):
+class MilpParameters(base.Parameters):
     """What is planned, how finely, how far, and how often."""
 
     resolution: Annotated[Duration, Field(ge=S_PER_MIN, le=15 * S_PER_MIN)] = 15 * S_PER_MIN

@@ -12,15 +12,15 @@ from .. import contract as base
 from ..optimization.blocks.time_steps import Steps
 from ..optimization.hub_model import HubData, HubModel
 from ..optimization.program import Program
-from ..optimization.solution import Solution, Status
+from ..optimization.solution import Solution, SolveStatus
 from ..planning import REFUSED, ended, kind
 from . import milp_model_data as data
-from .milp_dispatch import Dispatch
-from .milp_parameters import Parameters
+from .milp_dispatch import MilpDispatchPlan
+from .milp_parameters import MilpParameters
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PlanOutcome:
     """What came of an attempt to plan.
 
     Parameters
@@ -41,7 +41,7 @@ class Outcome:
         Whether a new model was built.
     """
 
-    dispatch: Dispatch | None
+    dispatch: MilpDispatchPlan | None
     problem: str
     kind: tuple[str, ...]
     status: int
@@ -71,14 +71,14 @@ class Planner:
         self._model: HubModel | None = None
         self._program: Program | None = None
 
-    def plan(self, hub: base.Hub, parameters: Parameters, t_s: float, time: datetime, end_s: float) -> Outcome:
+    def plan(self, hub: base.Hub, parameters: MilpParameters, t_s: float, time: datetime, end_s: float) -> PlanOutcome:
         """Plan from now to the end of the horizon, or of the run.
 
         Parameters
         ----------
         hub : Hub
             What is seen and expected.
-        parameters : Parameters
+        parameters : MilpParameters
             In force now.
         t_s, time : float, datetime
             Now [s since the start], and on the clock.
@@ -87,15 +87,20 @@ class Planner:
 
         Returns
         -------
-        Outcome
+        PlanOutcome
             It also tells what is wrong with the data; nothing is raised for them.
         """
         began = perf_counter()
 
         def outcome(
-            dispatch: Dispatch | None, problem: str, key: tuple[str, ...], status: int, gap=np.nan, built: bool = False
+            dispatch: MilpDispatchPlan | None,
+            problem: str,
+            key: tuple[str, ...],
+            status: int,
+            gap=np.nan,
+            built: bool = False,
         ):
-            return Outcome(dispatch, problem, key, status, gap, perf_counter() - began, built)
+            return PlanOutcome(dispatch, problem, key, status, gap, perf_counter() - began, built)
 
         try:
             window = data.Window.of(parameters, t_s, end_s)
@@ -109,19 +114,19 @@ class Planner:
         if not solution.ok:
             return outcome(None, problem, kind(solution), status, built=built)
         available_kw = np.zeros(window.share.size) if hub_data.pv is None else np.asarray(hub_data.pv.available_kw)
-        dispatch = Dispatch(window, model.plan(program), available_kw, evs)
+        dispatch = MilpDispatchPlan(window, model.plan(program), available_kw, evs)
         key = kind(solution) if problem else key
         return outcome(dispatch, problem or softened, key, status, solution.gap, built)
 
     def _solved(
-        self, model: HubModel, program: Program, hub_data: HubData, parameters: Parameters
+        self, model: HubModel, program: Program, hub_data: HubData, parameters: MilpParameters
     ) -> tuple[Solution, str, tuple[str, ...]]:
         """Solve; a day on which not everything that is asked for fits is solved without what may be given up.
 
         Returns the solution, what was given up and why, and the key of that.
         """
         solution = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
-        if solution.status is not Status.INFEASIBLE:
+        if solution.status is not SolveStatus.INFEASIBLE:
             return solution, "", ()
         for softer, how in data.softened(hub_data, 0.5 * parameters.eens_per_kwh):
             model.update(program, softer)
@@ -132,7 +137,12 @@ class Planner:
         return solution, "", ()
 
     def _data(
-        self, hub: base.Hub, parameters: Parameters, window: data.Window, evs: data.Expected | None, time: datetime
+        self,
+        hub: base.Hub,
+        parameters: MilpParameters,
+        window: data.Window,
+        evs: data.ExpectedDay | None,
+        time: datetime,
     ) -> HubData:
         site = self._site
         load = data.load(hub, parameters, window)
@@ -149,7 +159,7 @@ class Planner:
             other_kw=window.padded(hub.forecast.other_kw(window.known_edges_s)) * window.share,
         )
 
-    def _loaded(self, hub_data: HubData, parameters: Parameters) -> tuple[HubModel, Program, bool]:
+    def _loaded(self, hub_data: HubData, parameters: MilpParameters) -> tuple[HubModel, Program, bool]:
         """The model with new data, and whether it had to be built."""
         key = (parameters, self._slots, self._has_load)
         if self._model is not None and self._program is not None and key == self._key:

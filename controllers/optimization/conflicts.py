@@ -16,7 +16,7 @@ import numpy as np
 from pyomo.common.collections import ComponentMap
 from scipy import sparse
 
-from .solution import Status
+from .solution import SolveStatus
 from .standard_form import StandardForm
 
 EXPLAIN_S = 5.0
@@ -147,7 +147,7 @@ def _priced(form: StandardForm, backend: Callable, limit_s: float) -> list[_Item
     )
     solver = backend(elastic)
     try:
-        if solver.solve_lp(limit_s) is not Status.OPTIMAL:
+        if solver.solve_lp(limit_s) is not SolveStatus.OPTIMAL:
             return []
         prices = ((True, solver.row_duals()), (False, solver.reduced_costs()[:n]))
     finally:
@@ -186,13 +186,13 @@ def _filtered(form: StandardForm, items: list[_Item], backend: Callable, deadlin
         for item in items:
             put(item, item.low, item.high)
         needed = []
-        if solver.solve_lp(deadline - perf_counter()) is not Status.INFEASIBLE:
+        if solver.solve_lp(deadline - perf_counter()) is not SolveStatus.INFEASIBLE:
             return items, False
         for k, item in enumerate(items):
             if perf_counter() > deadline:
                 return needed + items[k:], False
             put(item, -np.inf, np.inf)
-            if solver.solve_lp(deadline - perf_counter()) is not Status.INFEASIBLE:
+            if solver.solve_lp(deadline - perf_counter()) is not SolveStatus.INFEASIBLE:
                 put(item, item.low, item.high)
                 needed.append(item)
         return needed, True

@@ -73,7 +73,7 @@ class HubData:
 
 
 @dataclass(frozen=True)
-class Plan:
+class HubPlan:
     """What to do in each step; steps that are over are 0.
 
     Parameters
@@ -244,7 +244,7 @@ class HubModel:
         balance.sentences(self._blocks["balance"], data.steps, _load_kw(data))
         self.data, self._numbers = data, new
 
-    def plan(self, program: Program) -> Plan:
+    def plan(self, program: Program) -> HubPlan:
         """Read the solution of a program.
 
         Parameters
@@ -254,7 +254,7 @@ class HubModel:
 
         Returns
         -------
-        Plan
+        HubPlan
         """
         n = self.data.steps.n
         values, costs, step_cost = {}, {}, np.zeros(n)
@@ -288,7 +288,7 @@ class HubModel:
         if self.data.load:
             served = loads.demand_kw(self.data.steps, self.data.load) - lost
             served[CLASSES.index("shiftable")] = of("load.shiftable")
-        return Plan(
+        return HubPlan(
             buy_kw=of("grid.buy") - both,
             sell_kw=of("grid.sell") - both,
             pv_kw=of("pv.power"),

@@ -14,7 +14,7 @@ from pyomo.core.staleflag import StaleFlagManager
 
 from .conflicts import Conflict, explain, integrality
 from .lp_relaxation import NO_EXCLUSIVES, entries, exclusives, rounded
-from .solution import Solution, Status, relative_gap
+from .solution import Solution, SolveStatus, relative_gap
 from .standard_form import StandardForm, check_bounds, check_costs, compile_model
 
 _OPTIMAL_GAP = 1e-7
@@ -307,21 +307,21 @@ class Program:
             self._set_gates(with_gates)
             self._has_duals = False
             status = _timed(seconds, "lp", lambda: backend.solve_lp(deadline - perf_counter()))
-            if status is Status.OPTIMAL:
+            if status is SolveStatus.OPTIMAL:
                 relaxed = backend.lp_values()
                 bound = form.objective(relaxed)
                 self._has_duals = True
                 point = rounded(form, self._exclusive, relaxed) if self._integers.size else relaxed
                 if not self._integers.size or (form.holds(point) and self._is_near(point, bound, gap)):
                     return self._found(point, bound, "lp", gap, seconds)
-            elif with_gates or status is not Status.UNBOUNDED:
+            elif with_gates or status is not SolveStatus.UNBOUNDED:
                 return self._without_point(status, seconds)
 
         start = rounded(form, self._exclusive, relaxed)
         point = _timed(seconds, "fix", lambda: self._solve_fixed(start, deadline - perf_counter()))
         if point is not None and self._is_near(point, bound, gap):
             return self._found(point, bound, "lp", gap, seconds)
-        status = Status.TIME_LIMIT
+        status = SolveStatus.TIME_LIMIT
         tightest, best = (min, max) if form.maximise else (max, min)
         # nearly whole is not whole: what a large coefficient makes of the difference shows when the integers are fixed,
         # and is searched for once more with a finer measure
@@ -330,14 +330,14 @@ class Program:
                 break
             status, better, whole = self._branch(gap, deadline, seconds, exact)
             bound = bound if isnan(better) else tightest(bound, better)
-            if status in (Status.INFEASIBLE, Status.TIME_LIMIT):
+            if status in (SolveStatus.INFEASIBLE, SolveStatus.TIME_LIMIT):
                 break
             points = [each for each in (point, whole) if each is not None]
             point = best(points, key=form.objective, default=None)
             if point is not None and self._is_near(point, bound, max(gap, _OPTIMAL_GAP)):
                 break
         self._has_duals = False
-        if status is Status.INFEASIBLE:
+        if status is SolveStatus.INFEASIBLE:
             return self._infeasible("branch", integrality(form, relaxed), seconds)
         if point is not None:
             return self._found(point, bound, "branch", gap, seconds)
@@ -345,17 +345,17 @@ class Program:
             raise RuntimeError(
                 "the solver found no whole numbers that obey the constraints: coefficients differ too much"
             )
-        return Solution(Status.TIME_LIMIT, bound=bound, seconds=seconds, stopped=True)
+        return Solution(SolveStatus.TIME_LIMIT, bound=bound, seconds=seconds, stopped=True)
 
     def _branch(
         self, gap: float, deadline: float, seconds: dict[str, float], exact: bool
-    ) -> tuple[Status, float, np.ndarray | None]:
+    ) -> tuple[SolveStatus, float, np.ndarray | None]:
         """Branch and bound: how it ended, its bound, and the best point with its whole numbers, if it obeys all."""
         backend = self._backend
         status, bound = _timed(
             seconds, "branch", lambda: backend.solve_mip(gap, deadline - perf_counter(), exact=exact)
         )
-        if status in (Status.INFEASIBLE, Status.TIME_LIMIT):
+        if status in (SolveStatus.INFEASIBLE, SolveStatus.TIME_LIMIT):
             return status, bound, None
         point = backend.mip_values()
         point[self._integers] = np.round(point[self._integers])
@@ -376,12 +376,12 @@ class Program:
         """Whether the objective of a point is as near to the bound as the gap demands."""
         return relative_gap(self._form.objective(point), bound) <= gap
 
-    def _without_point(self, status: Status, seconds: dict[str, float]) -> Solution:
+    def _without_point(self, status: SolveStatus, seconds: dict[str, float]) -> Solution:
         """Solution if the relaxation has none."""
         self._has_duals = False
-        if status is Status.TIME_LIMIT:
+        if status is SolveStatus.TIME_LIMIT:
             return Solution(status, seconds=seconds, stopped=True)
-        if status is Status.INFEASIBLE:
+        if status is SolveStatus.INFEASIBLE:
             conflict = _timed(seconds, "explain", lambda: explain(self._form, self._backend_type))
             return self._infeasible("lp", conflict, seconds)
         return Solution(status, proven_by="lp", seconds=seconds)
@@ -390,7 +390,7 @@ class Program:
     def _infeasible(proof: Literal["lp", "branch"], conflict: Conflict, seconds: dict[str, float]) -> Solution:
         """Solution that says what cannot hold together."""
         return Solution(
-            Status.INFEASIBLE,
+            SolveStatus.INFEASIBLE,
             proven_by=proof,
             seconds=seconds,
             conflict=conflict.sentences,
@@ -403,7 +403,7 @@ class Program:
         self._has_duals = False
         backend.set_bounds(integers, point[integers], point[integers])
         try:
-            if backend.solve_lp(limit_s) is not Status.OPTIMAL:
+            if backend.solve_lp(limit_s) is not SolveStatus.OPTIMAL:
                 return None
             self._has_duals = True
             found = backend.lp_values()
@@ -421,9 +421,9 @@ class Program:
         # tolerances may put a point a hair beyond its bound
         bound = max(bound, objective) if self._form.maximise else min(bound, objective)
         if abs(objective - bound) <= _OPTIMAL_GAP * (1.0 + abs(objective)):
-            return Solution(Status.OPTIMAL, objective, bound, proof, seconds)
+            return Solution(SolveStatus.OPTIMAL, objective, bound, proof, seconds)
         stopped = relative_gap(objective, bound) > gap
-        return Solution(Status.FEASIBLE, objective, bound, None if stopped else proof, seconds, stopped=stopped)
+        return Solution(SolveStatus.FEASIBLE, objective, bound, None if stopped else proof, seconds, stopped=stopped)
 
     def values(self, columns: np.ndarray) -> np.ndarray:
         """Values of variables at the point that the last solve found.

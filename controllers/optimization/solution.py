@@ -8,7 +8,7 @@ from math import inf, nan
 from typing import Literal
 
 
-class Status(Enum):
+class SolveStatus(Enum):
     """How a solve ended."""
 
     OPTIMAL = "optimal"
@@ -29,7 +29,7 @@ class Solution:
 
     Attributes
     ----------
-    status : Status
+    status : SolveStatus
         How it ended.
     objective : float
         Objective of the point found, in the model's own sense; NaN without a point.
@@ -47,7 +47,7 @@ class Solution:
         True if the time limit ended the search.
     """
 
-    status: Status
+    status: SolveStatus
     objective: float = nan
     bound: float = nan
     proven_by: Literal["lp", "branch"] | None = None
@@ -59,7 +59,7 @@ class Solution:
     @property
     def ok(self) -> bool:
         """Whether there is a point to use."""
-        return self.status in (Status.OPTIMAL, Status.FEASIBLE)
+        return self.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE)
 
     @property
     def gap(self) -> float:

@@ -20,7 +20,7 @@ def maker_settings() -> dict[str, Path]:
     return {path.stem: path for path in sorted(SETTINGS.glob("*.yaml"))}
 
 
-def ats_parameters(grid: schema.Grid) -> ats.Parameters:
+def ats_parameters(grid: schema.GridSection) -> ats.AtsParameters:
     """The ATS of a hub, with the secondary source behind it.
 
     Parameters
@@ -48,7 +48,7 @@ def ats_parameters(grid: schema.Grid) -> ats.Parameters:
     }
     switch |= _unless_given(published["ats"], {"detection_s": "detection"}, given)
     if secondary is None:
-        return ats.Parameters(**switch)
+        return ats.AtsParameters(**switch)
     source: dict[str, Any] = {
         "start_s": secondary.start,
         "overload_factor": secondary.overload_factor,
@@ -60,7 +60,7 @@ def ats_parameters(grid: schema.Grid) -> ats.Parameters:
         "cooldown_s": secondary.cooldown,
     }
     source |= _unless_given(published["secondary"], {"start_s": "start", "cooldown_s": "cooldown"}, secondary)
-    return ats.Parameters(**switch, secondary=ats.Secondary(rated_kw=secondary.rated_kw, **source))
+    return ats.AtsParameters(**switch, secondary=ats.SecondarySource(rated_kw=secondary.rated_kw, **source))
 
 
 def _unless_given(published: dict, keys: dict[str, str], section: schema.Section) -> dict:

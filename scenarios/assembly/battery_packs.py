@@ -37,7 +37,7 @@ def cell_set(name: str) -> dict[str, Any]:
 
 def ev_pack(
     name: str, capacity_kwh: float, p_max_kw: float, efficiency: float, soc_min: float, v2g: bool
-) -> battery.Parameters:
+) -> battery.BatteryParameters:
     """The pack of an EV behind its connector.
 
     Parameters

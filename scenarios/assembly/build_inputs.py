@@ -127,7 +127,7 @@ class Inputs:
             if event.kind == "price" and event.what.hub == name
         ]
 
-    def visits(self, name: str, hub: schema.Hub) -> Visits:
+    def visits(self, name: str, hub: schema.HubSection) -> Visits:
         """The sessions of a hub, drawn from its own stream: the same at every call."""
         faults = [
             (event.what.connector - 1, event.at, math.inf if event.what.until is None else event.what.until)

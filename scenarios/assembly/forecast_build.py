@@ -56,7 +56,7 @@ def expected(
         _visits(inputs, name, given.sessions, f"{key}.sessions"),
         _power(inputs, name, given.other, f"{key}.other", _sum(possible_kw, "", inputs.until_s) or forecasts.NO_PV),
     )
-    return lambda t_s, unforeseen_kw=0.0: forecasts.Told(parts, t_s, unforeseen_kw)
+    return lambda t_s, unforeseen_kw=0.0: forecasts.HubForecast(parts, t_s, unforeseen_kw)
 
 
 def _sum(possible_kw: Sequence[tuple[DeviceKind, Series]], kind: str, until_s: float) -> Series | None:

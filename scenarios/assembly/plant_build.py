@@ -24,14 +24,14 @@ from ...simulators.link import link_model as link
 from ...simulators.series import Series
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
 from ...simulators.units import S_PER_MIN
-from ..engines.controlled_hub import Sessions as KnownSessions
+from ..engines.controlled_hub import KnownSessions as KnownSessions
 from ..engines.controlled_hub import ports
 from ..engines.wiring import (
     WHOLE,
     Connection,
     EntitySpec,
-    Given,
     PlacedDevice,
+    RunObject,
     SimulatorSpec,
     Wiring,
     connect,
@@ -53,7 +53,7 @@ from .site_build import site_of
 from .tariff_prices import price_series
 
 if TYPE_CHECKING:
-    from ...simulators.network.network_model import Network
+    from ...simulators.network.network_model import PlantNetwork
 
 LONGEST_TELEMETRY_S = 15 * S_PER_MIN
 """Slow quantities of an active device are told at least this often, whoever controls it [s]."""
@@ -90,7 +90,7 @@ class _Builder(Inputs):
         """What each hub has beside its devices, by simulator id."""
         self.placed: dict[str, list[PlacedDevice]] = {}
         self.seen: dict[str, Visits] = {}
-        self.secondary: dict[str, ats.Secondary | None] = {}
+        self.secondary: dict[str, ats.SecondarySource | None] = {}
         self.sites: dict[str, base.Site] = {}
         self.possible_kw: dict[str, list[tuple[DeviceKind, Series]]] = {}
         """Of each hub, the series of power of the devices that have one."""
@@ -98,7 +98,7 @@ class _Builder(Inputs):
         """Highest demand of each class, by hub and load."""
         self.announced: dict[str, Tariffs] = {}
         self.tariffs: dict[str, Tariffs] = {}
-        self.network: Network | None = None
+        self.network: PlantNetwork | None = None
         self.lines_out: dict[int, Schedule] = {}
 
     # --- the whole ----------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ class _Builder(Inputs):
                 "controllers": controllers,
                 "devices": devices,
                 "start": self.start,
-                "diagnose": Given("diagnose"),
+                "diagnose": RunObject("diagnose"),
             },
             "measurements": {"ports": _inputs_of("measurements", connections)},
             "commands": {"ports": _inputs_of("commands", connections)},
@@ -151,7 +151,7 @@ class _Builder(Inputs):
 
     # --- hubs ---------------------------------------------------------------------------------------------------------
 
-    def _hub(self, name: str, hub: schema.Hub) -> None:
+    def _hub(self, name: str, hub: schema.HubSection) -> None:
         key = f"hubs.{name}"
         telemetry_s = self._telemetry_s(name, hub)
         seen: dict[str, Visits] = {}
@@ -202,14 +202,14 @@ class _Builder(Inputs):
         self.entities.append(EntitySpec(device.kind, adapter_of(device.kind).model, hub, parameters, device.name))
         self.placed[hub].append(device)
 
-    def _telemetry_s(self, name: str, hub: schema.Hub) -> float:
+    def _telemetry_s(self, name: str, hub: schema.HubSection) -> float:
         """How often slow quantities (energy, SoC) are told: as often as someone looks."""
         periods = [spec.period for spec in self.scenario.controller if name in (spec.hubs or self.scenario.hubs)]
         if hub.link is not None:
             periods.append(hub.link.poll)
         return min([*periods, LONGEST_TELEMETRY_S])
 
-    def _ats(self, name: str, hub: schema.Hub, key: str) -> None:
+    def _ats(self, name: str, hub: schema.HubSection, key: str) -> None:
         with self.at(f"{key}.grid"):
             parameters = ats_parameters(hub.grid)
             self.secondary[name] = parameters.secondary
@@ -227,7 +227,7 @@ class _Builder(Inputs):
                 switch_faults=self.schedule("device_fault", name, False, device="ats"),
             )
 
-    def _tariffs(self, name: str, hub: schema.Hub, key: str) -> None:
+    def _tariffs(self, name: str, hub: schema.HubSection, key: str) -> None:
         prices = {}
         for price in NAMES:
             place = f"{key}.tariffs.{price}"
@@ -246,12 +246,12 @@ class _Builder(Inputs):
             penalties = {port: price for port, price in given.items() if price}
             self._add("tariffs", name, tariffs=tariffs, penalties=penalties)
 
-    def _grid(self, name: str, hub: schema.Hub) -> None:
+    def _grid(self, name: str, hub: schema.HubSection) -> None:
         installed_kw = hub.grid.installed_kw or hub.grid.contracted_kw
         self._add(
             "grid",
             name,
-            parameters=grid.Parameters(hub.grid.contracted_kw, installed_kw, hub.grid.nominal_v),
+            parameters=grid.ConnectionParameters(hub.grid.contracted_kw, installed_kw, hub.grid.nominal_v),
             terminals=tuple(_terminal(device) for device in self.placed[name]),
             meter_faults={
                 meter: self.schedule("meter_fault", name, False, meter=meter) for meter in ("grid", "secondary", "load")
@@ -260,7 +260,7 @@ class _Builder(Inputs):
         if hub.link is not None:
             self._link(name, hub.link)
 
-    def _link(self, name: str, given: schema.Link) -> None:
+    def _link(self, name: str, given: schema.LinkSection) -> None:
         for sid, direction in (("measurements", "measurement"), ("commands", "command")):
             with self.at(f"hubs.{name}.link"):
                 channels = {}
@@ -295,7 +295,7 @@ class _Builder(Inputs):
             replaces = frozenset(self.scenario.hubs) if given.replaces_load else frozenset()
             ordered = {name: given.hub_bus[name] for name in self.scenario.hubs}
             try:
-                self.network = network.Network(network.Parameters(source, replaces, given.solver), ordered)
+                self.network = network.PlantNetwork(network.NetworkParameters(source, replaces, given.solver), ordered)
             except ImportError as error:
                 self.problems.append(Problem(self.where, "network.solver", given.solver, f"must be newton: {error}"))
             except ValueError as error:
@@ -325,7 +325,7 @@ class _Builder(Inputs):
 
     def _nodes(self) -> None:
         for name in (*self.scenario.hubs, WHOLE):
-            self.entities.append(EntitySpec("network", "Network", name, {}))
+            self.entities.append(EntitySpec("network", "PlantNetwork", name, {}))
         for name in self.scenario.hubs:
             self.present[name].append("network")
 

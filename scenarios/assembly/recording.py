@@ -10,12 +10,12 @@ from ...simulators.adapter import Adapter, Port
 from ...simulators.device_kind import load
 from ...simulators.devices import derived, kind_of, kinds
 from ..engines.recorder_simulator import Total
-from ..engines.wiring import WHOLE, Connection, EntitySpec, Given, PlacedDevice, Signal, simulators
+from ..engines.wiring import WHOLE, Connection, EntitySpec, PlacedDevice, RunObject, Signal, simulators
 from ..schema.scenario_schema import Scenario
 from .site_build import plates_of
 
 if TYPE_CHECKING:
-    from ...simulators.network.network_model import Network
+    from ...simulators.network.network_model import PlantNetwork
 
 _PLACES = {
     ("ats", "available"): ("grid", "available"),
@@ -46,7 +46,7 @@ def records(
     scenario: Scenario,
     entities: Sequence[EntitySpec],
     placed: Mapping[str, Sequence[PlacedDevice]],
-    network: Network | None,
+    network: PlantNetwork | None,
 ) -> tuple[tuple[Signal, ...], list[Connection], list[EntitySpec]]:
     """Find what is recorded of a plant.
 
@@ -58,7 +58,7 @@ def records(
         Everything there is but the recorder.
     placed : mapping of str to sequence of PlacedDevice
         The devices of each hub.
-    network : Network or None
+    network : PlantNetwork or None
         The network, for the lengths of its arrays.
 
     Returns
@@ -81,7 +81,7 @@ class _Plan:
     """Signals and what feeds them, as they are found."""
 
     def __init__(
-        self, scenario: Scenario, placed: Mapping[str, Sequence[PlacedDevice]], network: Network | None
+        self, scenario: Scenario, placed: Mapping[str, Sequence[PlacedDevice]], network: PlantNetwork | None
     ) -> None:
         self._scenario = scenario
         self._placed = placed
@@ -150,7 +150,7 @@ class _Plan:
 
     def recorders(self) -> list[EntitySpec]:
         """Return the recorder's entities."""
-        objects = {"writer": Given("writer"), "progress": Given("progress")}
+        objects = {"writer": RunObject("writer"), "progress": RunObject("progress")}
         return [
             EntitySpec(
                 "recorder",
@@ -162,7 +162,7 @@ class _Plan:
         ]
 
 
-def _width(port: Port, hub: str, scenario: Scenario, network: Network | None) -> int | None:
+def _width(port: Port, hub: str, scenario: Scenario, network: PlantNetwork | None) -> int | None:
     """Number of values of a port at a time; None for a scalar, 0 where there is nothing to tell."""
     if port.width is None:
         return None

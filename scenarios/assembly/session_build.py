@@ -15,8 +15,8 @@ from ...simulators.arrivals import station_model as ev_arrivals
 from ...simulators.arrivals.session_model import Session, generate
 from ...simulators.battery import battery_model as battery
 from ...simulators.charge_point import charge_point_model as charge_point
-from ...simulators.charge_point.charge_point_simulator import Sessions as PlantSessions
-from ..engines.controlled_hub import Sessions as KnownSessions
+from ...simulators.charge_point.charge_point_simulator import PluggedSessions as PlantSessions
+from ..engines.controlled_hub import KnownSessions as KnownSessions
 from ..errors import NOTHING, InputError, Problem, nearest
 from ..files.arrival_profiles import arrival_profiles, read_arrivals
 from ..files.session_files import read_sessions
@@ -49,17 +49,17 @@ class Visits:
 
     sessions: list[Session]
     station: ev_arrivals.Station
-    connectors: charge_point.Parameters
+    connectors: charge_point.ConnectorParameters
     plant: PlantSessions
     known: KnownSessions
-    empty: battery.Parameters
+    empty: battery.BatteryParameters
     notes: list[str]
 
 
 def visits(
     loaded: LoadedScenario,
     name: str,
-    hub: schema.Hub,
+    hub: schema.HubSection,
     start: datetime,
     faults: Iterable[tuple[int, float, float]],
     seed: np.random.SeedSequence,
@@ -122,8 +122,8 @@ def visits(
 
 
 def _pack(
-    ev: schema.Ev, plugs: schema.Connectors, capacity_kwh: float, p_max_kw: float, soc_min: float
-) -> battery.Parameters:
+    ev: schema.EvSection, plugs: schema.ConnectorsSection, capacity_kwh: float, p_max_kw: float, soc_min: float
+) -> battery.BatteryParameters:
     return ev_pack(ev.pack, capacity_kwh, p_max_kw, plugs.efficiency, soc_min, plugs.v2g)
 
 
@@ -131,7 +131,7 @@ def _found(
     loaded: LoadedScenario,
     given: schema.Sessions,
     key: str,
-    plugs: schema.Connectors,
+    plugs: schema.ConnectorsSection,
     start: datetime,
     drawn: np.random.Generator,
 ) -> tuple[list[Session], list[str]]:
@@ -204,7 +204,7 @@ def _profile(loaded: LoadedScenario, name: str, key: str) -> Path:
     raise InputError(Problem(str(loaded.path), f"{key}.profile", name, allowed))
 
 
-def _completed(session: Session, ev: schema.Ev, efficiency: float) -> Session:
+def _completed(session: Session, ev: schema.EvSection, efficiency: float) -> Session:
     """Fill in what a source of sessions does not tell of the EV: its pack, its state of charge, what it accepts.
 
     The energy asked for is at the connector; less the losses of the way it must fit into the pack.
@@ -256,7 +256,9 @@ def _places(queue: schema.Queue, connectors: int, given: schema.Sessions) -> ev_
     )
 
 
-def _for_the_plant(found: list[Session], rated_kw: float, pack: Callable[..., battery.Parameters]) -> PlantSessions:
+def _for_the_plant(
+    found: list[Session], rated_kw: float, pack: Callable[..., battery.BatteryParameters]
+) -> PlantSessions:
     return PlantSessions(
         energy_kwh=np.array([session.energy_kwh for session in found]),
         p_max_kw=np.array([session.p_max_kw for session in found]),

@@ -17,7 +17,7 @@ from ..schema.device_sections import DeviceOfHub
 from .session_build import Visits
 
 
-def site_of(hub: schema.Hub, seen: Visits | None, secondary: ats.Secondary | None) -> base.Site:
+def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.SecondarySource | None) -> base.Site:
     """Return the plates of a hub, for its controller.
 
     Of several devices of a kind the contract has totals: ratings, energies and tanks are sums, windows of the state of
@@ -97,7 +97,7 @@ def _capacities(plates: Iterable[Mapping[str, float]]) -> list[float]:
     return [values["capacity_kwh"] for values in plates]
 
 
-def _circuits(given: schema.Connectors | None) -> Circuits:
+def _circuits(given: schema.ConnectorsSection | None) -> Circuits:
     """Current limits of a site as a matrix: amperes at each limit for a kilowatt at each connector."""
     if given is None or given.circuits is None:
         return Circuits.none(given.count if given else 0)

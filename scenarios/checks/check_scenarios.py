@@ -12,14 +12,14 @@ from typing import Any
 import yaml
 
 from ...analysis import ResultError, open_results
-from ...analysis.checks.expectation_checks import Outcome, evaluate
+from ...analysis.checks.expectation_checks import ExpectationResult, evaluate
 from ...analysis.checks.golden_results import record
 from ...analysis.checks.invariants import INVARIANTS
 from ..assembly.plant_build import build
 from ..engines.wiring import Wiring
 from ..errors import NOTHING, InputError, Problem
 from ..run_scenario import check_output
-from ..schema.expect_section import Expectation
+from ..schema.expect_section import ExpectSection
 from ..schema.scenario_loader import LoadedScenario, load_scenario
 from ..studies.workers.sent_scenario import SentScenario, sent
 from ..studies.workers.whole_results import run_whole, without_parts
@@ -57,7 +57,7 @@ class Checked:
         Of the scenario.
     path : Path
         Its file.
-    outcomes : tuple of Outcome
+    outcomes : tuple of ExpectationResult
         One for every expectation; empty when the run failed.
     lines : tuple of int
         Where each expectation stands in the file, 1 where that is not known.
@@ -69,7 +69,7 @@ class Checked:
 
     name: str
     path: Path
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ExpectationResult, ...]
     lines: tuple[int, ...]
     failure: str = ""
     wall_s: float = 0.0
@@ -80,10 +80,10 @@ class Checked:
         return not self.failure and all(outcome.ok for outcome in self.outcomes)
 
     @property
-    def failed(self) -> list[tuple[int, Outcome]]:
+    def failed(self) -> list[tuple[int, ExpectationResult]]:
         """Line and outcome of what failed; the run itself, where it did."""
         if self.failure:
-            return [(1, Outcome("the run", False, self.failure))]
+            return [(1, ExpectationResult("the run", False, self.failure))]
         return [(line, one) for line, one in zip(self.lines, self.outcomes, strict=True) if not one.ok]
 
 
@@ -121,7 +121,7 @@ def prepare(
     loaded = loaded.with_changes(controller=controller)
     where, scenario = str(loaded.path), loaded.scenario
     if invariants:
-        laws = Expectation.model_validate({"invariants": list(INVARIANTS)})
+        laws = ExpectSection.model_validate({"invariants": list(INVARIANTS)})
         scenario = scenario.model_copy(update={"expect": [*scenario.expect, laws]})
         loaded = LoadedScenario(scenario, loaded.path)
     if not scenario.expect:
@@ -175,7 +175,7 @@ def check(
         A run that fails is a failure with its message, not an exception.
     """
     loaded, began = prepared.loaded, time.perf_counter()
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[ExpectationResult, ...] = ()
     failure = ""
     with tempfile.TemporaryDirectory(prefix="evhub-") as folder, without_parts([output] if output else []):
         path = output or Path(folder) / f"{loaded.scenario.name}.h5"
@@ -223,7 +223,7 @@ def check_all(
     kept = [None if path is None else path.resolve() for path in outputs or [None] * len(ready)]
     scenarios = sent(prepared.loaded for prepared in ready)
     orders = [
-        _Order(scenario, prepared.recorded, engine, path, update)
+        _CheckOrder(scenario, prepared.recorded, engine, path, update)
         for scenario, prepared, path in zip(scenarios, ready, kept, strict=True)
     ]
     checked: dict[int, Checked] = {}
@@ -241,7 +241,7 @@ def check_all(
 
 
 @dataclass(frozen=True)
-class _Order:
+class _CheckOrder:
     """A scenario to check, for a worker."""
 
     scenario: SentScenario
@@ -251,7 +251,7 @@ class _Order:
     update: bool
 
 
-def _check_order(order: _Order) -> Checked:
+def _check_order(order: _CheckOrder) -> Checked:
     loaded = order.scenario.loaded
     prepared = Prepared(loaded, build(loaded), order.recorded)
     return check(prepared, engine=order.engine, output=order.output, update=order.update)
@@ -267,7 +267,7 @@ def _checked(prepared: Prepared, outcome: Any) -> Checked:
     raise outcome
 
 
-def _outcomes(prepared: Prepared, path: Path, update: bool) -> tuple[Outcome, ...]:
+def _outcomes(prepared: Prepared, path: Path, update: bool) -> tuple[ExpectationResult, ...]:
     scenario = prepared.loaded.scenario
     with open_results(path) as results:
         if results.status != "complete":

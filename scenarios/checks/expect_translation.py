@@ -12,15 +12,15 @@ from typing import Any
 
 from ...analysis.checks import expectation_checks as expect
 from ...analysis.checks.invariants import Plates
-from ...analysis.checks.signal_checks import Bounds, Changes, Order, Reaches, Trend
+from ...analysis.checks.signal_checks import Bounds, Changes, ElementOrder, Reaches, Trend
 from ..assembly.site_build import plates_of
 from ..engines.wiring import Signal, Wiring
 from ..errors import nearest
-from ..schema.expect_section import Expectation
-from ..schema.scenario_schema import Hub, Scenario
+from ..schema.expect_section import ExpectSection
+from ..schema.scenario_schema import HubSection, Scenario
 
 
-def problems_with(item: Expectation, wiring: Wiring) -> list[tuple[str, object, str]]:
+def problems_with(item: ExpectSection, wiring: Wiring) -> list[tuple[str, object, str]]:
     """What of an expectation does not fit the signals that will be recorded: (key, given, allowed)."""
     if item.signal is None:
         return []
@@ -43,13 +43,13 @@ def problems_with(item: Expectation, wiring: Wiring) -> list[tuple[str, object, 
 
 
 def checkable(
-    item: Expectation, scenario: Scenario, wiring: Wiring, recorded: Mapping[str, Any] | None = None
+    item: ExpectSection, scenario: Scenario, wiring: Wiring, recorded: Mapping[str, Any] | None = None
 ) -> expect.Expectation:
     """An expectation for the analysis.
 
     Parameters
     ----------
-    item : Expectation
+    item : ExpectSection
         Of the scenario file, without `problems_with` the wiring.
     scenario : Scenario
         The scenario.
@@ -73,7 +73,7 @@ def checkable(
     if item.no_event is not None:
         return expect.Never(name, item.no_event.pattern())
     if item.events_in_order is not None:
-        return expect.InOrder(name, tuple(pattern.pattern() for pattern in item.events_in_order))
+        return expect.EventsInOrder(name, tuple(pattern.pattern() for pattern in item.events_in_order))
     if item.no_alarm is not None:
         begin_s, until_s = item.window
         return expect.Never(name, expect.Pattern(kind="alarm*", begin_s=begin_s, until_s=until_s))
@@ -83,20 +83,20 @@ def checkable(
     return expect.Golden(name, recorded, str(item.golden))
 
 
-def _signal(item: Expectation, signal: Signal) -> expect.Signal:
+def _signal(item: ExpectSection, signal: Signal) -> expect.SignalExpectation:
     begin_s, until_s = item.window
     if item.changes_at is not None:
         check = Changes(item.tolerance)
         begin_s, until_s = item.changes_at - item.within, item.changes_at + item.within
     elif item.order is not None:
-        check = Order(tuple(item.order), item.tolerance)
+        check = ElementOrder(tuple(item.order), item.tolerance)
     elif item.trend is not None:
         check = Trend(item.trend, item.tolerance)
     elif item.reaches is not None:
         check = Reaches(item.reaches, item.tolerance)
     else:
         check = _bounds(item, signal.port.codes or {})
-    return expect.Signal(
+    return expect.SignalExpectation(
         item.label,
         signal.path,
         check,
@@ -108,7 +108,7 @@ def _signal(item: Expectation, signal: Signal) -> expect.Signal:
     )
 
 
-def _bounds(item: Expectation, codes: Mapping[int, str]) -> Bounds:
+def _bounds(item: ExpectSection, codes: Mapping[int, str]) -> Bounds:
     least = -math.inf if item.min is None else item.min
     most = math.inf if item.max is None else item.max
     if isinstance(item.equals, str):
@@ -130,7 +130,7 @@ def _signals_near(path: str, known: list[str]) -> str:
     return there + nearest(path, known)
 
 
-def _plates(hub: Hub) -> Plates:
+def _plates(hub: HubSection) -> Plates:
     """What is written on the devices of a hub; an inverter caps the power of its device."""
     return Plates(
         {device.name: plates_of(device) for device in hub.devices()},

@@ -21,7 +21,7 @@ PRICE_PORTS = tuple(f"tariffs.{price.name}_per_kwh" for price in fields(base.Pri
 
 
 @dataclass(frozen=True)
-class Sessions:
+class KnownSessions:
     """What a hub's controller may know of its sessions; every array has the shape (n_sessions,).
 
     Parameters
@@ -99,7 +99,7 @@ class ControlledHub(Device):
         clock: Clock,
         *,
         site: base.Site,
-        sessions: Sessions,
+        sessions: KnownSessions,
         linked: bool,
         parameters: Schedule,
         forecast: Callable[..., base.Forecast],

@@ -33,7 +33,7 @@ class _Run:
         self.period_steps = period_steps
 
 
-class Simulator(Adapter):
+class ControllerSimulator(Adapter):
     """Decides for all hubs of a scenario."""
 
     model = "Controller"

@@ -75,7 +75,7 @@ class RecordedHub(Device):
         return math.inf
 
 
-class Simulator(Adapter):
+class RecorderSimulator(Adapter):
     """Records every hub; its ports are those of the devices there are."""
 
     model = "Recorder"

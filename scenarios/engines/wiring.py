@@ -18,18 +18,18 @@ from ...simulators.device_kind import DeviceKind
 from ...simulators.devices import derived, kind_of, simulated_kinds
 
 BEFORE = {
-    "arrivals": "evhub.simulators.arrivals.arrivals_simulator:Simulator",
-    "ats": "evhub.simulators.ats.ats_simulator:Simulator",
-    "tariffs": "evhub.simulators.tariffs.tariff_simulator:Simulator",
-    "emissions": "evhub.simulators.tariffs.emissions_simulator:Simulator",
+    "arrivals": "evhub.simulators.arrivals.arrivals_simulator:ArrivalsSimulator",
+    "ats": "evhub.simulators.ats.ats_simulator:AtsSimulator",
+    "tariffs": "evhub.simulators.tariffs.tariff_simulator:TariffSimulator",
+    "emissions": "evhub.simulators.tariffs.emissions_simulator:EmissionsSimulator",
 }
 AFTER = {
-    "grid": "evhub.simulators.grid.grid_simulator:Simulator",
-    "network": "evhub.simulators.network.network_simulator:Simulator",
-    "measurements": "evhub.simulators.link.link_simulator:Simulator",
-    "controller": "evhub.scenarios.engines.controller_simulator:Simulator",
-    "commands": "evhub.simulators.link.link_simulator:Simulator",
-    "recorder": "evhub.scenarios.engines.recorder_simulator:Simulator",
+    "grid": "evhub.simulators.grid.grid_simulator:GridSimulator",
+    "network": "evhub.simulators.network.network_simulator:NetworkSimulator",
+    "measurements": "evhub.simulators.link.link_simulator:LinkSimulator",
+    "controller": "evhub.scenarios.engines.controller_simulator:ControllerSimulator",
+    "commands": "evhub.simulators.link.link_simulator:LinkSimulator",
+    "recorder": "evhub.scenarios.engines.recorder_simulator:RecorderSimulator",
 }
 
 
@@ -92,7 +92,7 @@ class EngineError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Given:
+class RunObject:
     """Stands for an object that only the run has, such as the writer of the result file."""
 
     name: str
@@ -100,7 +100,7 @@ class Given:
 
 def filled(values: Mapping[str, Any], objects: Mapping[str, Any]) -> dict[str, Any]:
     """Settings or parameters with the run's objects in their places."""
-    return {key: objects[value.name] if isinstance(value, Given) else value for key, value in values.items()}
+    return {key: objects[value.name] if isinstance(value, RunObject) else value for key, value in values.items()}
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class _Distribution(Section):
         return Distribution(self.type, parameters, **bounds)
 
 
-class _Part(_Distribution):
+class _ProfilePart(_Distribution):
     weight: Ratio
 
 
@@ -64,7 +64,7 @@ class _Stay(Section):
     days: Days
     from_h: Annotated[Whole, Field(ge=0, le=23)]
     to_h: Annotated[Whole, Field(ge=1, le=24)]
-    mixture: list[_Part]
+    mixture: list[_ProfilePart]
 
     @model_validator(mode="after")
     def _adds_up(self):

@@ -38,7 +38,7 @@ from ...simulators.arrivals.session_model import Session, violations
 from ..errors import InputError, Problem
 from .table_cells import (
     Cells,
-    Clock,
+    LocalClock,
     Problems,
     boolean,
     check_columns,
@@ -130,7 +130,7 @@ def read_sessions(
     """
     if start.tzinfo is None:
         raise ValueError(f"start: must have a time zone, got {start.isoformat()}")
-    clock = Clock(start.astimezone(UTC), None if time_zone is None else _zone(time_zone))
+    clock = LocalClock(start.astimezone(UTC), None if time_zone is None else _zone(time_zone))
     problems = Problems(str(path), bad_rows)
     text = _text(Path(path), problems)
     if format != "csv" and text.lstrip()[:1] in ("{", "["):
@@ -292,7 +292,7 @@ _PLAIN: dict[str, Callable[[str], Any]] = {
 _PLAIN_COLUMNS = {"arrival_s": "arrival", "departure_s": "departure", "departure_estimate_s": "departure_estimate"}
 
 
-def _plain_csv(rows: list[Cells], clock: Clock) -> list[_Record]:
+def _plain_csv(rows: list[Cells], clock: LocalClock) -> list[_Record]:
     records = []
     for row in rows:
         arrival_s, departure_s = (row.get(column, clock.iso_or_seconds) for column in ("arrival", "departure"))
@@ -308,7 +308,7 @@ def _plain_csv(rows: list[Cells], clock: Clock) -> list[_Record]:
 _ACN_ENERGY = {"requested": "requested_energy (kWh)", "delivered": "delivered_energy (kWh)"}
 
 
-def _acn_csv(rows: list[Cells], clock: Clock, energy: str, pin_stations: bool) -> list[_Record]:
+def _acn_csv(rows: list[Cells], clock: LocalClock, energy: str, pin_stations: bool) -> list[_Record]:
     asked = _ACN_ENERGY[energy]
     columns = {"arrival_s": "arrival", "departure_s": "departure", "energy_kwh": asked, "id": "session_id"}
     records = []
@@ -328,7 +328,7 @@ def _acn_csv(rows: list[Cells], clock: Clock, energy: str, pin_stations: bool) -
     return records
 
 
-def _acn_json(items: list[Cells], clock: Clock, energy: str, pin_stations: bool) -> list[_Record]:
+def _acn_json(items: list[Cells], clock: LocalClock, energy: str, pin_stations: bool) -> list[_Record]:
     columns = {"arrival_s": "connectionTime", "departure_s": "disconnectTime", "id": "sessionID"}
     records = []
     for item in items:

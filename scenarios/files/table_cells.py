@@ -72,7 +72,7 @@ class NoZoneError(ValueError):
 
 
 @dataclass(frozen=True)
-class Clock:
+class LocalClock:
     """Turns written times into seconds since the scenario's start.
 
     Parameters

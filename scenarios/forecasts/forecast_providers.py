@@ -61,7 +61,7 @@ class Parts:
     other_kw: Means | None = None
 
 
-class Told(base.Forecast):
+class HubForecast(base.Forecast):
     """The forecast of a hub as it is told at one time.
 
     Parameters

@@ -12,7 +12,7 @@ from ...simulators.devices import kind_of
 from ...simulators.field_types import Count, Duration, Name, NonNegative, Number, Section, Switch, Whole
 
 if TYPE_CHECKING:
-    from .scenario_schema import Hub, Scenario
+    from .scenario_schema import HubSection, Scenario
 
 MAY_BE_NEGATIVE = ("buy", "sell")
 """Prices of the market; what the use of a device costs, and what a driver pays, is never below 0."""
@@ -133,7 +133,7 @@ _KINDS = (
 )
 
 
-class Event(Section):
+class EventSection(Section):
     """Something that happens at a time: `at` and exactly one of the other keys."""
 
     at: Duration
@@ -200,7 +200,7 @@ class Event(Section):
         return found
 
 
-def _absent(what: Any, hub: Hub) -> Iterator[tuple[str, str | None, str]]:
+def _absent(what: Any, hub: HubSection) -> Iterator[tuple[str, str | None, str]]:
     """Yield the device or meter of an event that a hub does not have: (key, name, allowed)."""
     placed = hub.devices()
     if isinstance(what, MeterFault):

@@ -124,7 +124,7 @@ class EventPattern(Section):
         return [*_late(scenario, "at", self.at), *_late(scenario, "during", self.during)]
 
 
-class Expectation(Section):
+class ExpectSection(Section):
     """Something that must hold of the run: exactly one of the kinds from `signal` to `golden`, and what it takes."""
 
     name: str = ""

@@ -18,19 +18,25 @@ from ...simulators.arrivals.arrivals_section import (
     Sessions,
     StochasticSessions,
 )
-from ...simulators.ats.ats_section import Ats, Secondary
+from ...simulators.ats.ats_section import AtsSection, SecondarySection
 from ...simulators.battery.battery_section import Bess, IdealBattery, TremblayBattery
-from ...simulators.charge_point.charge_point_section import Circuits, Conductors, Connectors, CurrentLimit, Ev
+from ...simulators.charge_point.charge_point_section import (
+    CircuitsSection,
+    Conductors,
+    ConnectorsSection,
+    CurrentLimit,
+    EvSection,
+)
 from ...simulators.devices import kind_names, on_change
 from ...simulators.field_types import Name, PositiveDuration, Section, Start, Whole, ZoneName
-from ...simulators.generator.generator_section import Dg
-from ...simulators.grid.grid_section import Grid
-from ...simulators.link.link_section import Channel, Delay, Link
-from ...simulators.load.load_section import Load, LoadClass
-from ...simulators.network.network_section import Bus, Network
-from ...simulators.pv.pv_section import ClearSky, Irradiance, Place, Pv, Weather
+from ...simulators.generator.generator_section import GeneratorSection
+from ...simulators.grid.grid_section import GridSection
+from ...simulators.link.link_section import ChannelSection, DelaySection, LinkSection
+from ...simulators.load.load_section import LoadClass, LoadSection
+from ...simulators.network.network_section import Bus, NetworkSection
+from ...simulators.pv.pv_section import ClearSky, Irradiance, Place, PvSection, Weather
 from ...simulators.series_section import Constant, Csv, Profile, Source
-from ...simulators.tariffs.tariff_section import Emissions, Price, Tariffs, Tou
+from ...simulators.tariffs.tariff_section import EmissionsSection, Price, TariffsSection, Tou
 from ..forecasts.forecast_section import (
     AnnouncedPrices,
     Forecasts,
@@ -43,40 +49,40 @@ from ..forecasts.forecast_section import (
     PriceColumns,
 )
 from .device_sections import DeviceOfHub, devices_in, further_fields, name_problems, one_or_several
-from .events import Event
-from .expect_section import Expectation
+from .events import EventSection
+from .expect_section import ExpectSection
 
 __all__ = [
     "LARGEST_SEED",
     "AnnouncedPrices",
-    "Ats",
+    "AtsSection",
     "Bess",
     "Bus",
-    "Channel",
-    "Circuits",
+    "ChannelSection",
+    "CircuitsSection",
     "ClearSky",
     "Conductors",
-    "Connectors",
+    "ConnectorsSection",
     "Constant",
     "ControllerSpec",
     "Csv",
     "CurrentLimit",
-    "Delay",
-    "Dg",
-    "Emissions",
-    "Ev",
+    "DelaySection",
+    "EmissionsSection",
+    "EvSection",
     "Forecasts",
     "Foreseen",
-    "Grid",
-    "Hub",
+    "GeneratorSection",
+    "GridSection",
+    "HubSection",
     "IdealBattery",
     "Irradiance",
-    "Link",
+    "LinkSection",
     "ListedSession",
-    "Load",
     "LoadClass",
     "LoadColumns",
-    "Network",
+    "LoadSection",
+    "NetworkSection",
     "NoisyPower",
     "NoisySessions",
     "Persistence",
@@ -85,17 +91,17 @@ __all__ = [
     "Price",
     "PriceColumns",
     "Profile",
-    "Pv",
+    "PvSection",
     "Queue",
     "Scenario",
-    "Secondary",
+    "SecondarySection",
     "Section",
     "SessionFile",
     "SessionList",
     "Sessions",
     "Source",
     "StochasticSessions",
-    "Tariffs",
+    "TariffsSection",
     "Tou",
     "TremblayBattery",
     "Weather",
@@ -118,23 +124,23 @@ LARGEST_SEED = 2**63 - 1
 """What a result file can hold."""
 
 
-class Hub(Section):
+class HubSection(Section):
     """An e-mobility hub: everything behind one grid connection."""
 
-    grid: Grid
-    secondary: Secondary | None = None
+    grid: GridSection
+    secondary: SecondarySection | None = None
     """The source behind the second input of the ATS; the same as `grid.secondary`."""
-    pv: Several[Pv] | None = None
+    pv: Several[PvSection] | None = None
     bess: Several[Bess] | None = None
-    dg: Several[Dg] | None = None
-    load: Several[Load] | None = None
-    connectors: Connectors | None = None
-    ev: Ev = Ev()
+    dg: Several[GeneratorSection] | None = None
+    load: Several[LoadSection] | None = None
+    connectors: ConnectorsSection | None = None
+    ev: EvSection = EvSection()
     sessions: Sessions | None = None
     queue: Queue = Queue()
-    tariffs: Tariffs = Tariffs()
-    emissions: Emissions | None = None
-    link: Link | None = None
+    tariffs: TariffsSection = TariffsSection()
+    emissions: EmissionsSection | None = None
+    link: LinkSection | None = None
     forecasts: Forecasts = Forecasts()
 
     @model_validator(mode="after")
@@ -158,7 +164,7 @@ class Hub(Section):
         """Return the devices of the hub, in the order of their kinds and of the file."""
         return devices_in(self)
 
-    def secondary_source(self) -> tuple[str, Secondary | None]:
+    def secondary_source(self) -> tuple[str, SecondarySection | None]:
         """Return the source that carries the hub without grid, and the key at which it stands."""
         return ("secondary", self.secondary) if self.secondary else ("grid.secondary", self.grid.secondary)
 
@@ -204,14 +210,14 @@ class Scenario(Section):
     """Grid on which events lie; results do not depend on it beyond that."""
     seed: Annotated[Whole, Field(ge=0, le=LARGEST_SEED)] = 0
     """Of everything random."""
-    network: Network | None = None
-    hubs: dict[Name, Hub] = Field(min_length=1)
-    events: list[Event] = []
+    network: NetworkSection | None = None
+    hubs: dict[Name, HubSection] = Field(min_length=1)
+    events: list[EventSection] = []
     controller: Annotated[
         list[ControllerSpec], BeforeValidator(_as_list, json_schema_input_type=ControllerSpec | list[ControllerSpec])
     ] = [ControllerSpec(type="uncontrolled")]
     """Who decides; a list when several controllers share the hubs."""
-    expect: list[Expectation] = []
+    expect: list[ExpectSection] = []
     """What must hold of the run; `evhub check` looks."""
 
     def problems(self) -> list[tuple[str, object, str]]:
@@ -275,7 +281,9 @@ class Scenario(Section):
 def _adopt_kinds() -> None:
     """Give the hub a key for every kind of device that a package registers."""
     fields = further_fields()
-    hub = create_model("Hub", __base__=Hub, __doc__=Hub.__doc__, **fields) if fields else Hub
+    hub = (
+        create_model("HubSection", __base__=HubSection, __doc__=HubSection.__doc__, **fields) if fields else HubSection
+    )
     Scenario.model_fields["hubs"].annotation = dict[Name, hub]
     Scenario.model_rebuild(force=True)
 

@@ -16,7 +16,7 @@ _OUTCOMES = {"balked": "turned away, every waiting place was taken", "reneged": 
 _FAULTS = {"faulted": "out of order", "repaired": "works again"}
 
 
-class Station(Device):
+class StationDevice(Device):
     """The connectors of one hub as places that EVs occupy."""
 
     def __init__(self, clock: Clock, *, station: model.Station, sessions: list[str]):
@@ -77,11 +77,11 @@ def _account(session: int, end_s: float, outcome: str) -> dict:
     }
 
 
-class Simulator(Adapter):
+class ArrivalsSimulator(Adapter):
     """The stations of all hubs."""
 
     model = "Arrivals"
-    device = Station
+    device = StationDevice
     outputs = {
         "session": Port("", "number of the session at each connector, -1 for none", "connector"),
         "status": Port("", "what each connector is doing", "connector", codes=_STATUS_CODES),

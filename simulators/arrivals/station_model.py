@@ -25,7 +25,7 @@ import simpy
 from .session_model import Session
 
 
-class Status(IntEnum):
+class ConnectorStatus(IntEnum):
     """Status of a connector; the names are those of OCPP where it has them."""
 
     AVAILABLE = 0
@@ -37,7 +37,7 @@ class Status(IntEnum):
     """Out of order, with or without an EV."""
 
 
-STATUS: dict[str, int] = {status.name.lower(): int(status) for status in Status}
+STATUS: dict[str, int] = {status.name.lower(): int(status) for status in ConnectorStatus}
 """Codes of the connector status by name."""
 
 
@@ -92,7 +92,7 @@ class StationParameters:
             raise ValueError(f"wait_keeps: must be departure or stay, got {self.wait_keeps!r}")
 
 
-class Event(NamedTuple):
+class StationEvent(NamedTuple):
     """Something that happened at a station.
 
     Parameters
@@ -155,7 +155,7 @@ class Station:
         n = parameters.n_connectors
         _check(n, sessions, faults)
         self.session = np.full(n, -1)
-        self.status = np.full(n, int(Status.AVAILABLE))
+        self.status = np.full(n, int(ConnectorStatus.AVAILABLE))
         self.authenticated_s = np.full(n, np.nan)
         self._taken = [False] * n
         self._faulted = [False] * n
@@ -180,7 +180,7 @@ class Station:
             self._env.step()
         return self._floor.events[0].t_s if self._floor.events else inf
 
-    def advance(self, until_s: float) -> list[Event]:
+    def advance(self, until_s: float) -> list[StationEvent]:
         """Let time pass, and update the attributes.
 
         Parameters
@@ -200,7 +200,7 @@ class Station:
             happened.append(event)
         return happened
 
-    def _apply(self, event: Event) -> None:
+    def _apply(self, event: StationEvent) -> None:
         """Bring the attributes up to date with an event."""
         t_s, kind, connector, index = event
         if kind == "queued":
@@ -222,12 +222,12 @@ class Station:
             self._faulted[connector] = kind == "faulted"
         self.status[connector] = self._status_of(connector)
 
-    def _status_of(self, connector: int) -> Status:
+    def _status_of(self, connector: int) -> ConnectorStatus:
         if self._faulted[connector]:
-            return Status.FAULTED
+            return ConnectorStatus.FAULTED
         if self.session[connector] >= 0:
-            return Status.CHARGING
-        return Status.PREPARING if self._taken[connector] else Status.AVAILABLE
+            return ConnectorStatus.CHARGING
+        return ConnectorStatus.PREPARING if self._taken[connector] else ConnectorStatus.AVAILABLE
 
 
 class _Floor:
@@ -237,14 +237,14 @@ class _Floor:
         self.env = env
         self.parameters = parameters
         self.sessions = sessions
-        self.events: deque[Event] = deque()
+        self.events: deque[StationEvent] = deque()
         self.occupant = [-1] * parameters.n_connectors
         self.n_faults = [0] * parameters.n_connectors
         self.repaired = [env.event() for _ in range(parameters.n_connectors)]
         self.waiting: dict[int, simpy.Event] = {}
 
     def log(self, kind: str, connector: int, index: int) -> None:
-        self.events.append(Event(self.env.now, kind, connector, index))
+        self.events.append(StationEvent(self.env.now, kind, connector, index))
 
     def arrivals(self, patience_s: np.ndarray) -> Generator[simpy.Event, None, None]:
         """The process that lets EVs come in, one after the other."""

@@ -64,7 +64,7 @@ class Bus(IntEnum):
 
 
 @dataclass(frozen=True)
-class Secondary:
+class SecondarySource:
     """Secondary source behind the second input of the ATS.
 
     Parameters
@@ -116,7 +116,7 @@ class Secondary:
 
 
 @dataclass(frozen=True)
-class Parameters:
+class AtsParameters:
     """Settings of the ATS.
 
     Parameters
@@ -148,7 +148,7 @@ class Parameters:
     stabilise_s: float = 0.0
     retransfer_s: float = 5.0
     open_transition_s: float = 0.0
-    secondary: Secondary | None = None
+    secondary: SecondarySource | None = None
 
     def __post_init__(self):
         _require(self, 0.0, "detection_s", "transfer_s", "stabilise_s", "retransfer_s", "open_transition_s")
@@ -167,7 +167,7 @@ NO_FAULTS = Faults()
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class AtsState:
     """State of the ATS; all times are absolute [s], inf where nothing is due. Make the first one with `initial`."""
 
     t_s: float
@@ -208,7 +208,7 @@ class State:
         return min(self.due_s, self.trip_at_s, self.stop_at_s)
 
 
-class Outputs(NamedTuple):
+class AtsOutputs(NamedTuple):
     """What holds from now on."""
 
     mode: Mode
@@ -219,12 +219,12 @@ class Outputs(NamedTuple):
     """What happened in this step: (kind, text)."""
 
 
-def initial(parameters: Parameters, t_s: float = 0.0, islanded: bool = False) -> State:
+def initial(parameters: AtsParameters, t_s: float = 0.0, islanded: bool = False) -> AtsState:
     """State at the start of a run: connected, or islanded on the secondary source.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : AtsParameters
     t_s : float
         Start of the run [s].
     islanded : bool
@@ -232,7 +232,7 @@ def initial(parameters: Parameters, t_s: float = 0.0, islanded: bool = False) ->
 
     Returns
     -------
-    State
+    AtsState
 
     Raises
     ------
@@ -240,21 +240,21 @@ def initial(parameters: Parameters, t_s: float = 0.0, islanded: bool = False) ->
         `islanded` without a secondary source.
     """
     if not islanded:
-        return State(t_s)
+        return AtsState(t_s)
     if parameters.secondary is None:
         raise ValueError("islanded must be False, got True: there is no secondary source")
-    return State(t_s, Mode.ISLANDED, Bus.SECONDARY, running=True, grid_available=False)
+    return AtsState(t_s, Mode.ISLANDED, Bus.SECONDARY, running=True, grid_available=False)
 
 
 def step(
-    parameters: Parameters,
-    state: State,
+    parameters: AtsParameters,
+    state: AtsState,
     t_s: float,
     grid_available: bool,
     p_secondary_kw: float = 0.0,
     faults: Faults = NO_FAULTS,
     island: bool = False,
-) -> tuple[State, Outputs, float]:
+) -> tuple[AtsState, AtsOutputs, float]:
     """Advance the ATS to `t_s` and apply the inputs that hold from then on.
 
     Inputs come before timers of the same instant: a grid that returns just when the outage would be confirmed, or fails
@@ -262,8 +262,8 @@ def step(
 
     Parameters
     ----------
-    parameters : Parameters
-    state : State
+    parameters : AtsParameters
+    state : AtsState
         From the last step, or from `initial`.
     t_s : float
         Now [s]; not before the last change.
@@ -279,9 +279,9 @@ def step(
 
     Returns
     -------
-    state : State
+    state : AtsState
         The same object where nothing has changed.
-    outputs : Outputs
+    outputs : AtsOutputs
     next_event_s : float
         Absolute time of the next change that comes without new inputs [s], > `t_s`; inf if there is none.
 
@@ -299,7 +299,7 @@ def step(
     state = _supervise(parameters, state, t_s, p_secondary_kw)
     if state.next_event_s <= t_s:  # a protection without delay
         state = _due_now(parameters, state, events)
-    return state, Outputs(state.mode, state.bus, state.running, events), state.next_event_s
+    return state, AtsOutputs(state.mode, state.bus, state.running, events), state.next_event_s
 
 
 def _require(settings, low, *names):
@@ -309,7 +309,7 @@ def _require(settings, low, *names):
             raise ValueError(f"{name} must be at least {low:g} and finite, got {value}")
 
 
-def _catch_up(parameters: Parameters, state: State, t_s: float, inputs: tuple, events: list) -> State:
+def _catch_up(parameters: AtsParameters, state: AtsState, t_s: float, inputs: tuple, events: list) -> AtsState:
     """Work off what fell due before t_s, then apply the inputs, then what falls due now."""
     while (at_s := state.next_event_s) < t_s:
         state = _react(parameters, _expire(parameters, replace(state, t_s=at_s), events), events)
@@ -320,12 +320,12 @@ def _catch_up(parameters: Parameters, state: State, t_s: float, inputs: tuple, e
     return _due_now(parameters, _react(parameters, state, events), events)
 
 
-def _go(state: State, mode: Mode, due_s: float = inf, **changes) -> State:
+def _go(state: AtsState, mode: Mode, due_s: float = inf, **changes) -> AtsState:
     """Enter a mode."""
     return replace(state, mode=mode, due_s=due_s, stuck=False, **changes)
 
 
-def _supervise(parameters: Parameters, state: State, t_s: float, p_kw: float) -> State:
+def _supervise(parameters: AtsParameters, state: AtsState, t_s: float, p_kw: float) -> AtsState:
     """Start or clear the trip timer of the secondary by its power."""
     secondary = parameters.secondary
     if secondary is None or state.bus is not Bus.SECONDARY or p_kw != p_kw:  # NaN
@@ -339,21 +339,21 @@ def _supervise(parameters: Parameters, state: State, t_s: float, p_kw: float) ->
     return state if trip == state.trip else replace(state, t_s=t_s, trip=trip, trip_at_s=t_s + after_s)
 
 
-def _due_now(parameters: Parameters, state: State, events: list) -> State:
+def _due_now(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Act on all timers that end now."""
     while state.next_event_s <= state.t_s:
         state = _react(parameters, _expire(parameters, state, events), events)
     return state
 
 
-def _react(parameters: Parameters, state: State, events: list) -> State:
+def _react(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Apply what follows at once from the inputs, until nothing more does."""
     while (after := _rule(parameters, state, events)) is not state:
         state = after
     return state
 
 
-def _rule(parameters: Parameters, state: State, events: list) -> State:
+def _rule(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Apply the first rule that fits; the same state if none does."""
     if state.running and state.faults.secondary_failed:
         return _lose_secondary(parameters, state, events, "secondary-failed", "secondary source failed")
@@ -362,7 +362,7 @@ def _rule(parameters: Parameters, state: State, events: list) -> State:
     return _MACHINE[state.mode].rule(parameters, state, events)
 
 
-def _connected(parameters: Parameters, state: State, events: list) -> State:
+def _connected(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Detect an outage; forget failures and obey the request for islanding while the grid is there."""
     t_s, secondary = state.t_s, parameters.secondary
     if not state.grid_available:
@@ -376,7 +376,7 @@ def _connected(parameters: Parameters, state: State, events: list) -> State:
     return state
 
 
-def _preparing(parameters: Parameters, state: State, events: list) -> State:
+def _preparing(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Turn to an unplanned islanding when the grid is lost; give up when the request is withdrawn."""
     t_s = state.t_s
     if not state.grid_available:
@@ -388,7 +388,7 @@ def _preparing(parameters: Parameters, state: State, events: list) -> State:
     return state if state.island else _on_grid(parameters, state)
 
 
-def _detecting(parameters: Parameters, state: State, events: list) -> State:
+def _detecting(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """End a dip."""
     if not state.grid_available:
         return state
@@ -396,7 +396,7 @@ def _detecting(parameters: Parameters, state: State, events: list) -> State:
     return _on_grid(parameters, state)
 
 
-def _transferring(parameters: Parameters, state: State, events: list) -> State:
+def _transferring(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Stay on a grid that is back before the switch has left it."""
     if not (state.grid_available and state.switch is Bus.GRID):
         return state
@@ -404,7 +404,7 @@ def _transferring(parameters: Parameters, state: State, events: list) -> State:
     return _on_grid(parameters, state)
 
 
-def _without_source(parameters: Parameters, state: State, events: list) -> State:
+def _without_source(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Go to a grid that is back; nothing else carries the bus."""
     if state.switch is Bus.GRID or not state.grid_available:
         return _transferring(parameters, state, events)
@@ -412,7 +412,7 @@ def _without_source(parameters: Parameters, state: State, events: list) -> State
     return _go(state, Mode.RETRANSFER, state.t_s + parameters.open_transition_s, switch=Bus.DEAD)
 
 
-def _islanded(parameters: Parameters, state: State, events: list) -> State:
+def _islanded(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Watch a grid that is back."""
     if not state.grid_available or state.island:
         return state
@@ -420,7 +420,7 @@ def _islanded(parameters: Parameters, state: State, events: list) -> State:
     return _go(state, Mode.CONFIRMING, state.t_s + parameters.retransfer_s)
 
 
-def _confirming(parameters: Parameters, state: State, events: list) -> State:
+def _confirming(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Stay islanded when the grid is lost again, or islanding is requested."""
     if state.grid_available and not state.island:
         return state
@@ -429,12 +429,12 @@ def _confirming(parameters: Parameters, state: State, events: list) -> State:
     return _go(state, Mode.ISLANDED)
 
 
-def _no_rule(parameters: Parameters, state: State, events: list) -> State:
+def _no_rule(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Wait for the timer."""
     return state
 
 
-def _expire(parameters: Parameters, state: State, events: list) -> State:
+def _expire(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Act on the timer that has ended."""
     t_s = state.t_s
     if state.trip_at_s <= t_s:
@@ -445,7 +445,7 @@ def _expire(parameters: Parameters, state: State, events: list) -> State:
     return _MACHINE[state.mode].timer(parameters, state, events)
 
 
-def _confirmed(parameters: Parameters, state: State, events: list) -> State:
+def _confirmed(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Outage confirmed: start the secondary."""
     t_s, secondary = state.t_s, parameters.secondary
     if secondary is None or state.failures > secondary.max_restarts:
@@ -460,7 +460,7 @@ def _confirmed(parameters: Parameters, state: State, events: list) -> State:
     return _go(state, Mode.STARTING, ready_s, transfer_at_s=transfer_at_s)
 
 
-def _started(parameters: Parameters, state: State, events: list) -> State:
+def _started(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Start-up over, islanded or on a planned islanding."""
     if state.faults.secondary_failed:
         return _lose_secondary(parameters, state, events, "start-failed", "secondary source did not start")
@@ -475,12 +475,12 @@ def _started(parameters: Parameters, state: State, events: list) -> State:
     return _carry(state, events)
 
 
-def _transferred(parameters: Parameters, state: State, events: list) -> State:
+def _transferred(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Transfer delay over."""
     return _stick(state, events) if state.faults.transfer_fails else _carry(state, events)
 
 
-def _carry(state: State, events: list) -> State:
+def _carry(state: AtsState, events: list) -> AtsState:
     """The secondary source takes the bus."""
     if state.failures:
         events.append(("islanded", "T4: black start, bus on the secondary source"))
@@ -489,7 +489,7 @@ def _carry(state: State, events: list) -> State:
     return _go(state, Mode.ISLANDED, switch=Bus.SECONDARY)
 
 
-def _return(parameters: Parameters, state: State, events: list) -> State:
+def _return(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Grid confirmed: move the switch back."""
     if state.faults.transfer_fails:
         return _stick(state, events)
@@ -499,7 +499,7 @@ def _return(parameters: Parameters, state: State, events: list) -> State:
     return _returned(parameters, state, events)
 
 
-def _returned(parameters: Parameters, state: State, events: list) -> State:
+def _returned(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """The switch reaches the grid side."""
     if state.faults.transfer_fails:
         return _stick(state, events)
@@ -507,7 +507,7 @@ def _returned(parameters: Parameters, state: State, events: list) -> State:
     return _on_grid(parameters, state)
 
 
-def _on_grid(parameters: Parameters, state: State) -> State:
+def _on_grid(parameters: AtsParameters, state: AtsState) -> AtsState:
     """Stand on the grid side; the secondary cools down and stops. A grid that is gone by now is the next outage."""
     cooldown_s = parameters.secondary.cooldown_s if parameters.secondary else 0.0
     running = state.running and cooldown_s > 0
@@ -516,14 +516,14 @@ def _on_grid(parameters: Parameters, state: State) -> State:
     return _go(state, Mode.CONNECTED, switch=Bus.GRID, **changes)
 
 
-def _restart(parameters: Parameters, state: State, events: list) -> State:
+def _restart(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Try the secondary again."""
     events.append(("restart", f"T4: restart {state.failures} of the secondary source"))
     ready_s = state.t_s + (parameters.secondary.start_s if parameters.secondary else 0.0)
     return _go(state, Mode.STARTING, ready_s, transfer_at_s=ready_s + parameters.stabilise_s)
 
 
-def _lose_secondary(parameters: Parameters, state: State, events: list, kind: str, text: str) -> State:
+def _lose_secondary(parameters: AtsParameters, state: AtsState, events: list, kind: str, text: str) -> AtsState:
     """The secondary stops: by a trip, a fault or a failed start. What hangs on it needs another source."""
     state = replace(state, running=False, stop_at_s=inf, trip_at_s=inf, trip="")
     events.append((kind, text))
@@ -540,13 +540,13 @@ def _lose_secondary(parameters: Parameters, state: State, events: list, kind: st
     return _go(state, Mode.TRIPPED, state.t_s + parameters.secondary.restart_s)
 
 
-def _stick(state: State, events: list) -> State:
+def _stick(state: AtsState, events: list) -> AtsState:
     """The switch does not move; `_rule` tries again when the fault has gone."""
     events.append(("transfer-failed", "transfer switch did not move"))
     return replace(state, stuck=True, due_s=inf)
 
 
-def _no_timer(parameters: Parameters, state: State, events: list) -> State:
+def _no_timer(parameters: AtsParameters, state: AtsState, events: list) -> AtsState:
     """Refuse a timer in a mode that has none."""
     raise RuntimeError(f"mode {state.mode.name} has no timer")
 
@@ -554,9 +554,9 @@ def _no_timer(parameters: Parameters, state: State, events: list) -> State:
 class _Entry(NamedTuple):
     """What a mode does; each function takes parameters, state and events, and returns the next state."""
 
-    rule: Callable[[Parameters, State, list], State]
+    rule: Callable[[AtsParameters, AtsState, list], AtsState]
     """By the inputs, at once."""
-    timer: Callable[[Parameters, State, list], State]
+    timer: Callable[[AtsParameters, AtsState, list], AtsState]
     """At the end of the mode's own delay."""
 
 

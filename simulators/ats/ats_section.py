@@ -9,7 +9,7 @@ from pydantic import Field
 from ..field_types import Duration, NonNegative, Number, Positive, PositiveDuration, Section, Whole
 
 
-class Secondary(Section):
+class SecondarySection(Section):
     """The source behind the second input of the ATS."""
 
     type: Literal["genset"] = "genset"
@@ -33,7 +33,7 @@ class Secondary(Section):
     """Running without load after the return to the grid; it takes over at once if the grid fails again."""
 
 
-class Ats(Section):
+class AtsSection(Section):
     """The automatic transfer switch."""
 
     settings: str | None = None

@@ -20,7 +20,7 @@ class Switch(Device):
         self,
         clock: Clock,
         *,
-        parameters: ats.Parameters,
+        parameters: ats.AtsParameters,
         outages: Schedule,
         islands: Schedule,
         secondary_faults: Schedule,
@@ -56,7 +56,7 @@ class Switch(Device):
         return min(next_s, *(schedule.next_change(t_s) for schedule in schedules))
 
 
-class Simulator(Adapter):
+class AtsSimulator(Adapter):
     """The switches of all hubs."""
 
     model = "Ats"

@@ -9,7 +9,7 @@ SECONDARY = DeviceKind(
     sign=+1,
     label="secondary source",
     colour="#56B4E9",
-    section="evhub.simulators.ats.ats_section:Secondary",
+    section="evhub.simulators.ats.ats_section:SecondarySection",
     layers=(
         Layer("positive", "secondary source", "secondary_kwh", "secondary source", source=True, place=40),
         Layer("negative", "into secondary source", "", "", source=False, place=40, logged="-"),

@@ -20,16 +20,16 @@ from numpy.typing import ArrayLike, NDArray
 from ..units import W_PER_KW
 from . import cell_hold, cell_motion
 from . import tremblay_cell as tremblay
-from .battery_parameters import Array, Parameters, capacity_kwh, put, stack
+from .battery_parameters import Array, BatteryParameters, capacity_kwh, put, stack
 from .battery_unit import Unit, emf_v
-from .cell_limits import CV_RESOLUTION, Phase
+from .cell_limits import CV_RESOLUTION, ChargingPhase
 from .named_packs import ideal, pack
 
 __all__ = [
+    "BatteryParameters",
+    "BatteryState",
+    "ChargingPhase",
     "Hold",
-    "Parameters",
-    "Phase",
-    "State",
     "advance",
     "capacity_kwh",
     "current_a",
@@ -46,7 +46,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class BatteryState:
     """State of n packs.
 
     Parameters
@@ -72,7 +72,7 @@ class Hold:
     hold_s : array, shape (n,)
         Time for which it stays [s], a multiple of the step; inf if nothing will change.
     phase : array of int, shape (n,)
-        What decides the power, see `Phase`.
+        What decides the power, see `ChargingPhase`.
     """
 
     p_kw: Array
@@ -83,19 +83,19 @@ class Hold:
 # --------------------------------------------------------------------------------------------------------------- state
 
 
-def initial(parameters: Parameters, soc: ArrayLike) -> State:
+def initial(parameters: BatteryParameters, soc: ArrayLike) -> BatteryState:
     """State at rest.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : BatteryParameters
         Of n packs.
     soc : float or array, shape (n,)
         State of charge, 0..1.
 
     Returns
     -------
-    State
+    BatteryState
         With filtered currents of 0.
 
     Raises
@@ -107,15 +107,15 @@ def initial(parameters: Parameters, soc: ArrayLike) -> State:
     soc = np.array(np.broadcast_to(np.asarray(soc, dtype=float), (n,)))
     if not np.all((soc >= 0.0) & (soc <= 1.0)):
         raise ValueError(f"soc must be in [0, 1], got {soc}")
-    return State(soc, np.zeros(n))
+    return BatteryState(soc, np.zeros(n))
 
 
-def put_state(state: State, index: int, soc: float) -> State:
+def put_state(state: BatteryState, index: int, soc: float) -> BatteryState:
     """State after one pack has been exchanged for one at rest.
 
     Parameters
     ----------
-    state : State
+    state : BatteryState
         Of n packs.
     index : int
         Which one.
@@ -124,7 +124,7 @@ def put_state(state: State, index: int, soc: float) -> State:
 
     Returns
     -------
-    State
+    BatteryState
         Of n packs.
 
     Raises
@@ -134,7 +134,7 @@ def put_state(state: State, index: int, soc: float) -> State:
     """
     if not 0.0 <= soc <= 1.0:
         raise ValueError(f"soc must be in [0, 1], got {soc}")
-    new = State(state.soc.copy(), state.i_filtered_a.copy())
+    new = BatteryState(state.soc.copy(), state.i_filtered_a.copy())
     new.soc[index], new.i_filtered_a[index] = soc, 0.0
     return new
 
@@ -143,15 +143,15 @@ def put_state(state: State, index: int, soc: float) -> State:
 
 
 def power_limits(
-    parameters: Parameters, state: State, step_s: float, index: Sequence[int] | None = None
+    parameters: BatteryParameters, state: BatteryState, step_s: float, index: Sequence[int] | None = None
 ) -> tuple[Array, Array]:
     """What can be held constant for a time without leaving the SoC window, a current, a voltage or a power limit.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : BatteryParameters
         Of n packs.
-    state : State
+    state : BatteryState
         Of n packs.
     step_s : float
         The time [s].
@@ -176,8 +176,8 @@ def power_limits(
 
 
 def hold(
-    parameters: Parameters,
-    state: State,
+    parameters: BatteryParameters,
+    state: BatteryState,
     p_set_kw: ArrayLike,
     step_s: float,
     cv_resolution: float = CV_RESOLUTION,
@@ -191,9 +191,9 @@ def hold(
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : BatteryParameters
         Of n packs.
-    state : State
+    state : BatteryState
         Of n packs.
     p_set_kw : array, shape (n,)
         Requested power [kW], > 0 discharges; cut to the rating.
@@ -226,14 +226,14 @@ def hold(
     return Hold(p_kw, hold_s, phase)
 
 
-def advance(parameters: Parameters, state: State, p_kw: ArrayLike, dt_s: float) -> State:
+def advance(parameters: BatteryParameters, state: BatteryState, p_kw: ArrayLike, dt_s: float) -> BatteryState:
     """State after powers have been constant for a time.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : BatteryParameters
         Of n packs.
-    state : State
+    state : BatteryState
         Of n packs.
     p_kw : array, shape (n,)
         Powers [kW], > 0 discharges, as given by `hold`: they are not limited again.
@@ -242,7 +242,7 @@ def advance(parameters: Parameters, state: State, p_kw: ArrayLike, dt_s: float) 
 
     Returns
     -------
-    State
+    BatteryState
         A new one; at rest the SoC stays and the filtered current fades.
     """
     p_kw = np.asarray(p_kw, dtype=float)
@@ -255,20 +255,20 @@ def advance(parameters: Parameters, state: State, p_kw: ArrayLike, dt_s: float) 
         it_ah = _extracted_ah(unit, soc.item(k))
         it_ah, i_filtered_a[k] = cell_motion.integrate(unit, it_ah, state.i_filtered_a.item(k), p_w, dt_s)
         soc[k] = 1.0 - it_ah / unit.q_ah
-    return State(soc, i_filtered_a)
+    return BatteryState(soc, i_filtered_a)
 
 
 # -------------------------------------------------------------------------------------------------------------- reports
 
 
-def current_a(parameters: Parameters, state: State, p_kw: ArrayLike) -> Array:
+def current_a(parameters: BatteryParameters, state: BatteryState, p_kw: ArrayLike) -> Array:
     """Current of the packs at a power.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : BatteryParameters
         Of n packs.
-    state : State
+    state : BatteryState
         Of n packs.
     p_kw : array, shape (n,)
         Powers [kW], > 0 discharges.
@@ -282,14 +282,14 @@ def current_a(parameters: Parameters, state: State, p_kw: ArrayLike) -> Array:
     return np.array([i_a * unit.n_parallel for unit, _, i_a in cells])
 
 
-def terminal_voltage_v(parameters: Parameters, state: State, p_kw: ArrayLike) -> Array:
+def terminal_voltage_v(parameters: BatteryParameters, state: BatteryState, p_kw: ArrayLike) -> Array:
     """Voltage of the packs at a power.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : BatteryParameters
         Of n packs.
-    state : State
+    state : BatteryState
         Of n packs.
     p_kw : array, shape (n,)
         Powers [kW], > 0 discharges.
@@ -303,7 +303,7 @@ def terminal_voltage_v(parameters: Parameters, state: State, p_kw: ArrayLike) ->
     return np.array([(source_v - unit.r_ohm * i_a) * unit.n_series for unit, source_v, i_a in cells])
 
 
-def _cells(parameters: Parameters, state: State, p_kw: ArrayLike) -> Iterator[tuple[Unit, float, float]]:
+def _cells(parameters: BatteryParameters, state: BatteryState, p_kw: ArrayLike) -> Iterator[tuple[Unit, float, float]]:
     """Of each pack: parameters, voltage behind the resistance [V] and current [A] of a cell."""
     rows = zip(
         parameters.units, state.soc.tolist(), state.i_filtered_a.tolist(), np.asarray(p_kw).tolist(), strict=True

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Parameters(tremblay.Cell):
+class BatteryParameters(tremblay.Cell):
     """Parameters of n packs; every field is an array of shape (n,).
 
     Parameters
@@ -79,40 +79,40 @@ class Parameters(tremblay.Cell):
         object.__setattr__(self, "units", tuple(checked_units))
 
 
-_FIELDS = tuple(each.name for each in fields(Parameters) if each.init)
+_FIELDS = tuple(each.name for each in fields(BatteryParameters) if each.init)
 
 
-def stack(parameters: Sequence[Parameters]) -> Parameters:
+def stack(parameters: Sequence[BatteryParameters]) -> BatteryParameters:
     """Put packs side by side.
 
     Parameters
     ----------
-    parameters : sequence of Parameters
+    parameters : sequence of BatteryParameters
         One or more, of any n.
 
     Returns
     -------
-    Parameters
+    BatteryParameters
         Of all packs, in order.
     """
     return _of([unit for each in parameters for unit in each.units])
 
 
-def put(parameters: Parameters, index: int, one: Parameters) -> Parameters:
+def put(parameters: BatteryParameters, index: int, one: BatteryParameters) -> BatteryParameters:
     """Exchange one pack: a vehicle arrives at a connector.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : BatteryParameters
         Of n packs.
     index : int
         Which one.
-    one : Parameters
+    one : BatteryParameters
         Of one pack, the new one.
 
     Returns
     -------
-    Parameters
+    BatteryParameters
         Of n packs.
     """
     units = list(parameters.units)
@@ -120,13 +120,13 @@ def put(parameters: Parameters, index: int, one: Parameters) -> Parameters:
     return _of(units)
 
 
-def _of(units: Sequence[Unit]) -> Parameters:
+def _of(units: Sequence[Unit]) -> BatteryParameters:
     """Parameters of units that are checked."""
     columns = (np.array([getattr(unit, name) for unit in units]) for name in _FIELDS)
-    return Parameters(*columns, checked_units=units)
+    return BatteryParameters(*columns, checked_units=units)
 
 
-def capacity_kwh(parameters: Parameters) -> Array:
+def capacity_kwh(parameters: BatteryParameters) -> Array:
     """Nominal energy: capacity times open-circuit voltage at half charge.
 
     For an ideal battery this is the energy between SoC 0 and 1. For the published cells it is close to the open-circuit
@@ -134,7 +134,7 @@ def capacity_kwh(parameters: Parameters) -> Array:
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : BatteryParameters
         Of n packs.
 
     Returns

@@ -26,7 +26,7 @@ def device_parameters(section: TremblayBattery | IdealBattery, inputs: DeviceInp
     }
 
 
-def pack_parameters(section: TremblayBattery | IdealBattery, inputs: DeviceInputs) -> battery.Parameters:
+def pack_parameters(section: TremblayBattery | IdealBattery, inputs: DeviceInputs) -> battery.BatteryParameters:
     """Return one pack, ideal or of published cells scaled to its capacity."""
     power_kw = rated_kw(section)
     ratings = {

@@ -20,7 +20,7 @@ class Storage(Device):
         self,
         clock: Clock,
         *,
-        parameters: battery.Parameters,
+        parameters: battery.BatteryParameters,
         soc: float,
         inverter_kva: float,
         faults: Schedule,
@@ -69,7 +69,7 @@ class Storage(Device):
         self._event_s = min(t_s + float(held.hold_s[0]), self._faults.next_change(t_s))
 
 
-class Simulator(Adapter):
+class BatterySimulator(Adapter):
     """The stationary batteries of all hubs."""
 
     model = "Battery"

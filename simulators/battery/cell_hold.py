@@ -7,7 +7,7 @@ from math import floor, inf
 from ..units import S_PER_H
 from . import tremblay_cell as tremblay
 from .battery_unit import Unit, emf_v, room_ah, settled_current
-from .cell_limits import CV_RESOLUTION, Phase, limit, piece, within
+from .cell_limits import CV_RESOLUTION, ChargingPhase, limit, piece, within
 from .cell_motion import ESTIMATE_ERROR, land, time_to, time_to_end
 from .regula_falsi import root
 
@@ -16,7 +16,7 @@ _NOTHING_W = 1e-9  # less is what sums of set points leave behind by rounding
 
 def hold(
     unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, step_s: float, cv_resolution: float = CV_RESOLUTION
-) -> tuple[float, float, Phase]:
+) -> tuple[float, float, ChargingPhase]:
     """Constant power delivered on request from now on, and how long.
 
     Parameters
@@ -38,13 +38,13 @@ def hold(
         Power delivered [W].
     hold_s : float
         Time for which it is [s], a multiple of `step_s`; inf if nothing will change.
-    phase : Phase
+    phase : ChargingPhase
         What decides the power.
     """
     if abs(p_w) < _NOTHING_W:
-        return 0.0, inf, Phase.IDLE
+        return 0.0, inf, ChargingPhase.IDLE
     if room_ah(unit, it_ah, p_w) == 0.0:
-        return 0.0, inf, Phase.DONE
+        return 0.0, inf, ChargingPhase.DONE
     limit_w, phase = _limit_ahead(unit, it_ah, p_w, step_s)
     given_w, until_ah, phase = piece(unit, p_w, limit_w, phase, cv_resolution)
     until_s = time_to(unit, it_ah, given_w, until_ah)
@@ -57,11 +57,11 @@ def hold(
     return given_w, steps * step_s, phase
 
 
-def _limit_ahead(unit: Unit, it_ah: float, p_w: float, step_s: float) -> tuple[float, Phase]:
+def _limit_ahead(unit: Unit, it_ah: float, p_w: float, step_s: float) -> tuple[float, ChargingPhase]:
     """The limit in the middle of the coming step."""
     sign = 1.0 if p_w > 0 else -1.0
 
-    def ahead(given_w: float) -> tuple[float, Phase]:
+    def ahead(given_w: float) -> tuple[float, ChargingPhase]:
         middle_ah = it_ah + 0.5 * settled_current(unit, it_ah, sign * given_w) * step_s / S_PER_H
         return limit(unit, within(unit, sign, middle_ah), sign)
 

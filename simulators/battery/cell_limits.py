@@ -21,7 +21,7 @@ CC_RESOLUTION = 0.02
 """Relative change of the voltage, so of the power, over one piece in the constant-current phase."""
 
 
-class Phase(IntEnum):
+class ChargingPhase(IntEnum):
     """What decides the power of a battery."""
 
     IDLE = 0
@@ -36,17 +36,19 @@ class Phase(IntEnum):
     """The end of the SoC window, or of the CV phase, is reached: no power."""
 
 
-def limit(unit: Unit, it_ah: float, sign: float) -> tuple[float, Phase]:
+def limit(unit: Unit, it_ah: float, sign: float) -> tuple[float, ChargingPhase]:
     """Greatest power [W], >= 0, that keeps current and settled voltage within their limits; and which of them binds."""
     most_a, limit_v = _limits(unit, sign)
     rest_v, resistance = settled_source(unit, it_ah, sign)
     voltage_v = rest_v - sign * resistance * most_a
     if sign * (voltage_v - limit_v) >= 0.0:
-        return most_a * voltage_v, Phase.CURRENT
-    return max(0.0, sign * (rest_v - limit_v)) / resistance * limit_v, Phase.VOLTAGE
+        return most_a * voltage_v, ChargingPhase.CURRENT
+    return max(0.0, sign * (rest_v - limit_v)) / resistance * limit_v, ChargingPhase.VOLTAGE
 
 
-def piece(unit: Unit, p_w: float, limit_w: float, phase: Phase, cv_resolution: float) -> tuple[float, float, Phase]:
+def piece(
+    unit: Unit, p_w: float, limit_w: float, phase: ChargingPhase, cv_resolution: float
+) -> tuple[float, float, ChargingPhase]:
     """Where a request stands on the staircase that stands for the limits.
 
     Along a limit the power changes all the time. It is cut into pieces of constant power, each between two levels with
@@ -59,7 +61,7 @@ def piece(unit: Unit, p_w: float, limit_w: float, phase: Phase, cv_resolution: f
         The battery.
     p_w : float
         Requested power of the cell [W], > 0 discharges, not 0.
-    limit_w, phase : float, Phase
+    limit_w, phase : float, ChargingPhase
         Greatest power [W], >= 0, and what binds it, see `limit`.
     cv_resolution : float
         Relative change of the power from level to level along the voltage limit.
@@ -70,17 +72,17 @@ def piece(unit: Unit, p_w: float, limit_w: float, phase: Phase, cv_resolution: f
         Power [W], of the same sign and at most as large.
     until_ah : float
         Extracted charge [Ah] at which the piece ends.
-    phase : Phase
+    phase : ChargingPhase
         `POWER`, `CURRENT` or `VOLTAGE`.
     """
     if limit_w >= abs(p_w):
-        return p_w, clear_until_ah(unit, p_w), Phase.POWER
+        return p_w, clear_until_ah(unit, p_w), ChargingPhase.POWER
     sign = 1.0 if p_w > 0 else -1.0
     top_w = abs(p_w)
-    if phase is Phase.VOLTAGE or sign < 0:
+    if phase is ChargingPhase.VOLTAGE or sign < 0:
         most_a, limit_v = _limits(unit, sign)
         top_w = min(top_w, most_a * limit_v)
-    resolution = cv_resolution if phase is Phase.VOLTAGE else CC_RESOLUTION
+    resolution = cv_resolution if phase is ChargingPhase.VOLTAGE else CC_RESOLUTION
     level = max(0, floor(log(limit_w / top_w) / log(1.0 - resolution)))
     mean_w, until_ah = _stair(unit, sign, phase, top_w * (1.0 - resolution) ** level, resolution)
     return sign * min(mean_w, abs(p_w)), until_ah, phase
@@ -95,7 +97,7 @@ def clear_until_ah(unit: Unit, p_w: float) -> float:
     return _where(unit, p_w / limit_v, limit_v, unit.it_full_ah, unit.it_empty_ah)
 
 
-def _stair(unit: Unit, sign: float, phase: Phase, upper_w: float, resolution: float) -> tuple[float, float]:
+def _stair(unit: Unit, sign: float, phase: ChargingPhase, upper_w: float, resolution: float) -> tuple[float, float]:
     """Mean power [W], >= 0, between a level and the next lower one, and the extracted charge at which it ends."""
     most_a, limit_v = _limits(unit, sign)
     lower_w = (1.0 - resolution) * upper_w
@@ -103,7 +105,9 @@ def _stair(unit: Unit, sign: float, phase: Phase, upper_w: float, resolution: fl
     def where(i_a: float, voltage_v: float) -> float:
         return _where(unit, sign * i_a, voltage_v, 0.0, unit.it_lowest_ah)
 
-    if phase is Phase.CURRENT:  # the power follows the voltage, which rises during charge, falls during discharge
+    if (
+        phase is ChargingPhase.CURRENT
+    ):  # the power follows the voltage, which rises during charge, falls during discharge
         last_w = max(lower_w, most_a * limit_v) if sign > 0 else upper_w
         until_ah = within(unit, sign, where(most_a, last_w / most_a))
         return 0.5 * (upper_w + lower_w), until_ah

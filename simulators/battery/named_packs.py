@@ -9,7 +9,7 @@ from typing import Any
 
 from ..units import W_PER_KW
 from . import tremblay_cell as tremblay
-from .battery_parameters import Parameters, energy_wh
+from .battery_parameters import BatteryParameters, energy_wh
 
 _CELL_FIELDS = tuple(each.name for each in fields(tremblay.Cell))
 _LIMIT_FIELDS = ("v_max_v", "v_min_v", "i_charge_max_a", "i_discharge_max_a", "i_end_a")
@@ -27,7 +27,7 @@ def pack(
     eta_discharge: float = 1.0,
     soc_min: float = 0.0,
     soc_max: float = 1.0,
-) -> Parameters:
+) -> BatteryParameters:
     """Build one pack of a published cell.
 
     Parameters
@@ -48,7 +48,7 @@ def pack(
 
     Returns
     -------
-    Parameters
+    BatteryParameters
         Of one pack, n = 1.
 
     Raises
@@ -78,7 +78,7 @@ def pack(
     if capacity_kwh is not None:
         cell = tremblay.Cell(*(given[name] for name in _CELL_FIELDS))
         given["n_parallel"] = capacity_kwh * W_PER_KW / (given["n_series"] * energy_wh(cell))
-    return Parameters(**given)
+    return BatteryParameters(**given)
 
 
 _IDEAL_V = 400.0  # reported as terminal voltage; nothing else depends on it
@@ -94,7 +94,7 @@ def ideal(
     eta_discharge: float = 1.0,
     soc_min: float = 0.0,
     soc_max: float = 1.0,
-) -> Parameters:
+) -> BatteryParameters:
     """Build one battery without losses or voltage dynamics inside: ``R = K = A = 0``, only the converter limits it.
 
     Parameters
@@ -110,7 +110,7 @@ def ideal(
 
     Returns
     -------
-    Parameters
+    BatteryParameters
         Of one pack, n = 1.
 
     Raises

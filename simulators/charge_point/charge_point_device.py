@@ -12,8 +12,8 @@ CHARGE_POINT = DeviceKind(
     sign=-1,
     label="EV charging",
     colour="#CC79A7",
-    section="evhub.simulators.charge_point.charge_point_section:Connectors",
-    simulator="evhub.simulators.charge_point.charge_point_simulator:Simulator",
+    section="evhub.simulators.charge_point.charge_point_section:ConnectorsSection",
+    simulator="evhub.simulators.charge_point.charge_point_simulator:ChargePointSimulator",
     measures=("p_kw", "connector_p_kw", "energy_kwh", "soc"),
     commands=(
         Command(

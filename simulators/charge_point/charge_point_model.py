@@ -21,7 +21,7 @@ ENERGY_DUST_KWH = 1e-9
 
 
 @dataclass(frozen=True)
-class Parameters:
+class ConnectorParameters:
     """The connectors of a hub.
 
     Parameters
@@ -47,7 +47,9 @@ class Parameters:
         object.__setattr__(self, "single_phase", np.flatnonzero(self.phase >= 0))
 
 
-def connectors(count: int, rated_kw: float, *, ac: bool, phases: int, nominal_v: float, v2g: bool) -> Parameters:
+def connectors(
+    count: int, rated_kw: float, *, ac: bool, phases: int, nominal_v: float, v2g: bool
+) -> ConnectorParameters:
     """Equal connectors, single-phase ones spread over the phases in turn.
 
     Parameters
@@ -67,22 +69,22 @@ def connectors(count: int, rated_kw: float, *, ac: bool, phases: int, nominal_v:
 
     Returns
     -------
-    Parameters
+    ConnectorParameters
     """
     phase_v = nominal_v / np.sqrt(3.0)
     minimum_kw = phases * phase_v * MINIMUM_A / W_PER_KW if ac else 0.0
     phase = np.arange(count) % 3 if ac and phases == 1 else np.full(count, -1)
-    return Parameters(np.full(count, float(rated_kw)), np.full(count, minimum_kw), phase, v2g)
+    return ConnectorParameters(np.full(count, float(rated_kw)), np.full(count, minimum_kw), phase, v2g)
 
 
 def request_kw(
-    parameters: Parameters, limit_kw: np.ndarray, accepted_kw: np.ndarray, v2g: np.ndarray, powered: np.ndarray
+    parameters: ConnectorParameters, limit_kw: np.ndarray, accepted_kw: np.ndarray, v2g: np.ndarray, powered: np.ndarray
 ) -> np.ndarray:
     """What the EVs would take under the limits, before their batteries have a say.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : ConnectorParameters
         The connectors.
     limit_kw : ndarray, shape (n,)
         Set points of the controller [kW]; negative asks for discharging.
@@ -142,12 +144,14 @@ def until_energy(
     return np.array(given_kw), np.array(given_s)
 
 
-def reactive_kvar(parameters: Parameters, p_kw: np.ndarray, q_set_kvar: np.ndarray, plugged: np.ndarray) -> np.ndarray:
+def reactive_kvar(
+    parameters: ConnectorParameters, p_kw: np.ndarray, q_set_kvar: np.ndarray, plugged: np.ndarray
+) -> np.ndarray:
     """Reactive power of the connectors; only those that can feed back have an inverter that gives any.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : ConnectorParameters
         The connectors.
     p_kw : ndarray, shape (n,)
         Their active power [kW], which has priority.
@@ -166,12 +170,12 @@ def reactive_kvar(parameters: Parameters, p_kw: np.ndarray, q_set_kvar: np.ndarr
     return np.where(plugged, clip_q(p_kw, q_set_kvar, parameters.rated_kw), 0.0)
 
 
-def phase_kw(parameters: Parameters, p_kw: np.ndarray) -> np.ndarray:
+def phase_kw(parameters: ConnectorParameters, p_kw: np.ndarray) -> np.ndarray:
     """Power of the connectors on each phase.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : ConnectorParameters
         The connectors.
     p_kw : ndarray, shape (n,)
         Their power [kW].

@@ -29,7 +29,7 @@ class CurrentLimit(Section):
     """Groups whose currents add up in it, each with its factor: -1 where it returns, 0.25 behind turns of 4 to 1."""
 
 
-class Circuits(Section):
+class CircuitsSection(Section):
     """What lies between the connection of a hub and its connectors, and how much current it carries."""
 
     voltage_v: Positive
@@ -55,7 +55,7 @@ class Circuits(Section):
         return self
 
 
-class Connectors(Section):
+class ConnectorsSection(Section):
     """The charging connectors of a hub."""
 
     count: Count
@@ -70,7 +70,7 @@ class Connectors(Section):
     """From the hub bus into the EV's battery."""
     v2g: Switch = False
     """Whether connectors can feed back, for sessions that allow it."""
-    circuits: Circuits | None = None
+    circuits: CircuitsSection | None = None
     """Current limits of what feeds them."""
 
     @model_validator(mode="after")
@@ -83,7 +83,7 @@ class Connectors(Section):
         return self
 
 
-class Ev(Section):
+class EvSection(Section):
     """What is assumed of EVs whose sessions do not say."""
 
     pack: str = "ideal"

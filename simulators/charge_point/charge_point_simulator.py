@@ -16,7 +16,7 @@ from . import charge_point_model as model
 
 
 @dataclass(frozen=True)
-class Sessions:
+class PluggedSessions:
     """What the plant must know of every session of a hub; arrays have the shape (n_sessions,).
 
     Parameters
@@ -33,7 +33,7 @@ class Sessions:
     p_max_kw: np.ndarray
     soc: np.ndarray
     v2g: np.ndarray
-    pack: list[battery.Parameters]
+    pack: list[battery.BatteryParameters]
 
 
 class ChargePoint(Device):
@@ -43,9 +43,9 @@ class ChargePoint(Device):
         self,
         clock: Clock,
         *,
-        connectors: model.Parameters,
-        empty: battery.Parameters,
-        sessions: Sessions,
+        connectors: model.ConnectorParameters,
+        empty: battery.BatteryParameters,
+        sessions: PluggedSessions,
         telemetry_s: float,
     ):
         super().__init__(clock)
@@ -159,7 +159,7 @@ class ChargePoint(Device):
             self.changed["ended"] = ended
 
 
-class Simulator(Adapter):
+class ChargePointSimulator(Adapter):
     """The connectors of all hubs."""
 
     model = "ChargePoint"

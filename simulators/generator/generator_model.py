@@ -27,7 +27,7 @@ DIESEL_KWH_PER_L = 9.84
 """Lower heating value of diesel [kWh/l]: 43.2 MJ/kg at 0.82 kg/l."""
 
 
-class Phase(IntEnum):
+class EnginePhase(IntEnum):
     """What a genset is doing."""
 
     OFF = 0
@@ -37,7 +37,7 @@ class Phase(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Parameters:
+class GeneratorParameters:
     """Ratings of n gensets, stored as arrays of shape (n,); a scalar stands for all of them.
 
     Parameters
@@ -70,7 +70,7 @@ class Parameters:
     fuel_slope: np.ndarray | float = FUEL_SLOPE
     start_s: np.ndarray | float = 10.0
     cooldown_s: np.ndarray | float = 0.0
-    units: list[_Unit] = field(init=False, repr=False)
+    units: list[_Engine] = field(init=False, repr=False)
     """The gensets one by one."""
 
     def __post_init__(self):
@@ -86,10 +86,10 @@ class Parameters:
         if np.greater(self.minimum_kw, self.rated_kw).any():
             raise ValueError(f"minimum_kw must be at most rated_kw {self.rated_kw}, got {self.minimum_kw}")
         # There are few gensets, each in a phase of its own: plain numbers and branches are faster than masks.
-        object.__setattr__(self, "units", [_Unit(*row) for row in zip(*(a.tolist() for a in arrays), strict=True)])
+        object.__setattr__(self, "units", [_Engine(*row) for row in zip(*(a.tolist() for a in arrays), strict=True)])
 
 
-class _Unit(NamedTuple):
+class _Engine(NamedTuple):
     """The parameters of one genset, in their order."""
 
     rated_kw: float
@@ -101,7 +101,7 @@ class _Unit(NamedTuple):
     cooldown_s: float
 
 
-class State(NamedTuple):
+class GeneratorState(NamedTuple):
     """State of n gensets; arrays of shape (n,). Make the first one with `initial`."""
 
     fuel_l: np.ndarray
@@ -114,7 +114,7 @@ class State(NamedTuple):
     """Power held since the last step [kW]."""
 
 
-class Outputs(NamedTuple):
+class GeneratorOutputs(NamedTuple):
     """What holds from now on; arrays of shape (n,)."""
 
     p_kw: np.ndarray
@@ -130,7 +130,7 @@ def fuel_rate(parameters, p_kw):
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : GeneratorParameters
     p_kw : float or array, shape (n,)
         Power [kW].
 
@@ -161,12 +161,12 @@ def reactive_kvar(p_kw, q_set_kvar):
     return np.clip(q_set_kvar, -most_kvar, most_kvar)
 
 
-def efficiency(parameters: Parameters, p_kw):
+def efficiency(parameters: GeneratorParameters, p_kw):
     """Electric efficiency of running engines, on the lower heating value of diesel.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : GeneratorParameters
     p_kw : float or array, shape (n,)
         Power [kW].
 
@@ -178,18 +178,18 @@ def efficiency(parameters: Parameters, p_kw):
     return p_kw / (DIESEL_KWH_PER_L * fuel_rate(parameters, p_kw))
 
 
-def initial(parameters: Parameters, fuel_l=None) -> State:
+def initial(parameters: GeneratorParameters, fuel_l=None) -> GeneratorState:
     """Stopped engines.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : GeneratorParameters
     fuel_l : float or array, shape (n,), optional
         In the tank [l]; full when left out.
 
     Returns
     -------
-    State
+    GeneratorState
 
     Raises
     ------
@@ -200,18 +200,18 @@ def initial(parameters: Parameters, fuel_l=None) -> State:
     fuel = np.broadcast_to(parameters.fuel_capacity_l if fuel_l is None else fuel_l, n).astype(float)
     if not ((fuel >= 0) & (fuel <= parameters.fuel_capacity_l)).all():
         raise ValueError(f"fuel_l must be at least 0 and at most {parameters.fuel_capacity_l}, got {fuel_l}")
-    return State(fuel, np.zeros(n, dtype=int), np.zeros(n), np.zeros(n))
+    return GeneratorState(fuel, np.zeros(n, dtype=int), np.zeros(n), np.zeros(n))
 
 
 def step(
-    parameters: Parameters,
-    state: State,
+    parameters: GeneratorParameters,
+    state: GeneratorState,
     p_set_kw,
     energised,
     faulted,
     dt_s: float,
     time_step_s: float = 1.0,
-) -> tuple[State, Outputs]:
+) -> tuple[GeneratorState, GeneratorOutputs]:
     """Burn the fuel of the elapsed time, then apply the inputs that hold from now on.
 
     Set point 0 is off. A set point above 0 and below the minimum runs the engine at its minimum, one above the rating
@@ -219,8 +219,8 @@ def step(
 
     Parameters
     ----------
-    parameters : Parameters
-    state : State
+    parameters : GeneratorParameters
+    state : GeneratorState
     p_set_kw : float or array, shape (n,)
         Set point [kW], >= 0.
     energised : bool or array, shape (n,)
@@ -233,8 +233,8 @@ def step(
 
     Returns
     -------
-    state : State
-    outputs : Outputs
+    state : GeneratorState
+    outputs : GeneratorOutputs
 
     Raises
     ------
@@ -248,7 +248,7 @@ def step(
     gensets = zip(parameters.units, *(array.tolist() for array in state), *inputs, strict=True)
     rows = [_step_one(*genset, dt_s=dt_s, time_step_s=time_step_s) for genset in gensets]
     fuel_l, phase, timer_s, p_kw, rate, next_event_s = (np.array(column) for column in zip(*rows, strict=True))
-    return State(fuel_l, phase, timer_s, p_kw), Outputs(p_kw, rate, next_event_s)
+    return GeneratorState(fuel_l, phase, timer_s, p_kw), GeneratorOutputs(p_kw, rate, next_event_s)
 
 
 def _step_one(unit, fuel_l, phase, timer_s, p_kw, p_set_kw, energised, faulted, dt_s, time_step_s):
@@ -267,9 +267,9 @@ def _step_one(unit, fuel_l, phase, timer_s, p_kw, p_set_kw, energised, faulted, 
 
 def _burn(unit, fuel_l, phase, timer_s, p_kw, dt_s):
     """Fuel left [l] after the time since the last step, at the power held."""
-    if phase not in (Phase.RUNNING, Phase.COOLING):
+    if phase not in (EnginePhase.RUNNING, EnginePhase.COOLING):
         return fuel_l
-    burning_s = min(dt_s, timer_s) if phase == Phase.COOLING else dt_s
+    burning_s = min(dt_s, timer_s) if phase == EnginePhase.COOLING else dt_s
     left_l = fuel_l - fuel_rate(unit, p_kw) * burning_s / S_PER_H
     if left_l < -1e-9 * unit.fuel_capacity_l:
         raise ValueError(f"dt_s must not be longer than the fuel lasts, {fuel_l} l, got {dt_s}")
@@ -278,31 +278,31 @@ def _burn(unit, fuel_l, phase, timer_s, p_kw, dt_s):
 
 def _next_phase(unit, fuel_l, phase, timer_s, wanted, faulted, time_step_s):
     """Phase from now on and its timer [s]: several changes may fall due at once."""
-    if phase == Phase.COOLING and timer_s == 0:
-        phase = Phase.OFF
-    if phase == Phase.OFF and wanted:
-        phase, timer_s = Phase.STARTING, unit.start_s
-    if phase == Phase.STARTING and not wanted:
-        phase = Phase.OFF
-    elif phase == Phase.STARTING and timer_s == 0:
-        phase = Phase.RUNNING
-    if phase == Phase.RUNNING and not wanted:
-        phase, timer_s = Phase.COOLING, unit.cooldown_s
-    if phase == Phase.COOLING:
+    if phase == EnginePhase.COOLING and timer_s == 0:
+        phase = EnginePhase.OFF
+    if phase == EnginePhase.OFF and wanted:
+        phase, timer_s = EnginePhase.STARTING, unit.start_s
+    if phase == EnginePhase.STARTING and not wanted:
+        phase = EnginePhase.OFF
+    elif phase == EnginePhase.STARTING and timer_s == 0:
+        phase = EnginePhase.RUNNING
+    if phase == EnginePhase.RUNNING and not wanted:
+        phase, timer_s = EnginePhase.COOLING, unit.cooldown_s
+    if phase == EnginePhase.COOLING:
         enough = fuel_l * S_PER_H >= fuel_rate(unit, 0.0) * min(timer_s, time_step_s)
-        phase = Phase.COOLING if timer_s > 0 and enough and not faulted else Phase.OFF
-    return phase, timer_s if phase in (Phase.STARTING, Phase.COOLING) else 0.0
+        phase = EnginePhase.COOLING if timer_s > 0 and enough and not faulted else EnginePhase.OFF
+    return phase, timer_s if phase in (EnginePhase.STARTING, EnginePhase.COOLING) else 0.0
 
 
 def _held(unit, fuel_l, phase, timer_s, p_kw, time_step_s):
     """Power [kW], fuel rate [l/h] and time to the next event [s] in a phase."""
     ends = ceil(timer_s / time_step_s - 1e-9)
-    if phase == Phase.RUNNING:
+    if phase == EnginePhase.RUNNING:
         rate = fuel_rate(unit, p_kw)
         return p_kw, rate, _steps(fuel_l, rate, time_step_s) * time_step_s
-    if phase == Phase.STARTING:
+    if phase == EnginePhase.STARTING:
         return 0.0, 0.0, ends * time_step_s
-    if phase == Phase.COOLING:
+    if phase == EnginePhase.COOLING:
         # Its last step, cut short by the timer, needs no fuel for the rest of it.
         rate = fuel_rate(unit, 0.0)
         return 0.0, rate, min(ends, max(1, _steps(fuel_l, rate, time_step_s))) * time_step_s

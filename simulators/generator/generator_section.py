@@ -7,7 +7,7 @@ from pydantic import model_validator
 from ..field_types import DeviceSection, Duration, NonNegative, Positive
 
 
-class Dg(DeviceSection):
+class GeneratorSection(DeviceSection):
     """A dispatchable generator (genset)."""
 
     rated_kw: Positive

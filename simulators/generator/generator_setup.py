@@ -6,12 +6,12 @@ from typing import Any
 
 from ..device_kind import DeviceInputs
 from . import generator_model as generator
-from .generator_section import Dg
+from .generator_section import GeneratorSection
 
 
-def device_parameters(section: Dg, inputs: DeviceInputs) -> dict[str, Any]:
+def device_parameters(section: GeneratorSection, inputs: DeviceInputs) -> dict[str, Any]:
     """Return the engine and the fuel in its tank at the start."""
-    parameters = generator.Parameters(
+    parameters = generator.GeneratorParameters(
         rated_kw=section.rated_kw,
         fuel_capacity_l=section.fuel_capacity_l,
         minimum_kw=section.minimum_kw,
@@ -26,7 +26,7 @@ def device_parameters(section: Dg, inputs: DeviceInputs) -> dict[str, Any]:
     }
 
 
-def plates(section: Dg) -> dict[str, float]:
+def plates(section: GeneratorSection) -> dict[str, float]:
     """Return the ratings of a generator and the size of its tank."""
     return {
         "rated_kw": section.rated_kw,

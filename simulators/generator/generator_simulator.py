@@ -9,7 +9,7 @@ from typing import Any
 from ..adapter import BUS_PORT, FAILED, Adapter, Clock, Device, Port, Schedule
 from . import generator_model as generator
 
-_PHASE_CODES = {phase.value: phase.name.lower() for phase in generator.Phase}
+_PHASE_CODES = {phase.value: phase.name.lower() for phase in generator.EnginePhase}
 
 
 class Genset(Device):
@@ -19,7 +19,7 @@ class Genset(Device):
         self,
         clock: Clock,
         *,
-        parameters: generator.Parameters,
+        parameters: generator.GeneratorParameters,
         fuel_l: float | None,
         faults: Schedule,
         telemetry_s: float,
@@ -57,7 +57,7 @@ class Genset(Device):
         return min(t_s + float(outputs.next_event_s[0]), self._faults.next_change(t_s), telemetry_s, self.clock.end_s)
 
 
-class Simulator(Adapter):
+class GeneratorSimulator(Adapter):
     """The generators of all hubs."""
 
     model = "Dg"

@@ -19,7 +19,7 @@ from ..units import W_PER_KW
 
 
 @dataclass(frozen=True)
-class Parameters:
+class ConnectionParameters:
     """Capacities and voltage of a grid connection.
 
     Parameters
@@ -112,7 +112,7 @@ class Readings(NamedTuple):
 
 
 def balance(
-    parameters: Parameters,
+    parameters: ConnectionParameters,
     bus: Bus,
     p_kw: Powers,
     q_kvar: Powers = NO_POWERS,
@@ -126,7 +126,7 @@ def balance(
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : ConnectionParameters
     bus : Bus
         What energises the bus.
     p_kw, q_kvar : Powers

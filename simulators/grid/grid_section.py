@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
-from ..ats.ats_section import Ats, Secondary
+from ..ats.ats_section import AtsSection, SecondarySection
 from ..field_types import Positive, Section
 
 
-class Grid(Section):
+class GridSection(Section):
     """The connection to the public grid."""
 
     contracted_kw: Positive
@@ -17,8 +17,8 @@ class Grid(Section):
     """What the installation carries [kW]; contracted_kw when left out."""
     nominal_v: Positive = 400.0
     """Phase to phase [V]."""
-    ats: Ats = Ats()
-    secondary: Secondary | None = None
+    ats: AtsSection = AtsSection()
+    secondary: SecondarySection | None = None
     """The source that carries the hub as an island; the same as `secondary` of the hub."""
 
     @model_validator(mode="after")

@@ -37,14 +37,14 @@ class Terminal(NamedTuple):
     metered: bool = False
 
 
-class Connection(Device):
+class GridConnection(Device):
     """Balance and meters of one hub."""
 
     def __init__(
         self,
         clock: Clock,
         *,
-        parameters: grid.Parameters,
+        parameters: grid.ConnectionParameters,
         meter_faults: Mapping[str, Schedule],
         terminals: Sequence[Terminal],
     ):
@@ -103,11 +103,11 @@ class Connection(Device):
         return events
 
 
-class Simulator(Adapter):
+class GridSimulator(Adapter):
     """The connections of all hubs."""
 
     model = "Grid"
-    device = Connection
+    device = GridConnection
     inputs = {"bus": BUS_PORT}
     outputs = {
         "p_kw": Port("kW", "imported from the public grid, < 0 exported"),

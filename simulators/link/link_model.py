@@ -136,7 +136,7 @@ class _Line:
         self.last_number = -1
 
 
-class Link:
+class CommunicationLink:
     """Messages under way in one direction.
 
     Every channel has random numbers of its own, from the seed and its name: adding a channel changes no other, and

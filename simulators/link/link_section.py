@@ -9,7 +9,7 @@ from pydantic import Field
 from ..field_types import Duration, Name, PositiveDuration, Ratio, Section
 
 
-class Delay(Section):
+class DelaySection(Section):
     """How long a message takes."""
 
     type: Literal["constant", "uniform", "normal", "exponential", "lognormal"]
@@ -19,21 +19,21 @@ class Delay(Section):
     """Standard deviation; half the width of uniform."""
 
 
-class Channel(Section):
+class ChannelSection(Section):
     """How messages travel between the controller and a device."""
 
-    measurement: Delay = Delay(type="constant")
+    measurement: DelaySection = DelaySection(type="constant")
     """Delay of measurements."""
-    command: Delay = Delay(type="constant")
+    command: DelaySection = DelaySection(type="constant")
     """Delay of commands."""
     loss: Annotated[Ratio, Field(lt=1)] = 0.0
     """Share of messages that get lost."""
 
 
-class Link(Channel):
+class LinkSection(ChannelSection):
     """The communication between the plant and the controller, each device by itself."""
 
     poll: PositiveDuration
     """How often every device is asked and commanded."""
-    devices: dict[Name, Channel] = {}
+    devices: dict[Name, ChannelSection] = {}
     """Devices with a channel of their own: `grid` for the meters, a device by its name, or all of a kind by that."""

@@ -22,7 +22,7 @@ class Wire(Device):
         self, clock: Clock, *, channels: Mapping[str, link.Channel], seed: np.random.SeedSequence, poll_s: float
     ):
         super().__init__(clock)
-        self._link = link.Link(channels, seed)
+        self._link = link.CommunicationLink(channels, seed)
         self._poll_s = poll_s
         self._messages: dict[str, dict[str, Any]] = {device: {} for device in channels}
         self._sampled_s = dict.fromkeys(channels, 0.0)
@@ -45,7 +45,7 @@ class Wire(Device):
         return min(next_poll_s, self._link.next_s)
 
 
-class Simulator(Adapter):
+class LinkSimulator(Adapter):
     """One direction of all hubs' communication; its ports are what is to be carried."""
 
     model = "Link"

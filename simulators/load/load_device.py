@@ -12,8 +12,8 @@ LOAD = DeviceKind(
     q_sign=-1,
     label="local load",
     colour="#8A8F98",
-    section="evhub.simulators.load.load_section:Load",
-    simulator="evhub.simulators.load.load_simulator:Simulator",
+    section="evhub.simulators.load.load_section:LoadSection",
+    simulator="evhub.simulators.load.load_simulator:LoadSimulator",
     parameters="evhub.simulators.load.load_setup:device_parameters",
     commands=(
         Command(

@@ -31,7 +31,7 @@ DUST_KWH = 1e-9
 
 
 @dataclass(frozen=True)
-class Parameters:
+class LoadParameters:
     """Loads of n hubs; scalars stand for all of them.
 
     Parameters
@@ -83,7 +83,7 @@ class Parameters:
             object.__setattr__(self, name, value)
 
 
-class State(NamedTuple):
+class LoadState(NamedTuple):
     """State of n loads. Make the first one with `initial`."""
 
     t_s: float
@@ -100,7 +100,7 @@ class State(NamedTuple):
     """How long these powers may be held [s]."""
 
 
-class Outputs(NamedTuple):
+class LoadOutputs(NamedTuple):
     """What holds from now on."""
 
     p_kw: np.ndarray
@@ -121,20 +121,20 @@ class Outputs(NamedTuple):
     """For how long this holds under constant inputs [s], a multiple of the time step; inf if for ever. Shape (n,)."""
 
 
-def initial(n: int = 1, t_s: float = 0.0) -> State:
+def initial(n: int = 1, t_s: float = 0.0) -> LoadState:
     """Give the state of n loads before anything was demanded, at the scenario time `t_s` [s]."""
-    return State(t_s, np.zeros(n), np.zeros((n, 4)), np.zeros(n), np.zeros((n, 4)), np.inf)
+    return LoadState(t_s, np.zeros(n), np.zeros((n, 4)), np.zeros(n), np.zeros((n, 4)), np.inf)
 
 
 def step(
-    parameters: Parameters,
-    state: State,
+    parameters: LoadParameters,
+    state: LoadState,
     demand_kw,
     limit_kw,
     energised,
     dt_s: float,
     time_step_s: float = 1.0,
-) -> tuple[State, Outputs]:
+) -> tuple[LoadState, LoadOutputs]:
     """Account for the elapsed time, then apply the inputs that hold from now on.
 
     Limits are ceilings: they cannot make a class take more than it wants, which is its demand and, for the shiftable
@@ -142,8 +142,8 @@ def step(
 
     Parameters
     ----------
-    parameters : Parameters
-    state : State
+    parameters : LoadParameters
+    state : LoadState
     demand_kw : array, shape (n, 4)
         Demand per class [kW].
     limit_kw : float or array, shape (n, 4)
@@ -157,8 +157,8 @@ def step(
 
     Returns
     -------
-    state : State
-    outputs : Outputs
+    state : LoadState
+    outputs : LoadOutputs
 
     Raises
     ------
@@ -187,11 +187,11 @@ def step(
         next_event_s = np.where(due, np.minimum(next_event_s, _until_deadline_s(parameters, t_s, time_step_s)), np.inf)
     p_kw = served_kw.sum(axis=1)
     q_kvar = p_kw * parameters._q_per_p
-    state = State(t_s, backlog_kwh, eens_kwh, deferred_kw, unserved_kw, float(next_event_s.min()))
-    return state, Outputs(p_kw, q_kvar, served_kw, unserved_kw, deferred_kw, backlog_kwh, eens_kwh, next_event_s)
+    state = LoadState(t_s, backlog_kwh, eens_kwh, deferred_kw, unserved_kw, float(next_event_s.min()))
+    return state, LoadOutputs(p_kw, q_kvar, served_kw, unserved_kw, deferred_kw, backlog_kwh, eens_kwh, next_event_s)
 
 
-def _advance(parameters: Parameters, state: State, dt_s: float):
+def _advance(parameters: LoadParameters, state: LoadState, dt_s: float):
     """Backlog and energy not supplied after dt_s at the powers held; what is still due at a deadline is lost."""
     if not 0 <= dt_s <= state.valid_s * (1 + 1e-9):
         raise ValueError(f"dt_s must be within 0..{state.valid_s}, got {dt_s}")
@@ -216,6 +216,6 @@ def _recovery(backlog_kwh, room_kw, time_step_s):
     return extra_kw, np.where(extra_kw > 0, lasts_s, np.inf)
 
 
-def _until_deadline_s(parameters: Parameters, t_s: float, time_step_s: float) -> float:
+def _until_deadline_s(parameters: LoadParameters, t_s: float, time_step_s: float) -> float:
     left_s = next((deadline_s - t_s for deadline_s in parameters.deadlines_s if deadline_s > t_s), np.inf)
     return float(np.ceil(left_s / time_step_s - 1e-9) * time_step_s)

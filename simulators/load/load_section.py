@@ -29,7 +29,7 @@ class LoadClass(Section):
         return band
 
 
-class Load(DeviceSection):
+class LoadSection(DeviceSection):
     """The local load of a hub: one demand, or one for each class."""
 
     demand: Source | None = None

@@ -11,17 +11,17 @@ import numpy as np
 from ..device_kind import DeviceInputs
 from ..series import Series
 from . import load_model as load
-from .load_section import Load
+from .load_section import LoadSection
 
 
-def device_parameters(section: Load, inputs: DeviceInputs) -> dict[str, Any]:
+def device_parameters(section: LoadSection, inputs: DeviceInputs) -> dict[str, Any]:
     """Return the demand of each class over the run, and how far each obeys a limit."""
     demand_kw = _demand_kw(section, inputs)
     band = (section.controllable.band if section.controllable else None) or (0.0, 1.0)
     recovery_kw = float(demand_kw.values[:, load.SHIFTABLE].max())
     if section.shiftable is not None and section.shiftable.recovery_kw is not None:
         recovery_kw = section.shiftable.recovery_kw
-    parameters = load.Parameters(
+    parameters = load.LoadParameters(
         band_lower=band[0],
         band_upper=band[1],
         recovery_kw=recovery_kw,
@@ -43,7 +43,7 @@ def device_parameters(section: Load, inputs: DeviceInputs) -> dict[str, Any]:
     return {"parameters": parameters, "demand_kw": demand_kw, "switch": connected, "one_phase_kw": one_phase_kw}
 
 
-def _demand_kw(section: Load, inputs: DeviceInputs) -> Series:
+def _demand_kw(section: LoadSection, inputs: DeviceInputs) -> Series:
     """Return the demand by class, values of shape (k, 4) [kW]."""
     columns = []
     for label in load.CLASSES:

@@ -20,7 +20,7 @@ class LocalLoad(Device):
         self,
         clock: Clock,
         *,
-        parameters: load.Parameters,
+        parameters: load.LoadParameters,
         demand_kw: Series,
         switch: Schedule,
         one_phase_kw: Sequence[Schedule],
@@ -64,7 +64,7 @@ class LocalLoad(Device):
         return min(next_s, t_s + float(outputs.next_event_s[0]), self.clock.end_s)
 
 
-class Simulator(Adapter):
+class LoadSimulator(Adapter):
     """The loads of all hubs."""
 
     model = "Load"

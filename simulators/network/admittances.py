@@ -22,7 +22,7 @@ _COLUMNS = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class AdmittanceNetwork:
     """A balanced network at fixed switch positions; n nodes, n_free of them without a slack, b branches.
 
     Attributes
@@ -112,7 +112,7 @@ def solved(factors: Any, columns: np.ndarray) -> np.ndarray:
     return np.hstack(slices) if slices else columns
 
 
-def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> Network:
+def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> AdmittanceNetwork:
     """Turn a pandapower network into matrices.
 
     Parameters
@@ -124,7 +124,7 @@ def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> Network:
 
     Returns
     -------
-    Network
+    AdmittanceNetwork
 
     Raises
     ------
@@ -183,7 +183,7 @@ def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> Network:
         raise ValueError("the network has elements other than loads and static generators with constant power")
 
     names, rated_ka = _ratings(net, matrices.branch_in_service)
-    return Network(
+    return AdmittanceNetwork(
         base_kw=base_mva * KW_PER_MW,
         bus=np.array([first_of.get(node, -1) for node in range(n)]),
         node_of=node_of,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..units import KW_PER_MW
-from .admittances import Network, solved
+from .admittances import AdmittanceNetwork, solved
 from .newton_solver import polar
 
 _TOLERANCE_KW = 1e-5
@@ -21,7 +21,7 @@ _FIXED_POINT = 60
 
 
 @dataclass(frozen=True)
-class Flow:
+class LoadFlow:
     """Load flows of k steps; NaN where there is no solution.
 
     Attributes
@@ -31,7 +31,7 @@ class Flow:
     converged : ndarray of bool, shape (k,)
     """
 
-    network: Network
+    network: AdmittanceNetwork
     v: np.ndarray
     converged: np.ndarray
 
@@ -55,19 +55,19 @@ class Flow:
         return np.real(s[:, held] - own[held]).sum(axis=1) * self.network.base_kw
 
 
-def solve(network: Network, s_pu: np.ndarray) -> Flow:
+def solve(network: AdmittanceNetwork, s_pu: np.ndarray) -> LoadFlow:
     """Solve every step.
 
     Parameters
     ----------
-    network : Network
+    network : AdmittanceNetwork
         The network.
     s_pu : ndarray of complex, shape (k, n)
         Power fed into each node [pu]; at slacks it does not count.
 
     Returns
     -------
-    Flow
+    LoadFlow
     """
     free = network.free
     s = np.ascontiguousarray(s_pu[:, free].T)
@@ -91,23 +91,23 @@ def solve(network: Network, s_pu: np.ndarray) -> Flow:
             whole[k] = np.nan if solution is None else solution.v
         converged = _holds(network, whole, s)
     whole[~converged] = np.nan
-    return Flow(network, whole, converged)
+    return LoadFlow(network, whole, converged)
 
 
-def _whole(network: Network, v: np.ndarray) -> np.ndarray:
+def _whole(network: AdmittanceNetwork, v: np.ndarray) -> np.ndarray:
     """Voltages of all nodes, shape (k, n)."""
     whole = np.broadcast_to(network.v0_pu, (v.shape[1], network.bus.size)).copy()
     whole[:, network.free] = v.T
     return whole
 
 
-def _holds(network: Network, v: np.ndarray, s: np.ndarray) -> np.ndarray:
+def _holds(network: AdmittanceNetwork, v: np.ndarray, s: np.ndarray) -> np.ndarray:
     """Whether voltages give the powers asked for, and are on the upper branch of the two solutions."""
     found = v * np.conj((network.y @ v.T).T)
     off = np.abs(found[:, network.free].T - s).max(axis=0, initial=0.0) * network.base_kw
     return (off <= _allowed_kw(network, s)) & (np.abs(v).min(axis=1) > 0.1)
 
 
-def _allowed_kw(network: Network, s: np.ndarray) -> np.ndarray:
+def _allowed_kw(network: AdmittanceNetwork, s: np.ndarray) -> np.ndarray:
     """Mismatch allowed in each step [kW]: rounding grows with what flows."""
     return _TOLERANCE_KW * np.maximum(1.0, np.abs(s).sum(axis=0) * network.base_kw / KW_PER_MW)

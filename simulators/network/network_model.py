@@ -27,7 +27,7 @@ from pandapower.topology import unsupplied_buses
 
 from ..units import KW_PER_MW
 from .network_sources import DEFAULT, build, find_bus, find_row, sources
-from .network_topology import Draws, Flow, Topology
+from .network_topology import Draws, SolvedFlow, Topology
 from .pandapower_solver import solved_from_scratch
 
 DEAD, GRID, SECONDARY = 0, 1, 2
@@ -40,7 +40,7 @@ _BRANCHES = ("line", "trafo")
 
 
 @dataclass(frozen=True)
-class Parameters:
+class NetworkParameters:
     """Which network, and what hubs do to it.
 
     Attributes
@@ -68,13 +68,13 @@ class Result:
     converged : bool
         False: there is no solution that could be found; all numbers that depend on it are NaN.
     v_pu : array, shape (n_bus,)
-        Voltages in the order of `Network.bus_index` [pu]; 0 where there is no source.
+        Voltages in the order of `PlantNetwork.bus_index` [pu]; 0 where there is no source.
     hub_v_pu : array, shape (h,)
         Voltage of each hub bus [pu]: of its feeder bus, of its secondary source, or 0.
     line_loading_percent : array, shape (n_line,)
-        Current at the more loaded end over the rated current, in the order of `Network.line_index` [%].
+        Current at the more loaded end over the rated current, in the order of `PlantNetwork.line_index` [%].
     trafo_loading_percent : array, shape (n_trafo,)
-        The same for two-winding transformers, in the order of `Network.trafo_index` [%].
+        The same for two-winding transformers, in the order of `PlantNetwork.trafo_index` [%].
     losses_kw : float
         Active losses of all branches [kW].
     p_slack_kw : float
@@ -99,7 +99,7 @@ class Result:
     problems: tuple[tuple[str, ...], ...] = ()
 
 
-class Network:
+class PlantNetwork:
     """A network, its hubs, and the last solution, from which the next one starts.
 
     Parameters
@@ -133,7 +133,7 @@ class Network:
     other pandapower controllers stay where they are.
     """
 
-    def __init__(self, parameters: Parameters, hubs: Mapping[str, int | str]):
+    def __init__(self, parameters: NetworkParameters, hubs: Mapping[str, int | str]):
         net = self.net = build(parameters.net)
         self._solver = parameters.solver
         self.hubs = tuple(hubs)
@@ -288,7 +288,7 @@ class Network:
             kind, _, index = self.branch(key).partition(":")
             net[kind].loc[int(index), "in_service"] = False
 
-    def _report(self, flow: Flow | None, bus_status, hub_kva, energised, unserved_kw) -> Result:
+    def _report(self, flow: SolvedFlow | None, bus_status, hub_kva, energised, unserved_kw) -> Result:
         on_grid = bus_status == GRID
         notes, problems = [], []
         if flow is None:
@@ -318,9 +318,9 @@ class Network:
             problems=tuple(problems),
         )
 
-    def _unknown(self, energised) -> Flow:
+    def _unknown(self, energised) -> SolvedFlow:
         """No number where there is no solution: a NaN cannot be taken for one."""
-        return Flow(
+        return SolvedFlow(
             v_pu=np.full(self.bus_index.size, math.nan),
             hub_v_pu=np.where(energised, math.nan, 0.0),
             line_loading_percent=np.full(self.line_index.size, math.nan),

@@ -19,7 +19,7 @@ def _bus(value: Any) -> Any:
 Bus = Annotated[int | str, BeforeValidator(_bus)]
 
 
-class Network(Section):
+class NetworkSection(Section):
     """The distribution network the hubs are connected to."""
 
     type: Literal["pandapower"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..adapter import EVENTS, NEVER, Adapter, Device, Port, Schedule, named
 from ..series import Series
-from .network_model import Network
+from .network_model import PlantNetwork
 
 WHOLE = "network"
 """Entity of what belongs to the network and not to one hub (as in ``scenarios.wiring``)."""
@@ -18,10 +18,10 @@ class Node(Device):
     """What one hub draws from the network and gets from it; or, for ``network``, the results of the whole."""
 
 
-class Simulator(Adapter):
+class NetworkSimulator(Adapter):
     """Solves the network when an injection, its own loads or its branches have changed."""
 
-    model = "Network"
+    model = "PlantNetwork"
     device = Node
     inputs = {
         "p_kw": Port("kW", "drawn by the hub"),
@@ -42,7 +42,7 @@ class Simulator(Adapter):
     }
 
     def configure(
-        self, network: Network, load_scale: Series, lines_out: Mapping[int, Schedule], tolerance_kw: float
+        self, network: PlantNetwork, load_scale: Series, lines_out: Mapping[int, Schedule], tolerance_kw: float
     ) -> None:
         """Take the network, the course of its own loads, and the outages of its lines."""
         self._network = network

@@ -44,7 +44,7 @@ class Draws:
 
 
 @dataclass(frozen=True)
-class Flow:
+class SolvedFlow:
     """Voltages and flows of one solution; what has no source is at 0 (shapes as in `network.Result`)."""
 
     v_pu: NDArray
@@ -120,7 +120,7 @@ class Topology:
         if check is None or not np.allclose(check.v_pu, self._reported(np.abs(known.v_pu)), rtol=0.0, atol=1e-6):
             raise ValueError("the network has elements whose power depends on the voltage, which are not supported")
 
-    def solve(self, load_scale: float, hub_kva: NDArray) -> Flow | None:
+    def solve(self, load_scale: float, hub_kva: NDArray) -> SolvedFlow | None:
         """Flow at new powers (parameters as in `Topology`); None if the iteration does not converge."""
         s = self._s_fixed + self._fed_in(load_scale, hub_kva)
         v = self._solver.solve(s)
@@ -131,7 +131,7 @@ class Topology:
         s_slack = v[self._slack_row] * np.conj(self._y_slack @ v) - s[self._slack_row]
         i_end_pu = np.abs(i_end).reshape(2, -1)
         v_pu = np.abs(v)
-        return Flow(
+        return SolvedFlow(
             v_pu=self._reported(v_pu),
             hub_v_pu=np.where(self.energised, v_pu[self._hub_row], 0.0),
             line_loading_percent=self._lines(i_end_pu),

@@ -26,7 +26,7 @@ _DENSE_UP_TO = 150  # buses; below, products of full matrices take less time tha
 
 
 @dataclass(frozen=True)
-class Solution:
+class PowerFlowSolution:
     """A solved power flow, and what the next one may start from.
 
     Attributes
@@ -74,7 +74,7 @@ class PowerFlowEquations:
         newton_step: Callable[[np.ndarray], np.ndarray] | None = None,
         *,
         hold: bool = False,
-    ) -> Solution | None:
+    ) -> PowerFlowSolution | None:
         """Find the voltages at given bus powers.
 
         Parameters
@@ -103,7 +103,7 @@ class PowerFlowEquations:
                 residual = mismatch.view(float)[self._equations]
                 largest = np.abs(residual).max(initial=0.0)
                 if largest < self._tolerance:
-                    return Solution(v, polar, newton_step)
+                    return PowerFlowSolution(v, polar, newton_step)
                 if not largest < shrink * previous:  # too slow, worse, or not a number
                     return None
                 if newton_step is None or not hold:
@@ -203,7 +203,7 @@ class HeldNewton:
 
     def __init__(self, equations: PowerFlowEquations, v: np.ndarray):
         self._equations = equations
-        self._last = Solution(v, polar(v), None)
+        self._last = PowerFlowSolution(v, polar(v), None)
 
     def solve(self, s: np.ndarray) -> np.ndarray | None:
         """Find the voltages at given bus powers, starting from the last solution.

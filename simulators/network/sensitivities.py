@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse.linalg import splu
 
-from .admittances import Network, solved
+from .admittances import AdmittanceNetwork, solved
 
 
-def voltage_change(network: Network, v: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+def voltage_change(network: AdmittanceNetwork, v: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     """Change of the complex voltages per unit of power fed in.
 
     Parameters
     ----------
-    network : Network
+    network : AdmittanceNetwork
         The network.
     v : ndarray of complex, shape (k, n)
         Voltages of converged load flows [pu].

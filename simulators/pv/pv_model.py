@@ -16,7 +16,7 @@ PVWATTS_EFFICIENCY = 0.96
 
 
 @dataclass(frozen=True, eq=False)
-class Parameters:
+class PvParameters:
     """PV plants; numbers stand for all of them.
 
     Attributes
@@ -67,14 +67,14 @@ class Parameters:
             object.__setattr__(self, name, values)
 
 
-def cell_temperature_c(parameters: Parameters, irradiance_w_m2, t_ambient_c):
+def cell_temperature_c(parameters: PvParameters, irradiance_w_m2, t_ambient_c):
     """Temperature of the cells, Lavrenova & Denysiuk 2023, eq. (2).
 
     The equation is the model of Ross (1981), which pvlib has.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : PvParameters
         The n plants.
     irradiance_w_m2 : array, broadcasts to shape (..., n)
         Irradiance in the plane of the modules [W/m2].
@@ -89,14 +89,14 @@ def cell_temperature_c(parameters: Parameters, irradiance_w_m2, t_ambient_c):
     return temperature.ross(irradiance_w_m2, t_ambient_c, noct=parameters.noct_c)
 
 
-def dc_kw(parameters: Parameters, irradiance_w_m2, t_ambient_c):
+def dc_kw(parameters: PvParameters, irradiance_w_m2, t_ambient_c):
     """Power of the modules at their maximum power point, Lavrenova & Denysiuk 2023, eq. (1).
 
     The equation is the DC model of PVWatts, which pvlib has.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : PvParameters
         The n plants.
     irradiance_w_m2 : array, broadcasts to shape (..., n)
         Irradiance in the plane of the modules [W/m2]; readings below zero count as zero.
@@ -113,12 +113,12 @@ def dc_kw(parameters: Parameters, irradiance_w_m2, t_ambient_c):
     return pvsystem.pvwatts_dc(irradiance_w_m2, t_cell_c, parameters.rated_kw, parameters.gamma_per_k)
 
 
-def available_kw(parameters: Parameters, irradiance_w_m2, t_ambient_c):
+def available_kw(parameters: PvParameters, irradiance_w_m2, t_ambient_c):
     """Power that the inverters can give at the grid side when nothing limits them.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : PvParameters
         The n plants.
     irradiance_w_m2 : array, broadcasts to shape (..., n)
         Irradiance in the plane of the modules [W/m2]; over time, shape (k, 1) or (k, n).
@@ -140,13 +140,13 @@ def available_kw(parameters: Parameters, irradiance_w_m2, t_ambient_c):
 
 
 def available_series(
-    parameters: Parameters, irradiance: Series, t_ambient: Series, until_s: float, from_s: float = 0.0
+    parameters: PvParameters, irradiance: Series, t_ambient: Series, until_s: float, from_s: float = 0.0
 ) -> Series:
     """Available power over a whole run, computed at once.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : PvParameters
         The n plants.
     irradiance : Series
         Irradiance in the plane of the modules [W/m2], one column for all plants or one for each.
@@ -173,14 +173,14 @@ def available_series(
     return combine(available, irradiance, t_ambient, from_s=from_s, until_s=until_s)
 
 
-def step(parameters: Parameters, available_kw, p_limit_kw, q_set_kvar, energised):
+def step(parameters: PvParameters, available_kw, p_limit_kw, q_set_kvar, energised):
     """Power of the plants from now on.
 
     A limit saturates the maximum power point tracking; reactive power takes what the active power leaves of the rating.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : PvParameters
         The n plants.
     available_kw : array, shape (n,)
         Available power [kW], from `available_kw` or `available_series`.

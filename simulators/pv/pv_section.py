@@ -48,7 +48,7 @@ class Weather(Place):
 Irradiance = Annotated[Constant | Profile | Csv | ClearSky | Weather, Field(discriminator="type")]
 
 
-class Pv(DeviceSection):
+class PvSection(DeviceSection):
     """A PV plant behind one inverter."""
 
     type: Literal["noct", "pvwatts"] = "noct"

@@ -10,15 +10,15 @@ from ..device_kind import DeviceInputs
 from ..series import Series
 from . import irradiance
 from . import pv_model as pv
-from .pv_section import ClearSky, Pv, Weather
+from .pv_section import ClearSky, PvSection, Weather
 
 MILD_C = 25.0
 """Ambient temperature where the scenario gives none [degC]."""
 
 
-def device_parameters(section: Pv, inputs: DeviceInputs) -> dict[str, Any]:
+def device_parameters(section: PvSection, inputs: DeviceInputs) -> dict[str, Any]:
     """Return the parameters of a plant, and what the sun allows it over the run."""
-    parameters = pv.Parameters(
+    parameters = pv.PvParameters(
         np.array([section.rated_kw]),
         None if section.inverter_kva is None else np.array([section.inverter_kva]),
         section.gamma_per_k,
@@ -32,7 +32,7 @@ def device_parameters(section: Pv, inputs: DeviceInputs) -> dict[str, Any]:
     return {"parameters": parameters, "available_kw": available_kw, "faults": inputs.faults()}
 
 
-def plates(section: Pv) -> dict[str, float]:
+def plates(section: PvSection) -> dict[str, float]:
     """Return the ratings of a plant; an inverter caps the power of its modules."""
     return {
         "rated_kw": section.rated_kw,

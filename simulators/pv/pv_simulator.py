@@ -16,7 +16,7 @@ from . import pv_model as pv
 class Plant(Device):
     """The PV plant of one hub."""
 
-    def __init__(self, clock: Clock, *, parameters: pv.Parameters, available_kw: Series, faults: Schedule):
+    def __init__(self, clock: Clock, *, parameters: pv.PvParameters, available_kw: Series, faults: Schedule):
         super().__init__(clock)
         self._parameters = parameters
         self._rated_kw = float(np.asarray(parameters.rated_kw)[0])
@@ -41,7 +41,7 @@ class Plant(Device):
         return min(self._available_kw.next_change(t_s), self._faults.next_change(t_s))
 
 
-class Simulator(Adapter):
+class PvSimulator(Adapter):
     """The PV plants of all hubs."""
 
     model = "Pv"

@@ -27,7 +27,7 @@ class Intensities(Device):
         return self._grid_kg_per_kwh.next_change(t_s)
 
 
-class Simulator(Adapter):
+class EmissionsSimulator(Adapter):
     """The CO2 intensities of all hubs that have some."""
 
     model = "Emissions"

@@ -14,7 +14,7 @@ from ..series import Series, by_clock, combine
 from ..units import S_PER_H
 
 
-class Prices(NamedTuple):
+class TariffPrices(NamedTuple):
     """Prices at one time, in the currency of their `Tariffs`."""
 
     buy_per_kwh: float
@@ -29,7 +29,7 @@ class Prices(NamedTuple):
     """What EV drivers pay."""
 
 
-NAMES = tuple(name.removesuffix("_per_kwh") for name in Prices._fields)
+NAMES = tuple(name.removesuffix("_per_kwh") for name in TariffPrices._fields)
 """Short names of the prices, in the order of their columns: buy, sell, dg, bess, charging."""
 
 
@@ -86,7 +86,7 @@ class Tariffs:
         series = combine(lambda *values: np.column_stack(values), *columns, from_s=0.0, until_s=until_s)
         return cls(series, float(demand_per_kw), currency)
 
-    def prices_at(self, t_s: float) -> Prices:
+    def prices_at(self, t_s: float) -> TariffPrices:
         """Give the prices at a scenario time [s].
 
         Raises
@@ -94,7 +94,7 @@ class Tariffs:
         ValueError
             If the time is outside the run.
         """
-        return Prices(*self.series.at(t_s).tolist())
+        return TariffPrices(*self.series.at(t_s).tolist())
 
     def next_change(self, t_s: float) -> float:
         """Give the first time after `t_s` at which any price differs [s]; inf when there is none.

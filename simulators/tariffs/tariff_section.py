@@ -21,7 +21,7 @@ class Tou(Section):
 Price = Annotated[Constant | Profile | Csv | Tou, Field(discriminator="type")]
 
 
-class Tariffs(Section):
+class TariffsSection(Section):
     """What energy costs at a hub; all in one currency."""
 
     currency: Annotated[str, Field(min_length=1, max_length=8)] = "EUR"
@@ -44,7 +44,7 @@ class Tariffs(Section):
     """Penalty on local load that was not served [1/kWh]."""
 
 
-class Emissions(Section):
+class EmissionsSection(Section):
     """What the energy of a hub emits."""
 
     grid: Source

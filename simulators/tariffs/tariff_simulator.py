@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..adapter import Adapter, Clock, Device, Port
-from .tariff_model import Prices, Tariffs
+from .tariff_model import TariffPrices, Tariffs
 
 
-class PriceList(Device):
+class TariffAccount(Device):
     """The prices of one hub."""
 
     def __init__(self, clock: Clock, *, tariffs: Tariffs, penalties: Mapping[str, float]):
@@ -22,7 +22,7 @@ class PriceList(Device):
         """Tell the prices that hold from now on."""
         if t_s >= self.clock.end_s:
             return math.inf
-        for port, price in zip(Prices._fields, self._tariffs.prices_at(t_s), strict=True):
+        for port, price in zip(TariffPrices._fields, self._tariffs.prices_at(t_s), strict=True):
             self.emit(port, price)
         self.emit("demand_per_kw", self._tariffs.demand_per_kw)
         for port, price in self._penalties.items():
@@ -30,11 +30,11 @@ class PriceList(Device):
         return self._tariffs.next_change(t_s)
 
 
-class Simulator(Adapter):
+class TariffSimulator(Adapter):
     """The prices of all hubs."""
 
     model = "Tariffs"
-    device = PriceList
+    device = TariffAccount
     outputs = {
         "buy_per_kwh": Port("1/kWh", "energy from the grid"),
         "sell_per_kwh": Port("1/kWh", "energy to the grid"),

@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
-class Parameters:
+class WindParameters:
     """A wind turbine.
 
     Attributes
@@ -44,12 +44,12 @@ class Parameters:
             raise ValueError(f"curve_share must be 0 to 1, got {self.curve_share}")
 
 
-def at_hub_m_s(parameters: Parameters, speed_m_s: np.ndarray) -> np.ndarray:
+def at_hub_m_s(parameters: WindParameters, speed_m_s: np.ndarray) -> np.ndarray:
     """Return the wind at hub height by the power law of the wind profile (IEC 61400-1, section 6.3.2.1).
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : WindParameters
     speed_m_s : array
         Wind where it is measured [m/s].
 
@@ -61,12 +61,12 @@ def at_hub_m_s(parameters: Parameters, speed_m_s: np.ndarray) -> np.ndarray:
     return speed_m_s * parameters.height_ratio**parameters.shear
 
 
-def available_kw(parameters: Parameters, speed_m_s: np.ndarray) -> np.ndarray:
+def available_kw(parameters: WindParameters, speed_m_s: np.ndarray) -> np.ndarray:
     """Return the power that the wind allows, by the power curve.
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : WindParameters
     speed_m_s : array
         Wind where it is measured [m/s].
 

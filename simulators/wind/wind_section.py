@@ -11,7 +11,7 @@ from ..field_types import DeviceSection, NonNegative, Number, Positive, Ratio
 from ..series_section import Source
 
 
-class Wind(DeviceSection):
+class WindSection(DeviceSection):
     """A wind turbine, by its power or by the wind and its power curve."""
 
     rated_kw: Positive

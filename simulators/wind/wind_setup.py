@@ -9,25 +9,25 @@ import numpy as np
 from ..device_kind import DeviceInputs
 from ..series import Series
 from . import wind_model as wind
-from .wind_section import Wind
+from .wind_section import WindSection
 
 
-def device_parameters(section: Wind, inputs: DeviceInputs) -> dict[str, Any]:
+def device_parameters(section: WindSection, inputs: DeviceInputs) -> dict[str, Any]:
     """Return what the wind allows over the run, and the turbine's errors."""
     return {"available_kw": _available(section, inputs), "rated_kw": section.rated_kw, "faults": inputs.faults()}
 
 
-def plates(section: Wind) -> dict[str, float]:
+def plates(section: WindSection) -> dict[str, float]:
     """Return the rating of a turbine."""
     return {"rated_kw": section.rated_kw, "p_min_kw": 0.0, "p_max_kw": section.rated_kw}
 
 
-def _available(section: Wind, inputs: DeviceInputs) -> Series:
+def _available(section: WindSection, inputs: DeviceInputs) -> Series:
     if section.power is not None:
         return inputs.series(section.power, "power", low=0.0, high=section.rated_kw)
     speed = inputs.series(section.speed, "speed", low=0.0)
     curve = np.array(section.curve)
-    parameters = wind.Parameters(
+    parameters = wind.WindParameters(
         section.rated_kw, curve[:, 0], curve[:, 1], section.hub_height_m / section.measured_at_m, section.shear
     )
     return Series(speed.t_s, wind.available_kw(parameters, speed.values), speed.end_s, speed.repeats)

@@ -36,7 +36,7 @@ class Turbine(Device):
         return min(self._available_kw.next_change(t_s), self._faults.next_change(t_s))
 
 
-class Simulator(Adapter):
+class WindSimulator(Adapter):
     """The wind turbines of all hubs."""
 
     model = "Wind"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evhub.scenarios.forecasts.forecast_providers import Parts, Told, announced, as_they_come, known
+from evhub.scenarios.forecasts.forecast_providers import HubForecast, Parts, announced, as_they_come, known
 from evhub.simulators.arrivals.session_model import Session
 from evhub.simulators.series import Series
 from evhub.simulators.tariffs.tariff_model import Tariffs
@@ -21,7 +21,7 @@ class Reality:
     sessions: Sequence[Session]
 
 
-class Perfect(Told):
+class Perfect(HubForecast):
     """Everything as it will be."""
 
     def __init__(self, reality: Reality, t_s: float):

@@ -18,8 +18,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..feeder import PHASES, Feeder, Line, Problem, Source
-from .opendss_elements import Branch, Given, RefusedError, line, transformer
+from ..feeder import PHASES, Feeder, FeederProblem, Line, Source
+from .opendss_elements import Branch, DeckValue, RefusedError, line, transformer
 from .opendss_loads import Drawn, capacitor, load
 from .opendss_text import DeckText, Element
 
@@ -36,14 +36,14 @@ class Deck:
         Network.
     p_kw, q_kvar : dict of str to ndarray, shape (3,)
         Loads of each bus [kW, kvar]; capacitors count as negative kvar.
-    problems : list of Problem
+    problems : list of FeederProblem
         What could not be understood; empty if all was.
     """
 
     feeder: Feeder
     p_kw: dict[str, np.ndarray] = field(default_factory=dict)
     q_kvar: dict[str, np.ndarray] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[FeederProblem] = field(default_factory=list)
 
 
 def read_deck(
@@ -85,16 +85,16 @@ def read_deck(
     return Deck(feeder, found.p_kw, found.q_kvar, _gathered(found.problems))
 
 
-def _gathered(problems: list[Problem]) -> list[Problem]:
+def _gathered(problems: list[FeederProblem]) -> list[FeederProblem]:
     """Of many problems of one kind the first, with their number."""
     count = Counter(problem.allowed for problem in problems)
     found, told = [], set()
     for key, given, allowed in problems:
         if count[allowed] <= 5:
-            found.append(Problem(key, given, allowed))
+            found.append(FeederProblem(key, given, allowed))
         elif allowed not in told:
             told.add(allowed)
-            found.append(Problem(key, given, f"{allowed} (the first of {count[allowed]} such lines)"))
+            found.append(FeederProblem(key, given, f"{allowed} (the first of {count[allowed]} such lines)"))
     return found
 
 
@@ -121,7 +121,7 @@ class _Reader:
         for circuit in self._of("circuit"):
             self._try(circuit, self._source)
         if not self.start:
-            self.problems.append(Problem("deck", "no circuit", "must have new circuit.NAME with basekv"))
+            self.problems.append(FeederProblem("deck", "no circuit", "must have new circuit.NAME with basekv"))
         made = [self._try(one, lambda given: line(given, codes, self._frequency)) for one in self._of("line")]
         made += [self._try(one, self._transformer) for one in self._of("transformer")]
         self._whole = bool(self.start) and None not in made
@@ -134,25 +134,25 @@ class _Reader:
         transformers = {one.name for one in self._of("transformer")}
         for name in sorted(set(self._ratios) - transformers):
             allowed = f"must be a transformer of the deck: {', '.join(sorted(transformers)) or 'there is none'}"
-            self.problems.append(Problem(f"ratios.{name}", self._ratios[name], allowed))
+            self.problems.append(FeederProblem(f"ratios.{name}", self._ratios[name], allowed))
         self._controls(transformers)
 
     def _of(self, kind: str) -> list[Element]:
         return self._deck.enabled(kind)
 
-    def _try(self, element: Element, read: Callable[[Given], T]) -> T | None:
+    def _try(self, element: Element, read: Callable[[DeckValue], T]) -> T | None:
         """What an element is, or None with a problem."""
         if element.refused:
             return None
         try:
-            return read(Given(element))
+            return read(DeckValue(element))
         except RefusedError as error:
             wrong = error.element or element
-            problem = Problem(f"{wrong.where}: {wrong.kind}.{wrong.name}.{error.key}", error.given, error.allowed)
+            problem = FeederProblem(f"{wrong.where}: {wrong.kind}.{wrong.name}.{error.key}", error.given, error.allowed)
             self.problems += [] if problem in self.problems else [problem]  # the code of several lines
             return None
 
-    def _source(self, given: Given) -> None:
+    def _source(self, given: DeckValue) -> None:
         if (phases := given.number("phases", 3.0)) != 3.0:
             raise RefusedError("phases", f"{phases:g}", "must be 3")
         self.kv, self.v_pu = given.number("basekv", 115.0), given.number("pu", 1.0)
@@ -161,7 +161,7 @@ class _Reader:
             raise RefusedError("basekv, pu", f"{self.kv:g}, {self.v_pu:g}", "must be > 0")
         self._frequency = given.number("basefreq")
 
-    def _transformer(self, given: Given) -> Branch:
+    def _transformer(self, given: DeckValue) -> Branch:
         return transformer(given, self._ratios.get(given.element.name))
 
     def _controls(self, transformers: set[str]) -> None:
@@ -171,7 +171,7 @@ class _Reader:
             name = dict(control.pairs).get("transformer", "").lower()
             if name in transformers - tapped - set(self._ratios):
                 allowed = f"must come with ratios.{name} in the feeder of the study, or taps of {name} in the deck"
-                self.problems.append(Problem(f"{control.where}: regcontrol.{control.name}", "a control", allowed))
+                self.problems.append(FeederProblem(f"{control.where}: regcontrol.{control.name}", "a control", allowed))
 
     def _behind_the_substation(self, branches: list[Branch]) -> list[Branch]:
         """Start behind a transformer that alone hangs at the source."""
@@ -202,7 +202,7 @@ class _Reader:
             groups.setdefault(ends, []).append(one)
             if not one.same:
                 allowed = "must be wye and wye, or delta and delta, within the feeder: others mix the phases"
-                self.problems.append(Problem(f"{one.where}.conn", "wye and delta", allowed))
+                self.problems.append(FeederProblem(f"{one.where}.conn", "wye and delta", allowed))
         for (start, end), members in groups.items():
             self._line(start, end, members, at)
         for one in left if self._whole else []:
@@ -211,7 +211,7 @@ class _Reader:
                 allowed = "must not close a loop; the feeder must be radial: leave out lines or disable them"
             else:
                 allowed = f"must be connected with the source bus {self.start}"
-            self.problems.append(Problem(one.where, ends, allowed))
+            self.problems.append(FeederProblem(one.where, ends, allowed))
 
     def _beside(self, one: Branch, groups: dict[tuple[str, str], list[Branch]]) -> bool:
         """Whether a branch lies beside others, with phases of its own."""
@@ -240,7 +240,9 @@ class _Reader:
             fits = [name for name in self._where if f"{key}.".startswith(f"lines.{name}.")]
             name = max(fits, key=len, default=None)
             if name is not None:
-                self.problems.append(Problem(f"{self._where[name]}{key.removeprefix(f'lines.{name}')}", given, allowed))
+                self.problems.append(
+                    FeederProblem(f"{self._where[name]}{key.removeprefix(f'lines.{name}')}", given, allowed)
+                )
         ungrounded = set(self._ungrounded)
         for one in feeder.oriented:
             ungrounded |= {one.end} if one.start in ungrounded else set()
@@ -251,12 +253,12 @@ class _Reader:
             if there is None and not self._whole:
                 continue
             if there is None:
-                self.problems.append(Problem(key, drawn.bus, "must be a bus that lines connect with the source"))
+                self.problems.append(FeederProblem(key, drawn.bus, "must be a bus that lines connect with the source"))
             elif missing:
                 allowed = f"must have phases that bus {drawn.bus} has ({there}); phase {missing[0]} is not there"
-                self.problems.append(Problem(key, phases, allowed))
+                self.problems.append(FeederProblem(key, phases, allowed))
             elif drawn.neutral and drawn.bus in ungrounded:
                 allowed = "must be between phases: behind a transformer in delta there is no neutral"
-                self.problems.append(Problem(key, drawn.bus, allowed))
+                self.problems.append(FeederProblem(key, drawn.bus, allowed))
             for table, part in ((self.p_kw, np.real(drawn.power)), (self.q_kvar, np.imag(drawn.power))):
                 table[drawn.bus] = table.get(drawn.bus, np.zeros(3)) + part

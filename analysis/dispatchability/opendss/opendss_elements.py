@@ -67,7 +67,7 @@ class Branch(NamedTuple):
         return self.kv[0] != self.kv[1]
 
 
-class Given:
+class DeckValue:
     """The properties of an element by name; of those given twice the last counts.
 
     Parameters
@@ -95,12 +95,12 @@ class Given:
             raise RefusedError(key, "nothing", "must be given")
         return self._pairs.get(key, default or "").lower()
 
-    def commands(self) -> Iterator[Given]:
+    def commands(self) -> Iterator[DeckValue]:
         """The properties of each command that names the element, those of an element it is like first."""
         pairs: list[tuple[str, str]] = []
         for pair in self.element.pairs:
             if pair == END_OF_COMMAND:
-                yield Given(replace(self.element, pairs=pairs))
+                yield DeckValue(replace(self.element, pairs=pairs))
                 pairs = []
             else:
                 pairs.append(pair)
@@ -168,7 +168,7 @@ class Given:
 
 
 def nodes(key: str, text: str, phases: int, *, between: bool = False) -> tuple[str, tuple[int, ...]]:
-    """See `Given.bus`."""
+    """See `DeckValue.bus`."""
     name, *given = text.lower().split(".")
     there = [node for node in given if node != "0"] or [str(k + 1) for k in range(phases + (between and phases == 1))]
     allowed = f"must have {phases} of the nodes 1, 2, 3, each once; a neutral wire is not modelled"
@@ -178,7 +178,7 @@ def nodes(key: str, text: str, phases: int, *, between: bool = False) -> tuple[s
     return name, tuple(int(node) - 1 for node in there)
 
 
-def impedance(given: Given, size: int, frequency: float) -> np.ndarray | None:
+def impedance(given: DeckValue, size: int, frequency: float) -> np.ndarray | None:
     """Impedance matrix of a line or line code for a length of 1, at the frequency of the deck; None if none is given.
 
     From matrices, or from r1, x1, r0, x0: each phase has (2 z1 + z0) / 3; a single one has z1, as in OpenDSS.
@@ -203,7 +203,7 @@ def impedance(given: Given, size: int, frequency: float) -> np.ndarray | None:
     return z.real + 1j * z.imag * frequency / base
 
 
-def line(given: Given, codes: dict[str, Element], frequency: float) -> Branch:
+def line(given: DeckValue, codes: dict[str, Element], frequency: float) -> Branch:
     """A line or switch."""
     given = _from_switch(given.element)
     phases = _phases_of_line(given, codes)
@@ -237,15 +237,15 @@ def line(given: Given, codes: dict[str, Element], frequency: float) -> Branch:
     return Branch(element.name, f"{element.where}: line.{element.name}", start, end, at_start, z * length)
 
 
-def _from_switch(element: Element) -> Given:
+def _from_switch(element: Element) -> DeckValue:
     """A line without what its last ``switch=yes`` takes the place of: code, impedances and length before it."""
     pairs = element.pairs
     switches = [k for k, (key, value) in enumerate(pairs) if key == "switch" and value.lower()[:1] in ("y", "t")]
     kept = [pair for k, pair in enumerate(pairs) if k >= max(switches, default=0) or pair[0] not in _REPLACED_BY_SWITCH]
-    return Given(replace(element, pairs=kept))
+    return DeckValue(replace(element, pairs=kept))
 
 
-def _phases_of_line(given: Given, codes: dict[str, Element]) -> int:
+def _phases_of_line(given: DeckValue, codes: dict[str, Element]) -> int:
     """Phases of a line: its own, those of its code, or three."""
     if "linecode" not in given:
         return given.phases()
@@ -256,15 +256,15 @@ def _phases_of_line(given: Given, codes: dict[str, Element]) -> int:
     return of_code
 
 
-def _code(given: Given, codes: dict[str, Element]) -> Given:
+def _code(given: DeckValue, codes: dict[str, Element]) -> DeckValue:
     name = given.text("linecode")
     if name not in codes:
         known = ", ".join(codes) if len(codes) <= 12 else f"{len(codes)} of them"
         raise RefusedError("linecode", name, f"must be a line code of the deck: {known or 'there is none'}")
-    return Given(codes[name])
+    return DeckValue(codes[name])
 
 
-def transformer(given: Given, ratio: float | None) -> Branch:
+def transformer(given: DeckValue, ratio: float | None) -> Branch:
     """A transformer of two windings; `ratio` takes the place of its taps."""
     element, phases = given.element, given.phases()
     first, second = _windings(element)
@@ -291,7 +291,7 @@ def transformer(given: Given, ratio: float | None) -> Branch:
     return Branch(name, label, start, end, at_start, z, kv, taps, all(delta), delta[0] == delta[1])
 
 
-def _windings(element: Element) -> tuple[Given, Given]:
+def _windings(element: Element) -> tuple[DeckValue, DeckValue]:
     """The properties of each winding by the names of one."""
     windings: list[dict[str, str]] = [{}, {}]
     active = 0
@@ -312,11 +312,11 @@ def _windings(element: Element) -> tuple[Given, Given]:
             single = {"buses": "bus", "%rs": "%r"}.get(key, key.removesuffix("s"))
             for winding, item in zip(windings, items, strict=True):
                 winding[single] = item
-    first, second = (Given(replace(element, pairs=list(winding.items()))) for winding in windings)
+    first, second = (DeckValue(replace(element, pairs=list(winding.items()))) for winding in windings)
     return first, second
 
 
-def _winding(winding: Given, phases: int) -> tuple[str, tuple[int, ...]]:
+def _winding(winding: DeckValue, phases: int) -> tuple[str, tuple[int, ...]]:
     """Bus and phases of a winding."""
     bus, at = nodes("bus", text := winding.text("bus"), phases, between="." in text)
     if len(at) > phases:

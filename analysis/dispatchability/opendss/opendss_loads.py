@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .opendss_elements import Given, RefusedError
+from .opendss_elements import DeckValue, RefusedError
 
 
 class Drawn(NamedTuple):
@@ -17,7 +17,7 @@ class Drawn(NamedTuple):
     neutral: bool
 
 
-def load(given: Given) -> Drawn:
+def load(given: DeckValue) -> Drawn:
     """A load at constant power, command by command as in OpenDSS.
 
     The last of kw, kvar and kva in a command decides how the load is given, and the power factor that follows is kept
@@ -42,7 +42,7 @@ def load(given: Given) -> Drawn:
     return _drawn(given, power)
 
 
-def capacitor(given: Given) -> Drawn:
+def capacitor(given: DeckValue) -> Drawn:
     """A capacitor at nominal voltage; its steps add up unless `states` switches them off."""
     if "bus2" in given:
         bus, *other = given.text("bus2").split(".")
@@ -55,7 +55,7 @@ def capacitor(given: Given) -> Drawn:
     return _drawn(given, -1j * sum(kvar for kvar, state in zip(steps, states, strict=True) if state == "1"))
 
 
-def _drawn(given: Given, power: complex) -> Drawn:
+def _drawn(given: DeckValue, power: complex) -> Drawn:
     """Power by phase; between two phases it is shared as in balanced voltages."""
     phases = given.phases()
     delta = given.delta()

@@ -14,7 +14,7 @@ from operator import add, mul, sub, truediv
 from pathlib import Path
 from typing import NamedTuple
 
-from ..feeder import Problem
+from ..feeder import FeederProblem
 
 
 class Kind(NamedTuple):
@@ -148,14 +148,14 @@ class DeckText:
     ----------
     elements : dict of (str, str) to Element
         By kind and name.
-    problems : list of Problem
+    problems : list of FeederProblem
         What could not be understood.
     """
 
     def __init__(self, text: str, folder: Path | None):
         self.elements: dict[tuple[str, str], Element] = {}
         self._frequency = 60.0
-        self.problems: list[Problem] = []
+        self.problems: list[FeederProblem] = []
         self._open: list[Path] = []
         self._read(text, folder, "")
 
@@ -165,7 +165,7 @@ class DeckText:
         return [one for one in found if dict(one.pairs).get("enabled", "y").lower()[:1] not in ("n", "f")]
 
     def _refuse(self, key: str, given: object, allowed: str) -> None:
-        self.problems.append(Problem(key, given, allowed))
+        self.problems.append(FeederProblem(key, given, allowed))
 
     def _read(self, text: str, folder: Path | None, file: str) -> None:
         for number, command in _commands(text):

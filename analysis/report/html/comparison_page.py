@@ -22,7 +22,7 @@ from ...comparison.paired_statistics import (
 )
 from ...comparison.run_figures import MACHINE
 from .page_sections import charts_section, points_per_line
-from .page_template import Section, render
+from .page_template import PageSection, render
 from .readable_text import duration, number, shown_unit
 from .runs_panels import colours, side_by_side
 
@@ -84,7 +84,7 @@ def page(
     rows: list[Row] = comparison.table().to_dict("records")
     run = next(iter(runs.values()))
     points = points_per_line(len(run.hubs) * len(runs))
-    sections = [Section("Failed runs", "failures.html", failures)] if failures else []
+    sections = [PageSection("Failed runs", "failures.html", failures)] if failures else []
     sections += [_figures_section(comparison, rows), _differences_section(rows)]
     for place, hub in enumerate(run.hubs):
         figure = side_by_side(runs, hub, points)
@@ -113,7 +113,7 @@ def page(
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-def _figures_section(comparison: Comparison, rows: list[Row]) -> Section:
+def _figures_section(comparison: Comparison, rows: list[Row]) -> PageSection:
     """Figures that differ; those that are the same for all fold away."""
     alike, different = [], []
     for figures in _by_kpi(rows):
@@ -125,7 +125,7 @@ def _figures_section(comparison: Comparison, rows: list[Row]) -> Section:
         "different": _groups(controllers, different),
         "alike": _groups(controllers, alike),
     }
-    return Section("Key figures", "comparison_figures.html", content)
+    return PageSection("Key figures", "comparison_figures.html", content)
 
 
 def _by_kpi(rows: list[Row]) -> list[list[Row]]:
@@ -194,12 +194,12 @@ def _judgement(row: Row) -> str:
 # --- differences ------------------------------------------------------------------------------------------------------
 
 
-def _differences_section(rows: list[Row]) -> Section:
+def _differences_section(rows: list[Row]) -> PageSection:
     """A card for each key figure that differs: first those of which less or more is better."""
     differ = {row["kpi"] for row in rows if row["verdict"] in (*_DECIDED, UNDECIDED, ONE_SEED)}
     shown = [row for row in rows if row["kpi"] in differ and math.isfinite(row["difference"])]
     judged, others = [row for row in shown if row["better"]], [row for row in shown if not row["better"]]
-    return Section("Differences", "differences.html", {"judged": _cards(judged), "others": _cards(others)})
+    return PageSection("Differences", "differences.html", {"judged": _cards(judged), "others": _cards(others)})
 
 
 def _cards(rows: list[Row]) -> list[dict[str, Any]]:
@@ -247,7 +247,7 @@ def _words(row: Row) -> str:
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
-def _how_section(comparison: Comparison) -> Section:
+def _how_section(comparison: Comparison) -> PageSection:
     content = {
         "baseline": comparison.baseline,
         "random": comparison.random,
@@ -255,4 +255,4 @@ def _how_section(comparison: Comparison) -> Section:
         "level": comparison.level,
         "test_name": TESTS[comparison.test],
     }
-    return Section("How to read this", "how_to_read.html", content)
+    return PageSection("How to read this", "how_to_read.html", content)

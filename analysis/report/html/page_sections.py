@@ -11,7 +11,7 @@ import pandas as pd
 from ...results.decision_records import ALARM, plans
 from ...results.result_reader import Results
 from ...results.summary_table import decision_times
-from .page_template import Section
+from .page_template import PageSection
 from .readable_text import number
 
 _MAX_EVENTS = 2000
@@ -44,7 +44,7 @@ def charts_section(
     *,
     legend: Sequence[tuple[str, str]] = (),
     folded: Mapping[str, tuple[str, dict[str, Any]]] | None = None,
-) -> Section:
+) -> PageSection:
     """Make a section of charts.
 
     Parameters
@@ -60,15 +60,15 @@ def charts_section(
 
     Returns
     -------
-    Section
+    PageSection
         For `page_template.render`.
     """
     shown = [{"id": name, "figure": figure} for name, figure in figures.items()]
     hidden = [{"id": name, "title": text, "figure": figure} for name, (text, figure) in (folded or {}).items()]
-    return Section(title, "charts.html", {"legend": legend, "open": shown, "folded": hidden})
+    return PageSection(title, "charts.html", {"legend": legend, "open": shown, "folded": hidden})
 
 
-def controllers_section(runs: Mapping[str, Results]) -> Section:
+def controllers_section(runs: Mapping[str, Results]) -> PageSection:
     """How long decisions took and how solvers ended, for each run by its name; one without a name stands alone."""
     rows = []
     for run, results in runs.items():
@@ -84,10 +84,10 @@ def controllers_section(runs: Mapping[str, Results]) -> Section:
             if ends:
                 text = ", ".join(f"{count} {status}" for status, count in ends.items())
                 rows.append({"run": run, "name": f"{hub}: plans", "numbers": [], "plans": text})
-    return Section("Controllers", "controllers.html", {"rows": rows, "several": "" not in runs})
+    return PageSection("Controllers", "controllers.html", {"rows": rows, "several": "" not in runs})
 
 
-def events_section(runs: Mapping[str, Results]) -> Section:
+def events_section(runs: Mapping[str, Results]) -> PageSection:
     """What happened, of all runs in order of time, with a field to filter them."""
     tables = [results.events().assign(run=run) for run, results in runs.items()]
     tables = [table for table in tables if len(table)]
@@ -97,13 +97,13 @@ def events_section(runs: Mapping[str, Results]) -> Section:
         {"time": f"{time:%Y-%m-%d %H:%M:%S}", "alarm": row["kind"] == ALARM, **row}
         for time, row in zip(shown.index, shown.to_dict("records"), strict=True)
     ]
-    return Section("Events", "events.html", {"rows": rows, "count": len(events), "several": "" not in runs})
+    return PageSection("Events", "events.html", {"rows": rows, "count": len(events), "several": "" not in runs})
 
 
-def scenarios_section(title: str, runs: Mapping[str, Results]) -> Section:
+def scenarios_section(title: str, runs: Mapping[str, Results]) -> PageSection:
     """The resolved scenarios and the versions, folded."""
     rows = [
         {"name": name, "scenario": results.scenario, "versions": results.attributes.get("versions", {})}
         for name, results in runs.items()
     ]
-    return Section(title, "scenarios.html", {"runs": rows, "several": "" not in runs})
+    return PageSection(title, "scenarios.html", {"runs": rows, "several": "" not in runs})

@@ -13,7 +13,7 @@ _MODULE_HEAD_CHARS = 1000  # within so many characters plotly.js calls its modul
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A part of a page with a heading of its own.
 
     Parameters
@@ -31,7 +31,7 @@ class Section:
     content: Any
 
 
-def render(template: str, title: str, sections: Sequence[Section], **context: Any) -> str:
+def render(template: str, title: str, sections: Sequence[PageSection], **context: Any) -> str:
     """Render a page.
 
     Parameters
@@ -40,7 +40,7 @@ def render(template: str, title: str, sections: Sequence[Section], **context: An
         File in ``templates/`` that extends ``page.html``.
     title : str
         Of the page.
-    sections : sequence of Section
+    sections : sequence of PageSection
         What stands below the header, with links to each.
     **context : any
         What the template shows besides.

@@ -20,7 +20,7 @@ from .page_sections import (
     points_per_line,
     scenarios_section,
 )
-from .page_template import Section, render
+from .page_template import PageSection, render
 from .readable_text import duration, number, period, shown_unit
 from .runs_page import runs_page
 
@@ -108,7 +108,7 @@ def page(results: Results) -> str:
     )
 
 
-def _figures_section(summary: pd.DataFrame, hubs: list[str]) -> Section:
+def _figures_section(summary: pd.DataFrame, hubs: list[str]) -> PageSection:
     columns = [*hubs, "total"] if len(hubs) != 1 else ["total"]
     groups = []
     for group, part in summary.groupby("group", sort=False):
@@ -122,7 +122,9 @@ def _figures_section(summary: pd.DataFrame, hubs: list[str]) -> Section:
         ]
         groups.append({"name": group, "rows": rows})
     names = columns if len(hubs) != 1 else hubs
-    return Section("Key figures", "run_figures.html", {"cards": _cards(summary), "columns": names, "groups": groups})
+    return PageSection(
+        "Key figures", "run_figures.html", {"cards": _cards(summary), "columns": names, "groups": groups}
+    )
 
 
 def _cards(summary: pd.DataFrame) -> list[dict[str, Any]]:

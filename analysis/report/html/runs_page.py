@@ -18,7 +18,7 @@ from .page_sections import (
     points_per_line,
     scenarios_section,
 )
-from .page_template import Section, render
+from .page_template import PageSection, render
 from .readable_text import duration, number, period, shown_unit
 from .runs_panels import colours, side_by_side
 
@@ -103,7 +103,7 @@ def _facts(results: Results) -> list[str]:
     return [fact for fact in facts if fact]
 
 
-def _figures_section(runs: Mapping[str, Results]) -> Section:
+def _figures_section(runs: Mapping[str, Results]) -> PageSection:
     """Totals of all runs; those that are the same in all of them fold away."""
     tables = {name: results.summary() for name, results in runs.items()}
     order = list(dict.fromkeys(key for table in tables.values() for key in table.index))
@@ -117,4 +117,4 @@ def _figures_section(runs: Mapping[str, Results]) -> Section:
         numbers = [number(total, unit) for total in totals]
         row = {"quantity": known.at[key, "quantity"], "unit": shown_unit(unit), "numbers": numbers}
         (different if len(set(numbers)) > 1 else alike).append(row)
-    return Section("Key figures", "runs_figures.html", {"runs": list(runs), "different": different, "alike": alike})
+    return PageSection("Key figures", "runs_figures.html", {"runs": list(runs), "different": different, "alike": alike})

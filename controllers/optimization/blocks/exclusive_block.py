@@ -7,10 +7,10 @@ from pyomo.core.base.block import BlockData
 from ..conflicts import describe
 from ..lp_relaxation import declare_exclusive
 from .data_checks import finite
-from .linear_numbers import Column, Numbers, Row, add_rows, array, column, row
+from .linear_numbers import Column, NumberRow, Numbers, add_rows, array, column, row
 
 
-def numbers(item: str, exclusive_kw: float | None, **powers: Column) -> tuple[dict[str, Column], dict[str, Row]]:
+def numbers(item: str, exclusive_kw: float | None, **powers: Column) -> tuple[dict[str, Column], dict[str, NumberRow]]:
     """Make the binary and its two rows for a pair of powers; nothing where `exclusive_kw` is None.
 
     Parameters

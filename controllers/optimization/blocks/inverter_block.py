@@ -8,7 +8,7 @@ import numpy as np
 from pyomo.core.base.block import BlockData
 
 from .data_checks import finite
-from .linear_numbers import Column, Numbers, Row, Values, add_rows, array, column, row
+from .linear_numbers import Column, NumberRow, Numbers, Values, add_rows, array, column, row
 from .time_steps import Steps
 
 # normals of the sides; a corner lies on each axis, so that full active power remains possible
@@ -22,7 +22,7 @@ def sides(one_way: bool) -> np.ndarray:
 
 def numbers(
     steps: Steps, item: str, inverter_kva: Values | None, q_per_kvarh: float, one_way: bool
-) -> tuple[dict[str, Column], dict[str, Row]]:
+) -> tuple[dict[str, Column], dict[str, NumberRow]]:
     """Make the reactive powers and their rows; nothing where `inverter_kva` is None.
 
     Parameters

@@ -38,7 +38,7 @@ class Column(NamedTuple):
     binary: bool = False
 
 
-class Row(NamedTuple):
+class NumberRow(NamedTuple):
     """Bounds of a constraint; both arrays have the shape of its index."""
 
     lower: np.ndarray
@@ -60,7 +60,7 @@ class Numbers:
     """
 
     columns: Mapping[str, Column]
-    rows: Mapping[str, Row]
+    rows: Mapping[str, NumberRow]
     matrix: Mapping[str, Any]
 
 
@@ -72,9 +72,9 @@ def column(
     return Column(lower, upper, cost, binary)
 
 
-def row(shape: tuple[int, ...], lower: Values = -np.inf, upper: Values = np.inf) -> Row:
+def row(shape: tuple[int, ...], lower: Values = -np.inf, upper: Values = np.inf) -> NumberRow:
     """Spread numbers over the index of a constraint."""
-    return Row(*(np.broadcast_to(np.asarray(x, dtype=float), shape) for x in (lower, upper)))
+    return NumberRow(*(np.broadcast_to(np.asarray(x, dtype=float), shape) for x in (lower, upper)))
 
 
 def block_of(numbers: Numbers) -> BlockData:

@@ -29,7 +29,7 @@ import numpy as np
 from scipy import sparse
 
 from ..array_program import ArrayProgram
-from ..solution import Status
+from ..solution import SolveStatus
 from .two_stage_problem import Part, TwoStage, recourse_parts
 from .worst_case import Worst, WorstCase
 
@@ -117,7 +117,7 @@ def solve(
     if most_rounds < 1:
         raise ValueError(f"{most_rounds} rounds: allowed are numbers >= 1")
     deadline = inf if time_limit_s is None else perf_counter() + time_limit_s
-    parts = [_Part(part, solver, start) for part in recourse_parts(problem)]
+    parts = [_ScenarioPart(part, solver, start) for part in recourse_parts(problem)]
     log: list[Iteration] = []
     best, best_worst = incumbent or (np.zeros(0), inf)
     lower, upper = _least(problem), float(problem.cost @ best) + best_worst if best.size else inf
@@ -163,7 +163,7 @@ def _left(deadline: float) -> float | None:
     return None if deadline == inf else max(deadline - perf_counter(), 0.0)
 
 
-class _Part:
+class _ScenarioPart:
     """A part of the recourse, its worst cases so far, and its sub-problem, which is loaded when it is first asked."""
 
     def __init__(self, part: Part, solver: str, start: Sequence[np.ndarray]):
@@ -203,7 +203,7 @@ _NOTHING = 1e-9
 _NO_TIME = Worst(inf, -inf, None)
 
 
-def _together(parts: list[_Part], problem: TwoStage) -> np.ndarray:
+def _together(parts: list[_ScenarioPart], problem: TwoStage) -> np.ndarray:
     """Scenarios of all parts side by side; a part with fewer repeats its last."""
     count = max((len(part.scenarios) for part in parts), default=0)
     found = np.zeros((count, problem.H.shape[1]))
@@ -214,7 +214,7 @@ def _together(parts: list[_Part], problem: TwoStage) -> np.ndarray:
 
 
 def _master(
-    problem: TwoStage, parts: list[_Part], solver: str, time_limit_s: float | None
+    problem: TwoStage, parts: list[_ScenarioPart], solver: str, time_limit_s: float | None
 ) -> tuple[np.ndarray, float, np.ndarray] | None:
     """Best x against the scenarios, eq. (39)-(44), a lower bound of the optimum, and the cost of each part.
 
@@ -247,7 +247,7 @@ def _master(
     bounds = np.concatenate(lower), np.concatenate(upper)
     with ArrayProgram(matrix, costs, lows, highs, *bounds, integer=integer, solver=solver) as program:
         solution = program.solve(time_limit_s=time_limit_s)
-        if solution.status is Status.TIME_LIMIT:
+        if solution.status is SolveStatus.TIME_LIMIT:
             return None
         if not solution.ok:
             told = "; ".join(solution.conflict[:5])

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from ..array_program import ArrayProgram
-from ..solution import Status
+from ..solution import SolveStatus
 from .two_stage_problem import Matrix, TwoStage
 
 
@@ -130,7 +130,7 @@ class WorstCase:
             effect: Any = sparse.csr_array(self._problem.effect(x))
             self._program.set_costs(self._effects, -np.asarray(effect[self._touched, self._by]).ravel())
         solution = self._program.solve(time_limit_s=time_limit_s)
-        if solution.status is Status.TIME_LIMIT:
+        if solution.status is SolveStatus.TIME_LIMIT:
             return Worst(inf if isnan(solution.bound) else solution.bound + self._constant, -inf, None)
         if not solution.ok:
             raise ValueError(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import swiglpk as glp
 
-from ..solution import Status
+from ..solution import SolveStatus
 from ..standard_form import StandardForm
 from .interrupt import Interruptible
 
@@ -132,7 +132,7 @@ class Glpk:
             set_one(problem, column, cost)
         self._costs_changed = True
 
-    def solve_lp(self, limit_s: float = inf) -> Status:
+    def solve_lp(self, limit_s: float = inf) -> SolveStatus:
         """Solve the program without integrality, from the last basis if there is one.
 
         Parameters
@@ -142,7 +142,7 @@ class Glpk:
 
         Returns
         -------
-        Status
+        SolveStatus
             Optimal, infeasible, unbounded or time limit.
 
         Raises
@@ -159,7 +159,7 @@ class Glpk:
             if status is not None:
                 return status
         status = self._simplex(glp.GLP_PRIMAL, deadline, presolve=True)
-        if status is Status.OPTIMAL:
+        if status is SolveStatus.OPTIMAL:
             # the presolver lets constraints be missed by far more than the simplex does
             status = self._simplex(glp.GLP_PRIMAL, deadline)
         if status is None:
@@ -167,10 +167,10 @@ class Glpk:
             status = self._simplex(glp.GLP_PRIMAL, deadline)
         if status is None:
             raise RuntimeError("GLPK found neither a solution nor a proof that there is none")
-        self._has_basis = self._has_basis or status is Status.OPTIMAL
+        self._has_basis = self._has_basis or status is SolveStatus.OPTIMAL
         return status
 
-    def _simplex(self, method: int, deadline: float, presolve: bool = False) -> Status | None:
+    def _simplex(self, method: int, deadline: float, presolve: bool = False) -> SolveStatus | None:
         """One run in slices; None if GLPK gives up."""
         control = glp.glp_smcp()
         glp.glp_init_smcp(control)
@@ -181,7 +181,7 @@ class Glpk:
         while True:
             left_ms = (deadline - perf_counter()) * _MS_PER_S
             if left_ms <= 0.0:
-                return Status.TIME_LIMIT
+                return SolveStatus.TIME_LIMIT
             control.tm_lim = max(1, int(min(left_ms, slice_ms)))
             code = glp.glp_simplex(self._problem, control)
             if code == glp.GLP_ETMLIM:
@@ -189,11 +189,15 @@ class Glpk:
                 slice_ms *= 2 if presolve else 1
                 continue
             if code == glp.GLP_ENOPFS:
-                return Status.INFEASIBLE
-            found = {glp.GLP_OPT: Status.OPTIMAL, glp.GLP_NOFEAS: Status.INFEASIBLE, glp.GLP_UNBND: Status.UNBOUNDED}
+                return SolveStatus.INFEASIBLE
+            found = {
+                glp.GLP_OPT: SolveStatus.OPTIMAL,
+                glp.GLP_NOFEAS: SolveStatus.INFEASIBLE,
+                glp.GLP_UNBND: SolveStatus.UNBOUNDED,
+            }
             return found.get(glp.glp_get_status(self._problem)) if code == 0 else None
 
-    def solve_mip(self, gap: float, limit_s: float = inf, *, exact: bool = False) -> tuple[Status, float]:
+    def solve_mip(self, gap: float, limit_s: float = inf, *, exact: bool = False) -> tuple[SolveStatus, float]:
         """Branch and bound with GLPK's presolve, to be called after `solve_lp`.
 
         Parameters
@@ -207,7 +211,7 @@ class Glpk:
 
         Returns
         -------
-        status : Status
+        status : SolveStatus
             Optimal (the tree is done), feasible (stopped with a point), infeasible or time limit.
         bound : float
             What no point can beat; NaN if unknown.
@@ -226,15 +230,15 @@ class Glpk:
             watch = _Watch(interruptible, control)
             code = glp.glp_intopt(problem, control)
         if code == glp.GLP_ENOPFS:
-            return Status.INFEASIBLE, nan
+            return SolveStatus.INFEASIBLE, nan
         if code not in (0, glp.GLP_EMIPGAP, glp.GLP_ETMLIM):
             raise RuntimeError(f"GLPK's branch and bound failed with code {code}")
         status = glp.glp_mip_status(problem)
         if code == 0 and status == glp.GLP_NOFEAS:
-            return Status.INFEASIBLE, nan
+            return SolveStatus.INFEASIBLE, nan
         if code == 0 and status == glp.GLP_OPT:
-            return Status.OPTIMAL, glp.glp_mip_obj_val(problem)
-        return (Status.FEASIBLE if status == glp.GLP_FEAS else Status.TIME_LIMIT), watch.bound
+            return SolveStatus.OPTIMAL, glp.glp_mip_obj_val(problem)
+        return (SolveStatus.FEASIBLE if status == glp.GLP_FEAS else SolveStatus.TIME_LIMIT), watch.bound
 
     def lp_values(self) -> np.ndarray:
         """Columns at the last LP solution, shape (n,)."""

@@ -13,7 +13,7 @@ try:
 except ImportError as error:
     raise ImportError("HiGHS is not installed; it comes with the extra 'highs': pip install evhub[highs]") from error
 
-from ..solution import Status
+from ..solution import SolveStatus
 from ..standard_form import StandardForm
 from .interrupt import Interruptible
 
@@ -100,7 +100,7 @@ class Highs:
         """New objective coefficients of columns."""
         self._own().changeColsCost(columns.size, columns.astype(np.int32), costs)
 
-    def solve_lp(self, limit_s: float = inf) -> Status:
+    def solve_lp(self, limit_s: float = inf) -> SolveStatus:
         """Solve the program without integrality, from the last basis if there is one.
 
         Parameters
@@ -110,7 +110,7 @@ class Highs:
 
         Returns
         -------
-        Status
+        SolveStatus
             Optimal, infeasible, unbounded or time limit.
 
         Raises
@@ -123,7 +123,7 @@ class Highs:
         self._lp = self._own().getSolution()
         return status
 
-    def solve_mip(self, gap: float, limit_s: float = inf, *, exact: bool = False) -> tuple[Status, float]:
+    def solve_mip(self, gap: float, limit_s: float = inf, *, exact: bool = False) -> tuple[SolveStatus, float]:
         """Branch and bound, to be called after `solve_lp`.
 
         Parameters
@@ -137,7 +137,7 @@ class Highs:
 
         Returns
         -------
-        status : Status
+        status : SolveStatus
             Feasible (the gap to the bound tells how good), infeasible or time limit.
         bound : float
             What no point can beat; NaN if unknown.
@@ -149,11 +149,11 @@ class Highs:
         try:
             status = self._run(limit_s)
             info = solver.getInfo()
-            if status is Status.INFEASIBLE:
+            if status is SolveStatus.INFEASIBLE:
                 return status, nan
             self._mip_values = np.array(solver.getSolution().col_value)
             if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
-                status = Status.FEASIBLE
+                status = SolveStatus.FEASIBLE
             return status, info.mip_dual_bound if np.isfinite(info.mip_dual_bound) else nan
         finally:
             self._set_kind(highspy.HighsVarType.kContinuous)
@@ -163,22 +163,22 @@ class Highs:
         kinds = np.full(self._integers.size, int(kind), dtype=np.uint8)
         self._own().changeColsIntegrality(self._integers.size, self._integers, kinds)
 
-    def _run(self, limit_s: float) -> Status:
+    def _run(self, limit_s: float) -> SolveStatus:
         """One run."""
         solver = self._own()
         if limit_s <= 0.0:
-            return Status.TIME_LIMIT
+            return SolveStatus.TIME_LIMIT
         # not HiGHS's own time limit: whether its clock goes on from run to run differs between versions
         self._deadline = perf_counter() + limit_s
         with Interruptible() as self._interruptible:
             solver.run()
         kinds = highspy.HighsModelStatus
         found = {
-            kinds.kOptimal: Status.OPTIMAL,
-            kinds.kModelEmpty: Status.OPTIMAL,
-            kinds.kInfeasible: Status.INFEASIBLE,
-            kinds.kUnbounded: Status.UNBOUNDED,
-            kinds.kInterrupt: Status.TIME_LIMIT,
+            kinds.kOptimal: SolveStatus.OPTIMAL,
+            kinds.kModelEmpty: SolveStatus.OPTIMAL,
+            kinds.kInfeasible: SolveStatus.INFEASIBLE,
+            kinds.kUnbounded: SolveStatus.UNBOUNDED,
+            kinds.kInterrupt: SolveStatus.TIME_LIMIT,
         }
         status = solver.getModelStatus()
         if status not in found:

@@ -21,16 +21,16 @@ from pyomo.opt import OptSolver, ProblemSense, SolutionStatus, SolverResults, So
 from pyomo.opt.results.solution import Solution as PyomoSolution
 
 from ..program import Program
-from ..solution import Solution, Status
+from ..solution import Solution, SolveStatus
 
 _log = logging.getLogger(__name__)
 
 _ENDINGS = {
-    Status.OPTIMAL: (SolverStatus.ok, TerminationCondition.optimal, SolutionStatus.optimal),
-    Status.FEASIBLE: (SolverStatus.ok, TerminationCondition.optimal, SolutionStatus.feasible),
-    Status.INFEASIBLE: (SolverStatus.warning, TerminationCondition.infeasible, SolutionStatus.infeasible),
-    Status.UNBOUNDED: (SolverStatus.warning, TerminationCondition.unbounded, SolutionStatus.unbounded),
-    Status.TIME_LIMIT: (SolverStatus.aborted, TerminationCondition.maxTimeLimit, SolutionStatus.stoppedByLimit),
+    SolveStatus.OPTIMAL: (SolverStatus.ok, TerminationCondition.optimal, SolutionStatus.optimal),
+    SolveStatus.FEASIBLE: (SolverStatus.ok, TerminationCondition.optimal, SolutionStatus.feasible),
+    SolveStatus.INFEASIBLE: (SolverStatus.warning, TerminationCondition.infeasible, SolutionStatus.infeasible),
+    SolveStatus.UNBOUNDED: (SolverStatus.warning, TerminationCondition.unbounded, SolutionStatus.unbounded),
+    SolveStatus.TIME_LIMIT: (SolverStatus.aborted, TerminationCondition.maxTimeLimit, SolutionStatus.stoppedByLimit),
 }
 
 
@@ -117,7 +117,7 @@ def _results(name: str, program: Program, found: Solution) -> SolverResults:
     results: Any = SolverResults()
     status, termination, _ = _ENDINGS[found.status]
     if found.ok and found.stopped:
-        status, termination, _ = _ENDINGS[Status.TIME_LIMIT]
+        status, termination, _ = _ENDINGS[SolveStatus.TIME_LIMIT]
     results.solver.name = name
     results.solver.status = status
     results.solver.termination_condition = termination

@@ -42,7 +42,7 @@ _CRITICAL_PER_KWH = 1e4  # nothing is lost while the grid is there: any large nu
 
 
 @dataclass(frozen=True)
-class Bound:
+class CostBound:
     """What a run costs at least.
 
     Parameters
@@ -57,7 +57,7 @@ class Bound:
     why_not: str = ""
 
 
-def clairvoyant_bound(loaded: LoadedScenario) -> Bound:
+def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
     """Find the least net cost that any controller can reach on a scenario, by its seed.
 
     Parameters
@@ -67,7 +67,7 @@ def clairvoyant_bound(loaded: LoadedScenario) -> Bound:
 
     Returns
     -------
-    Bound
+    CostBound
 
     Raises
     ------
@@ -77,7 +77,7 @@ def clairvoyant_bound(loaded: LoadedScenario) -> Bound:
     scenario = loaded.scenario
     reasons = list(why_not(scenario))
     if reasons:
-        return Bound(np.nan, "; ".join(reasons))
+        return CostBound(np.nan, "; ".join(reasons))
     perfect = {kind: {"type": "perfect"} for kind in ("pv", "load", "prices", "sessions")}
     foreseen = schema.Forecasts.model_validate(perfect)
     hubs = {name: hub.model_copy(update={"forecasts": foreseen}) for name, hub in scenario.hubs.items()}
@@ -91,16 +91,16 @@ def clairvoyant_bound(loaded: LoadedScenario) -> Bound:
         data = _data(scenario, hubs[entity.hub], site, forecast)
         sessions = 0 if data.sessions is None else len(data.sessions.names)
         if sessions * data.steps.n > _MOST_VARIABLES:
-            return Bound(np.nan, f"{sessions} sessions over {data.steps.n} steps are too many")
+            return CostBound(np.nan, f"{sessions} sessions over {data.steps.n} steps are too many")
         program = Program(HubModel(data).model)
         try:
             solution = program.solve(time_limit_s=_TIME_LIMIT_S)
         finally:
             program.close()
         if not solution.ok:
-            return Bound(np.nan, f"the optimum of {entity.hub} was not found: {solution.status.value}")
+            return CostBound(np.nan, f"the optimum of {entity.hub} was not found: {solution.status.value}")
         cost += solution.bound
-    return Bound(cost)
+    return CostBound(cost)
 
 
 def why_not(scenario: schema.Scenario) -> Iterator[str]:
@@ -128,7 +128,7 @@ def _pays(price: schema.Price) -> bool:
     return not (isinstance(price, schema.Constant) and price.value == 0)
 
 
-def _data(scenario: schema.Scenario, hub: schema.Hub, site: base.Site, forecast: base.Forecast) -> HubData:
+def _data(scenario: schema.Scenario, hub: schema.HubSection, site: base.Site, forecast: base.Forecast) -> HubData:
     """The hub as its relaxation sees it; wherever an average would hide something, the better end is taken."""
     end_s = scenario.duration
     step_s = min(_LONGEST_STEP_S, end_s / _LEAST_STEPS)
@@ -167,7 +167,7 @@ def _data(scenario: schema.Scenario, hub: schema.Hub, site: base.Site, forecast:
     )
 
 
-def _battery(hub: schema.Hub, site: base.Site, wear_per_kwh: float) -> StorageData:
+def _battery(hub: schema.HubSection, site: base.Site, wear_per_kwh: float) -> StorageData:
     batteries = [device.section for device in hub.devices() if device.kind == "bess"]
     soc = weighted_mean([section.soc for section in batteries], [section.capacity_kwh for section in batteries], 0.0)
     return StorageData(
@@ -183,7 +183,7 @@ def _battery(hub: schema.Hub, site: base.Site, wear_per_kwh: float) -> StorageDa
 
 
 def _sessions(
-    hub: schema.Hub, site: base.Site, forecast: base.Forecast, end_s: float, charging_per_kwh: np.ndarray
+    hub: schema.HubSection, site: base.Site, forecast: base.Forecast, end_s: float, charging_per_kwh: np.ndarray
 ) -> SessionsData | None:
     """All EVs from plug-in to departure; a penalty only for those that leave before the end, as in the results."""
     told = forecast.sessions(end_s)

@@ -15,7 +15,7 @@ from ....analysis.comparison.run_figures import MACHINE, collect
 from ....analysis.report.html.comparison_page import write_page
 from ..workers.worker_pool import HERE, WorkerPool
 from .compare_notes import bounds, notes_on
-from .compare_plan import RUNS, Job, Plan
+from .compare_plan import RUNS, ComparisonPlan, Job
 from .compare_runs import Ran, run_all
 
 
@@ -43,13 +43,13 @@ class Compared:
 
 
 def compare_controllers(
-    plan: Plan, pool: WorkerPool = HERE, progress: Callable[[int, int, int], None] | None = None
+    plan: ComparisonPlan, pool: WorkerPool = HERE, progress: Callable[[int, int, int], None] | None = None
 ) -> Compared:
     """Make the runs of a comparison and write its tables and its page.
 
     Parameters
     ----------
-    plan : Plan
+    plan : ComparisonPlan
         From `plan`.
     pool : WorkerPool
         Where the runs are made; in this process when left out.
@@ -75,7 +75,7 @@ def compare_controllers(
         raise
 
 
-def _runs(plan: Plan, pool: WorkerPool, note: Callable[[Job, Ran], None]) -> tuple[dict[Job, Ran], bool]:
+def _runs(plan: ComparisonPlan, pool: WorkerPool, note: Callable[[Job, Ran], None]) -> tuple[dict[Job, Ran], bool]:
     """Make the runs; those of other seeds only if the seed matters, which is also returned."""
     (plan.output / RUNS).mkdir(parents=True, exist_ok=True)
     if plan.random:
@@ -87,7 +87,7 @@ def _runs(plan: Plan, pool: WorkerPool, note: Callable[[Job, Ran], None]) -> tup
     return (runs | run_all(later, pool, note) if random and later else runs), random
 
 
-def _evaluated(plan: Plan, runs: Mapping[Job, Ran], random: bool, pool: WorkerPool) -> Compared:
+def _evaluated(plan: ComparisonPlan, runs: Mapping[Job, Ran], random: bool, pool: WorkerPool) -> Compared:
     """Compute the statistics of the runs and write all files."""
     complete = [job for job, ran in runs.items() if not ran.failure]
     failures = tuple((job.controller, job.seed, ran.failure) for job, ran in runs.items() if ran.failure)

@@ -11,13 +11,13 @@ from ....analysis.comparison.paired_statistics import Comparison
 from ....analysis.comparison.run_figures import MACHINE
 from ..workers.sent_scenario import SentScenario, sent
 from ..workers.worker_pool import WorkerDiedError, WorkerPool
-from .clairvoyant_bound import Bound, clairvoyant_bound
-from .compare_plan import Plan
+from .clairvoyant_bound import CostBound, clairvoyant_bound
+from .compare_plan import ComparisonPlan
 
 _SOC_DIFFERS = 0.01
 
 
-def notes_on(plan: Plan, comparison: Comparison, kpis: pd.DataFrame) -> Iterator[str]:
+def notes_on(plan: ComparisonPlan, comparison: Comparison, kpis: pd.DataFrame) -> Iterator[str]:
     """Say what depends on the seed, and what the numbers leave out."""
     asked = len(plan.jobs) // len({job.controller for job in plan.jobs})
     seeds = comparison.seeds
@@ -47,12 +47,14 @@ def notes_on(plan: Plan, comparison: Comparison, kpis: pd.DataFrame) -> Iterator
             yield f"No run has the key figure {name}."
 
 
-def bounds(plan: Plan, comparison: Comparison, kpis: pd.DataFrame, pool: WorkerPool) -> tuple[pd.DataFrame | None, str]:
+def bounds(
+    plan: ComparisonPlan, comparison: Comparison, kpis: pd.DataFrame, pool: WorkerPool
+) -> tuple[pd.DataFrame | None, str]:
     """Set the clairvoyant bound of every seed beside the net costs of its runs.
 
     Parameters
     ----------
-    plan : Plan
+    plan : ComparisonPlan
         The comparison.
     comparison : Comparison
         Its statistics.
@@ -74,9 +76,9 @@ def bounds(plan: Plan, comparison: Comparison, kpis: pd.DataFrame, pool: WorkerP
     seeds = comparison.seeds
     scenarios = sent(plan.loaded.with_changes(seed=seed) for seed in seeds)
     try:
-        found: list[Bound] = pool.results(_bound, scenarios, [f"bound of seed {seed}" for seed in seeds])
+        found: list[CostBound] = pool.results(_bound, scenarios, [f"bound of seed {seed}" for seed in seeds])
     except WorkerDiedError as error:
-        found = [Bound(np.nan, str(error))]
+        found = [CostBound(np.nan, str(error))]
     missing = next((bound.why_not for bound in found if bound.why_not), "")
     if missing:
         return None, f"No clairvoyant bound of the net cost: {missing}."
@@ -96,6 +98,6 @@ def bounds(plan: Plan, comparison: Comparison, kpis: pd.DataFrame, pool: WorkerP
     )
 
 
-def _bound(scenario: SentScenario) -> Bound:
+def _bound(scenario: SentScenario) -> CostBound:
     """Find the bound on a worker."""
     return clairvoyant_bound(scenario.loaded)

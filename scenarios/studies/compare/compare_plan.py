@@ -50,7 +50,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """A comparison whose input is known to be right.
 
     Parameters
@@ -91,7 +91,7 @@ def plan(
     test: Test = "t",
     engine: str = "inprocess",
     force: bool = False,
-) -> Plan:
+) -> ComparisonPlan:
     """Look whether controllers can be compared on a scenario.
 
     Parameters
@@ -117,7 +117,7 @@ def plan(
 
     Returns
     -------
-    Plan
+    ComparisonPlan
 
     Raises
     ------
@@ -147,7 +147,9 @@ def plan(
         for seed in range(first, first + seeds)
         for name in controllers
     )
-    return Plan(loaded, jobs, random_parts(loaded.scenario), output, baseline or controllers[0], tuple(kpis), test)
+    return ComparisonPlan(
+        loaded, jobs, random_parts(loaded.scenario), output, baseline or controllers[0], tuple(kpis), test
+    )
 
 
 def _names_problems(controllers: Sequence[str], baseline: str | None) -> Iterator[Problem]:

@@ -50,7 +50,7 @@ def run_all(
         In the order of `jobs`.
     """
     orders = [
-        _Order(scenario, job.path.resolve(), job.engine)
+        _CompareOrder(scenario, job.path.resolve(), job.engine)
         for scenario, job in zip(sent(job.loaded for job in jobs), jobs, strict=True)
     ]
     for job in jobs:
@@ -66,7 +66,7 @@ def run_all(
 
 
 @dataclass(frozen=True)
-class _Order:
+class _CompareOrder:
     """A run for a worker."""
 
     scenario: SentScenario
@@ -74,7 +74,7 @@ class _Order:
     engine: str
 
 
-def _run(order: _Order) -> bool:
+def _run(order: _CompareOrder) -> bool:
     """Make a run; returns whether a controller used its random numbers."""
     loaded = order.scenario.loaded
     wiring = build(loaded)

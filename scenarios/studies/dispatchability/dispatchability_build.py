@@ -17,7 +17,7 @@ from ....analysis.dispatchability.opendss.opendss_deck import Deck, read_deck
 from ....analysis.dispatchability.opendss.opendss_elements import METRES
 from ....simulators.units import S_PER_H
 from ...errors import NOTHING, InputError, Problem, nearest
-from .dispatchability_study import CaseEntry, ClusterEntry, DeckFeeder, LineEntry, ListedFeeder, Study
+from .dispatchability_study import CaseEntry, ClusterEntry, DeckFeeder, DispatchabilityStudy, LineEntry, ListedFeeder
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class LoadedStudy:
 
     Parameters
     ----------
-    study : Study
+    study : DispatchabilityStudy
         As in the file.
     path : Path
         Its file.
@@ -36,10 +36,10 @@ class LoadedStudy:
         Ready to be solved, without problems; whether they can be served is checked by `servable`.
     """
 
-    study: Study
+    study: DispatchabilityStudy
     path: Path
     periods: list[str]
-    cases: dict[str, dp.Case]
+    cases: dict[str, dp.FeederCase]
 
 
 class Builder:
@@ -47,13 +47,13 @@ class Builder:
 
     Parameters
     ----------
-    study : Study
+    study : DispatchabilityStudy
         The study.
     path : Path
         Its file, beside which the others are looked for.
     """
 
-    def __init__(self, study: Study, path: Path):
+    def __init__(self, study: DispatchabilityStudy, path: Path):
         self._study, self._path = study, path
         self._problems: list[Problem] = []
 
@@ -92,14 +92,16 @@ class Builder:
         scaled = study.demand.scale * demand[:, None]
         clusters = [self._cluster(name, entry, periods) for name, entry in study.clusters.items()]
         self._stop_if_refused()
-        base = dp.Case(
+        base = dp.FeederCase(
             feeder,
             {bus: scaled * p for bus, (p, _) in table.items()},
             {bus: scaled * q for bus, (_, q) in table.items()},
             radiation,
-            tuple(dp.Dg(name, e.bus, e.phases, e.p_max_kw, e.q_max_kvar) for name, e in study.dgs.items()),
+            tuple(dp.DgUnit(name, e.bus, e.phases, e.p_max_kw, e.q_max_kvar) for name, e in study.dgs.items()),
             tuple(
-                dp.Pv(name, e.bus, e.phases, e.p_max_kw, e.q_max_kvar, e.p_max_kw if e.area_kw is None else e.area_kw)
+                dp.PvUnit(
+                    name, e.bus, e.phases, e.p_max_kw, e.q_max_kvar, e.p_max_kw if e.area_kw is None else e.area_kw
+                )
                 for name, e in study.pvs.items()
             ),
             tuple(cluster for cluster in clusters if cluster),
@@ -133,7 +135,7 @@ class Builder:
             key = f"feeder.{key}"
         self._refuse(key, given, allowed)
 
-    def _check_shifts(self, base: dp.Case) -> None:
+    def _check_shifts(self, base: dp.FeederCase) -> None:
         """Cases must leave all EVs within the periods."""
         for name, entry in self._study.cases.items():
             for cluster in base.clusters if entry.evs else ():
@@ -142,7 +144,7 @@ class Builder:
                     allowed = f"must be {room}, or cluster {cluster.name} leaves the periods"
                     self._refuse(f"cases.{name}.shift", entry.shift, allowed)
 
-    def _variant(self, base: dp.Case, entry: CaseEntry) -> dp.Case:
+    def _variant(self, base: dp.FeederCase, entry: CaseEntry) -> dp.FeederCase:
         case = base if entry.evs else base.without_clusters()
         case = case if entry.v2g else case.without_v2g()
         return case.shifted(entry.shift)

@@ -20,7 +20,7 @@ from ...schema.scenario_loader import problems_of
 from ...schema.yaml_file import read_yaml
 from ..workers.worker_pool import HERE, WorkerPool
 from .dispatchability_build import Builder, LoadedStudy
-from .dispatchability_study import Study, shipped_studies
+from .dispatchability_study import DispatchabilityStudy, shipped_studies
 
 
 def load_study(target: str | Path) -> LoadedStudy:
@@ -47,9 +47,9 @@ def load_study(target: str | Path) -> LoadedStudy:
         raise InputError(Problem(str(target), "study", NOTHING, f"must be a file or a shipped study{hint}"))
     data = read_yaml(path)
     try:
-        study = Study.model_validate(data)
+        study = DispatchabilityStudy.model_validate(data)
     except ValidationError as error:
-        raise InputError(list(problems_of(error, data, str(path), Study))) from None
+        raise InputError(list(problems_of(error, data, str(path), DispatchabilityStudy))) from None
     return Builder(study, path).loaded()
 
 
@@ -136,8 +136,11 @@ def run_study(
 
 
 def _solve_all(
-    pool: WorkerPool, solve: Callable[[dp.Case], dp.Limits], cases: Sequence[dp.Case], tell: Callable[[str], None]
-) -> list[dp.Limits]:
+    pool: WorkerPool,
+    solve: Callable[[dp.FeederCase], dp.PvLimits],
+    cases: Sequence[dp.FeederCase],
+    tell: Callable[[str], None],
+) -> list[dp.PvLimits]:
     """Solve drawn cases in a pool."""
     total = len(cases)
     names = [f"drawn case {number}" for number in range(1, total + 1)]
@@ -188,7 +191,7 @@ def notes(result: StudyResult, tolerance: float) -> list[str]:
     return found
 
 
-def solver_options(study: Study) -> dict[str, Any]:
+def solver_options(study: DispatchabilityStudy) -> dict[str, Any]:
     """Keywords of `solve_limits`."""
     given = study.options
     return {"solver": given.solver, "tolerance": given.tolerance, "time_limit_s": given.time_limit}

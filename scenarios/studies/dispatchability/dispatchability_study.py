@@ -271,7 +271,7 @@ class Options(Section):
     """Processes for the drawn cases."""
 
 
-class Study(Section):
+class DispatchabilityStudy(Section):
     """A study of dispatchability limits."""
 
     name: Name

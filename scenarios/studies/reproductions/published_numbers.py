@@ -10,7 +10,7 @@ import pandas as pd
 
 
 @dataclass(frozen=True)
-class Row:
+class PublishedRow:
     """One published quantity and what this run gives for it.
 
     Parameters
@@ -45,13 +45,13 @@ def within(
     *,
     relative: float = 0.0,
     absolute: float = 0.0,
-) -> Row:
+) -> PublishedRow:
     """A row that is reproduced when ours is near the published number.
 
     Parameters
     ----------
     case, quantity, unit : str
-        See `Row`.
+        See `PublishedRow`.
     published, ours : float
         The two numbers.
     relative : float
@@ -61,40 +61,42 @@ def within(
 
     Returns
     -------
-    Row
+    PublishedRow
     """
     allowed = max(relative * abs(published), absolute)
     told = [f"{100 * relative:g} %"] * (relative > 0) + [f"{absolute:g} {unit}".strip()] * (absolute > 0)
-    return Row(case, quantity, unit, published, ours, " or ".join(told) or "equal", abs(ours - published) <= allowed)
+    return PublishedRow(
+        case, quantity, unit, published, ours, " or ".join(told) or "equal", abs(ours - published) <= allowed
+    )
 
 
-def at_most(case: str, quantity: str, unit: str, published: float, ours: float) -> Row:
-    """A row that is reproduced when ours is not above the published number; see `Row`."""
-    return Row(case, quantity, unit, published, ours, "at most", ours <= published)
+def at_most(case: str, quantity: str, unit: str, published: float, ours: float) -> PublishedRow:
+    """A row that is reproduced when ours is not above the published number; see `PublishedRow`."""
+    return PublishedRow(case, quantity, unit, published, ours, "at most", ours <= published)
 
 
-def holds(case: str, quantity: str, published: str, ours: str, ok: bool) -> Row:
-    """A published statement that is true of this run or not; see `Row`."""
-    return Row(case, quantity, "", published, ours, "true", ok)
+def holds(case: str, quantity: str, published: str, ours: str, ok: bool) -> PublishedRow:
+    """A published statement that is true of this run or not; see `PublishedRow`."""
+    return PublishedRow(case, quantity, "", published, ours, "true", ok)
 
 
-def informs(case: str, quantity: str, unit: str, published: float | str, ours: float | str) -> Row:
-    """A row without a judgement; see `Row`."""
-    return Row(case, quantity, unit, published, ours, "", None)
+def informs(case: str, quantity: str, unit: str, published: float | str, ours: float | str) -> PublishedRow:
+    """A row without a judgement; see `PublishedRow`."""
+    return PublishedRow(case, quantity, unit, published, ours, "", None)
 
 
-def shown(row: Row) -> dict[str, str]:
+def shown(row: PublishedRow) -> dict[str, str]:
     """A row for people: numbers with the digits that tolerances are about, ``NO`` where it is not reproduced."""
     texts = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in asdict(row).items()}
     return {**texts, "ok": {True: "yes", False: "NO", None: ""}[row.ok]}
 
 
-def reproduced(rows: Sequence[Row]) -> bool:
+def reproduced(rows: Sequence[PublishedRow]) -> bool:
     """Whether no row misses its tolerance."""
     return all(row.ok is not False for row in rows)
 
 
-def write_table(rows: Sequence[Row], folder: Path) -> Path:
+def write_table(rows: Sequence[PublishedRow], folder: Path) -> Path:
     """Write the rows as ``table.csv``; gives its path."""
     path = folder / "table.csv"
     pd.DataFrame([asdict(row) for row in rows]).to_csv(path, index=False)

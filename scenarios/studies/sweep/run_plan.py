@@ -17,7 +17,7 @@ from ...schema.scenario_loader import LoadedScenario, load_scenario, parse, ship
 from ...schema.scenario_schema import LARGEST_SEED, ControllerSpec
 from ...schema.yaml_file import read_yaml
 from .sampling import points
-from .sweep_study import LARGEST, Study
+from .sweep_study import LARGEST, SweepStudy
 
 _SILENT = ("title", "source", "expect")
 """What of a scenario changes nothing in its run."""
@@ -26,7 +26,7 @@ _OF_THE_STUDY = {"controller": "controllers", "seed": "seeds", "expect": "", "na
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One run of a study.
 
     Parameters
@@ -70,12 +70,12 @@ class _Variant:
     data: dict[str, Any]
 
 
-def plan(study: Study, path: Path) -> list[Run]:
+def plan(study: SweepStudy, path: Path) -> list[PlannedRun]:
     """All runs of a study.
 
     Parameters
     ----------
-    study : Study
+    study : SweepStudy
         The study.
     path : Path
         Its file.
@@ -113,13 +113,13 @@ def plan(study: Study, path: Path) -> list[Run]:
     return list(_runs(study, name, variants, keys, seeds, where))
 
 
-def _count(study: Study) -> int:
+def _count(study: SweepStudy) -> int:
     return study.design.samples or math.prod(len(field.values or []) for field in study.fields.values())
 
 
 def _runs(
-    study: Study, name: str, variants: list[_Variant], keys: Mapping[str, tuple], seeds: list[int], where: str
-) -> Iterable[Run]:
+    study: SweepStudy, name: str, variants: list[_Variant], keys: Mapping[str, tuple], seeds: list[int], where: str
+) -> Iterable[PlannedRun]:
     from ...run_scenario import versions
 
     refused: dict[tuple[str, str], Problem] = {}
@@ -143,7 +143,7 @@ def _runs(
                             (one.key, str(one.given) if stands else ""), _of_run(one, number, point, where)
                         )
                     break
-                yield Run(number, point, variant.label, seed, name, seeded, identity.of(scenario))
+                yield PlannedRun(number, point, variant.label, seed, name, seeded, identity.of(scenario))
     if refused:
         raise InputError(refused.values())
 
@@ -158,7 +158,7 @@ def _of_run(problem: Problem, number: int, point: Mapping[str, Any], where: str)
 # --- controllers ------------------------------------------------------------------------------------------------------
 
 
-def _variants(study: Study, data: dict[str, Any], base: LoadedScenario, where: str) -> list[_Variant]:
+def _variants(study: SweepStudy, data: dict[str, Any], base: LoadedScenario, where: str) -> list[_Variant]:
     """The scenario under each controller of the study."""
     given = data.get("controller", {"type": base.scenario.controller[0].type})
     specs = given if isinstance(given, list) else [given]
@@ -204,7 +204,7 @@ def _label(spec: ControllerSpec) -> str:
 # --- fields and key figures -------------------------------------------------------------------------------------------
 
 
-def _keys(study: Study, variants: list[_Variant], where: str) -> tuple[dict[str, tuple], list[Problem]]:
+def _keys(study: SweepStudy, variants: list[_Variant], where: str) -> tuple[dict[str, tuple], list[Problem]]:
     """Where each field stands; every controller has to have it."""
     keys: dict[str, tuple] = {}
     problems: list[Problem] = []
@@ -230,7 +230,7 @@ def _keys(study: Study, variants: list[_Variant], where: str) -> tuple[dict[str,
     return keys, problems
 
 
-def _unknown_kpis(study: Study, base: LoadedScenario, where: str) -> list[Problem]:
+def _unknown_kpis(study: SweepStudy, base: LoadedScenario, where: str) -> list[Problem]:
     from ....analysis.checks.expectation_checks import kpi_names
 
     if not study.kpis:

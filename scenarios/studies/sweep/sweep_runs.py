@@ -19,8 +19,8 @@ from ..journal import Journal
 from ..workers.sent_scenario import serve
 from ..workers.whole_results import run_whole, without_parts
 from ..workers.worker_pool import DIED, HERE, ClusterLostError, WorkerDiedError, WorkerPool
-from .run_plan import Run, plan
-from .sweep_study import Study, read_study, seconds_of
+from .run_plan import PlannedRun, plan
+from .sweep_study import SweepStudy, read_study, seconds_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,14 +147,14 @@ def _check_folder(output: Path) -> None:
 
 
 def _run_all(
-    left: dict[str, Run],
+    left: dict[str, PlannedRun],
     journal: Journal,
     pool: WorkerPool,
     keep: Path | None,
     progress: Callable[[int, int, int], None] | None,
 ) -> None:
     runs, call = list(left.values()), uuid4().hex
-    orders = [Order(run, call, None if keep is None else str(keep.resolve() / f"{run.key}.h5")) for run in runs]
+    orders = [RunOrder(run, call, None if keep is None else str(keep.resolve() / f"{run.key}.h5")) for run in runs]
     done = failed = 0
     try:
         if progress is not None:
@@ -180,7 +180,7 @@ def _run_all(
 
 
 @dataclass(frozen=True)
-class Order:
+class RunOrder:
     """A run for a worker.
 
     Parameters
@@ -193,17 +193,17 @@ class Order:
         Where the result file is kept.
     """
 
-    run: Run
+    run: PlannedRun
     call: str
     keep: str | None
 
 
-def make_run(order: Order) -> dict[str, Any]:
+def make_run(order: RunOrder) -> dict[str, Any]:
     """Make a run and return its key figures, or why it failed.
 
     Parameters
     ----------
-    order : Order
+    order : RunOrder
         The run.
 
     Returns
@@ -223,7 +223,7 @@ def make_run(order: Order) -> dict[str, Any]:
     return entry | {"wall_s": round(time.perf_counter() - began, 3)}
 
 
-def _key_figures(order: Order, path: Path) -> dict[str, tuple[float | None, str]]:
+def _key_figures(order: RunOrder, path: Path) -> dict[str, tuple[float | None, str]]:
     from ....analysis import ResultError, open_results
     from ....analysis.results.summary_table import summary
     from ...assembly.plant_build import build
@@ -259,7 +259,7 @@ def _message(error: BaseException) -> str:
 # --- before the first run ---------------------------------------------------------------------------------------------
 
 
-def _check_builds(runs: Sequence[Run], left: dict[str, Run]) -> None:
+def _check_builds(runs: Sequence[PlannedRun], left: dict[str, PlannedRun]) -> None:
     """Build runs until every value of a field and every controller was in one; what is refused is told at once.
 
     Of a field with a range these are the lowest and the highest that were drawn. What ran already needs no build.
@@ -305,14 +305,14 @@ def _extremes(values: list[Any]) -> list[Any]:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-def table_of(study: Study, runs: Sequence[Run], entries: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def table_of(study: SweepStudy, runs: Sequence[PlannedRun], entries: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """The runs as a table.
 
     Parameters
     ----------
-    study : Study
+    study : SweepStudy
         The study.
-    runs : sequence of Run
+    runs : sequence of PlannedRun
         Its runs.
     entries : sequence of dict
         What came of each.
@@ -356,7 +356,7 @@ def _column(values: list[Any]) -> tuple[list[Any], str]:
     return [value if isinstance(value, str) else json.dumps(value) for value in values], ""
 
 
-def _overview(study: Study, table: pd.DataFrame) -> list[dict[str, Any]]:
+def _overview(study: SweepStudy, table: pd.DataFrame) -> list[dict[str, Any]]:
     names = study.kpis or [name for name in _MAIN_KPIS if name in table and bool(table[name].fillna(0).any())]
     return list(_overview_rows(table, names))
 

@@ -15,17 +15,17 @@ from ...schema.scenario_schema import LARGEST_SEED, ControllerSpec
 from ...schema.yaml_file import read_yaml
 
 
-class Bound(NamedTuple):
+class SweepBound(NamedTuple):
     """An end of a range: a number, or a duration in seconds."""
 
     size: float
     is_duration: bool
 
 
-def _bound(value: Any) -> Bound:
+def _bound(value: Any) -> SweepBound:
     if isinstance(value, str):
-        return Bound(quantities._duration(value), True)
-    return Bound(float(quantities._number(value)), False)
+        return SweepBound(quantities._duration(value), True)
+    return SweepBound(float(quantities._number(value)), False)
 
 
 def seconds_of(text: str) -> float | None:
@@ -36,7 +36,7 @@ def seconds_of(text: str) -> float | None:
         return None
 
 
-End = Annotated[Bound, PlainValidator(_bound)]
+End = Annotated[SweepBound, PlainValidator(_bound)]
 
 
 class Variation(Section):
@@ -127,7 +127,7 @@ def _section(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
-class Study(Section):
+class SweepStudy(Section):
     """A study: runs of one scenario with other fields, controllers and seeds."""
 
     scenario: str
@@ -156,7 +156,7 @@ class Study(Section):
         return self
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: Path) -> SweepStudy:
     """Read and check a study file by itself; whether it fits its scenario, `sweep.plan` finds out.
 
     Parameters
@@ -166,7 +166,7 @@ def read_study(path: Path) -> Study:
 
     Returns
     -------
-    Study
+    SweepStudy
 
     Raises
     ------
@@ -175,6 +175,6 @@ def read_study(path: Path) -> Study:
     """
     data = read_yaml(path)
     try:
-        return Study.model_validate(data)
+        return SweepStudy.model_validate(data)
     except ValidationError as error:
-        raise InputError(problems_of(error, data, str(path), Study)) from None
+        raise InputError(problems_of(error, data, str(path), SweepStudy)) from None

@@ -11,7 +11,7 @@ import pytest
 from evhub.analysis.results.result_reader import open_results
 from evhub.controllers.ems.dispatch_loop import Verdict
 from evhub.controllers.ems.ems_controller import _rank
-from evhub.controllers.ems.ems_parameters import Network, Parameters, Vehicle, Weights
+from evhub.controllers.ems.ems_parameters import EmsNetwork, EmsParameters, FleetVehicle, Weights
 from evhub.controllers.ems.ems_schedule import Demand, window
 from evhub.controllers.ems.session_priorities import Change, change, ranks
 from evhub.controllers.optimization.blocks.time_steps import Steps
@@ -235,12 +235,12 @@ def test_a_purchase_limit_of_an_unknown_hub_is_refused(folder):
 )
 def test_parameters_that_make_no_sense_are_refused(values):
     with pytest.raises(ValueError):
-        Parameters.model_validate(values)
+        EmsParameters.model_validate(values)
 
 
 def test_bands_have_the_values_of_the_standards():
-    assert Network(net="case33bw", buses={}).band_pu == (0.88, 1.1)
-    assert Network(net="case33bw", buses={}, band="en50160").band_pu == (0.9, 1.1)
+    assert EmsNetwork(net="case33bw", buses={}).band_pu == (0.88, 1.1)
+    assert EmsNetwork(net="case33bw", buses={}, band="en50160").band_pu == (0.9, 1.1)
 
 
 def test_a_period_beyond_the_step_is_refused(folder):
@@ -327,13 +327,13 @@ def need(name="a", **values) -> Demand:
 
 
 ORDER = {
-    "purpose": ({}, Vehicle(purpose="emergency"), Vehicle(purpose="service")),
-    "route": ({}, Vehicle(route_km=200), Vehicle(route_km=20)),
-    "by hand": ({}, Vehicle(priority=7), Vehicle(purpose="emergency", priority=2)),
-    "critical": ({}, Vehicle(critical=True), Vehicle(priority=10)),
-    "departure": ({"departure_s": 36000.0}, Vehicle(), Vehicle()),
-    "flexibility": ({"energy_kwh": 10.0}, Vehicle(), Vehicle()),
-    "soc": ({"soc": 0.9}, Vehicle(), Vehicle()),
+    "purpose": ({}, FleetVehicle(purpose="emergency"), FleetVehicle(purpose="service")),
+    "route": ({}, FleetVehicle(route_km=200), FleetVehicle(route_km=20)),
+    "by hand": ({}, FleetVehicle(priority=7), FleetVehicle(purpose="emergency", priority=2)),
+    "critical": ({}, FleetVehicle(critical=True), FleetVehicle(priority=10)),
+    "departure": ({"departure_s": 36000.0}, FleetVehicle(), FleetVehicle()),
+    "flexibility": ({"energy_kwh": 10.0}, FleetVehicle(), FleetVehicle()),
+    "soc": ({"soc": 0.9}, FleetVehicle(), FleetVehicle()),
 }
 
 

@@ -29,7 +29,7 @@ PLATES = plates(pv_kw=153.0, bess_kw=70.875, connector_kw=7.2, soc_min=0.1, soc_
 
 def day(scenario: str, seed: int, **controller) -> dict:
     """The data of a day; steps of an hour make it quick."""
-    data = yan2022_campaign.scenario_data(yan2022_campaign.Case(scenario, seed))
+    data = yan2022_campaign.scenario_data(yan2022_campaign.YanCase(scenario, seed))
     data["controller"] = {**data["controller"], "resolution": "1h", **controller}
     return data
 
@@ -229,15 +229,15 @@ def test_without_a_measurement_of_the_battery_there_is_an_alarm_and_basic_contro
 
 
 def test_when_a_forecast_fails_the_last_good_plan_stays_in_force(tmp_path, monkeypatch):
-    from evhub.scenarios.forecasts.forecast_providers import Told
+    from evhub.scenarios.forecasts.forecast_providers import HubForecast
 
-    told = Told.load_kw
+    told = HubForecast.load_kw
 
     def broken(self, edges_s):
         values = told(self, edges_s)
         return values * np.nan if HOUR_S < self._t_s < 3 * HOUR_S else values
 
-    monkeypatch.setattr(Told, "load_kw", broken)
+    monkeypatch.setattr(HubForecast, "load_kw", broken)
     with run(short(), tmp_path) as results:
         alarms = results.events().query("kind == 'alarm'")
         _, plan_kw = results.arrays("station/controller/plan_grid_kw")
@@ -255,7 +255,7 @@ def test_an_hour_without_a_solution_is_told_and_the_last_good_plan_stays_in_forc
 
     def stopped(self, hub, steps, state, built):
         if HOUR_S < state.t_s <= 3 * HOUR_S:
-            return planning.Outcome(None, "time limit", 4, built=built)
+            return planning.DayPlanResult(None, "time limit", 4, built=built)
         return solved(self, hub, steps, state, built)
 
     monkeypatch.setattr(planning.Day, "_solved", stopped)
@@ -324,14 +324,14 @@ def test_when_storage_is_empty_and_load_is_cut_nothing_flows_back_into_the_sourc
 
 
 def test_without_a_forecast_an_island_says_so_and_the_day_goes_on_when_the_grid_is_back(tmp_path, monkeypatch):
-    from evhub.scenarios.forecasts.forecast_providers import Told
+    from evhub.scenarios.forecasts.forecast_providers import HubForecast
 
-    told = Told.load_kw
+    told = HubForecast.load_kw
 
     def broken(self, edges_s):
         return told(self, edges_s) * (np.nan if 1800.0 < self._t_s < 1.5 * HOUR_S else 1.0)
 
-    monkeypatch.setattr(Told, "load_kw", broken)
+    monkeypatch.setattr(HubForecast, "load_kw", broken)
     data = with_classes(secondary={"rated_kw": 60})
     data["events"] = [{"at": "10min", "outage": {"hub": "station", "until": "2h"}}]
     with run(data, tmp_path) as results:
@@ -400,7 +400,7 @@ def test_customer_satisfaction_is_told_per_session_and_in_total(tmp_path):
 
 
 def test_a_campaign_goes_on_where_it_was_stopped_unless_the_code_has_changed(tmp_path, monkeypatch):
-    cases = [yan2022_campaign.Case("1", 0), yan2022_campaign.Case("5 at 15 min", 1, 0.5)]
+    cases = [yan2022_campaign.YanCase("1", 0), yan2022_campaign.YanCase("5 at 15 min", 1, 0.5)]
     found = {case: {"total": k + 0.1 + 0.2, "pv": 1e-17} for k, case in enumerate(cases)}
     began = []
 

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from evhub.analysis import open_results
 from evhub.controllers import contract as base
 from evhub.controllers.milp_dispatch.milp_controller import MilpDispatch
-from evhub.controllers.milp_dispatch.milp_dispatch import Dispatch
+from evhub.controllers.milp_dispatch.milp_dispatch import MilpDispatchPlan
 from evhub.controllers.milp_dispatch.milp_model_data import mode_kw
-from evhub.controllers.milp_dispatch.milp_planner import Outcome, Planner
-from evhub.controllers.optimization.solution import Status
+from evhub.controllers.milp_dispatch.milp_planner import Planner, PlanOutcome
+from evhub.controllers.optimization.solution import SolveStatus
 from evhub.simulators.arrivals.session_model import Session
 from evhub.simulators.series import Series
 from evhub.simulators.tariffs.tariff_model import Tariffs
@@ -62,13 +62,13 @@ def seen(told: base.Forecast, at: base.Connectors = FREE, **changes) -> base.Hub
     return hub(at, forecast=told, **values)
 
 
-def plan(plant: base.Site, view: base.Hub, end_s: float = H, **parameters) -> Dispatch:
+def plan(plant: base.Site, view: base.Hub, end_s: float = H, **parameters) -> MilpDispatchPlan:
     outcome = attempt(plant, view, end_s, **parameters)
     assert outcome.dispatch is not None, outcome.problem
     return outcome.dispatch
 
 
-def attempt(plant: base.Site, view: base.Hub, end_s: float = H, **parameters) -> Outcome:
+def attempt(plant: base.Site, view: base.Hub, end_s: float = H, **parameters) -> PlanOutcome:
     return Planner(plant).plan(view, MilpDispatch.Parameters(**parameters), 0.0, NOON, end_s)
 
 
@@ -403,7 +403,7 @@ def test_an_end_that_is_neared_is_not_passed():
 def test_nothing_that_helps_is_told_as_before():
     """More local load than the contract with nothing to cut it: lost load has its price, so there is always a plan."""
     outcome = attempt(site(2, **{**ALONE, "bess_kw": 0.0}), seen(forecast(load=80.0)))
-    assert outcome.status == list(Status).index(Status.OPTIMAL)
+    assert outcome.status == list(SolveStatus).index(SolveStatus.OPTIMAL)
     assert outcome.dispatch is not None and outcome.dispatch.unserved_kwh == pytest.approx(30.0)
 
 

@@ -26,7 +26,7 @@ from ...helpers import plants
 def steps(monkeypatch):
     """Log of (time, simulator) of every step of the runs in a test."""
     log: list[tuple[int, str]] = []
-    for cls in (adapter.Adapter, controller.Simulator, network.Simulator):
+    for cls in (adapter.Adapter, controller.ControllerSimulator, network.NetworkSimulator):
         step = cls.step
 
         def logged(self, time, inputs, max_advance, step=step):

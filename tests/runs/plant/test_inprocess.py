@@ -120,7 +120,7 @@ def test_every_simulator_takes_the_same_steps_with_the_same_inputs(folder, monke
     ("cls", "method", "who"),
     [
         (load.LocalLoad, "update", "Load of depot"),
-        (network.Simulator, "_solve", "Network of network"),
+        (network.NetworkSimulator, "_solve", "Network of network"),
         (controller.ControlledHub, "take", "Controller of depot"),
         (controller.ControlledHub, "observation", "Controller of depot"),
     ],

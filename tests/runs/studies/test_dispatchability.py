@@ -14,12 +14,12 @@ import pytest
 import yaml
 
 from evhub.analysis.dispatchability import (
-    Case,
-    Dg,
+    DgUnit,
     EvCluster,
     Feeder,
+    FeederCase,
     Line,
-    Pv,
+    PvUnit,
     Source,
     Spread,
     draw,
@@ -131,7 +131,7 @@ def test_the_reproduction_holds_and_draws_its_figures(reproduced):
 # --- limits hold ------------------------------------------------------------------------------------------------------
 
 
-def sampled(case: Case, low: np.ndarray, high: np.ndarray, seed: int) -> None:
+def sampled(case: FeederCase, low: np.ndarray, high: np.ndarray, seed: int) -> None:
     """A thousand PV realisations within limits, every second one a corner, are served by linear programs; with less
     than a lower limit, or more than an upper one below what is available, some is not: at a dozen places."""
     rng = np.random.default_rng(seed)
@@ -190,13 +190,13 @@ def test_realisations_inside_random_feeders_with_evs_are_served_and_one_outside_
     sampled(case, found.lower_kw, found.upper_kw, seed)
 
 
-def small_case(**changes) -> Case:
+def small_case(**changes) -> FeederCase:
     """A source, a line of one phase, a load and a PV unit of that phase."""
     z = np.zeros((3, 3), dtype=complex)
     z[0, 0] = 3.0 + 1.0j
     feeder = Feeder(4.16, Source("s", limit_kva=300.0), (Line("line", "s", "e", "a", z),))
     demand = {"e": np.array([[100.0, 0.0, 0.0]])}
-    case = Case(feeder, demand, {}, np.ones(1), pvs=(Pv("pv", "e", "a", 400.0, 0.0, 400.0),))
+    case = FeederCase(feeder, demand, {}, np.ones(1), pvs=(PvUnit("pv", "e", "a", 400.0, 0.0, 400.0),))
     return replace(case, **changes)
 
 
@@ -228,7 +228,7 @@ def test_line_limits_that_do_not_bind_change_nothing():
     assert found[0] == pytest.approx(found[1], abs=1e-3)
 
 
-def with_line_limits(case: Case, seed: int) -> Case:
+def with_line_limits(case: FeederCase, seed: int) -> FeederCase:
     """Each line with a limit of its own, some far beyond and some near to what flows."""
     limits_kva = np.random.default_rng(seed).choice([60.0, 90.0, 160.0, 400.0], len(case.feeder.lines))
     lines = [replace(line, limit_kva=kva) for line, kva in zip(case.feeder.lines, limits_kva, strict=True)]
@@ -309,7 +309,7 @@ def test_limits_of_a_small_unit_are_served_though_its_width_is_worth_more_than_t
     feeder = replace(small_case().feeder, source=Source("s", 300.0, 0.9))
     demand = {"e": np.array([[0.5, 0.0, 0.0]])}
     for p_kw, penalty in ((0.8, 1.0), (300.0, 0.001)):
-        pv = Pv("pv", "e", "a", p_kw, 0.0, p_kw)
+        pv = PvUnit("pv", "e", "a", p_kw, 0.0, p_kw)
         found = solve_limits(small_case(feeder=feeder, demand_kw=demand, pvs=(pv,), penalty=penalty))
         assert found.upper_kw[0, 0, 0] == pytest.approx(0.5, abs=2e-3)
         assert found.unbalanced <= 1e-3
@@ -320,7 +320,7 @@ def test_reactive_power_that_is_not_balanced_does_not_buy_voltage_for_pv():
     z = np.zeros((3, 3), dtype=complex)
     z[0, 0] = 0.35 + 1.02j
     feeder = Feeder(4.16, Source("s", v_pu=(1.04995,) * 3), (Line("line", "s", "e", "a", z),), v_max_pu=1.05)
-    found = solve_limits(small_case(feeder=feeder, demand_kw={}, pvs=(Pv("pv", "e", "a", 2.5, 0.0, 2.5),)))
+    found = solve_limits(small_case(feeder=feeder, demand_kw={}, pvs=(PvUnit("pv", "e", "a", 2.5, 0.0, 2.5),)))
     most = (1.05**2 - 1.04995**2) * (4.16**2 / 3) / (2 * 0.35) * 1e3
     assert most == pytest.approx(0.865, abs=1e-3)
     assert found.upper_kw[0, 0, 0] == pytest.approx(most, abs=5e-3)
@@ -399,7 +399,7 @@ def test_parts_without_new_voltages_are_not_solved_again(monkeypatch):
     assert found.upper_kw[0, 0] == pytest.approx([120.0, 100.0 + (1.02**2 - 1.0) * (4.16**2 / 3) / 6.0 * 1e3, 120.0])
 
 
-def random_case(seed: int, periods: int = 1) -> Case:
+def random_case(seed: int, periods: int = 1) -> FeederCase:
     """Three phases, coupled lines, a lateral, tight voltages, two PV units."""
     rng = np.random.default_rng(seed)
 
@@ -415,9 +415,9 @@ def random_case(seed: int, periods: int = 1) -> Case:
     there = np.array([phase in lateral for phase in "abc"])
     p = {"m": rng.uniform(50, 250, (periods, 3)), "l": rng.uniform(20, 80, (periods, 3)) * there}
     q = {bus: 0.3 * value for bus, value in p.items()}
-    dgs = (Dg("dg", "m", "abc", 200.0, 60.0),)
-    pvs = (Pv("p1", "m", "abc", 300.0, 60.0, 300.0), Pv("p2", "l", lateral, 150.0, 30.0, 150.0))
-    return Case(feeder, p, q, rng.uniform(0.5, 1.0, periods), dgs, pvs)
+    dgs = (DgUnit("dg", "m", "abc", 200.0, 60.0),)
+    pvs = (PvUnit("p1", "m", "abc", 300.0, 60.0, 300.0), PvUnit("p2", "l", lateral, 150.0, 30.0, 150.0))
+    return FeederCase(feeder, p, q, rng.uniform(0.5, 1.0, periods), dgs, pvs)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 6, 7, 8, 9])

@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from evhub.analysis import open_results
 from evhub.analysis.checks.expectation_checks import (
+    EventsInOrder,
+    ExpectationResult,
     Golden,
     Happens,
-    InOrder,
     Invariants,
     Kpi,
     Never,
-    Outcome,
     Pattern,
-    Signal,
+    SignalExpectation,
     evaluate,
     kpi_names,
 )
 from evhub.analysis.checks.findings import spelled
 from evhub.analysis.checks.golden_results import record
-from evhub.analysis.checks.signal_checks import Bounds, Changes, Order, Reaches, Trend
+from evhub.analysis.checks.signal_checks import Bounds, Changes, ElementOrder, Reaches, Trend
 from evhub.analysis.results.result_layout import SeriesSpec
 from evhub.analysis.results.result_writer import ResultWriter
 
@@ -81,7 +81,7 @@ def made(tmp_path_factory) -> Path:
     return write(tmp_path_factory.mktemp("expect") / "made.h5")
 
 
-def outcome(path: Path, expectation) -> Outcome:
+def outcome(path: Path, expectation) -> ExpectationResult:
     with open_results(path) as results:
         (one,) = evaluate(results, [expectation])
     return one
@@ -102,8 +102,8 @@ def fails(path: Path, expectation, *told: str, at: float | None = None, value: f
     assert one.value == (value if value is None else pytest.approx(value))
 
 
-def signal(path: str, check, begin_s: float = 0.0, until_s: float = math.inf, **more) -> Signal:
-    return Signal("x", f"hub/{path}", check, begin_s, until_s, **more)
+def signal(path: str, check, begin_s: float = 0.0, until_s: float = math.inf, **more) -> SignalExpectation:
+    return SignalExpectation("x", f"hub/{path}", check, begin_s, until_s, **more)
 
 
 # --- bounds -----------------------------------------------------------------------------------------------------------
@@ -196,15 +196,15 @@ def test_bounds_are_those_of_every_second_of_the_window(tmp_path_factory, values
 
 
 def test_the_order_of_connectors_is_that_of_their_powers(made):
-    assert holds(made, signal("cp/connector_p_kw", Order((1, 2))))
+    assert holds(made, signal("cp/connector_p_kw", ElementOrder((1, 2))))
     told = ("element 1 is 20 kW at 0s, must not be above element 2 with 10 kW",)
-    fails(made, signal("cp/connector_p_kw", Order((2, 1))), *told, at=0, value=20)
-    assert holds(made, signal("cp/connector_p_kw", Order((2, 1)), 300, 310))  # equal powers are in any order
-    assert holds(made, signal("cp/connector_p_kw", Order((2, 1), tolerance=5), 100, 300))
+    fails(made, signal("cp/connector_p_kw", ElementOrder((2, 1))), *told, at=0, value=20)
+    assert holds(made, signal("cp/connector_p_kw", ElementOrder((2, 1)), 300, 310))  # equal powers are in any order
+    assert holds(made, signal("cp/connector_p_kw", ElementOrder((2, 1), tolerance=5), 100, 300))
 
 
 def test_an_order_needs_an_array(made):
-    fails(made, signal("cp/p_kw", Order((1, 2))), "is one value and has no order")
+    fails(made, signal("cp/p_kw", ElementOrder((1, 2))), "is one value and has no order")
 
 
 @pytest.mark.parametrize(
@@ -304,12 +304,12 @@ def test_an_event_does_not_happen(made):
 
 def test_events_come_in_order(made):
     outage, islanded, alarm = Pattern(kind="outage"), Pattern(kind="islanded"), Pattern(kind="alarm*")
-    assert holds(made, InOrder("x", (outage, islanded, alarm)))
-    assert holds(made, InOrder("x", (outage, alarm)))  # others may come in between
-    fails(made, InOrder("x", (islanded, outage)), "no outage event after islanded at 5min10s", at=300)
-    fails(made, InOrder("x", (outage, outage)), "no outage event after outage at 5min", at=300)
+    assert holds(made, EventsInOrder("x", (outage, islanded, alarm)))
+    assert holds(made, EventsInOrder("x", (outage, alarm)))  # others may come in between
+    fails(made, EventsInOrder("x", (islanded, outage)), "no outage event after islanded at 5min10s", at=300)
+    fails(made, EventsInOrder("x", (outage, outage)), "no outage event after outage at 5min", at=300)
     late = Pattern(kind="islanded", begin_s=300, until_s=305)
-    fails(made, InOrder("x", (outage, late)), "no islanded event from 5min until 5min5s after outage", at=310)
+    fails(made, EventsInOrder("x", (outage, late)), "no islanded event from 5min until 5min5s after outage", at=310)
 
 
 # --- invariants -------------------------------------------------------------------------------------------------------

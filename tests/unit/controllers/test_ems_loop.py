@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evhub.controllers.ems.constraints import Limits
+from evhub.controllers.ems.constraints import NetworkLimits
 from evhub.controllers.ems.dispatch_loop import Loop, Verdict
 from evhub.controllers.ems.ems_commands import commanded
-from evhub.controllers.ems.ems_dispatch import Dispatch, Places, Schedule, set_points
+from evhub.controllers.ems.ems_dispatch import EmsDispatch, EmsSchedule, Places, set_points
 from evhub.controllers.optimization.blocks.generator_block import GeneratorData
 from evhub.controllers.optimization.blocks.grid_connection_block import GridData
 from evhub.controllers.optimization.blocks.loads_block import LoadsData
 from evhub.controllers.optimization.blocks.pv_block import PvData
 from evhub.controllers.optimization.blocks.sessions_block import SessionsData
 from evhub.controllers.optimization.blocks.time_steps import Steps
-from evhub.controllers.optimization.hub_model import HubData, Plan
+from evhub.controllers.optimization.hub_model import HubData, HubPlan
 from evhub.scenarios.schema.scenario_loader import LIBRARY
 from evhub.simulators.network import admittances as network
 from evhub.simulators.network import network_sources
@@ -28,7 +28,7 @@ from evhub.simulators.network import network_sources
 from ...helpers.random_feeders import depot, feeder, places
 from ...helpers.sizes import examples
 
-BAND = Limits(0.9, 1.1, 1.0)
+BAND = NetworkLimits(0.9, 1.1, 1.0)
 DEPOT = str(LIBRARY / "data" / "hafiz2023_depot.json")
 
 
@@ -42,7 +42,7 @@ def drawn(seed: int):
     data = depot(rng, level, n)
     buses, where = places(rng, net.bus.index.to_numpy()[2:], data)
     loop = Loop(known, np.array([known.node_of[int(bus)] for bus in buses]), BAND)
-    dispatch = Dispatch({"depot": data}, {"depot": where}, len(buses))
+    dispatch = EmsDispatch({"depot": data}, {"depot": where}, len(buses))
     return net, buses, loop, loop.run(dispatch, np.tile(known.other_pu - known.load_pu, (n, 1)))
 
 
@@ -83,7 +83,7 @@ def single(net, bus, data, limits, **options):
     """One period of one hub at one bus."""
     known = network.compiled(net)
     loop = Loop(known, np.array([known.node_of[bus]]), limits, **options)
-    dispatch = Dispatch({"depot": data}, {"depot": Places(0, 0, 0, 0, ())}, 1)
+    dispatch = EmsDispatch({"depot": data}, {"depot": Places(0, 0, 0, 0, ())}, 1)
     background = (known.other_pu - known.load_pu)[None]
     outcome = loop.run(dispatch, background)
     return outcome, loop.flow(outcome.schedule.u, background)
@@ -93,7 +93,7 @@ CASES = {
     # PV lifts the voltage; a load pulls it down and a dear generator lifts it; a branch is full
     "overvoltage": (2, 600.0, 0.0, 0.0, 20.0, BAND),
     "undervoltage": (3, 0.0, 200.0, 0.5, 420.0, BAND),
-    "loading": (3, 100.0, 200.0, 0.3, 250.0, Limits(0.9, 1.1, 0.3)),
+    "loading": (3, 100.0, 200.0, 0.3, 250.0, NetworkLimits(0.9, 1.1, 0.3)),
 }
 
 
@@ -149,7 +149,7 @@ def test_a_generator_and_evs_with_v2g_lift_the_voltage_by_reactive_power():
     net = network_sources.build(DEPOT)
     pp.create_load(net, 3, p_mw=0.33)
     known = network.compiled(net)
-    loop = Loop(known, np.array([known.node_of[3]]), Limits(0.9, 1.1, 1.5))
+    loop = Loop(known, np.array([known.node_of[3]]), NetworkLimits(0.9, 1.1, 1.5))
     background = (known.other_pu - known.load_pu)[None]
 
     def best(reactive: bool):
@@ -174,7 +174,7 @@ def test_a_generator_and_evs_with_v2g_lift_the_voltage_by_reactive_power():
                 q_per_kvarh=1e-3,
             ),
         )
-        with Dispatch({"depot": data}, {"depot": Places(0, 0, 0, 0, (0, 0))}, 1) as dispatch:
+        with EmsDispatch({"depot": data}, {"depot": Places(0, 0, 0, 0, (0, 0))}, 1) as dispatch:
             outcome = loop.run(dispatch, background)
         assert outcome.verdict is Verdict.FEASIBLE
         assert by_pandapower(net, [3], outcome.schedule.u, loop.limits)[0] < 2e-6
@@ -189,7 +189,7 @@ def test_a_generator_and_evs_with_v2g_lift_the_voltage_by_reactive_power():
     assert not without.dg_q_kvar.any() and not without.session_q_kvar.any()
 
 
-def hopeless(limits: Limits, **options):
+def hopeless(limits: NetworkLimits, **options):
     """A generator of 100 kW at the garage of a network whose own load pulls it down."""
     net = network_sources.build(DEPOT)
     pp.create_load(net, 3, p_mw=0.45, q_mvar=0.1)
@@ -200,7 +200,7 @@ def hopeless(limits: Limits, **options):
 @pytest.mark.slow
 @pytest.mark.parametrize("v_min_pu", [0.80, 0.86, 0.88, 0.9, 0.95])
 def test_infeasible_is_what_brute_force_cannot_do_either(v_min_pu):
-    net, (outcome, _) = hopeless(Limits(v_min_pu, 1.1, 1.2))
+    net, (outcome, _) = hopeless(NetworkLimits(v_min_pu, 1.1, 1.2))
     voltages = []
     for p_kw in np.linspace(0.0, 100.0, 21):
         trial = deepcopy(net)
@@ -221,7 +221,7 @@ def test_a_limit_of_iterations_ends_in_a_schedule_that_keeps_the_limits():
     known = network.compiled(network_sources.build(DEPOT))
     loop = Loop(known, np.array([known.node_of[2]]), BAND, max_iterations=1)
     outcome = loop.run(
-        Dispatch({"depot": data}, {"depot": Places(0, 0, 0, 0, ())}, 1),
+        EmsDispatch({"depot": data}, {"depot": Places(0, 0, 0, 0, ())}, 1),
         np.tile(known.other_pu - known.load_pu, (3, 1)),
     )
     assert outcome.verdict is Verdict.UNSETTLED
@@ -288,22 +288,22 @@ def line_network():
     return net
 
 
-def plan(session_kw=0.0, pv_kw=0.0, dg_kw=0.0, load_kw=0.0) -> Plan:
+def plan(session_kw=0.0, pv_kw=0.0, dg_kw=0.0, load_kw=0.0) -> HubPlan:
     """One step of a hub with one EV."""
-    empty = {field.name: np.zeros(1) for field in fields(Plan)}
+    empty = {field.name: np.zeros(1) for field in fields(HubPlan)}
     empty |= {"session_kw": np.array([[session_kw]]), "session_q_kvar": np.zeros((1, 1))}
     empty |= {"load_kw": np.array([[load_kw], [0.0], [0.0], [0.0]]), "load_unserved_kw": np.zeros((4, 1))}
-    return Plan(**(empty | {"pv_kw": np.array([pv_kw]), "dg_kw": np.array([dg_kw])}))
+    return HubPlan(**(empty | {"pv_kw": np.array([pv_kw]), "dg_kw": np.array([dg_kw])}))
 
 
-def command(planned: Plan, limits: Limits, least_kw=0.0, room_kw=np.inf):
+def command(planned: HubPlan, limits: NetworkLimits, least_kw=0.0, room_kw=np.inf):
     """What is commanded of a plan at the end of the line, which keeps the limits, and the load flows of pandapower."""
     net = line_network()
     known = network.compiled(net)
     loop = Loop(known, np.array([known.node_of[4]]), limits)
     at = {"depot": Places(0, 0, 0, 0, (0,))}
     u, rest = set_points({"depot": planned}, at, 1)
-    schedule = Schedule({"depot": planned}, u, rest, 0.0, np.zeros(0))
+    schedule = EmsSchedule({"depot": planned}, u, rest, 0.0, np.zeros(0))
     each = {"depot": np.array([least_kw])}, {"depot": np.array([room_kw])}, np.array([np.inf])
     found, kept = commanded(loop, schedule, at, *each, (known.other_pu - known.load_pu)[None])
     told = found.plans["depot"]
@@ -314,34 +314,34 @@ def command(planned: Plan, limits: Limits, least_kw=0.0, room_kw=np.inf):
 
 
 def test_an_ev_that_gets_full_leaves_the_voltage_in_its_band_and_so_does_one_that_does_not():
-    told, kept, with_ev, without_ev = command(plan(session_kw=100.0, pv_kw=113.0), Limits(0.95, 1.05, 1.0))
+    told, kept, with_ev, without_ev = command(plan(session_kw=100.0, pv_kw=113.0), NetworkLimits(0.95, 1.05, 1.0))
     assert kept and with_ev < 2e-6 and without_ev < 2e-6
     assert 30.0 < told.pv_kw[0] < 113.0
     assert 30.0 < told.session_kw[0, 0] < 100.0
 
 
 def test_pv_is_left_alone_where_less_of_it_does_not_help():
-    told, kept, *_ = command(plan(session_kw=100.0, pv_kw=113.0), Limits(1.01, 1.05, 1.0))
+    told, kept, *_ = command(plan(session_kw=100.0, pv_kw=113.0), NetworkLimits(1.01, 1.05, 1.0))
     assert not kept
     assert told.pv_kw[0] == 113.0
 
 
 def test_an_ev_below_the_least_power_of_its_connector_pauses_before_the_load_flow():
-    told, kept, with_ev, _ = command(plan(session_kw=4.0, pv_kw=64.0), Limits(0.95, 1.05, 1.0), least_kw=4.14)
+    told, kept, with_ev, _ = command(plan(session_kw=4.0, pv_kw=64.0), NetworkLimits(0.95, 1.05, 1.0), least_kw=4.14)
     assert kept and with_ev < 2e-6
     assert told.session_kw[0, 0] == 0.0
     assert told.pv_kw[0] < 64.0
 
 
 def test_less_pv_is_not_made_up_for_by_more_purchase_than_allowed():
-    told, kept, *_ = command(plan(session_kw=100.0, pv_kw=113.0), Limits(0.9, 1.05, 1.0), room_kw=10.0)
+    told, kept, *_ = command(plan(session_kw=100.0, pv_kw=113.0), NetworkLimits(0.9, 1.05, 1.0), room_kw=10.0)
     assert kept
     assert told.buy_kw[0] <= 10.0 + 1e-9
 
 
 def test_what_is_not_on_the_network_is_not_held_back():
     plans = {"depot": plan(pv_kw=100.0), "island": plan(dg_kw=50.0, load_kw=50.0)}
-    schedule = Schedule(plans, np.array([[100.0, 0.0]]), np.zeros((1, 2)), 0.0, np.zeros(0))
+    schedule = EmsSchedule(plans, np.array([[100.0, 0.0]]), np.zeros((1, 2)), 0.0, np.zeros(0))
     held = schedule.held_back(np.array([0.2]), {"depot"}).plans
     assert held["depot"].pv_kw[0] == pytest.approx(20.0)
     assert held["island"].dg_kw[0] == 50.0
@@ -351,8 +351,8 @@ def test_what_is_held_back_keeps_to_devices_and_contract():
     data = HubData(
         Steps.regular(1, 3600.0), GridData(0.2, 0.1, 30.0, 1e4), dg=GeneratorData([100.0], [0.4], minimum_kw=40.0)
     )
-    schedule = Schedule({"depot": plan(60.0, dg_kw=20.0, load_kw=50.0)}, np.zeros((1, 2)), np.zeros((1, 2)), 0.0, [])
-    with Dispatch({"depot": data}, {"depot": Places(0, 0, 0, 0, (0,))}, 1) as dispatch:
+    schedule = EmsSchedule({"depot": plan(60.0, dg_kw=20.0, load_kw=50.0)}, np.zeros((1, 2)), np.zeros((1, 2)), 0.0, [])
+    with EmsDispatch({"depot": data}, {"depot": Places(0, 0, 0, 0, (0,))}, 1) as dispatch:
         clipped = dispatch.clipped(schedule)
     told = clipped.plans["depot"]
     assert told.dg_kw[0] == 40.0
@@ -371,7 +371,7 @@ def test_a_schedule_that_the_load_flow_agrees_with_counts_whatever_the_constrain
             pv_kw = powers.pop(0)
             at = {"depot": Places(0, 0, 0, 0, (0,))}
             u, rest = set_points({"depot": plan(pv_kw=pv_kw)}, at, 1)
-            return Schedule({"depot": plan(pv_kw=pv_kw)}, u, rest, -pv_kw, np.ones(1))
+            return EmsSchedule({"depot": plan(pv_kw=pv_kw)}, u, rest, -pv_kw, np.ones(1))
 
     known = network.compiled(network_sources.build(DEPOT))
     loop = Loop(known, np.array([known.node_of[2]]), BAND, max_iterations=3)

@@ -16,8 +16,8 @@ from evhub.controllers.ievcs.decision_table import (
     Deviation,
     Measure,
     Price,
-    Situation,
     Subsidy,
+    TableSituation,
     control,
     least_kw,
     storage_limits,
@@ -31,7 +31,7 @@ LOW, HIGH = Price.LOW, Price.HIGH
 ORDINARY, RAISED = Subsidy.ORDINARY, Subsidy.RAISED
 
 # connectors: one that must charge, a flexible EV that may give 5 kW, one that follows the plan, none
-BEFORE = Situation(
+BEFORE = TableSituation(
     grid_kw=20.0,
     import_kw=50.0,
     bess_kw=0.0,
@@ -47,7 +47,7 @@ BEFORE = Situation(
 
 
 def taken(
-    situation: Situation, dif_kw: float, price: Price, subsidy: Subsidy = ORDINARY
+    situation: TableSituation, dif_kw: float, price: Price, subsidy: Subsidy = ORDINARY
 ) -> list[tuple[Measure, float]]:
     """What is done about a deviation."""
     measures = TABLE[SURPLUS if dif_kw > 0 else DEFICIT, price, subsidy]
@@ -184,7 +184,7 @@ def situations(draw):
     least = np.where(ev_class == Charging.MUST.value, ev_kw, np.array([draw(rates) for _ in range(n)]))
     low, high = -draw(numbers), draw(numbers)
     load_kw = np.array([draw(numbers) for _ in range(4)])
-    return Situation(
+    return TableSituation(
         grid_kw=draw(st.floats(-60.0, 60.0)),
         import_kw=80.0,
         bess_kw=min(max(draw(st.floats(-20.0, 20.0)), low), high),

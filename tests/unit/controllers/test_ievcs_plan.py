@@ -15,12 +15,12 @@ from evhub.controllers import contract as base
 from evhub.controllers.ievcs.day_ahead_planner import Day
 from evhub.controllers.ievcs.ievcs_island import carried
 from evhub.controllers.ievcs.ievcs_model_data import grid_of_steps, pv_kw
-from evhub.controllers.ievcs.ievcs_parameters import Feeder, Owners, Parameters, Tiers
-from evhub.controllers.ievcs.ievcs_prices import PriceList, accepting, ceiling, of_stage_one, tiers
+from evhub.controllers.ievcs.ievcs_parameters import FeederSection, IevcsParameters, Owners, Tiers
+from evhub.controllers.ievcs.ievcs_prices import DriverPrices, accepting, ceiling, of_stage_one, tiers
 from evhub.controllers.ievcs.network_check import NetworkCheck
 from evhub.controllers.ievcs.tracking import LoadAccount, _worth_giving
 from evhub.controllers.optimization.blocks.time_steps import Steps
-from evhub.controllers.optimization.hub_model import Plan
+from evhub.controllers.optimization.hub_model import HubPlan
 from evhub.simulators.arrivals.session_model import Session
 from evhub.simulators.series import Series
 from evhub.simulators.tariffs.tariff_model import Tariffs
@@ -75,7 +75,7 @@ def first_plan(
     given_ |= {"owners": {"premium_to_per_kwh": 0.0}}
     midnight_s = (midnight_h if midnight_h is not None else hours) * HOUR_S
     time = datetime(2021, 7, 15, tzinfo=ZoneInfo("Asia/Shanghai"))
-    day = Day(plant, hub, Parameters(**{**given_, **parameters}), 0.0, time, midnight_s, until_s, check, {})
+    day = Day(plant, hub, IevcsParameters(**{**given_, **parameters}), 0.0, time, midnight_s, until_s, check, {})
     outcome = day.plan(hub, 0.0, 0.0, 0.0)
     assert outcome.schedule is not None, outcome.problem
     return day, hub, outcome
@@ -293,7 +293,7 @@ def test_in_an_island_the_source_carries_what_is_served(secondary_kw, bess_kw, s
     site = made.site(2, secondary_kw=secondary_kw)
     demand_kw = np.array([10.0, 10.0, 6.0, 8.0])
     idle = base.Setpoints(connector_kw=np.zeros(2), pv_limit_kw=36.0)  # 34 kW of load, an EV takes 2 kW
-    setpoints, served_kw = carried(site, Parameters(controllable_cut=0.3), idle, demand_kw, demand_kw, bess_kw)
+    setpoints, served_kw = carried(site, IevcsParameters(controllable_cut=0.3), idle, demand_kw, demand_kw, bess_kw)
     assert served_kw == pytest.approx(served)
     assert setpoints.bess_kw == pytest.approx(lends_kw)
     assert setpoints.pv_limit_kw == pytest.approx(2.0 + sum(served) - lends_kw)  # nothing flows back
@@ -302,7 +302,7 @@ def test_in_an_island_the_source_carries_what_is_served(secondary_kw, bess_kw, s
 
 def test_in_an_island_without_a_forecast_only_critical_load_is_served():
     idle = base.Setpoints(connector_kw=np.zeros(2))
-    setpoints, _ = carried(made.site(2), Parameters(), idle, np.full(4, np.nan), np.full(4, np.nan), 5.0)
+    setpoints, _ = carried(made.site(2), IevcsParameters(), idle, np.full(4, np.nan), np.full(4, np.nan), 5.0)
     assert setpoints.load_limit_kw == (np.inf, 0.0, 0.0, 0.0)
     assert setpoints.pv_limit_kw == 0.0  # nobody knows how much load that leaves
 
@@ -310,10 +310,10 @@ def test_in_an_island_without_a_forecast_only_critical_load_is_served():
 # --- stage II ---------------------------------------------------------------------------------------------------------
 
 
-def plan_of(session_kw: np.ndarray) -> Plan:
+def plan_of(session_kw: np.ndarray) -> HubPlan:
     n = session_kw.shape[1]
     zero = np.zeros(n)
-    return Plan(
+    return HubPlan(
         buy_kw=zero,
         sell_kw=zero,
         pv_kw=zero,
@@ -371,7 +371,7 @@ def test_tiers_stay_near_the_price_before_where_no_scale_keeps_what_drivers_pay(
     ],
 )
 def test_drivers_pay_for_the_cheapest_hours_of_their_stay(stay_h, asked_kwh, price):
-    prices = PriceList(np.array([0.4, 0.3, 0.2, 0.1]), 0.5, cheapest_hours=True)
+    prices = DriverPrices(np.array([0.4, 0.3, 0.2, 0.1]), 0.5, cheapest_hours=True)
     arrival_s, departure_s = (np.array([HOUR_S * h]) for h in stay_h)
     edges_s = HOUR_S * np.arange(5)
     found = prices.of_sessions(("a",), edges_s, arrival_s, departure_s, np.array([asked_kwh]), np.array([7.0]))
@@ -379,7 +379,7 @@ def test_drivers_pay_for_the_cheapest_hours_of_their_stay(stay_h, asked_kwh, pri
 
 
 def test_who_came_before_midnight_pays_what_he_was_told():
-    prices = PriceList(np.array([0.4, 0.3]), 0.5, cheapest_hours=True, agreed={"b": 0.17})
+    prices = DriverPrices(np.array([0.4, 0.3]), 0.5, cheapest_hours=True, agreed={"b": 0.17})
     stays = np.zeros(2), np.full(2, 2 * HOUR_S)
     found = prices.of_sessions(("a", "b"), HOUR_S * np.arange(3), *stays, np.full(2, 7.0), np.full(2, 7.0))
     assert found[:, 0] == pytest.approx([0.3, 0.17])
@@ -438,10 +438,10 @@ def test_stage_two_never_makes_the_plan_dearer_than_the_bound(seed):
 @pytest.mark.parametrize("premium", [0.0, 0.02, 0.05, 0.1])
 def test_the_share_of_owners_rises_linearly_with_the_premium(premium):
     names = [f"session-{k}" for k in range(4000)]
-    prices = PriceList(np.full(3, 0.2), 0.2 + premium)
+    prices = DriverPrices(np.full(3, 0.2), 0.2 + premium)
     accepted = accepting(Owners(premium_to_per_kwh=0.1), prices, names)
     assert accepted.mean() == pytest.approx(premium / 0.1, abs=0.03)
-    more = accepting(Owners(premium_to_per_kwh=0.1), PriceList(np.full(3, 0.2), 0.3), names)
+    more = accepting(Owners(premium_to_per_kwh=0.1), DriverPrices(np.full(3, 0.2), 0.3), names)
     assert (accepted <= more).all()
 
 
@@ -460,18 +460,18 @@ def test_the_check_finds_the_voltages_of_pandapower_at_bus_18():
         net.load.loc[at, ["p_mw", "q_mvar"]] = p_kw / 1000.0, 0.0
         pp.runpp(net, numba=False)
         expected.append(net.res_bus.vm_pu.at[17])
-    check = NetworkCheck(Feeder(bus=17))
+    check = NetworkCheck(FeederSection(bus=17))
     assert check.v_pu(grid_kw) == pytest.approx(expected, abs=1e-6)
     most_kw = check.most_import_kw(400.0)
     assert check.v_pu(np.array([most_kw, most_kw + 0.2])) == pytest.approx([0.9, 0.9], abs=3e-5)
     assert check.broken(np.array([most_kw, most_kw + 0.2])).tolist() == [0, -1]
     assert check.most_import_kw(100.0) == 100.0
-    assert NetworkCheck(Feeder(bus=17, v_min_pu=0.91)).broken(grid_kw).tolist() == [0, 0, 0, -1]
-    assert NetworkCheck(Feeder(bus=17, v_max_pu=0.925)).broken(grid_kw).tolist() == [1, 0, 0, 0]
+    assert NetworkCheck(FeederSection(bus=17, v_min_pu=0.91)).broken(grid_kw).tolist() == [0, 0, 0, -1]
+    assert NetworkCheck(FeederSection(bus=17, v_max_pu=0.925)).broken(grid_kw).tolist() == [1, 0, 0, 0]
 
 
 def test_a_plan_that_breaks_the_voltage_limit_is_solved_again_with_a_tighter_one():
-    feeder = Feeder(bus=17, v_min_pu=0.915)  # about 100 kW
+    feeder = FeederSection(bus=17, v_min_pu=0.915)  # about 100 kW
     check = NetworkCheck(feeder)
     site = {"contracted_kw": 200.0, "installed_kw": 200.0, "connector_kw": np.full(2, 120.0)}
     evs = [ev("a", energy_kwh=25.0, p_max_kw=110.0, departure_h=3.0, v2g=False, soc=0.1)]
@@ -488,7 +488,7 @@ def test_a_plan_that_breaks_the_voltage_limit_is_solved_again_with_a_tighter_one
 
 
 def test_a_limit_that_no_plan_can_keep_is_told():
-    feeder = Feeder(bus=17, v_min_pu=0.95)  # even without any import it is lower
+    feeder = FeederSection(bus=17, v_min_pu=0.95)  # even without any import it is lower
     outcome = first_plan(check=NetworkCheck(feeder), feeder=feeder)[2]
     assert "break a voltage limit" in outcome.problem
 

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evhub.controllers import contract as base
-from evhub.scenarios.engines.controlled_hub import ControlledHub, Sessions
+from evhub.scenarios.engines.controlled_hub import ControlledHub, KnownSessions
 from evhub.simulators.adapter import Clock, Schedule
 
 from ..controllers import test_controllers as made
 
 COUNT = 3  # connectors
-KNOWN = Sessions(
+KNOWN = KnownSessions(
     id=[f"s{k}" for k in range(5)],
     energy_kwh=np.array([10.0, 20.0, 30.0, 40.0, 50.0]),
     p_max_kw=np.array([11.0, 22.0, 3.7, 7.4, 11.0]),

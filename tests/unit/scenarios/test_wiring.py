@@ -8,7 +8,7 @@ import networkx as nx
 import pytest
 
 from evhub.scenarios.assembly.plant_build import build
-from evhub.scenarios.engines.wiring import Given, simulators
+from evhub.scenarios.engines.wiring import RunObject, simulators
 from evhub.scenarios.schema.scenario_loader import load_scenario, shipped
 
 from ...helpers import plants
@@ -33,7 +33,7 @@ def ports(wiring):
         module, _, name = spec.python.partition(":")
         simulator = getattr(import_module(module), name)()
         settings = {
-            key: (lambda *_: None) if isinstance(value, Given) else value for key, value in spec.settings.items()
+            key: (lambda *_: None) if isinstance(value, RunObject) else value for key, value in spec.settings.items()
         }
         simulator.init(spec.sid, time_step_s=wiring.time_step_s, steps=wiring.steps, **settings)
         found[spec.sid] = (simulator.inputs, simulator.outputs)

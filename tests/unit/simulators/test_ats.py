@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 import evhub.simulators
 from evhub.simulators.ats import ats_model as ats
-from evhub.simulators.ats.ats_model import Bus, Faults, Mode, Parameters, Secondary
+from evhub.simulators.ats.ats_model import AtsParameters, Bus, Faults, Mode, SecondarySource
 
 from ...helpers.sizes import examples
 
-GENSET = Secondary(rated_kw=60)
-LEAL = Parameters(transfer_s=5, retransfer_s=5, secondary=GENSET)
+GENSET = SecondarySource(rated_kw=60)
+LEAL = AtsParameters(transfer_s=5, retransfer_s=5, secondary=GENSET)
 """Leal et al. 2024, scenarios 1, 3 and 5."""
 HEALTHY = {"grid_available": True, "p_secondary_kw": 0.0, "faults": ats.NO_FAULTS, "island": False}
 DATA = Path(evhub.simulators.__file__).parent / "data" / "ats"
@@ -106,7 +106,7 @@ def test_t2_passes_through_detection_start_and_transfer():
 def test_dead_time_of_t2_is_detection_plus_the_longer_of_transfer_and_start(
     detection, start, transfer, stabilise, dead
 ):
-    parameters = Parameters(detection, transfer, stabilise, secondary=replace(GENSET, start_s=start))
+    parameters = AtsParameters(detection, transfer, stabilise, secondary=replace(GENSET, start_s=start))
     trace = Trace(parameters, [grid(100, False)])
     assert trace.at(100 + dead).bus is Bus.SECONDARY
     assert dead == 0 or trace.at(100 + dead - 1e-6).bus is Bus.DEAD
@@ -127,7 +127,7 @@ def test_t1_with_open_transition_is_dark_while_the_switch_travels():
 
 
 def test_t1_is_refused_without_a_secondary_source():
-    trace = Trace(Parameters(), [(100, {"island": True})])
+    trace = Trace(AtsParameters(), [(100, {"island": True})])
     assert trace.bus() == {0: Bus.GRID}
     assert trace.events == [(100, "islanding-refused")]
 
@@ -212,7 +212,7 @@ def test_outage_longer_than_the_detection_time_starts_the_source():
 
 
 def test_without_secondary_the_bus_is_dead_until_the_grid_is_back():
-    trace = Trace(Parameters(detection_s=1), OUTAGE)
+    trace = Trace(AtsParameters(detection_s=1), OUTAGE)
     assert trace.bus() == {0: Bus.GRID, 175: Bus.DEAD, 415: Bus.GRID}
     assert trace.modes() == [Mode.CONNECTED, Mode.DETECTING, Mode.DEAD, Mode.CONNECTED]
 
@@ -221,7 +221,7 @@ def test_run_can_start_islanded():
     trace = Trace(LEAL, [(0.0, {"grid_available": False}), grid(100, True)], islanded=True)
     assert trace.bus() == {0: Bus.SECONDARY, 105: Bus.GRID}
     with pytest.raises(ValueError, match="islanded must be False, got True"):
-        ats.initial(Parameters(), islanded=True)
+        ats.initial(AtsParameters(), islanded=True)
 
 
 def test_signal_to_the_controller_is_islanded_from_the_confirmed_outage_to_the_reconnection():
@@ -378,8 +378,8 @@ def test_maker_settings_give_the_published_sequence(maker):
     content = yaml.safe_load((DATA / f"{maker}.yaml").read_text(encoding="utf-8"))
     assert content["source"]
     detection, stabilise, retransfer, cooldown = PUBLISHED[maker]
-    secondary = Secondary(**({"rated_kw": 60, "start_s": 4} | content["secondary"]))
-    parameters = Parameters(**content["ats"], secondary=secondary)
+    secondary = SecondarySource(**({"rated_kw": 60, "start_s": 4} | content["secondary"]))
+    parameters = AtsParameters(**content["ats"], secondary=secondary)
 
     trace = Trace(parameters, [grid(100, False), grid(1000, True)], until=10_000)
     on, back = 100 + detection + 4 + stabilise, 1000 + retransfer
@@ -392,12 +392,12 @@ def test_maker_settings_give_the_published_sequence(maker):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Parameters(detection_s=-1), "detection_s must be at least 0 and finite, got -1"),
-        (lambda: Parameters(retransfer_s=inf), "retransfer_s must be at least 0 and finite, got inf"),
-        (lambda: Secondary(0), "rated_kw must be > 0, got 0"),
-        (lambda: Secondary(60, restart_s=0), "restart_s must be > 0, got 0"),
-        (lambda: Secondary(60, overload_factor=0.9), "overload_factor must be at least 1 and finite, got 0.9"),
-        (lambda: Secondary(60, reverse_trip_kw=-1), "reverse_trip_kw must be at least 0 and finite, got -1"),
+        (lambda: AtsParameters(detection_s=-1), "detection_s must be at least 0 and finite, got -1"),
+        (lambda: AtsParameters(retransfer_s=inf), "retransfer_s must be at least 0 and finite, got inf"),
+        (lambda: SecondarySource(0), "rated_kw must be > 0, got 0"),
+        (lambda: SecondarySource(60, restart_s=0), "restart_s must be > 0, got 0"),
+        (lambda: SecondarySource(60, overload_factor=0.9), "overload_factor must be at least 1 and finite, got 0.9"),
+        (lambda: SecondarySource(60, reverse_trip_kw=-1), "reverse_trip_kw must be at least 0 and finite, got -1"),
     ],
 )
 def test_settings_outside_their_range_are_refused(make, message):
@@ -416,7 +416,7 @@ def test_time_does_not_run_backwards():
 some = settings(max_examples=examples(60))
 short = st.sampled_from([0.0, 0.5, 1.0, 5.0])
 secondaries = st.builds(
-    Secondary,
+    SecondarySource,
     rated_kw=st.just(60.0),
     start_s=short,
     overload_trip_s=short,
@@ -426,7 +426,7 @@ secondaries = st.builds(
     cooldown_s=short,
 )
 parameter_sets = st.builds(
-    Parameters,
+    AtsParameters,
     detection_s=short,
     transfer_s=short,
     stabilise_s=short,

@@ -17,7 +17,7 @@ from scipy.integrate import quad, solve_ivp
 from evhub.simulators.battery import battery_model as battery
 from evhub.simulators.battery import cell_limits, cell_motion
 from evhub.simulators.battery import tremblay_cell as tremblay
-from evhub.simulators.battery.battery_model import Phase
+from evhub.simulators.battery.battery_model import ChargingPhase
 from evhub.simulators.battery.battery_unit import emf_v, settled_source
 from tests.helpers.cell_forms import extract, from_2007
 
@@ -196,16 +196,16 @@ def test_missing_entry_of_a_cell_set_is_named():
 def test_parameters_of_unequal_length_are_refused():
     values = {
         field: getattr(make(LEAF), field)
-        for field in (f.name for f in dataclasses.fields(battery.Parameters) if f.init)
+        for field in (f.name for f in dataclasses.fields(battery.BatteryParameters) if f.init)
     }
     with pytest.raises(ValueError, match=r"one shape \(n,\), got .*'q_ah': \(2,\)"):
-        battery.Parameters(**values | {"q_ah": np.ones(2)})
+        battery.BatteryParameters(**values | {"q_ah": np.ones(2)})
 
 
 def test_changed_field_changes_the_behaviour():
     """The floats beside the arrays are made anew."""
     pack = dataclasses.replace(make(LEAF), soc_max=np.array([0.5]))
-    assert battery.hold(pack, battery.initial(pack, 0.5), np.array([-5.0]), 1.0).phase[0] == Phase.DONE
+    assert battery.hold(pack, battery.initial(pack, 0.5), np.array([-5.0]), 1.0).phase[0] == ChargingPhase.DONE
 
 
 def test_stacked_packs_keep_their_order_and_put_exchanges_one():
@@ -251,7 +251,7 @@ def test_advance_solves_the_differential_equations(name, rate):
     pack = make(name)
     unit, p_kw = pack.units[0], c_rate_kw(pack, 0.6 * rate)
     start_a = 0.0 if unit.tau_s == inf else -rate * unit.q_ah
-    state = battery.State(np.array([0.5]), np.array([start_a]))
+    state = battery.BatteryState(np.array([0.5]), np.array([start_a]))
     dt_s = 1200.0 / abs(rate)
     p_w = p_kw * 1000 / (unit.n_series * unit.n_parallel)
 
@@ -286,7 +286,7 @@ def test_advance_in_parts_is_advance_at_once(name, soc, rate, cuts, dt_s):
 
 def test_at_rest_soc_stays_and_the_filtered_current_fades():
     pack = make(LEAF)
-    after = battery.advance(pack, battery.State(np.array([0.4]), np.array([10.0])), np.zeros(1), 45.0)
+    after = battery.advance(pack, battery.BatteryState(np.array([0.4]), np.array([10.0])), np.zeros(1), 45.0)
     assert after.soc[0] == 0.4
     assert after.i_filtered_a[0] == pytest.approx(10.0 * np.exp(-1.5), rel=1e-12)
 
@@ -343,7 +343,7 @@ def test_ideal_battery_charges_at_the_request_until_it_is_full():
     rows, state = run(make("ideal", capacity_kwh=10.0), 0.5, -4.0)
     assert rows[-1, 0] == 4500
     assert rows[:-1, 1] == pytest.approx(-4.0, rel=1e-9)
-    assert rows[-1, 2] == Phase.DONE
+    assert rows[-1, 2] == ChargingPhase.DONE
     assert state.soc[0] == pytest.approx(1.0, abs=1e-10)
 
 
@@ -368,7 +368,7 @@ def test_room_for_less_than_a_step_is_filled_in_one():
 def test_hour_of_a_request_within_all_limits_is_one_promise():
     pack = make(LEAF)
     held = battery.hold(pack, battery.initial(pack, 0.5), np.array([-5.0]), 1.0)
-    assert (held.p_kw[0], held.phase[0]) == (-5.0, Phase.POWER)
+    assert (held.p_kw[0], held.phase[0]) == (-5.0, ChargingPhase.POWER)
     assert held.hold_s[0] > 3600
 
 
@@ -382,14 +382,14 @@ def test_idle_and_one_way_batteries_wait_for_ever():
     pack = make(LEAF, p_discharge_max_kw=0.0)
     for asked_kw in (0.0, 5.0, -1e-16):
         held = battery.hold(pack, battery.initial(pack, 0.5), np.array([asked_kw]), 1.0)
-        assert (held.p_kw[0], held.hold_s[0], held.phase[0]) == (0.0, inf, Phase.IDLE)
+        assert (held.p_kw[0], held.hold_s[0], held.phase[0]) == (0.0, inf, ChargingPhase.IDLE)
 
 
 @pytest.mark.parametrize(("soc", "p_kw"), [(0.9, -5.0), (0.95, -5.0), (0.2, 5.0), (0.1, 5.0)])
 def test_no_power_moves_the_soc_further_out_of_its_window(soc, p_kw):
     pack = make(LEAF, soc_min=0.2, soc_max=0.9)
     state = battery.initial(pack, soc)
-    assert battery.hold(pack, state, np.array([p_kw]), 1.0).phase[0] == Phase.DONE
+    assert battery.hold(pack, state, np.array([p_kw]), 1.0).phase[0] == ChargingPhase.DONE
     assert battery.hold(pack, state, np.array([-p_kw]), 1.0).p_kw[0] == -p_kw
 
 
@@ -398,7 +398,7 @@ def test_full_battery_stays_full_after_its_voltage_has_relaxed(name):
     pack = make(name)
     _, state = run(pack, 0.9, -RATED_KW)
     rested = battery.advance(pack, state, np.zeros(1), 3600.0)
-    assert battery.hold(pack, rested, np.array([-RATED_KW]), 1.0).phase[0] == Phase.DONE
+    assert battery.hold(pack, rested, np.array([-RATED_KW]), 1.0).phase[0] == ChargingPhase.DONE
 
 
 @settings(max_examples=examples(60))
@@ -509,9 +509,9 @@ def test_phases_come_in_order_and_each_obeys_its_limit(name):
     i_a = -charging[:, 1] * 1000 / (unit.n_series * unit.n_parallel) / voltage_v
     settled = np.diff(rows[:, 0], prepend=-inf)[:-1] > 60
     assert (i_a <= unit.i_charge_max_a * 1.05).all()
-    assert i_a[(charging[:, 2] == Phase.CURRENT) & settled] == pytest.approx(unit.i_charge_max_a, rel=0.02)
+    assert i_a[(charging[:, 2] == ChargingPhase.CURRENT) & settled] == pytest.approx(unit.i_charge_max_a, rel=0.02)
     assert (voltage_v <= unit.v_max_v * 1.01).all()
-    assert voltage_v[charging[:, 2] == Phase.VOLTAGE] == pytest.approx(unit.v_max_v, rel=0.01)
+    assert voltage_v[charging[:, 2] == ChargingPhase.VOLTAGE] == pytest.approx(unit.v_max_v, rel=0.01)
 
 
 @names
@@ -568,7 +568,7 @@ def test_day_of_set_points_has_the_same_energy_at_steps_of_a_second_and_a_minute
 @example(LEAF, 0.0, 0.0, 900.0)
 def test_limits_are_what_hold_gives_to_a_request_without_bounds(name, soc, rate, step_s):
     pack = make(name, p_charge_max_kw=50.0, p_discharge_max_kw=40.0, eta_charge=0.9, eta_discharge=0.95)
-    state = battery.State(np.array([soc]), rate * pack.q_ah * np.isfinite(pack.tau_s))
+    state = battery.BatteryState(np.array([soc]), rate * pack.q_ah * np.isfinite(pack.tau_s))
     p_min, p_max = battery.power_limits(pack, state, step_s)
     assert -50.0 <= p_min[0] <= 0.0 <= p_max[0] <= 40.0
     for sign, bound in ((-1.0, p_min), (1.0, p_max)):
@@ -608,7 +608,7 @@ def fleet(n=54, seed=3):
 
 def alone(packs, k):
     values = {field.name: getattr(packs, field.name)[k : k + 1] for field in dataclasses.fields(packs) if field.init}
-    return battery.Parameters(**values)
+    return battery.BatteryParameters(**values)
 
 
 def test_many_packs_are_as_many_single_ones():
@@ -617,7 +617,7 @@ def test_many_packs_are_as_many_single_ones():
     after = battery.advance(packs, state, held.p_kw, 30.0)
     voltage_v, current_a = (f(packs, after, held.p_kw) for f in (battery.terminal_voltage_v, battery.current_a))
     for k in range(len(p_set_kw)):
-        one, own = alone(packs, k), battery.State(state.soc[k : k + 1], state.i_filtered_a[k : k + 1])
+        one, own = alone(packs, k), battery.BatteryState(state.soc[k : k + 1], state.i_filtered_a[k : k + 1])
         one_held = battery.hold(one, own, p_set_kw[k : k + 1], 1.0)
         assert one_held.p_kw[0] == held.p_kw[k]
         assert one_held.hold_s[0] == held.hold_s[k]

@@ -6,23 +6,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evhub.simulators.generator import generator_model as generator
-from evhub.simulators.generator.generator_model import Parameters, Phase
+from evhub.simulators.generator.generator_model import EnginePhase, GeneratorParameters
 
 from ...helpers.sizes import examples
 
-DG = Parameters(rated_kw=30, fuel_capacity_l=200, minimum_kw=9, start_s=10, cooldown_s=60)
-QUICK = Parameters(rated_kw=30, fuel_capacity_l=200, start_s=0)
+DG = GeneratorParameters(rated_kw=30, fuel_capacity_l=200, minimum_kw=9, start_s=10, cooldown_s=60)
+QUICK = GeneratorParameters(rated_kw=30, fuel_capacity_l=200, start_s=0)
 
 
 def running(parameters, p_kw, fuel_l=None):
     """A genset that already gives p_kw."""
-    state = generator.initial(parameters, fuel_l)._replace(phase=np.array([Phase.RUNNING]), p_kw=np.array([p_kw]))
+    state = generator.initial(parameters, fuel_l)._replace(phase=np.array([EnginePhase.RUNNING]), p_kw=np.array([p_kw]))
     return state
 
 
 def test_fuel_curve_meets_the_published_points():
     """HOMER Pro 3.12 manual: a 50 kW genset burns 8.48 l/h at 25 kW and 15.3 l/h at rated output."""
-    genset = Parameters(rated_kw=50, fuel_capacity_l=100)
+    genset = GeneratorParameters(rated_kw=50, fuel_capacity_l=100)
     assert generator.fuel_rate(genset, np.array([25, 50])) == pytest.approx([8.48, 15.3], abs=0.01)
 
 
@@ -35,28 +35,28 @@ def test_efficiency_is_zero_without_load_and_best_at_the_rating():
 
 def test_power_comes_after_the_start_and_goes_at_once():
     state, out = generator.step(DG, generator.initial(DG), 20, True, False, 0)
-    assert (state.phase[0], out.p_kw[0], out.fuel_l_per_h[0], out.next_event_s[0]) == (Phase.STARTING, 0, 0, 10)
+    assert (state.phase[0], out.p_kw[0], out.fuel_l_per_h[0], out.next_event_s[0]) == (EnginePhase.STARTING, 0, 0, 10)
     state, out = generator.step(DG, state, 20, True, False, 10)
-    assert (state.phase[0], out.p_kw[0]) == (Phase.RUNNING, 20)
+    assert (state.phase[0], out.p_kw[0]) == (EnginePhase.RUNNING, 20)
     state, out = generator.step(DG, state, 0, True, False, 100)
-    assert (state.phase[0], out.p_kw[0], out.next_event_s[0]) == (Phase.COOLING, 0, 60)
+    assert (state.phase[0], out.p_kw[0], out.next_event_s[0]) == (EnginePhase.COOLING, 0, 60)
     assert out.fuel_l_per_h[0] == pytest.approx(0.033 * 30)
     state, out = generator.step(DG, state, 0, True, False, 60)
-    assert (state.phase[0], out.fuel_l_per_h[0], out.next_event_s[0]) == (Phase.OFF, 0, np.inf)
+    assert (state.phase[0], out.fuel_l_per_h[0], out.next_event_s[0]) == (EnginePhase.OFF, 0, np.inf)
 
 
 def test_engine_that_cools_down_starts_again_only_when_cool():
     state, _ = generator.step(DG, running(DG, 20.0), 0, True, False, 0)
     state, out = generator.step(DG, state, 20, True, False, 30)
-    assert (state.phase[0], out.next_event_s[0]) == (Phase.COOLING, 30)
+    assert (state.phase[0], out.next_event_s[0]) == (EnginePhase.COOLING, 30)
     state, out = generator.step(DG, state, 20, True, False, 30)
-    assert (state.phase[0], out.next_event_s[0]) == (Phase.STARTING, 10)
+    assert (state.phase[0], out.next_event_s[0]) == (EnginePhase.STARTING, 10)
 
 
 def test_start_is_given_up_when_the_set_point_goes_back_to_zero():
     state, _ = generator.step(DG, generator.initial(DG), 20, True, False, 0)
     state, _ = generator.step(DG, state, 0, True, False, 5)
-    assert state.phase[0] == Phase.OFF
+    assert state.phase[0] == EnginePhase.OFF
 
 
 @pytest.mark.parametrize(("p_set", "p"), [(0, 0), (0.1, 9), (9, 9), (20, 20), (30, 30), (99, 30)])
@@ -73,19 +73,19 @@ def test_set_point_that_is_no_power_is_refused(p_set):
 
 def test_dead_bus_takes_the_power_and_lets_the_engine_cool():
     state, out = generator.step(DG, running(DG, 20.0), 20, False, False, 0)
-    assert (state.phase[0], out.p_kw[0]) == (Phase.COOLING, 0)
+    assert (state.phase[0], out.p_kw[0]) == (EnginePhase.COOLING, 0)
 
 
 def test_fault_stops_the_engine_at_once_in_every_phase():
-    for phase in Phase:
+    for phase in EnginePhase:
         state = generator.initial(DG)._replace(phase=np.array([phase]), timer_s=np.array([5.0]))
         state, out = generator.step(DG, state, 20, True, True, 0)
-        assert (state.phase[0], out.p_kw[0], out.fuel_l_per_h[0]) == (Phase.OFF, 0, 0)
+        assert (state.phase[0], out.p_kw[0], out.fuel_l_per_h[0]) == (EnginePhase.OFF, 0, 0)
 
 
 def test_no_start_without_fuel():
     state, out = generator.step(DG, generator.initial(DG, 0.0), 20, True, False, 0)
-    assert (state.phase[0], out.next_event_s[0]) == (Phase.OFF, np.inf)
+    assert (state.phase[0], out.next_event_s[0]) == (EnginePhase.OFF, np.inf)
 
 
 def test_fuel_of_an_hour_at_constant_power_is_the_fuel_curve_however_it_is_cut():
@@ -110,11 +110,11 @@ def test_engine_stops_at_the_last_step_its_fuel_lasts_for(time_step_s):
     state, out = generator.step(QUICK, generator.initial(QUICK, 1.0), 20, True, False, 0, time_step_s)
     lasts_s = 3600 / (0.033 * 30 + 0.273 * 20) // time_step_s * time_step_s
     if lasts_s == 0:
-        assert (state.phase[0], out.p_kw[0]) == (Phase.OFF, 0)
+        assert (state.phase[0], out.p_kw[0]) == (EnginePhase.OFF, 0)
         return
     assert out.next_event_s[0] == lasts_s
     state, out = generator.step(QUICK, state, 20, True, False, lasts_s, time_step_s)
-    assert (state.phase[0], out.p_kw[0], out.next_event_s[0]) == (Phase.OFF, 0, np.inf)
+    assert (state.phase[0], out.p_kw[0], out.next_event_s[0]) == (EnginePhase.OFF, 0, np.inf)
     assert 0 <= state.fuel_l[0] < 6.45 * time_step_s / 3600
 
 
@@ -136,7 +136,7 @@ def test_running_on_beyond_the_fuel_is_an_error():
 )
 def test_ratings_outside_their_range_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
-        Parameters(**({"rated_kw": 30, "fuel_capacity_l": 200} | values))
+        GeneratorParameters(**({"rated_kw": 30, "fuel_capacity_l": 200} | values))
 
 
 def test_tank_holds_no_more_than_its_capacity():
@@ -181,7 +181,7 @@ def drive(parameters, script, time_step_s, every_step=False):
 @some
 @given(st.lists(units, min_size=1, max_size=3), st.lists(inputs, min_size=1, max_size=6), st.sampled_from([1.0, 60.0]))
 def test_fuel_burnt_is_the_integral_of_the_rate_and_never_more_than_the_tank(gensets, script, time_step_s):
-    parameters = Parameters(**{key: np.array([g[key] for g in gensets]) for key in gensets[0]})
+    parameters = GeneratorParameters(**{key: np.array([g[key] for g in gensets]) for key in gensets[0]})
     burnt = np.zeros(len(gensets))
     for dt_s, state, out in drive(parameters, script, time_step_s):
         assert (state.fuel_l >= 0).all()
@@ -189,16 +189,16 @@ def test_fuel_burnt_is_the_integral_of_the_rate_and_never_more_than_the_tank(gen
         assert (out.next_event_s > 0).all()
         assert (out.next_event_s[np.isfinite(out.next_event_s)] % time_step_s == 0).all()
         assert ((out.p_kw == 0) | ((out.p_kw >= parameters.minimum_kw) & (out.p_kw <= parameters.rated_kw))).all()
-        burning_s = np.where(state.phase == Phase.COOLING, np.minimum(dt_s, state.timer_s), dt_s)
+        burning_s = np.where(state.phase == EnginePhase.COOLING, np.minimum(dt_s, state.timer_s), dt_s)
         burnt = burnt + out.fuel_l_per_h * burning_s / 3600
 
 
 @some
 @given(st.lists(units, min_size=2, max_size=4), st.lists(inputs, min_size=1, max_size=6))
 def test_many_gensets_are_a_loop_over_one(gensets, script):
-    parameters = Parameters(**{key: np.array([g[key] for g in gensets]) for key in gensets[0]})
+    parameters = GeneratorParameters(**{key: np.array([g[key] for g in gensets]) for key in gensets[0]})
     together = generator.initial(parameters), None
-    singles = [(Parameters(**g), (generator.initial(Parameters(**g)), None)) for g in gensets]
+    singles = [(GeneratorParameters(**g), (generator.initial(GeneratorParameters(**g)), None)) for g in gensets]
     for *values, _ in script:
         together = generator.step(parameters, together[0], *values, 1.0)
         singles = [(p, generator.step(p, state, *values, 1.0)) for p, (state, _) in singles]
@@ -210,7 +210,7 @@ def test_many_gensets_are_a_loop_over_one(gensets, script):
 @some
 @given(units, st.lists(inputs, min_size=1, max_size=4))
 def test_calls_in_between_change_nothing(genset, script):
-    parameters = Parameters(**genset)
+    parameters = GeneratorParameters(**genset)
     script = [(*values, steps % 30 + 1) for *values, steps in script]
     *_, (_, plain, plain_out) = drive(parameters, script, 1.0)
     *_, (_, often, often_out) = drive(parameters, script, 1.0, every_step=True)

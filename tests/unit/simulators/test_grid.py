@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from evhub.simulators.ats.ats_model import Bus
 from evhub.simulators.grid import grid_model as grid
-from evhub.simulators.grid.grid_model import FailedMeters, Parameters, Powers
+from evhub.simulators.grid.grid_model import ConnectionParameters, FailedMeters, Powers
 
-HUB = Parameters(contracted_kw=50, installed_kw=60, nominal_v=400)
+HUB = ConnectionParameters(contracted_kw=50, installed_kw=60, nominal_v=400)
 """Capacities of Leal et al. 2024, table 1."""
 
 
@@ -63,13 +63,13 @@ def test_balanced_current_is_apparent_power_over_root_three_times_voltage():
 
 def test_single_phase_connector_loads_its_phase_alone():
     """7.36 kW at 230 V are 32 A."""
-    hub = Parameters(contracted_kw=50, installed_kw=60, nominal_v=230 * sqrt(3))
+    hub = ConnectionParameters(contracted_kw=50, installed_kw=60, nominal_v=230 * sqrt(3))
     flows = grid.balance(hub, Bus.GRID, Flows(cp=7.36), p_phase_kw=(0, 7.36, 0))
     assert flows.i_a == pytest.approx((0, 32, 0))
 
 
 def test_single_phase_load_under_three_phase_generation_flows_back_on_the_other_phases():
-    hub = Parameters(contracted_kw=50, installed_kw=60, nominal_v=230 * sqrt(3))
+    hub = ConnectionParameters(contracted_kw=50, installed_kw=60, nominal_v=230 * sqrt(3))
     flows = grid.balance(hub, Bus.GRID, Flows(pv=6.9, cp=6.9), p_phase_kw=(6.9, 0, 0))
     assert flows.p_grid_kw == 0
     assert flows.i_a == pytest.approx((20, 10, 10))
@@ -142,7 +142,7 @@ def test_live_bus_needs_a_voltage(v_pu):
 @pytest.mark.parametrize("name", ["contracted_kw", "installed_kw", "nominal_v"])
 def test_capacity_that_is_not_positive_is_refused(name):
     with pytest.raises(ValueError, match=f"{name} must be > 0, got 0"):
-        Parameters(**({"contracted_kw": 50, "installed_kw": 60} | {name: 0}))
+        ConnectionParameters(**({"contracted_kw": 50, "installed_kw": 60} | {name: 0}))
 
 
 # --- meters -----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evhub.simulators.adapter import Clock
-from evhub.simulators.link.link_model import Channel, Delay, Link
+from evhub.simulators.link.link_model import Channel, CommunicationLink, Delay
 from evhub.simulators.link.link_simulator import Wire
 
 from ...helpers.sizes import examples
@@ -18,7 +18,7 @@ some = settings(max_examples=examples(60))
 
 
 def link(seed=7, **channels):
-    return Link(channels, np.random.SeedSequence(seed))
+    return CommunicationLink(channels, np.random.SeedSequence(seed))
 
 
 def delays(channel, n, seed=7):
@@ -265,7 +265,7 @@ def test_outage_changes_no_later_message():
 
 def test_spawned_seeds_of_two_links_differ():
     seeds = np.random.SeedSequence(7).spawn(2)
-    first, second = (Link({"pv": NOISY}, seed) for seed in seeds)
+    first, second = (CommunicationLink({"pv": NOISY}, seed) for seed in seeds)
     for line in (first, second):
         for t in range(50):
             line.send(t, "pv", t)

@@ -16,7 +16,7 @@ from evhub.simulators.load.load_simulator import LocalLoad
 from evhub.simulators.series import Series
 from evhub.simulators.units import S_PER_H, energy_kwh
 
-PARAMETERS = load.Parameters(band_lower=0.6, band_upper=1.0, recovery_kw=8.0)
+PARAMETERS = load.LoadParameters(band_lower=0.6, band_upper=1.0, recovery_kw=8.0)
 DEMAND = np.array([[10.0, 20.0, 6.0, 4.0]])
 FREE = math.inf
 
@@ -63,7 +63,7 @@ def test_critical_load_obeys_no_limit():
 
 @pytest.mark.parametrize(("ceiling", "served"), [(FREE, 18), (19, 18), (15, 15), (12, 12), (3, 12), (0, 12)])
 def test_controllable_load_stays_in_its_band(ceiling, served):
-    parameters = load.Parameters(band_lower=0.6, band_upper=0.9)
+    parameters = load.LoadParameters(band_lower=0.6, band_upper=0.9)
     outputs = first(limit_kw=limit(controllable=ceiling), parameters=parameters)
     assert outputs.served_kw[0, CONTROLLABLE] == pytest.approx(served)
     assert outputs.unserved_kw[0, CONTROLLABLE] == pytest.approx(20 - served)
@@ -104,7 +104,7 @@ def test_a_limit_slows_the_recovery():
 
 
 def test_what_is_not_made_good_by_the_deadline_is_lost():
-    parameters = load.Parameters(recovery_kw=8.0, deadlines_s=(5400.0,))
+    parameters = load.LoadParameters(recovery_kw=8.0, deadlines_s=(5400.0,))
     steps = list(run(parameters, [(3600, DEMAND, limit(shiftable=0), True), (7200, DEMAND, limit(shiftable=6), True)]))
     assert [t for t, _, _ in steps[:-1]] == [0, 3600, 5400]
     assert [o.backlog_kwh[0] for _, _, o in steps] == pytest.approx([0, 6, 0, 0])
@@ -112,7 +112,7 @@ def test_what_is_not_made_good_by_the_deadline_is_lost():
 
 
 def test_a_deadline_between_two_steps_counts_from_the_next():
-    parameters = load.Parameters(recovery_kw=8.0, deadlines_s=(3610.0,))
+    parameters = load.LoadParameters(recovery_kw=8.0, deadlines_s=(3610.0,))
     outputs = list(
         run(parameters, [(3600, DEMAND, limit(shiftable=0), True), (7200, DEMAND, limit(shiftable=6), True)])
     )
@@ -135,7 +135,7 @@ rows = st.tuples(kw, kw, kw, kw)
     st.lists(st.integers(1, 8000), max_size=3, unique=True),
 )
 def test_every_demanded_kwh_is_served_lost_or_still_due(blocks, recovery_kw, deadlines_s):
-    parameters = load.Parameters(0.3, 0.9, recovery_kw, tuple(sorted(deadlines_s)))
+    parameters = load.LoadParameters(0.3, 0.9, recovery_kw, tuple(sorted(deadlines_s)))
     inputs, until_s = [], 0
     for minutes, demand, ceiling, energised in blocks:
         until_s += 60 * minutes
@@ -158,8 +158,8 @@ def test_every_demanded_kwh_is_served_lost_or_still_due(blocks, recovery_kw, dea
 def test_loads_together_are_the_loads_one_by_one():
     rng = np.random.default_rng(1)
     lower, recovery, factor = rng.random(3) / 2, rng.random(3) * 9, 0.8 + rng.random(3) / 5
-    together = load.Parameters(lower, 1.0, recovery, (4000.0,), factor)
-    alone = [load.Parameters(lower[i], 1.0, recovery[i], (4000.0,), factor[i]) for i in range(3)]
+    together = load.LoadParameters(lower, 1.0, recovery, (4000.0,), factor)
+    alone = [load.LoadParameters(lower[i], 1.0, recovery[i], (4000.0,), factor[i]) for i in range(3)]
     state, states = load.initial(3), [load.initial() for _ in range(3)]
     dt_s = 0.0
     for _ in range(30):
@@ -168,7 +168,7 @@ def test_loads_together_are_the_loads_one_by_one():
         state, outputs = load.step(together, state, demand, ceiling, energised, dt_s, 60.0)
         for i in range(3):
             states[i], one = load.step(alone[i], states[i], demand[[i]], ceiling[[i]], energised[[i]], dt_s, 60.0)
-            for name in load.Outputs._fields:
+            for name in load.LoadOutputs._fields:
                 np.testing.assert_array_equal(getattr(outputs, name)[i], getattr(one, name)[0], err_msg=name)
         dt_s = min(600.0, float(outputs.next_event_s.min()))
 
@@ -184,7 +184,7 @@ def test_the_time_step_does_not_change_the_energy():
 
 def test_reactive_power_follows_the_power_factor():
     """A 3-4-5 triangle: 40 kW at 0.8 are 50 kVA and 30 kvar."""
-    assert first(parameters=load.Parameters(power_factor=0.8)).q_kvar[0] == pytest.approx(30)
+    assert first(parameters=load.LoadParameters(power_factor=0.8)).q_kvar[0] == pytest.approx(30)
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 3.0])
@@ -215,7 +215,7 @@ def test_demand_is_scaled_and_what_is_switched_off_is_not_missed(factor):
 )
 def test_parameters_out_of_range_are_refused(given, match):
     with pytest.raises(ValueError, match=match):
-        load.Parameters(**given)
+        load.LoadParameters(**given)
 
 
 @pytest.mark.parametrize(

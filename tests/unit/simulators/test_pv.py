@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from evhub.simulators.pv import pv_model as pv
 from evhub.simulators.series import Series
 
-PLANT = pv.Parameters(rated_kw=20)
-THREE = pv.Parameters(
+PLANT = pv.PvParameters(rated_kw=20)
+THREE = pv.PvParameters(
     rated_kw=np.array([20.0, 47.3, 153.0]),
     inverter_kva=np.array([20.0, 30.0, 160.0]),
     gamma_per_k=np.array([-0.0029, -0.0029, -0.004]),
@@ -53,7 +53,7 @@ def test_heat_never_raises_the_power(irradiance, cool, warm):
 def test_pvwatts_inverter_has_its_nominal_efficiency_at_rating():
     """At its rated DC input the curve of PVWatts gives 96 %, at a tenth of it 92.17 % (Dobos 2014)."""
     dc_limit_kw = 20 / 0.96
-    plant = pv.Parameters(rated_kw=dc_limit_kw, inverter_kva=20, gamma_per_k=0.0, pvwatts=True)
+    plant = pv.PvParameters(rated_kw=dc_limit_kw, inverter_kva=20, gamma_per_k=0.0, pvwatts=True)
     full, tenth = pv.available_kw(plant, np.array([[1000.0], [100.0]]), 25.0)[:, 0]
     assert full == pytest.approx(20)
     assert tenth / (dc_limit_kw / 10) == pytest.approx(0.96 / 0.9637 * (0.9858 - 0.00162 - 0.059))
@@ -63,7 +63,7 @@ def test_plants_together_are_the_plants_one_by_one():
     irradiance, ambient = np.linspace(0, 1200, 25)[:, None], np.linspace(35, -5, 25)[:, None]
     together = pv.available_kw(THREE, irradiance, ambient)
     for i in range(3):
-        one = pv.Parameters(
+        one = pv.PvParameters(
             THREE.rated_kw[i], THREE.inverter_kva[i], THREE.gamma_per_k[i], THREE.noct_c[i], THREE.pvwatts[i]
         )
         np.testing.assert_array_equal(together[:, i], pv.available_kw(one, irradiance, ambient)[:, 0])
@@ -114,7 +114,7 @@ def test_step_of_plants_together_is_the_step_one_by_one():
     q_set, energised = np.array([3.0, 50.0, -200.0]), np.array([True, True, False])
     together = pv.step(THREE, available, limit, q_set, energised)
     for i in range(3):
-        one = pv.Parameters(THREE.rated_kw[i], THREE.inverter_kva[i])
+        one = pv.PvParameters(THREE.rated_kw[i], THREE.inverter_kva[i])
         alone = pv.step(one, available[[i]], limit[[i]], q_set[[i]], energised[[i]])
         np.testing.assert_array_equal([part[i] for part in together], [part[0] for part in alone])
 
@@ -131,4 +131,4 @@ def test_step_of_plants_together_is_the_step_one_by_one():
 )
 def test_parameters_out_of_range_are_refused(given, match):
     with pytest.raises(ValueError, match=match):
-        pv.Parameters(**given)
+        pv.PvParameters(**given)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evhub.simulators.network.network_model import DEAD, GRID, SECONDARY, Network, Parameters
+from evhub.simulators.network.network_model import DEAD, GRID, SECONDARY, NetworkParameters, PlantNetwork
 
 EXPECTED = json.loads((Path(__file__).parent / "expected.json").read_text())
 V_PU = np.array([EXPECTED["v_pu"][str(bus)] for bus in range(1, 34)])
@@ -17,12 +17,12 @@ BUS_18 = 17  # pandapower counts from 0
 
 @pytest.fixture(scope="module")
 def feeder():
-    return Network(Parameters(net="case33bw"), {"hub": BUS_18})
+    return PlantNetwork(NetworkParameters(net="case33bw"), {"hub": BUS_18})
 
 
 @pytest.fixture(scope="module")
 def building():
-    return Network(Parameters(net="case33bw", replaces_load=frozenset({"hub"})), {"hub": BUS_18})
+    return PlantNetwork(NetworkParameters(net="case33bw", replaces_load=frozenset({"hub"})), {"hub": BUS_18})
 
 
 def base_case(feeder):

@@ -12,7 +12,7 @@ import yaml
 
 from evhub.simulators.battery import battery_model as battery
 from evhub.simulators.battery import tremblay_cell as tremblay
-from evhub.simulators.battery.battery_model import Phase
+from evhub.simulators.battery.battery_model import ChargingPhase
 
 FILE = Path(str(files("evhub.simulators") / "data" / "batteries" / "nissan_leaf_2013.yaml"))
 SET = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -72,14 +72,14 @@ def charge():
         held = battery.hold(cell, state, np.array([-1.0]), 1.0)
         moved_ah = CHARGE_AH - (1 - state.soc[0]) * CELL.q_ah
         rows.append((t_s, held.p_kw[0], held.phase[0], moved_ah, -battery.current_a(cell, state, held.p_kw)[0]))
-        if held.phase[0] == Phase.DONE:
+        if held.phase[0] == ChargingPhase.DONE:
             return np.array(rows)
         state = battery.advance(cell, state, held.p_kw, held.hold_s[0])
         t_s += held.hold_s[0]
 
 
 def constant_voltage(charge):
-    return charge[charge[:, 2] == Phase.VOLTAGE]
+    return charge[charge[:, 2] == ChargingPhase.VOLTAGE]
 
 
 def test_charge_takes_the_measured_time_and_charge(charge):
@@ -94,7 +94,7 @@ def test_constant_voltage_begins_when_and_where_measured(charge):
 
 
 def test_current_is_10_a_until_constant_voltage(charge):
-    before = charge[charge[:, 2] == Phase.CURRENT]
+    before = charge[charge[:, 2] == ChargingPhase.CURRENT]
     assert before[:, 4] == pytest.approx(10.0, rel=0.03)
 
 

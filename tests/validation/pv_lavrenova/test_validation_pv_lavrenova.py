@@ -8,7 +8,7 @@ import numpy as np
 
 from evhub.simulators.pv import pv_model as pv
 
-PLANT = pv.Parameters(rated_kw=86 * 0.550, inverter_kva=30, gamma_per_k=-0.0029, noct_c=41.5)
+PLANT = pv.PvParameters(rated_kw=86 * 0.550, inverter_kva=30, gamma_per_k=-0.0029, noct_c=41.5)
 POINTS = np.genfromtxt(Path(__file__).with_name("points.csv"), delimiter=",", names=True)
 WEATHER = POINTS["irradiance_w_m2"][:, None], POINTS["t_ambient_c"][:, None]
 

@@ -11,7 +11,7 @@ from .....analysis.dispatchability.limit_figures import expected_limits, limits_
 from .....analysis.dispatchability.limit_results import StudyResult, open_study
 from ...dispatchability.dispatchability_run import load_study, run_study
 from ...workers.worker_pool import HERE, WorkerPool
-from ..published_numbers import Row, holds, informs, within
+from ..published_numbers import PublishedRow, holds, informs, within
 
 TITLE = "PV limits in an unbalanced feeder with EVs (Feizi & Khodayar)"
 STUDY = "ieee13-pv-limits"
@@ -21,7 +21,7 @@ _CASE_1 = (("a", "10", 32.917), ("a", "11", 10.592), ("c", "10", 146.383), ("c",
 
 def reproduce(
     folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE, scenarios: int | None = None
-) -> list[Row]:
+) -> list[PublishedRow]:
     """Run the shipped study, draw figures 3 to 5 and compare.
 
     Parameters
@@ -53,7 +53,7 @@ def _lower(study: StudyResult, case: str, phase: str, period: str | None = None)
     return values if period is None else float(values[study.periods.index(period)])
 
 
-def _case_1(study: StudyResult) -> list[Row]:
+def _case_1(study: StudyResult) -> list[PublishedRow]:
     """Published bounds without EVs; hour 9 is the hour before the first of them on phase A."""
     rows = [
         within("1", f"lower limit, phase {phase.upper()}, hour {hour}", "kW", published, ours, absolute=0.001)
@@ -78,7 +78,7 @@ def _case_1(study: StudyResult) -> list[Row]:
     return rows
 
 
-def _case_2(study: StudyResult) -> list[Row]:
+def _case_2(study: StudyResult) -> list[PublishedRow]:
     """Statements about EVs; the numbers of this case are not all printed."""
     before, with_v2g = (_lower(study, case, "c", "10") for case in ("without-evs", "v2g"))
     rows = [
@@ -118,7 +118,7 @@ def _case_2(study: StudyResult) -> list[Row]:
     return rows
 
 
-def _case_3(study: StudyResult) -> list[Row]:
+def _case_3(study: StudyResult) -> list[PublishedRow]:
     """Expected limits; the paper only draws them."""
     if study.expected is None:
         return []

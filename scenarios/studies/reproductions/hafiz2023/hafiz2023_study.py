@@ -15,7 +15,7 @@ from .....analysis.results.result_reader import Results
 from .....simulators.units import KW_PER_MW
 from ....schema.scenario_loader import LIBRARY
 from ...workers.worker_pool import HERE, WorkerPool
-from ..published_numbers import Row, at_most, holds, informs
+from ..published_numbers import PublishedRow, at_most, holds, informs
 from ..scenario_variants import run_variant
 from . import hafiz2023_figures as figures
 
@@ -23,7 +23,7 @@ TITLE = "Network constraint energy management of bus depots (Hafiz & Ishchenko 2
 
 
 @dataclass(frozen=True)
-class Case:
+class HafizCase:
     """One use case.
 
     Parameters
@@ -45,10 +45,12 @@ class Case:
 
 
 CASES = (
-    Case("pv-overvoltage", "network", (0.88, 1.1), "the cheapest schedule may violate the grid code at noon (par. 71)"),
-    Case("ev-undervoltage", "network", (0.88, 1.1), "EV load may violate it as well (par. 5, 71)"),
-    Case("two-depots", "network", (0.9, 1.1), "one system manages several depots (par. 75)"),
-    Case("purchase-limit", "priorities", (0.88, 1.1), "non-critical buses leave partly charged (par. 72)"),
+    HafizCase(
+        "pv-overvoltage", "network", (0.88, 1.1), "the cheapest schedule may violate the grid code at noon (par. 71)"
+    ),
+    HafizCase("ev-undervoltage", "network", (0.88, 1.1), "EV load may violate it as well (par. 5, 71)"),
+    HafizCase("two-depots", "network", (0.9, 1.1), "one system manages several depots (par. 75)"),
+    HafizCase("purchase-limit", "priorities", (0.88, 1.1), "non-critical buses leave partly charged (par. 72)"),
 )
 
 
@@ -76,7 +78,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class HafizResult:
     """What a run came to.
 
     Parameters
@@ -101,7 +103,7 @@ class Outcome:
     verified: bool
 
 
-def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[Row]:
+def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[PublishedRow]:
     """Run every use case with the whole process, and without the part of it that the case is about.
 
     Parameters
@@ -117,7 +119,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
     -------
     list of Row
     """
-    rows: list[Row] = []
+    rows: list[PublishedRow] = []
     jobs = [(case, folder, kind) for case in CASES for kind in ("whole", f"without {case.without}")]
     names = [f"{case.name}, {kind}" for case, _, kind in jobs]
     paths = pool.results(_run, jobs, names, lambda done: tell(f"{done} of {len(jobs)} runs"))
@@ -129,12 +131,12 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
     return rows
 
 
-def run(case: Case, folder: Path, kind: str = "whole") -> Path:
+def run(case: HafizCase, folder: Path, kind: str = "whole") -> Path:
     """Run a case.
 
     Parameters
     ----------
-    case : Case
+    case : HafizCase
         The case.
     folder : Path
         Takes the result file.
@@ -156,16 +158,16 @@ def run(case: Case, folder: Path, kind: str = "whole") -> Path:
     return run_variant(f"hafiz2023-{case.name}", folder, f"{case.name}-{kind.replace(' ', '-')}", change)
 
 
-def _run(job: tuple[Case, Path, str]) -> Path:
+def _run(job: tuple[HafizCase, Path, str]) -> Path:
     return run(*job)
 
 
-def outcome(results: Results) -> Outcome:
+def outcome(results: Results) -> HafizResult:
     """Read a run."""
     table, sessions = results.summary()["total"].to_dict(), results.sessions()
     first = results.hubs[0]
     lowest, highest = (results.arrays(f"network/grid/{item}")[1] for item in ("v_min_pu", "v_max_pu"))
-    return Outcome(
+    return HafizResult(
         v_min_pu=float(np.nanmin(lowest)),
         v_max_pu=float(np.nanmax(highest)),
         cost=float(table["cost_net"]),
@@ -214,15 +216,15 @@ def load_flows(results: Results) -> Check:
     return Check(len(at_s), float(found.min()), float(found.max()), float(max(loading)), float(difference_pu))
 
 
-def judge(case: Case, whole: Outcome, part: Outcome, check: Check) -> Iterator[Row]:
+def judge(case: HafizCase, whole: HafizResult, part: HafizResult, check: Check) -> Iterator[PublishedRow]:
     """Set both runs of a case beside what the patent says."""
     name, (low, high) = case.name, case.band_pu
     band = f"{low:g} to {high:g} pu"
 
-    def told(found: Outcome | Check) -> str:
+    def told(found: HafizResult | Check) -> str:
         return f"{found.v_min_pu:.4f} to {found.v_max_pu:.4f} pu"
 
-    def keeps(found: Outcome | Check) -> bool:
+    def keeps(found: HafizResult | Check) -> bool:
         return low <= found.v_min_pu and found.v_max_pu <= high
 
     if case.without == "network":

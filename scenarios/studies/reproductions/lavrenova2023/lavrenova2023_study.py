@@ -15,7 +15,7 @@ from .....analysis.kpis.kpi_formulas import energy, negative, positive
 from .....analysis.results.result_reader import Results
 from .....simulators.units import S_PER_MIN
 from ...workers.worker_pool import HERE, WorkerPool
-from ..published_numbers import Row, at_most, holds, informs, within
+from ..published_numbers import PublishedRow, at_most, holds, informs, within
 from ..scenario_variants import run_variant
 from . import lavrenova2023_figures as figures
 
@@ -27,7 +27,7 @@ _DAY_AHEAD = {"type": "csv", "file": "data/lavrenova2023_prices.csv", "column": 
 
 
 @dataclass(frozen=True)
-class Case:
+class LavrenovaCase:
     """One run, and what the paper prints of it.
 
     Parameters
@@ -57,20 +57,20 @@ class Case:
 
 
 CASES = (
-    Case("summer", "rule", "fixed", (53.47, 51.87, 48.63, 8.55), -135.15),
-    Case("summer", "optimum", "fixed", (15.14, 41.96, 86.95, 18.46), -353.87),
-    Case("winter", "rule", "fixed", (4.95, 31.93, 0.0, 80.69), 521.03),
-    Case("winter", "optimum", "fixed", (0.24, 26.61, 4.71, 86.0), 514.62),
-    Case("summer", "rule", "day-ahead"),
-    Case("summer", "optimum", "day-ahead", (20.39, 47.39, 81.70, 13.85), -207.60),
-    Case("winter", "rule", "day-ahead"),
-    Case("winter", "optimum", "day-ahead", (0.24, 27.0, 4.71, 80.60), 177.47),
+    LavrenovaCase("summer", "rule", "fixed", (53.47, 51.87, 48.63, 8.55), -135.15),
+    LavrenovaCase("summer", "optimum", "fixed", (15.14, 41.96, 86.95, 18.46), -353.87),
+    LavrenovaCase("winter", "rule", "fixed", (4.95, 31.93, 0.0, 80.69), 521.03),
+    LavrenovaCase("winter", "optimum", "fixed", (0.24, 26.61, 4.71, 86.0), 514.62),
+    LavrenovaCase("summer", "rule", "day-ahead"),
+    LavrenovaCase("summer", "optimum", "day-ahead", (20.39, 47.39, 81.70, 13.85), -207.60),
+    LavrenovaCase("winter", "rule", "day-ahead"),
+    LavrenovaCase("winter", "optimum", "day-ahead", (0.24, 27.0, 4.71, 80.60), 177.47),
 )
 """Tables 2 and 3, and the text below figure 14."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LavrenovaResult:
     """What a run came to.
 
     Parameters
@@ -95,7 +95,7 @@ class Outcome:
     emptiest_s: float
 
 
-def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[Row]:
+def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[PublishedRow]:
     """Run both seasons with rule and optimum, on the ideal plant and on one with cell voltages.
 
     Parameters
@@ -115,9 +115,9 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
     jobs = [*((case, folder, False) for case in CASES), *((case, folder, True) for case in fixed)]
     names = [f"{case.name}{', cells with voltage' if cells else ''}" for case, _, cells in jobs]
     made = pool.results(_run, jobs, names, lambda done: tell(f"{done} of {len(jobs)} runs"))
-    rows: list[Row] = []
+    rows: list[PublishedRow] = []
     paths: dict[str, Path] = {}
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, LavrenovaResult] = {}
     for case, path in zip(CASES, made, strict=False):
         paths[case.name] = path
         with open_results(path) as results:
@@ -135,12 +135,12 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
     return rows
 
 
-def run(case: Case, folder: Path, *, tremblay: bool = False) -> Path:
+def run(case: LavrenovaCase, folder: Path, *, tremblay: bool = False) -> Path:
     """Run a case.
 
     Parameters
     ----------
-    case : Case
+    case : LavrenovaCase
         The case.
     folder : Path
         Takes the result file.
@@ -166,12 +166,12 @@ def run(case: Case, folder: Path, *, tremblay: bool = False) -> Path:
     return run_variant(f"lavrenova2023-{case.season}", folder, name, change)
 
 
-def _run(job: tuple[Case, Path, bool]) -> Path:
+def _run(job: tuple[LavrenovaCase, Path, bool]) -> Path:
     case, folder, tremblay = job
     return run(case, folder, tremblay=tremblay)
 
 
-def outcome(results: Results) -> Outcome:
+def outcome(results: Results) -> LavrenovaResult:
     """Read energies and cost of a run, and compute the cost once more from powers and prices."""
     table = results.summary()[HUB]
     paths = ("grid/p_kw", "bess/p_kw", "tariffs/buy_per_kwh", "tariffs/sell_per_kwh", "tariffs/bess_per_kwh")
@@ -187,7 +187,7 @@ def outcome(results: Results) -> Outcome:
     }
     rate = buy * powers["buy"] - sell * powers["sell"] + wear * (powers["charge"] + powers["discharge"])
     soc_s, soc = results.arrays(f"{HUB}/bess/soc")
-    return Outcome(
+    return LavrenovaResult(
         energies_kwh={item: energy(t_s, powers[item], end_s) for item in ENERGIES},
         cost=float(table["cost_net"]),  # pyright: ignore[reportArgumentType]
         identity=energy(t_s, rate, end_s),
@@ -197,7 +197,7 @@ def outcome(results: Results) -> Outcome:
     )
 
 
-def judge(case: Case, found: Outcome) -> Iterator[Row]:
+def judge(case: LavrenovaCase, found: LavrenovaResult) -> Iterator[PublishedRow]:
     """Set a run beside what the paper prints of it.
 
     The rule has to give the printed energies and cost. Of the optimum only the cost is judged: at one flat price many
@@ -223,14 +223,14 @@ def judge(case: Case, found: Outcome) -> Iterator[Row]:
     yield within(name, "energy not supplied", "kWh", 0.0, found.missed_kwh, absolute=0.1)
 
 
-def _printed(case: Case) -> tuple[float | str, ...]:
+def _printed(case: LavrenovaCase) -> tuple[float | str, ...]:
     """What the paper prints: four energies and the cost."""
     if case.energies_kwh is None or case.cost is None:
         return ("not printed",) * 5
     return *case.energies_kwh, case.cost
 
 
-def _clues(outcomes: dict[str, Outcome]) -> Iterator[Row]:
+def _clues(outcomes: dict[str, LavrenovaResult]) -> Iterator[PublishedRow]:
     """What the text says besides the tables."""
     summer, winter = outcomes["summer optimum"], outcomes["winter optimum"]
     rules = outcomes["summer rule"], outcomes["winter rule"]

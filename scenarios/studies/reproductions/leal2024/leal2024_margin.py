@@ -20,7 +20,7 @@ from .....analysis.kpis.kpi_formulas import energy
 from .....analysis.kpis.step_signals import durations
 from .....analysis.results.result_reader import Results
 from ...workers.worker_pool import HERE, WorkerPool
-from ..published_numbers import Row, holds
+from ..published_numbers import PublishedRow, holds
 from ..scenario_variants import run_variant
 
 TX_LIMITS = (0.78, 0.88, 0.95, 1.0)
@@ -30,7 +30,7 @@ CONTRACTED_KW = 50.0
 _DUST_KW = 1e-6
 
 
-def study(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[Row]:
+def study(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[PublishedRow]:
     """Run scenario 4 over the grid, write ``margin.csv`` and ``margin.png``, and say whether the paper is right.
 
     Parameters

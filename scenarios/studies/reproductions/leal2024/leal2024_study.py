@@ -15,7 +15,7 @@ from ....checks.check_scenarios import Checked, check_all, prepare
 from ....schema.scenario_loader import LIBRARY
 from ....schema.yaml_file import read_yaml
 from ...workers.worker_pool import HERE, WorkerPool
-from ..published_numbers import Row, at_most, holds, within
+from ..published_numbers import PublishedRow, at_most, holds, within
 from . import leal2024_margin as margin
 from .leal2024_figures import draw
 
@@ -25,7 +25,7 @@ PUBLISHED = LIBRARY / "data" / "leal2024_published.yaml"
 CASES = (1, 2, 3, 4, 5)
 
 
-def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[Row]:
+def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[PublishedRow]:
     """Run the five scenarios and the study of the margin, draw, and set published numbers and statements beside ours.
 
     Parameters
@@ -43,7 +43,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
         The numbers of the paper's text, and one row for each statement without a number.
     """
     published = read_yaml(PUBLISHED)["rows"]
-    rows: list[Row] = []
+    rows: list[PublishedRow] = []
     paths = [folder / f"leal2024-{case}.h5" for case in CASES]
     ready = [prepare(f"leal2024-{case}") for case in CASES]
     for case, path, checked in zip(CASES, paths, check_all(ready, outputs=paths, pool=pool), strict=True):
@@ -58,7 +58,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
     return rows + margin.study(folder, tell, pool)
 
 
-def _number(results: Results, row: dict[str, Any]) -> Row:
+def _number(results: Results, row: dict[str, Any]) -> PublishedRow:
     """A published number and ours."""
     given = f"scenario {row['case']}", row["quantity"], row["unit"], float(row["published"])
     ours = measure(results, row)
@@ -67,7 +67,7 @@ def _number(results: Results, row: dict[str, Any]) -> Row:
     return within(*given, ours, absolute=row["tolerance"])
 
 
-def _statements(case: int, checked: Checked) -> list[Row]:
+def _statements(case: int, checked: Checked) -> list[PublishedRow]:
     """What the paper states without a number, by the scenario's own expectations: how many hold, and which do not."""
     name, broken = f"scenario {case}", [outcome for outcome in checked.outcomes if not outcome.ok]
     n = len(checked.outcomes)

@@ -34,7 +34,7 @@ TABLE = "campaign.csv"
 
 
 @dataclass(frozen=True)
-class Case:
+class YanCase:
     """A run of the campaign.
 
     Parameters
@@ -52,7 +52,7 @@ class Case:
     level: float = 1.0
 
 
-def scenario_data(case: Case) -> dict[str, Any]:
+def scenario_data(case: YanCase) -> dict[str, Any]:
     """The data of a shipped scenario for another day, without the feeder: its limits bind on none of the days."""
     data = dict(read_yaml(LIBRARY / f"yan2022-{case.scenario[0]}.yaml"))
     hub, controller = dict(data["hubs"][HUB]), dict(data["controller"])
@@ -79,7 +79,7 @@ def scenario_data(case: Case) -> dict[str, Any]:
     return {**data, "seed": case.seed, "hubs": {HUB: hub}, "controller": controller}
 
 
-def run(case: Case, folder: Path) -> dict[str, float]:
+def run(case: YanCase, folder: Path) -> dict[str, float]:
     """Run a case on its day, whose files are written into a folder of its own; returns its costs, see `costs`."""
     own = folder / f"{case.scenario.replace(' ', '-')}-{case.seed}-{case.level:g}"
     (own / "data").mkdir(parents=True, exist_ok=True)
@@ -91,17 +91,17 @@ def run(case: Case, folder: Path) -> dict[str, float]:
             return costs(results)
 
 
-def cases(seeds: int) -> list[Case]:
+def cases(seeds: int) -> list[YanCase]:
     """Everything the campaign runs."""
-    found = [Case(scenario, seed) for seed in range(seeds) for scenario in "123457"]
-    found += [Case(scenario, seed) for seed in range(seeds) for scenario in (AT_15_MIN, OPTIMISED, CLAIRVOYANT)]
-    found += [Case(s, seed, level) for seed in range(seeds) for s in "34" for level in LEVELS if level != 1.0]
+    found = [YanCase(scenario, seed) for seed in range(seeds) for scenario in "123457"]
+    found += [YanCase(scenario, seed) for seed in range(seeds) for scenario in (AT_15_MIN, OPTIMISED, CLAIRVOYANT)]
+    found += [YanCase(s, seed, level) for seed in range(seeds) for s in "34" for level in LEVELS if level != 1.0]
     return found
 
 
 def campaign(
-    folder: Path, todo: Sequence[Case], tell: Callable[[str], None], pool: WorkerPool = HERE
-) -> dict[Case, dict[str, float]]:
+    folder: Path, todo: Sequence[YanCase], tell: Callable[[str], None], pool: WorkerPool = HERE
+) -> dict[YanCase, dict[str, float]]:
     """Run cases and return the costs of each.
 
     Every finished run stands in the journal at once, and is not run again as long as the code stays the same.
@@ -110,7 +110,7 @@ def campaign(
     ----------
     folder : Path
         Takes the journal, the days, and ``campaign.csv`` with the costs of all runs.
-    todo : sequence of Case
+    todo : sequence of YanCase
         What to run.
     tell : callable
         Told how far it is.

@@ -12,7 +12,7 @@ from .....analysis.kpis import kpi_formulas as kpis
 from .....analysis.kpis import step_signals as steps
 from .....analysis.results.hub_signals import hub_signals
 from .....analysis.results.result_reader import Results
-from .....controllers.ievcs.ievcs_prices import PriceList
+from .....controllers.ievcs.ievcs_prices import DriverPrices
 from .....simulators.units import S_PER_DAY, S_PER_H, energy_kwh
 from .yan2022_days import assumed
 
@@ -98,7 +98,7 @@ def charging_revenue(results: Results) -> float:
     asked_kwh = visits["requested_kwh"].to_numpy()
     total = 0.0
     for begin_s in np.arange(0.0, results.end_s, S_PER_DAY):
-        prices = PriceList(np.where(t_s < begin_s + S_PER_DAY, announced, own), 0.0, cheapest_hours=True)
+        prices = DriverPrices(np.where(t_s < begin_s + S_PER_DAY, announced, own), 0.0, cheapest_hours=True)
         told = prices.of_sessions(visits["id"].tolist(), edges_s, came_s, left_s, asked_kwh, rated_kw)
         new = (came_s >= begin_s) & (came_s < begin_s + S_PER_DAY)
         total += float(told[new, 0] @ of_session_kwh[new])

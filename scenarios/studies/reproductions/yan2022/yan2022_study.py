@@ -16,9 +16,9 @@ from .....analysis.results.result_reader import Results
 from .....analysis.results.summary_table import decision_times
 from .....simulators.units import S_PER_H
 from ...workers.worker_pool import HERE, WorkerPool
-from ..published_numbers import Row, holds, informs
+from ..published_numbers import PublishedRow, holds, informs
 from ..scenario_variants import run_variant
-from .yan2022_campaign import AT_15_MIN, CLAIRVOYANT, JOURNAL, LEVELS, OPTIMISED, Case, campaign, cases
+from .yan2022_campaign import AT_15_MIN, CLAIRVOYANT, JOURNAL, LEVELS, OPTIMISED, YanCase, campaign, cases
 from .yan2022_costs import HUB, costs, hourly_cost, satisfaction
 from .yan2022_days import HOURS
 
@@ -44,7 +44,7 @@ def interval(differences: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[Row]:
+def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[PublishedRow]:
     """Run the eight scenarios and the campaign, draw figures 6-8, and set our numbers beside the published ones."""
     found = campaign(folder, cases(SEEDS), tell, pool)
     tell(f"scenarios 1 to {len(_NUMBERS)}")
@@ -72,14 +72,14 @@ def _run(job: tuple[str, Path]) -> Path:
     return run_variant(f"yan2022-{number}", folder, f"yan2022-{number}", lambda _: None)
 
 
-def totals(found: Mapping[Case, Mapping[str, float]], scenario: str, level: float = 1.0, what: str = "total"):
+def totals(found: Mapping[YanCase, Mapping[str, float]], scenario: str, level: float = 1.0, what: str = "total"):
     """A cost of a scenario on all days, in the order of the seeds."""
     scenario = _SAME.get(scenario, scenario)
     chosen = sorted((c for c in found if c.scenario == scenario and c.level == level), key=lambda case: case.seed)
     return np.array([found[case][what] for case in chosen])
 
 
-def _comparisons(found: Mapping[Case, Mapping[str, float]]) -> Iterator[Row]:
+def _comparisons(found: Mapping[YanCase, Mapping[str, float]]) -> Iterator[PublishedRow]:
     """1:2, 3:4 and 7:8, and that 3:4 grows with the errors."""
     for dear, cheap in _PAIRS:
         first, second = totals(found, dear), totals(found, cheap)
@@ -97,7 +97,7 @@ def _comparisons(found: Mapping[Case, Mapping[str, float]]) -> Iterator[Row]:
     yield holds("3 : 4", "saving by the size of the errors", "grows", said, rising)
 
 
-def _table_2(found: Mapping[Case, Mapping[str, float]]) -> Iterator[Row]:
+def _table_2(found: Mapping[YanCase, Mapping[str, float]]) -> Iterator[PublishedRow]:
     """Table 2: costs with the stages up to III and up to IV, at the prices of stage I and II."""
     for (stage, scenario), published in _TABLE_2.items():
         ours = totals(found, _CELLS[stage, scenario]).mean()
@@ -114,7 +114,7 @@ def _table_2(found: Mapping[Case, Mapping[str, float]]) -> Iterator[Row]:
         yield informs("5 : 6", f"6 less 5, stages up to {stage}", "", f"{published:+.2f} USD", ours)
 
 
-def _gaps(found: Mapping[Case, Mapping[str, float]]) -> Iterator[Row]:
+def _gaps(found: Mapping[YanCase, Mapping[str, float]]) -> Iterator[PublishedRow]:
     """Stage IV against planning again at every step, and against knowing the day."""
     table = totals(found, AT_15_MIN)
     best = {
@@ -127,7 +127,7 @@ def _gaps(found: Mapping[Case, Mapping[str, float]]) -> Iterator[Row]:
         yield informs("5", quantity, "", published, f"{mean:.1f} % dearer, 95 % confidence {low:.1f} to {high:.1f} %")
 
 
-def _service(folder: Path) -> Iterator[Row]:
+def _service(folder: Path) -> Iterator[PublishedRow]:
     """Customer satisfaction of the shipped days."""
     for number in _NUMBERS:
         whole = pd.read_csv(folder / f"satisfaction-{number}.csv").iloc[-1]
@@ -136,7 +136,7 @@ def _service(folder: Path) -> Iterator[Row]:
         yield holds(number, "customer satisfaction", "targets met", said, met)
 
 
-def _times(folder: Path) -> Iterator[Row]:
+def _times(folder: Path) -> Iterator[PublishedRow]:
     """Computing times of scenario 4."""
     with open_results(folder / "yan2022-4.h5") as results:
         times = decision_times(results)

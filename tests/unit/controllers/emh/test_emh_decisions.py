@@ -9,7 +9,7 @@ import pytest
 
 from evhub.controllers.emh.emh_controller import Emh
 from evhub.controllers.emh.emh_rules import RULES, Rule
-from evhub.controllers.emh.references import Rank
+from evhub.controllers.emh.references import ReferenceRank
 
 from ..test_controllers import connectors
 from .test_emh_rules import CHEAP_DG, CONNECTED, ISLANDED, LINK, Desk, running
@@ -162,7 +162,7 @@ def test_what_one_rule_counts_on_does_not_reduce_the_wish_of_another():
     class Wish(Emh):
         rules = {
             **RULES,
-            "wish": Rule("wish", Rank.COST, lambda s: True, lambda r, s, refs: refs.cp.want(30.0, r.name)),
+            "wish": Rule("wish", ReferenceRank.COST, lambda s: True, lambda r, s, refs: refs.cp.want(30.0, r.name)),
         }
 
     desk = Desk(3, cls=Wish, peak=PEAK, rules=(*RULES, "wish"))

@@ -308,13 +308,13 @@ def test_the_pv_limit_is_never_above_the_battery_reference(levels, hold):
 
 
 def test_a_battery_that_takes_less_takes_pv_down_with_it():
-    state = island.State(charge_kw=8.0, pv_limit_kw=7.2)
+    state = island.RampState(charge_kw=8.0, pv_limit_kw=7.2)
     assert island.pv_limit_kw(state, 2.0, 0.9) == pytest.approx(1.8)
     assert island.pv_limit_kw(state, -3.0, 0.9) == 0.0
 
 
 def test_a_full_battery_discharges_until_it_is_empty():
-    state = island.cycle(island.State(charge_kw=12.0, pv_limit_kw=11.0), 0.85, 0.2, 0.85)
+    state = island.cycle(island.RampState(charge_kw=12.0, pv_limit_kw=11.0), 0.85, 0.2, 0.85)
     assert state.discharging
     assert island.cycle(state, 0.5, 0.2, 0.85).discharging
     assert island.cycle(state, float("nan"), 0.2, 0.85).discharging

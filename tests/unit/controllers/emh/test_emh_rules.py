@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from evhub.controllers import contract as base
 from evhub.controllers.emh.emh_controller import Emh
 from evhub.controllers.emh.emh_rules import RULES, Rule
-from evhub.controllers.emh.references import Rank, Reference
+from evhub.controllers.emh.references import Reference, ReferenceRank
 from evhub.scenarios.engines.device_commands import check
 
 from ....helpers.sizes import examples
@@ -346,7 +346,11 @@ def test_every_alarm_has_a_start_an_end_a_cause_and_an_action():
 
 
 def test_wishes_are_clipped_by_rank_in_any_order():
-    bounds = [(Rank.ALARM, "a", 0.0, 0.0), (Rank.CONTRACTED, "c", 3.0, 9.0), (Rank.STATUS, "s", -5.0, 5.0)]
+    bounds = [
+        (ReferenceRank.ALARM, "a", 0.0, 0.0),
+        (ReferenceRank.CONTRACTED, "c", 3.0, 9.0),
+        (ReferenceRank.STATUS, "s", -5.0, 5.0),
+    ]
     for order in (bounds, bounds[::-1], [bounds[1], bounds[0], bounds[2]]):
         reference = Reference()
         reference.want(7.0, "w")
@@ -457,7 +461,7 @@ def test_a_subclass_can_add_a_rule():
     class Night(Emh):
         rules = {
             **RULES,
-            "quiet": Rule("quiet", Rank.STATUS, lambda s: True, lambda r, s, refs: r.keep(refs.cp, most=7.0)),
+            "quiet": Rule("quiet", ReferenceRank.STATUS, lambda s: True, lambda r, s, refs: r.keep(refs.cp, most=7.0)),
         }
 
     desk = Desk(3, cls=Night, rules=(*RULES, "quiet"))
@@ -538,4 +542,4 @@ def calls_per_decision(n: int) -> float:
 
 def test_a_decision_takes_few_calls_and_no_more_for_more_connectors():
     # about 180; what that means in microseconds is measured by the benchmark `decisions`
-    assert calls_per_decision(160) == calls_per_decision(5) < 300
+    assert calls_per_decision(160) <= calls_per_decision(5) < 300

@@ -17,7 +17,7 @@ from evhub.controllers.optimization.blocks.storage_block import StorageData
 from evhub.controllers.optimization.blocks.time_steps import Steps
 from evhub.controllers.optimization.hub_model import HubData, HubModel
 from evhub.controllers.optimization.program import Program
-from evhub.controllers.optimization.solution import Status
+from evhub.controllers.optimization.solution import SolveStatus
 
 EENS = (10.0, 2.0, 1.0, 0.5)
 NO_GRID = GridData(0.0, 0.0, 0.0, 0.0)
@@ -35,7 +35,7 @@ def solve(data):
     model = HubModel(data)
     with Program(model.model) as program:
         solution = program.solve(gap=0.0)
-        assert solution.status is Status.OPTIMAL
+        assert solution.status is SolveStatus.OPTIMAL
         plan = model.plan(program)
     assert plan.cost == pytest.approx(solution.objective, abs=1e-9)
     return plan
@@ -44,7 +44,7 @@ def solve(data):
 def conflict(data):
     with Program(HubModel(data).model) as program:
         solution = program.solve()
-    assert solution.status is Status.INFEASIBLE
+    assert solution.status is SolveStatus.INFEASIBLE
     return solution.conflict
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evhub.controllers.optimization.blocks.loads_block import demand_kw
-from evhub.controllers.optimization.hub_model import HubData, HubModel, Plan
+from evhub.controllers.optimization.hub_model import HubData, HubModel, HubPlan
 from evhub.controllers.optimization.program import Program
-from evhub.controllers.optimization.solution import Status
+from evhub.controllers.optimization.solution import SolveStatus
 
 from ....helpers.random_hubs import hub
 from ....helpers.sizes import examples
@@ -21,15 +21,15 @@ seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=examples(25))
 
 
-def solve(data: HubData, solver: str = "glpk") -> tuple[Plan, float]:
+def solve(data: HubData, solver: str = "glpk") -> tuple[HubPlan, float]:
     model = HubModel(data)
     with Program(model.model, solver) as program:
         solution = program.solve(gap=0.0)
-        assert solution.status is Status.OPTIMAL
+        assert solution.status is SolveStatus.OPTIMAL
         return model.plan(program), solution.objective
 
 
-def ev_energy_kwh(data: HubData, plan: Plan) -> np.ndarray:
+def ev_energy_kwh(data: HubData, plan: HubPlan) -> np.ndarray:
     """Energy in the EVs at the edges, from the powers alone."""
     ev, charge, discharge = data.sessions, plan.session_kw.clip(0.0), (-plan.session_kw).clip(0.0)
     into = (ev.eta_charge * charge - discharge / ev.eta_discharge) * data.steps.hours
@@ -223,7 +223,7 @@ def test_rest_of_an_optimal_plan_is_optimal(seed, binaries):
         assert program.solve(gap=0.0).objective == pytest.approx(total - spent, abs=1e-5)
 
 
-def handed_on(data: HubData, plan: Plan, k: int) -> HubData:
+def handed_on(data: HubData, plan: HubPlan, k: int) -> HubData:
     """The hub after k steps of a plan."""
     hours, ev = data.steps.hours, data.sessions
     energy_kwh = np.clip(ev_energy_kwh(data, plan)[:, k], 0.0, ev.capacity_kwh)

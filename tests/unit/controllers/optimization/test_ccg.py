@@ -331,7 +331,7 @@ def test_rounds_that_run_out_leave_honest_bounds():
 
 def test_without_a_new_worst_case_the_bounds_stay_open(monkeypatch):
     problem, expected = random_problem(3), extensive_form(random_problem(3))
-    monkeypatch.setattr(ccg._Part, "add", lambda *_: False)
+    monkeypatch.setattr(ccg._ScenarioPart, "add", lambda *_: False)
     found = ccg.solve(problem)
     assert found.upper - found.lower > 1e-3
     assert found.lower <= expected + 1e-4 <= found.upper + 2e-4

@@ -9,7 +9,7 @@ import pytest
 from evhub.controllers.optimization import conflicts
 from evhub.controllers.optimization.conflicts import describe, explain
 from evhub.controllers.optimization.program import Program
-from evhub.controllers.optimization.solution import Status
+from evhub.controllers.optimization.solution import SolveStatus
 from evhub.controllers.optimization.solvers.glpk_solver import Glpk
 from evhub.controllers.optimization.standard_form import compile_model
 
@@ -19,7 +19,7 @@ both = pytest.mark.parametrize("solver", ["glpk", "highs"])
 def conflict_of(model, solver="glpk") -> tuple[str, ...]:
     with Program(model, solver) as program:
         solution = program.solve()
-    assert solution.status is Status.INFEASIBLE and not solution.ok
+    assert solution.status is SolveStatus.INFEASIBLE and not solution.ok
     return solution.conflict
 
 
@@ -42,7 +42,7 @@ def hold_together(model, sentences, solver) -> bool:
                 low, high = (None if side == "<=" else part.lower), (None if side == ">=" else part.upper)
                 part.set_value((low, part.body, high))
     with Program(alone, solver) as program:
-        return program.solve().status is not Status.INFEASIBLE
+        return program.solve().status is not SolveStatus.INFEASIBLE
 
 
 def irreducible(model, sentences, solver) -> bool:
@@ -157,7 +157,7 @@ def test_random_conflicts_are_irreducible(solver):
         model = random_infeasible(seed)
         with Program(model, solver) as program:
             solution = program.solve()
-        if solution.status is not Status.INFEASIBLE:
+        if solution.status is not SolveStatus.INFEASIBLE:
             continue
         found += 1
         assert irreducible(model, solution.conflict, solver), (seed, solution.conflict)

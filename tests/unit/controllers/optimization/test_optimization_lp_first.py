@@ -10,7 +10,7 @@ import pytest
 
 from evhub.controllers.optimization.lp_relaxation import declare_exclusive
 from evhub.controllers.optimization.program import Program
-from evhub.controllers.optimization.solution import Status
+from evhub.controllers.optimization.solution import SolveStatus
 
 both = pytest.mark.parametrize("solver", ["glpk", "highs"])
 
@@ -66,7 +66,7 @@ def test_losses_make_the_relaxation_proof_enough(solver):
     model = storage([10, 50, 5, 60, 20, 70])
     with Program(model, solver) as program:
         solution = program.solve(gap=0.0)
-        assert solution.status is Status.OPTIMAL and solution.proven_by == "lp"
+        assert solution.status is SolveStatus.OPTIMAL and solution.proven_by == "lp"
         assert set(solution.seconds) == {"lp"}
         assert obeys(model, program)
         assert solution.objective == pytest.approx(by_enumeration(model, model.hub.charges), abs=1e-9)
@@ -89,7 +89,7 @@ def test_negative_prices_break_complementarity_and_need_branching(solver):
     model = storage([-30, -40, 5, 20, -10, 30])
     with Program(model, solver) as program:
         solution = program.solve(gap=0.0)
-        assert solution.status is Status.OPTIMAL and solution.proven_by == "branch"
+        assert solution.status is SolveStatus.OPTIMAL and solution.proven_by == "branch"
         assert obeys(model, program)
         charge, discharge = (program.values(program.columns(v)) for v in (model.hub.charge, model.hub.discharge))
         assert np.all(np.minimum(charge, discharge) < 1e-9)

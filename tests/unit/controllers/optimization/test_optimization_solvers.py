@@ -11,7 +11,7 @@ import pytest
 import swiglpk as glp
 
 from evhub.controllers.optimization.program import Program
-from evhub.controllers.optimization.solution import Status
+from evhub.controllers.optimization.solution import SolveStatus
 
 
 def random_model(seed: int) -> pyo.ConcreteModel:
@@ -55,10 +55,10 @@ def test_two_hundred_random_programs():
         assert ours.objective == pytest.approx(theirs.objective, abs=1e-6, rel=1e-6, nan_ok=True), seed
         seen.append((ours.status, ours.proven_by))
     for outcome in (
-        (Status.OPTIMAL, "lp"),
-        (Status.OPTIMAL, "branch"),
-        (Status.INFEASIBLE, "lp"),
-        (Status.UNBOUNDED, "lp"),
+        (SolveStatus.OPTIMAL, "lp"),
+        (SolveStatus.OPTIMAL, "branch"),
+        (SolveStatus.INFEASIBLE, "lp"),
+        (SolveStatus.UNBOUNDED, "lp"),
     ):
         assert seen.count(outcome) >= 3, f"the programs hardly ever end with {outcome}"
 

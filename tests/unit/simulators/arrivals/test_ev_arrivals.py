@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from evhub.simulators.arrivals.distributions import Distribution, Mixture
 from evhub.simulators.arrivals.session_model import ArrivalParameters, Session, Stay, Vehicle, generate
-from evhub.simulators.arrivals.station_model import STATUS, Event, Station, StationParameters
+from evhub.simulators.arrivals.station_model import STATUS, Station, StationEvent, StationParameters
 from evhub.simulators.units import S_PER_DAY
 
 from ....helpers.sizes import examples
@@ -314,7 +314,7 @@ def a_month(seed: int) -> list[Session]:
     return generate(parameters, start, 30 * S_PER_DAY, np.random.default_rng(seed))
 
 
-def month_events(n_connectors: int, seed: int) -> list[Event]:
+def month_events(n_connectors: int, seed: int) -> list[StationEvent]:
     parameters = StationParameters(n_connectors, queue_places=4, patience_s=900.0, patience="exponential")
     return Station(parameters, a_month(3), rng=np.random.default_rng(seed)).advance(inf)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from evhub.simulators.network import admittances as network
 from evhub.simulators.network import batch_load_flow as load_flow
 from evhub.simulators.network import network_sources, sensitivities
-from evhub.simulators.network.network_model import Network, Parameters
+from evhub.simulators.network.network_model import NetworkParameters, PlantNetwork
 from evhub.simulators.network.newton_solver import PowerFlowEquations
 from evhub.simulators.network.pandapower_matrices import matrices_of
 
@@ -109,7 +109,7 @@ def test_sensitivities_of_a_batch_are_those_of_its_steps():
 
 
 def test_the_jacobian_is_the_derivative_of_the_powers_also_with_machines_that_hold_a_voltage():
-    y_bus = matrices_of(Network(Parameters(net="case9"), {"hub": 4}).net).y_bus
+    y_bus = matrices_of(PlantNetwork(NetworkParameters(net="case9"), {"hub": 4}).net).y_bus
     n, pv = y_bus.shape[0], [1, 2]
     pq = np.arange(3, n)
     rng = np.random.default_rng(1)
@@ -200,7 +200,7 @@ def test_the_plant_and_the_controllers_have_the_same_admittances(name):
     planned = network.compiled(network_sources.build(name))
     known = np.flatnonzero(planned.bus >= 0)  # not the open ends of branches, which have a node only
     buses = planned.bus[known]
-    plant = matrices_of(Network(Parameters(net=name), {"depot": int(buses[-1])}).net)
+    plant = matrices_of(PlantNetwork(NetworkParameters(net=name), {"depot": int(buses[-1])}).net)
     node = plant.node_of(buses)
     assert (node >= 0).all()
     assert (plant.y_bus[node][:, node].toarray() == planned.y[known][:, known].toarray()).all()

@@ -18,7 +18,7 @@ from evhub.simulators.network import network_model as module
 from evhub.simulators.network import network_sources as network_build
 from evhub.simulators.network import network_topology
 from evhub.simulators.network import newton_solver as network_newton
-from evhub.simulators.network.network_model import DEAD, GRID, SECONDARY, Network, Parameters
+from evhub.simulators.network.network_model import DEAD, GRID, SECONDARY, NetworkParameters, PlantNetwork
 
 from ....helpers.sizes import examples
 
@@ -26,7 +26,7 @@ from ....helpers.sizes import examples
 class FromScratch:
     """The states of a network, solved by pandapower alone, each from the start."""
 
-    def __init__(self, network: Network):
+    def __init__(self, network: PlantNetwork):
         self.net, self.hubs = copy.deepcopy(network.net), network.hubs
         self.own = ~self.net.load.name.astype(str).str.startswith("hub:")
         self.scaling = self.net.load.scaling[self.own].copy()
@@ -49,7 +49,7 @@ class FromScratch:
         return net
 
 
-def assert_same(result, network: Network, net):
+def assert_same(result, network: PlantNetwork, net):
     """Voltages to 1e-8 pu, loadings, losses and slack power to the like."""
     hub_bus = [net.bus.index[net.bus.name == f"hub:{name}"][0] for name in network.hubs]
     np.testing.assert_allclose(result.v_pu, net.res_bus.vm_pu[network.bus_index].fillna(0.0), rtol=0, atol=1e-8)
@@ -92,7 +92,7 @@ def network_on(net, hubs, **options):
     """Network on a pandapower network that is offered by name for the while."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network_build, "available", lambda: {"given": lambda: net})
-        return Network(Parameters(net="given", **options), hubs)
+        return PlantNetwork(NetworkParameters(net="given", **options), hubs)
 
 
 def two_bus_voltage(p_kw, q_kvar):
@@ -105,13 +105,13 @@ def two_bus_voltage(p_kw, q_kvar):
 
 @pytest.fixture
 def feeder():
-    return Network(Parameters(), {"depot": 3})
+    return PlantNetwork(NetworkParameters(), {"depot": 3})
 
 
 @pytest.fixture(scope="module")
 def two_hubs():
     """A network that tests must not leave in another set of outages than they found (they only use `solve`)."""
-    return Network(Parameters(), {"a": 3, "b": "feeder 3"})
+    return PlantNetwork(NetworkParameters(), {"a": 3, "b": "feeder 3"})
 
 
 # ---- one line: the closed form ---------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def test_a_load_on_a_dead_bus_is_reported(two_hubs):
 
 
 def test_the_rows_of_a_hub_leave_exactly_one_source_in_every_energised_island():
-    feeder = Network(Parameters(), {"a": 2, "b": 3, "c": 4})
+    feeder = PlantNetwork(NetworkParameters(), {"a": 2, "b": 3, "c": 4})
     feeder.solve([10.0] * 3, [0.0] * 3, [GRID, SECONDARY, DEAD], lines_out={"line:2"})
     net = feeder.net
     hub_bus = {name: net.bus.index[net.bus.name == f"hub:{name}"][0] for name in feeder.hubs}
@@ -204,7 +204,7 @@ def test_the_rows_of_a_hub_leave_exactly_one_source_in_every_energised_island():
 
 
 def test_hubs_that_share_a_bus_add_up():
-    network = Network(Parameters(), {"a": 4, "b": "feeder 3"})
+    network = PlantNetwork(NetworkParameters(), {"a": 4, "b": "feeder 3"})
     one = network.solve([35.0, 0.0], [7.0, 0.0], [GRID, GRID])
     two = network.solve([10.0, 25.0], [2.0, 5.0], [GRID, GRID])
     np.testing.assert_allclose(two.v_pu, one.v_pu, rtol=0, atol=1e-9)
@@ -212,7 +212,7 @@ def test_hubs_that_share_a_bus_add_up():
 
 
 def test_a_hub_can_stand_at_the_bus_of_the_slack():
-    network = Network(Parameters(), {"hub": 0})
+    network = PlantNetwork(NetworkParameters(), {"hub": 0})
     idle, busy = network.solve([0.0], [0.0], [GRID]), network.solve([50.0], [0.0], [GRID])
     np.testing.assert_allclose(busy.v_pu, idle.v_pu, rtol=0, atol=1e-10)
     assert busy.p_slack_kw - idle.p_slack_kw == pytest.approx(50.0, abs=1e-5)
@@ -220,8 +220,8 @@ def test_a_hub_can_stand_at_the_bus_of_the_slack():
 
 
 def test_a_hub_that_replaces_the_load_and_draws_as_much_changes_nothing():
-    base = Network(Parameters(), {}).solve([], [], [])
-    network = Network(Parameters(replaces_load=frozenset({"hub"})), {"hub": 3})
+    base = PlantNetwork(NetworkParameters(), {}).solve([], [], [])
+    network = PlantNetwork(NetworkParameters(replaces_load=frozenset({"hub"})), {"hub": 3})
     q_kvar = 10.0 * np.tan(np.arccos(0.95))
     same = network.solve([10.0], [q_kvar], [GRID])
     np.testing.assert_allclose(same.v_pu, base.v_pu, rtol=0, atol=1e-9)
@@ -238,7 +238,7 @@ def test_power_is_balanced_and_scaled_with_the_networks_own_loads(two_hubs):
 
 
 def test_buses_beyond_an_outage_are_dead_and_come_back_as_they_were():
-    network = Network(Parameters(), {"near": 2, "far": 4})
+    network = PlantNetwork(NetworkParameters(), {"near": 2, "far": 4})
     before = network.solve([5.0, 6.0], [0.0, 0.0], [GRID, GRID])
     out = network.solve([5.0, 6.0], [0.0, 0.0], [GRID, GRID], lines_out={"line:1"})
     assert out.converged
@@ -289,7 +289,7 @@ def test_an_outage_without_a_solution_still_says_who_has_a_source():
     ],
 )
 def test_any_sequence_of_states_gives_what_pandapower_gives_from_scratch(name, hubs, outages, peak_kw, scales):
-    network = Network(Parameters(net=name), hubs)
+    network = PlantNetwork(NetworkParameters(net=name), hubs)
     scratch = FromScratch(network)
     rng = np.random.default_rng(5)
     compared = 0
@@ -314,13 +314,13 @@ def test_equations_that_do_not_give_pandapowers_solution_are_refused(monkeypatch
     fed_in = network_topology.makeSbus
     monkeypatch.setattr(network_topology, "makeSbus", lambda *arguments: fed_in(*arguments) - 0.001)
     with pytest.raises(ValueError, match="elements whose power depends on the voltage"):
-        Network(Parameters(), {"hub": 3})
+        PlantNetwork(NetworkParameters(), {"hub": 3})
 
 
 def test_results_do_not_depend_on_the_order_of_the_questions():
     rng = np.random.default_rng(11)
     states = [(rng.uniform(0, 150, 2), rng.uniform(0, 40, 2), rng.integers(0, 3, 2)) for _ in range(40)]
-    one, other = (Network(Parameters(), {"a": 3, "b": 4}) for _ in range(2))
+    one, other = (PlantNetwork(NetworkParameters(), {"a": 3, "b": 4}) for _ in range(2))
     forward = [one.solve(*state) for state in states]
     backward = [other.solve(*state) for state in reversed(states)][::-1]
     for first, second in zip(forward, backward, strict=True):
@@ -362,7 +362,7 @@ def test_inputs_are_copied_and_results_cannot_be_changed(feeder):
 
 def test_full_and_sparse_matrices_give_the_same_voltages(monkeypatch):
     def voltages():
-        network = Network(Parameters(), {"a": 4})
+        network = PlantNetwork(NetworkParameters(), {"a": 4})
         return [network.solve([p_kw], [0.2 * p_kw], [GRID]).v_pu for p_kw in (0.0, 60.0, 90.0, -50.0)]
 
     full = voltages()
@@ -383,7 +383,7 @@ def test_every_offered_network_can_be_built_without_arguments():
 
 def test_an_unknown_network_names_what_is_close():
     with pytest.raises(ValueError, match=r"there is no network 'case33wb'; close to it: .*case33bw"):
-        Network(Parameters(net="case33wb"), {})
+        PlantNetwork(NetworkParameters(net="case33wb"), {})
 
 
 def test_networks_with_random_parts_are_the_same_each_time(monkeypatch):
@@ -419,19 +419,19 @@ def test_a_pandapower_file_is_a_network_and_its_stored_options_do_not_count(tmp_
 
     path = tmp_path / "two_bus.json"
     pp.to_json(two_bus(keep_options), str(path))
-    result = Network(Parameters(net=str(path)), {"hub": "end"}).solve([30], [10], [GRID])
+    result = PlantNetwork(NetworkParameters(net=str(path)), {"hub": "end"}).solve([30], [10], [GRID])
     assert result.hub_v_pu[0] == pytest.approx(two_bus_voltage(30.0, 10.0), abs=1e-8)
 
 
 def test_a_file_that_is_no_network_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"there is no network file .*none\.json"):
-        Network(Parameters(net=str(tmp_path / "none.json")), {})
+        PlantNetwork(NetworkParameters(net=str(tmp_path / "none.json")), {})
     damaged = json.dumps({"_module": "pandapower.auxiliary", "_class": "pandapowerNet", "_object": "nothing"})
     for text in ("{not json", json.dumps({"bus": [1, 2]}), "[1, 2]", "", damaged):
         path = tmp_path / "other.json"
         path.write_text(text)
         with pytest.raises(ValueError, match=r"other\.json is not a pandapower network"):
-            Network(Parameters(net=str(path)), {})
+            PlantNetwork(NetworkParameters(net=str(path)), {})
 
 
 def _no_slack(net):
@@ -507,7 +507,7 @@ def test_a_bus_is_an_index_or_a_name():
 )
 def test_a_bus_that_does_not_exist_is_refused_with_what_exists(bus, message):
     with pytest.raises(ValueError, match=message):
-        Network(Parameters(), {"depot": bus})
+        PlantNetwork(NetworkParameters(), {"depot": bus})
 
 
 def _bus_out_of_service(net):
@@ -538,9 +538,9 @@ def test_a_bus_that_cannot_hold_a_hub_is_refused(change, message):
 
 def test_only_a_hub_with_a_load_at_its_bus_can_replace_it():
     with pytest.raises(ValueError, match=r"hub 'depot': bus 1 has no load to replace"):
-        Network(Parameters(replaces_load=frozenset({"depot"})), {"depot": 1})
+        PlantNetwork(NetworkParameters(replaces_load=frozenset({"depot"})), {"depot": 1})
     with pytest.raises(ValueError, match=r"there is no hub 'depto'; hubs are depot"):
-        Network(Parameters(replaces_load=frozenset({"depto"})), {"depot": 3})
+        PlantNetwork(NetworkParameters(replaces_load=frozenset({"depto"})), {"depot": 3})
 
 
 def test_branches_are_addressed_by_index_key_or_name(two_hubs):

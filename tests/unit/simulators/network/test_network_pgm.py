@@ -12,7 +12,7 @@ import pytest
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.errors import InputError
 from evhub.simulators.network import network_sources as network_build
-from evhub.simulators.network.network_model import DEAD, GRID, SECONDARY, Network, Parameters
+from evhub.simulators.network.network_model import DEAD, GRID, SECONDARY, NetworkParameters, PlantNetwork
 
 from ....helpers import plants
 from .test_network import FromScratch, assert_same
@@ -30,7 +30,7 @@ FAST = {"solver": "power_grid_model"}
     ],
 )
 def test_voltages_are_those_of_pandapower_on_the_grid_in_islands_and_behind_outages(net, hubs, outages, peak_kw):
-    network = Network(Parameters(net, **FAST), hubs)
+    network = PlantNetwork(NetworkParameters(net, **FAST), hubs)
     scratch = FromScratch(network)
     rng = np.random.default_rng(3)
     for step in range(24):
@@ -61,7 +61,9 @@ def test_on_random_feeders_both_solvers_find_the_voltages_of_pandapower(seed, mo
     net = radial(parents, rng.uniform(0.01, 1.0, n).tolist(), rng.uniform(0.0, 50.0, n).tolist())
     monkeypatch.setattr(network_build, "_from_name", lambda _: copy.deepcopy(net))
     hubs = {"end": n, "other": int(rng.integers(1, n + 1))}
-    one, other = (Network(Parameters("random", solver=name), hubs) for name in ("newton", "power_grid_model"))
+    one, other = (
+        PlantNetwork(NetworkParameters("random", solver=name), hubs) for name in ("newton", "power_grid_model")
+    )
     scratch = FromScratch(other)
     for status in ([GRID, GRID], [SECONDARY, GRID], [DEAD, SECONDARY]):
         state = (rng.uniform(-200.0, 300.0, 2), rng.uniform(-50.0, 50.0, 2), status)
@@ -72,7 +74,7 @@ def test_on_random_feeders_both_solvers_find_the_voltages_of_pandapower(seed, mo
 
 
 def test_no_convergence_is_a_result_and_recovery_is_exact():
-    network = Network(Parameters("lv_feeder", **FAST), {"hub": 4})
+    network = PlantNetwork(NetworkParameters("lv_feeder", **FAST), {"hub": 4})
     before = network.solve([20.0], [0.0], [GRID]).v_pu
     assert not network.solve([1e6], [0.0], [GRID]).converged
     np.testing.assert_allclose(network.solve([20.0], [0.0], [GRID]).v_pu, before, rtol=0, atol=1e-12)
@@ -106,4 +108,4 @@ def test_without_the_extra_the_scenario_is_refused_with_what_to_install(tmp_path
 
 def test_a_network_it_cannot_solve_is_refused():
     with pytest.raises(ValueError, match="generators that hold a voltage; use newton"):
-        Network(Parameters("cigre_hv", **FAST), {"hub": 4})
+        PlantNetwork(NetworkParameters("cigre_hv", **FAST), {"hub": 4})
