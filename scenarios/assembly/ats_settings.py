@@ -20,13 +20,15 @@ def maker_settings() -> dict[str, Path]:
     return {path.stem: path for path in sorted(SETTINGS.glob("*.yaml"))}
 
 
-def ats_parameters(grid: schema.GridSection) -> ats.AtsParameters:
+def ats_parameters(grid: schema.GridSection, secondary: schema.SecondarySection | None) -> ats.AtsParameters:
     """The ATS of a hub, with the secondary source behind it.
 
     Parameters
     ----------
     grid : schema.Grid
         Its section of the scenario.
+    secondary : SecondarySection or None
+        The source behind it.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def ats_parameters(grid: schema.GridSection) -> ats.AtsParameters:
     ValueError
         When there are no settings of that name.
     """
-    given, secondary = grid.ats, grid.secondary
+    given = grid.ats
     published = _published(given.settings)
     switch: dict[str, Any] = {
         "detection_s": given.detection,

@@ -211,10 +211,11 @@ class _Builder(Inputs):
 
     def _ats(self, name: str, hub: schema.HubSection, key: str) -> None:
         with self.at(f"{key}.grid"):
-            parameters = ats_parameters(hub.grid)
+            secondary = hub.secondary_source()[1]
+            parameters = ats_parameters(hub.grid, secondary)
             self.secondary[name] = parameters.secondary
             shortest_s = min((s for s in (parameters.transfer_s, parameters.retransfer_s) if s > 0.0), default=math.inf)
-            if hub.grid.secondary is not None and shortest_s < self.scenario.time_step:
+            if secondary is not None and shortest_s < self.scenario.time_step:
                 text = f"ATS delays are shorter than time_step {self.scenario.time_step:g} s and take a whole step"
                 self.notes.append((f"{name}.ats", text))
             self._add(

@@ -158,8 +158,12 @@ class ControlledHub(Device):
             self._names[device.kind] = (*self._names.get(device.kind, ()), device.name)
         capacity = {name: device.plates.get("capacity_kwh", 1.0) for name, device in self.site.devices.items()}
         self._fields = []
+        self._absent: dict[str, float] = {}
         for field, (kind, output) in FIELDS.items():
-            names = self._names.get(kind, (kind,))
+            if kind not in self._names:  # what is not there gives nothing, also over a link
+                self._absent[field] = math.nan if field in _NEVER_KNOWN else 0.0
+                continue
+            names = self._names[kind]
             rule = "mean" if output == "soc" else "sum"
             weights = tuple(capacity.get(name, 1.0) for name in names)
             self._fields.append((field, tuple(f"{name}.{output}" for name in names), rule, weights))
@@ -235,6 +239,7 @@ class ControlledHub(Device):
             p_secondary_kw=get("grid.secondary_meter_kw", unknown),
             p_load_kw=get("grid.load_meter_kw", unknown),
             i_grid_a=held["grid.meter_a"],
+            **self._absent,
             **measured,
             v_pu=held["network.v_pu"],
             age_s=age_s,

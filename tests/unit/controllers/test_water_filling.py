@@ -11,6 +11,8 @@ from evhub.controllers import water_filling
 from evhub.controllers.circuits import Circuits, Room
 from evhub.controllers.water_filling import fill, fill_within
 
+from ...helpers.sizes import examples
+
 powers = st.one_of(st.just(0.0), st.floats(0.01, 150.0))
 weights = st.one_of(st.just(0.0), st.floats(0.1, 20.0))
 pairs = st.lists(st.tuples(powers, weights), min_size=1, max_size=12)
@@ -21,7 +23,6 @@ def within(limit_a: float, n: int) -> Circuits:
     return Circuits(("cable",), np.full((1, n), 2.0 + 0j), np.array([limit_a]))
 
 
-@settings(deadline=None)
 @given(available_kw=st.floats(-10.0, 600.0), given_=pairs)
 def test_what_is_there_is_used_up_or_all_are_full_and_nobody_is_above_its_limit(available_kw, given_):
     most_kw, weight = np.array(given_).T
@@ -33,7 +34,6 @@ def test_what_is_there_is_used_up_or_all_are_full_and_nobody_is_above_its_limit(
     assert shares_kw.sum() == pytest.approx(min(max(available_kw, 0.0), able_kw), abs=1e-9)
 
 
-@settings(deadline=None)
 @given(available_kw=st.floats(0.0, 600.0), given_=pairs)
 def test_who_is_not_full_has_risen_to_the_same_level_and_who_is_full_was_below_it(available_kw, given_):
     most_kw, weight = np.array(given_).T
@@ -46,7 +46,6 @@ def test_who_is_not_full_has_risen_to_the_same_level_and_who_is_full_was_below_i
     assert (most_kw[full] <= levels[0] * weight[full] * (1.0 + 1e-12)).all()
 
 
-@settings(deadline=None)
 @given(available_kw=st.floats(0.0, 600.0), given_=pairs, data=st.data())
 def test_the_order_of_the_connectors_does_not_matter(available_kw, given_, data):
     most_kw, weight = np.array(given_).T
@@ -56,7 +55,6 @@ def test_the_order_of_the_connectors_does_not_matter(available_kw, given_, data)
     )
 
 
-@settings(deadline=None)
 @given(available_kw=st.floats(0.0, 600.0), more_kw=st.floats(0.0, 100.0), given_=pairs)
 def test_more_power_takes_nothing_from_anyone(available_kw, more_kw, given_):
     most_kw, weight = np.array(given_).T
@@ -64,7 +62,6 @@ def test_more_power_takes_nothing_from_anyone(available_kw, more_kw, given_):
     assert (after_kw >= before_kw - 1e-9).all()
 
 
-@settings(deadline=None)
 @given(n=st.integers(1, 200), most_kw=st.sampled_from([7.4, 11.0, 22.0, 0.1]), seed=st.integers(0, 10**6))
 def test_a_power_that_is_the_sum_but_for_rounding_fills_all(n, most_kw, seed):
     """Sums depend on the order of their terms in the last digits."""
@@ -95,7 +92,7 @@ def test_shares_by_hand(available_kw, most_kw, weight, shares_kw):
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(room_kw=st.floats(0.1, 600.0), limit_a=st.floats(1.0, 2000.0), most_kw=st.lists(powers, min_size=1, max_size=8))
 def test_a_cable_that_feeds_all_is_as_less_power(room_kw, limit_a, most_kw):
     """Currents that add up leave half as many kilowatts as the cable has amperes."""
@@ -112,7 +109,7 @@ def test_who_is_held_back_by_a_cable_leaves_more_to_the_others():
     assert room.given_kw == pytest.approx([2.0, 2.0, 8.0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(questions=st.lists(st.tuples(st.floats(0.0, 600.0), pairs), min_size=2, max_size=5))
 def test_what_is_remembered_changes_no_share(questions):
     for available_kw, given_ in [*questions, *questions]:
