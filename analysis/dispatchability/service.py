@@ -8,7 +8,8 @@ from math import inf
 
 import numpy as np
 
-from ...controllers.optimization.array_program import ArrayProgram
+from ...controllers.optimization.program import Program
+from ...controllers.optimization.standard_form import form_of_arrays
 from .case import FeederCase
 from .feeder import PHASES, FeederProblem
 from .flow_equations import equations, grid
@@ -40,7 +41,7 @@ class Service:
         arrays = found.arrays
         rows = arrays["rhs"], np.where(arrays["equal"], arrays["rhs"], inf)
         cost, lower, upper = (arrays[f"recourse_{name}"] for name in ("cost", "lower", "upper"))
-        self._program = ArrayProgram(arrays["G"], cost, lower, upper, *rows, solver=solver)
+        self._program = Program(form_of_arrays(arrays["G"], cost, lower, upper, *rows), solver)
 
     def __enter__(self) -> Service:
         return self

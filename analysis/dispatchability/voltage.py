@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...controllers.optimization.array_program import ArrayProgram
+from ...controllers.optimization.program import Program
+from ...controllers.optimization.standard_form import form_of_arrays
 from .case import FeederCase
 from .feeder import PHASES, Feeder
 from .flow_equations import equations, grid
@@ -93,67 +94,132 @@ def _kept_by_rule(case: FeederCase, free: list[_Free], t: int, solver: str) -> b
 def _kept_with(case: FeederCase, free: list[_Free], t: int, solver: str, share: float) -> bool:
     """The same with this share of the reactive power that the source can give without harm."""
     feeder = case.feeder
-    u0, r, x = feeder.linear
     behind, limits_kva = _limited_flows(feeder)
-    r = np.vstack([r, -behind])  # below the voltages stand the flows of limited lines
-    place = {node: k for k, node in enumerate(feeder.nodes)}
-    n = len(place)
-    phase_of = np.array([phase for _, phase in feeder.nodes])
-    p, q = np.zeros(len(place)), np.zeros(len(place))
-    for table, drawn in ((case.demand_kw, p), (case.demand_kvar, q)):
-        for bus, series in table.items():
-            for phase in (phase for b, phase in place if b == bus):
-                drawn[place[bus, phase]] += series[t, phase]
-    least, largest = (np.append(u0 - x @ q, np.zeros(len(behind))) - r @ p for _ in range(2))
-    units = [(place[unit.bus, phase], phase, unit.share(unit.q_max_kvar)) for unit in (*case.dgs, *case.pvs)
-             for phase in unit.phase_numbers]  # fmt: skip
-    node, unit_phase = (np.array([unit[k] for unit in units], dtype=int) for k in range(2))
-    most = np.array([unit[2] for unit in units])
-    reactive = np.array([q[phase_of == phase].sum() for phase in range(3)])
-    room = np.zeros(3)  # for reactive power of the source
-    for phase in range(3):
-        mine = [one for one in free if one.phase == phase]
-        limits = np.array([one.low for one in mine]), np.array([one.high for one in mine])
-        net = float(p[phase_of == phase].sum())
-        shares = np.zeros(len(place))  # of the generators
-        for dg in case.dgs:
-            if phase in dg.phase_numbers:
-                shares[place[dg.bus, phase]] += dg.share(dg.p_max_kw)
-        size = shares.sum()
-        span = net + limits[0].sum(), net + limits[1].sum()
-        needed = max(abs(reactive[phase]) - most[unit_phase == phase].sum(), 0.0)
-        room[phase] = needed + share * (_room(case, needed, span, size) - needed)
-        low, high = _source_range(case, room[phase])
-        if low > high:
-            return False
-        effect = -r[:, [one.node for one in mine]]
-        pieces = [_Piece(low + size - net, high + size - net, r @ shares, effect)]
-        if size:  # the source gives its least, the generators the rest
-            rest = r @ (shares / size)
-            pieces.append(_Piece(low - net, low + size - net, rest * (net - low), rest[:, None] + effect))
-        found = [piece.extremes(*limits) for piece in pieces if piece.meets(*limits)]
-        if not found:
-            return False
-        least += np.min([piece for piece, _ in found], axis=0)
-        largest += np.max([piece for _, piece in found], axis=0)
-    fed = np.array([bus != feeder.source.bus for bus, _ in place])
-    of_phase = (unit_phase == np.arange(3)[:, None]).astype(float)
+    p, q = _demand(case, t)
+    units = _reactive_units(case)
+    extremes = _extremes(case, free, p, q, behind, units, share)
+    if extremes is None:
+        return False
+    least, largest, room = extremes
+    n = len(feeder.nodes)
+    fed = np.array([bus != feeder.source.bus for bus, _ in feeder.nodes])
     low, high = feeder.v_min_pu**2 - least[:n], feeder.v_max_pu**2 - largest[:n]
     active = np.maximum(np.abs(least[n:]), np.abs(largest[n:]))
     beside = np.minimum(limits_kva, case.diagonal * limits_kva - active)  # reactive flow that lines carry, too
     if np.any((low > high)[fed]) or np.any((active > limits_kva) | (beside < 0.0)):
         return False
     # what the units feed raises the voltages by x, relieves the lines, and must leave the source within its room
-    matrix = np.vstack([x[:, node][fed], behind[:, node], of_phase])
-    flow = behind @ q
+    x, of_phase = feeder.linear[2], (units.phase == np.arange(3)[:, None]).astype(float)
+    matrix = np.vstack([x[:, units.node][fed], behind[:, units.node], of_phase])
+    flow, reactive = behind @ q, _by_phase(feeder, q)
     rows = (
         np.concatenate([low[fed], flow - beside, reactive - room]),
         np.concatenate([high[fed], flow + beside, reactive + room]),
     )
-    if not units:
+    q_max = units.q_max_kvar
+    if not q_max.size:
         return bool(np.all(rows[0] <= 0.0) and np.all(rows[1] >= 0.0))
-    with ArrayProgram(matrix, np.zeros(most.size), -most, most, *rows, solver=solver) as program:
+    with Program(form_of_arrays(matrix, np.zeros(q_max.size), -q_max, q_max, *rows), solver) as program:
         return program.solve().ok
+
+
+class _ReactiveUnits(NamedTuple):
+    """Generators and PV units in each of their phases: node, phase and largest reactive power [kvar], shape (k,)."""
+
+    node: np.ndarray
+    phase: np.ndarray
+    q_max_kvar: np.ndarray
+
+
+def _reactive_units(case: FeederCase) -> _ReactiveUnits:
+    """All of them."""
+    place = {node: k for k, node in enumerate(case.feeder.nodes)}
+    units = [
+        (place[unit.bus, phase], phase, unit.share(unit.q_max_kvar))
+        for unit in (*case.dgs, *case.pvs)
+        for phase in unit.phase_numbers
+    ]
+    node, phase = (np.array([unit[k] for unit in units], dtype=int) for k in range(2))
+    return _ReactiveUnits(node, phase, np.array([unit[2] for unit in units]))
+
+
+def _demand(case: FeederCase, t: int) -> tuple[np.ndarray, np.ndarray]:
+    """Active and reactive demand of each node in a period [kW, kvar]."""
+    place = {node: k for k, node in enumerate(case.feeder.nodes)}
+    p, q = np.zeros(len(place)), np.zeros(len(place))
+    for table, drawn in ((case.demand_kw, p), (case.demand_kvar, q)):
+        for bus, series in table.items():
+            for phase in (phase for b, phase in place if b == bus):
+                drawn[place[bus, phase]] += series[t, phase]
+    return p, q
+
+
+def _by_phase(feeder: Feeder, values: np.ndarray) -> np.ndarray:
+    """Sums of the nodes' values over each phase, shape (3,)."""
+    phase_of = np.array([phase for _, phase in feeder.nodes])
+    return np.array([values[phase_of == phase].sum() for phase in range(3)])
+
+
+def _extremes(
+    case: FeederCase,
+    free: list[_Free],
+    p: np.ndarray,
+    q: np.ndarray,
+    behind: np.ndarray,
+    units: _ReactiveUnits,
+    share: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Least and largest squared voltages, below them flows of limited lines, without reactive power of the units.
+
+    With them the reactive power that the source may give in each phase [kvar]. None where a phase cannot be served.
+    """
+    u0, r, x = case.feeder.linear
+    r = np.vstack([r, -behind])
+    least, largest = (np.append(u0 - x @ q, np.zeros(len(behind))) - r @ p for _ in range(2))
+    net, reactive = _by_phase(case.feeder, p), _by_phase(case.feeder, q)
+    room = np.zeros(3)
+    for phase in range(3):
+        mine = [one for one in free if one.phase == phase]
+        limits = np.array([one.low for one in mine]), np.array([one.high for one in mine])
+        shares = _generator_shares(case, phase)
+        size = shares.sum()
+        net_kw = float(net[phase])
+        span = net_kw + limits[0].sum(), net_kw + limits[1].sum()
+        needed = max(abs(reactive[phase]) - units.q_max_kvar[units.phase == phase].sum(), 0.0)
+        room[phase] = needed + share * (_room(case, needed, span, size) - needed)
+        source_kw = _source_range(case, room[phase])
+        if source_kw[0] > source_kw[1]:
+            return None
+        pieces = _pieces(source_kw, net_kw, shares, r, -r[:, [one.node for one in mine]])
+        found = [piece.extremes(*limits) for piece in pieces if piece.meets(*limits)]
+        if not found:
+            return None
+        least += np.min([piece for piece, _ in found], axis=0)
+        largest += np.max([piece for _, piece in found], axis=0)
+    return least, largest, room
+
+
+def _generator_shares(case: FeederCase, phase: int) -> np.ndarray:
+    """Largest power of the generators in one phase, at each node [kW]."""
+    place = {node: k for k, node in enumerate(case.feeder.nodes)}
+    shares = np.zeros(len(place))
+    for dg in case.dgs:
+        if phase in dg.phase_numbers:
+            shares[place[dg.bus, phase]] += dg.share(dg.p_max_kw)
+    return shares
+
+
+def _pieces(
+    source_kw: tuple[float, float], net_kw: float, shares: np.ndarray, r: np.ndarray, effect: np.ndarray
+) -> list[_Piece]:
+    """Ways to serve a phase: first the generators give their most; else the source its least, and they the rest."""
+    low, high = source_kw
+    size = shares.sum()
+    pieces = [_Piece(low + size - net_kw, high + size - net_kw, r @ shares, effect)]
+    if size:
+        rest = r @ (shares / size)
+        pieces.append(_Piece(low - net_kw, low + size - net_kw, rest * (net_kw - low), rest[:, None] + effect))
+    return pieces
 
 
 def _limited_flows(feeder: Feeder) -> tuple[np.ndarray, np.ndarray]:
@@ -247,7 +313,7 @@ def _kept_by_programs(case: FeederCase, free: list[_Free], t: int, solver: str, 
     lower, upper = arrays["recourse_lower"], arrays["recourse_upper"]
     lower[columns[fed]], upper[columns[fed]] = -inf, inf
     rows = arrays["rhs"], np.where(arrays["equal"], arrays["rhs"], inf)
-    with ArrayProgram(arrays["G"], np.zeros(lower.size), lower, upper, *rows, solver=solver) as program:
+    with Program(form_of_arrays(arrays["G"], np.zeros(lower.size), lower, upper, *rows), solver) as program:
         for column in columns[fed]:
             if perf_counter() >= deadline:
                 return False

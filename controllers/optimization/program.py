@@ -8,9 +8,8 @@ from time import perf_counter
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pyomo.core.base.block import BlockData
-from pyomo.core.base.component import Component
-from pyomo.core.staleflag import StaleFlagManager
 
 from .conflicts import Conflict, explain, integrality
 from .lp_relaxation import NO_EXCLUSIVES, entries, exclusives, rounded
@@ -40,7 +39,7 @@ class Program:
     Parameters
     ----------
     model : ConcreteModel or StandardForm
-        Linear, see `standard_form.compile_model`; or compiled already.
+        Linear, see `standard_form.compile_model`; or a form, compiled already or of arrays.
     solver : {'glpk', 'highs'}
         Who solves it.
 
@@ -81,7 +80,6 @@ class Program:
         self._x: np.ndarray | None = None
         self._duals: tuple[np.ndarray, np.ndarray] | None = None
         self._has_duals = False
-        self._known: dict[tuple[int, int], tuple[Any, np.ndarray]] = {}
         # rows with exclusive binaries mostly settle nothing: LPs are smaller without them
         self._gates = np.flatnonzero(abs(self._form.matrix[:, self._exclusive.binary]).sum(axis=1))
         self._gates_on = True
@@ -143,22 +141,14 @@ class Program:
         return self._places(self._row_of, con, "has no row: it had no variable or no bound when the model was loaded")
 
     def _places(self, place_of: dict[int, int], component: Any, otherwise: str) -> np.ndarray:
-        """Columns or rows of the entries of a component; a whole one is looked up once."""
-        known = self._known.get((id(place_of), id(component)))
-        if known is not None:
-            return known[1]
+        """Columns or rows of the entries of a component."""
         data = entries(component)
         places = [place_of.get(id(entry), -1) for entry in data]
         if -1 in places:
             raise ValueError(f"{data[places.index(-1)].name}: {otherwise}")
-        found = np.array(places, dtype=int)
-        if isinstance(component, Component):
-            found.flags.writeable = False
-            # kept with the component: the id of one that is gone may come back
-            self._known[id(place_of), id(component)] = component, found
-        return found
+        return np.array(places, dtype=int)
 
-    def set_bounds(self, columns: np.ndarray, lower, upper) -> None:
+    def set_bounds(self, columns: ArrayLike, lower, upper) -> None:
         """New bounds of variables.
 
         Parameters
@@ -187,7 +177,7 @@ class Program:
         changed = _put(columns, (form.lower, lower), (form.upper, upper))
         self._backend.set_bounds(changed, form.lower[changed], form.upper[changed])
 
-    def set_row_bounds(self, rows: np.ndarray, lower, upper) -> None:
+    def set_row_bounds(self, rows: ArrayLike, lower, upper) -> None:
         """New bounds of constraints, without the constants that stood beside their variables.
 
         Parameters
@@ -208,7 +198,7 @@ class Program:
         changed = _put(rows, (form.row_lower, lower), (form.row_upper, upper))
         self._backend.set_row_bounds(changed, form.row_lower[changed], form.row_upper[changed])
 
-    def set_costs(self, columns: np.ndarray, costs) -> None:
+    def set_costs(self, columns: ArrayLike, costs) -> None:
         """New objective coefficients.
 
         Parameters
@@ -425,13 +415,13 @@ class Program:
         stopped = relative_gap(objective, bound) > gap
         return Solution(SolveStatus.FEASIBLE, objective, bound, None if stopped else proof, seconds, stopped=stopped)
 
-    def values(self, columns: np.ndarray) -> np.ndarray:
+    def values(self, columns: np.ndarray | None = None) -> np.ndarray:
         """Values of variables at the point that the last solve found.
 
         Parameters
         ----------
-        columns : ndarray of int, shape (k,)
-            From `columns`.
+        columns : ndarray of int, shape (k,), optional
+            From `columns`; all when left out.
 
         Returns
         -------
@@ -445,7 +435,7 @@ class Program:
         """
         if self._x is None:
             raise ValueError("the last solve found no point")
-        return self._x[columns]
+        return self._x.copy() if columns is None else self._x[columns]
 
     def duals(self, rows: np.ndarray) -> np.ndarray:
         """Shadow prices of constraints: change of the objective per unit of the right-hand side.
@@ -494,20 +484,6 @@ class Program:
             self._duals = self._backend.row_duals(), self._backend.reduced_costs()
         return self._duals
 
-    def write_back(self) -> None:
-        """Put the values into the Pyomo model.
-
-        Raises
-        ------
-        ValueError
-            If the last solve found no point.
-        """
-        values = self.values(np.arange(len(self.variables)))
-        StaleFlagManager.mark_all_as_stale()
-        for variable, value in zip(self.variables, values.tolist(), strict=True):
-            if not variable.fixed:
-                variable.set_value(value, skip_validation=True)
-
 
 def _backend(solver: str) -> Callable[..., Any]:
     """Class of a solver; imported when asked for, since HiGHS is an extra."""
@@ -530,7 +506,7 @@ def _timed(seconds: dict[str, float], stage: str, function: Callable[[], T]) -> 
     return result
 
 
-def _aligned(places: np.ndarray, size: int, *numbers) -> tuple[np.ndarray, ...]:
+def _aligned(places: ArrayLike, size: int, *numbers) -> tuple[np.ndarray, ...]:
     """Places checked, and for each argument as many numbers."""
     places = np.asarray(places, dtype=int)
     if places.size and not 0 <= places.min() <= places.max() < size:

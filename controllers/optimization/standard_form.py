@@ -1,4 +1,7 @@
-"""A Pyomo model as arrays: ``row_lower <= A x <= row_upper``, ``lower <= x <= upper``, some ``x`` whole numbers."""
+"""A linear program as arrays, given so or compiled from a Pyomo model.
+
+It is ``row_lower <= A x <= row_upper``, ``lower <= x <= upper``, some ``x`` whole numbers.
+"""
 
 from __future__ import annotations
 
@@ -176,6 +179,65 @@ def check_costs(costs: np.ndarray, name: Callable[[int], str]) -> None:
         raise ValueError(f"{name(k)}: cost {costs[k]}, allowed are finite numbers")
 
 
+def form_of_arrays(
+    matrix: Any,
+    cost: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    row_lower: np.ndarray | float,
+    row_upper: np.ndarray | float,
+    *,
+    integer: np.ndarray | None = None,
+    maximise: bool = False,
+) -> StandardForm:
+    """Check a program given as arrays: for problems of matrix algebra Pyomo would take longer than the solver.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse array or ndarray, shape (m, n)
+        Coefficients; rows of zeros, which say nothing of the columns, are left out of the result.
+    cost, lower, upper : ndarray, shape (n,)
+        Of the columns; -inf, inf for no bound.
+    row_lower, row_upper : float or ndarray, shape (m,)
+        Of the rows.
+    integer : ndarray of bool, shape (n,), optional
+        Which columns are whole numbers; none when left out.
+    maximise : bool
+        Sense.
+
+    Returns
+    -------
+    StandardForm
+        With copies of the arrays.
+
+    Raises
+    ------
+    ValueError
+        For NaN, bounds that cross, and a row of zeros that cannot hold.
+    """
+    table: Any = sparse.csr_array(matrix, copy=True)
+    table.eliminate_zeros()
+    m, n = table.shape
+    row_lower, row_upper = (np.broadcast_to(np.asarray(b, dtype=float), (m,)) for b in (row_lower, row_upper))
+    filled = np.diff(table.indptr) > 0
+    for i in np.flatnonzero(~filled & ((row_lower > 0.0) | (row_upper < 0.0)))[:1]:
+        raise ValueError(f"row {i} has no variable, and asks for {row_lower[i]} to {row_upper[i]}")
+    table.sum_duplicates()
+    rows = np.flatnonzero(filled)
+    whole = np.zeros(n, dtype=bool) if integer is None else np.asarray(integer, dtype=bool)
+    lower, upper, cost = (np.array(part, dtype=float) for part in (lower, upper, cost))
+    return StandardForm(
+        sparse.csr_array(table[rows]),
+        cost,
+        np.where(whole, np.ceil(lower - 1e-9), lower),
+        np.where(whole, np.floor(upper + 1e-9), upper),
+        row_lower[rows],
+        row_upper[rows],
+        whole,
+        maximise=maximise,
+    )
+
+
 def compile_model(model: BlockData) -> StandardForm:
     """Arrays of a linear Pyomo model.
 
@@ -246,7 +308,6 @@ def _column_bounds(variables: list[VarData]) -> tuple[np.ndarray, np.ndarray, np
     """Lower and upper bounds, and which are whole numbers."""
     n = len(variables)
     lower, upper, steps = np.full(n, -np.inf), np.full(n, np.inf), np.zeros(n)
-    step_of = {}  # by domain: asking each variable would take longer than all the rest
     for column, variable in enumerate(variables):
         low, high = (variable.value, variable.value) if variable.fixed else variable.bounds
         if low is not None:
@@ -254,12 +315,11 @@ def _column_bounds(variables: list[VarData]) -> tuple[np.ndarray, np.ndarray, np
         if high is not None:
             upper[column] = high
         domain: Any = variable.domain
-        if id(domain) not in step_of:
-            interval = domain.get_interval()
-            step_of[id(domain)] = interval[2] if interval else None
-        if step_of[id(domain)] not in (0, 1):
+        interval = domain.get_interval()
+        step = interval[2] if interval else None
+        if step not in (0, 1):
             raise ValueError(f"{variable.name}: domain {domain.name}, allowed are reals, integers and binaries")
-        steps[column] = step_of[id(domain)]
+        steps[column] = step
     integer = steps == 1
     lower[integer], upper[integer] = np.ceil(lower[integer] - 1e-9), np.floor(upper[integer] + 1e-9)
     return lower, upper, integer

@@ -28,10 +28,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ..array_program import ArrayProgram
+from ..program import Program
 from ..solution import SolveStatus
+from ..standard_form import form_of_arrays
 from .two_stage_problem import Part, TwoStage, recourse_parts
-from .worst_case import Worst, WorstCase
+from .worst_case import GAP, Worst, WorstCase
 
 
 class Iteration(NamedTuple):
@@ -245,8 +246,8 @@ def _master(
     costs, lows, highs = (np.concatenate(part) for part in (cost, low, high))
     integer = np.concatenate([problem.integer, np.zeros(costs.size - n, dtype=bool)])
     bounds = np.concatenate(lower), np.concatenate(upper)
-    with ArrayProgram(matrix, costs, lows, highs, *bounds, integer=integer, solver=solver) as program:
-        solution = program.solve(time_limit_s=time_limit_s)
+    with Program(form_of_arrays(matrix, costs, lows, highs, *bounds, integer=integer), solver) as program:
+        solution = program.solve(gap=GAP, time_limit_s=time_limit_s)
         if solution.status is SolveStatus.TIME_LIMIT:
             return None
         if not solution.ok:

@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ..array_program import ArrayProgram
+from ..program import Program
 from ..solution import SolveStatus
+from ..standard_form import form_of_arrays
 from .two_stage_problem import Matrix, TwoStage
+
+GAP = 1e-9
+"""Relative gap of the mixed-integer programs: far below the tolerance of the rounds."""
 
 
 def recourse_cost(problem: TwoStage, x: np.ndarray, s: np.ndarray, solver: str = "glpk") -> float:
@@ -19,7 +23,7 @@ def recourse_cost(problem: TwoStage, x: np.ndarray, s: np.ndarray, solver: str =
     E, rhs = problem.at(s)
     rhs = rhs - E @ x
     columns = (problem.recourse_cost, problem.recourse_lower, problem.recourse_upper)
-    with ArrayProgram(problem.G, *columns, rhs, np.where(problem.equal, rhs, inf), solver=solver) as program:
+    with Program(form_of_arrays(problem.G, *columns, rhs, np.where(problem.equal, rhs, inf)), solver) as program:
         solution = program.solve()
         return solution.objective if solution.ok else inf
 
@@ -96,19 +100,21 @@ class WorstCase:
         row_upper = np.concatenate([np.broadcast_to(b, h) for (_, _, b), h in zip(rows, heights, strict=True)])
         integer = np.zeros(r + c + k + w, dtype=bool)
         integer[r + c : r + c + k] = True
-        self._prices, self._choices, self._effects = (
-            slice(0, r), slice(r + c, r + c + k), slice(r + c + k, r + c + k + w)
-        )  # fmt: skip
-        self._program = ArrayProgram(
-            matrix,
-            np.concatenate([np.zeros(r), -self._room[capped], np.zeros(k + w)]),
-            np.concatenate([least, np.zeros(c + k), np.minimum(low_w, 0.0)]),
-            np.concatenate([most, np.full(c, inf), np.ones(k), np.maximum(high_w, 0.0)]),
-            row_lower,
-            row_upper,
-            integer=integer,
-            maximise=True,
-            solver=solver,
+        self._prices = np.arange(r)
+        self._choices = np.arange(r + c, r + c + k)
+        self._effects = np.arange(r + c + k, r + c + k + w)
+        self._program = Program(
+            form_of_arrays(
+                matrix,
+                np.concatenate([np.zeros(r), -self._room[capped], np.zeros(k + w)]),
+                np.concatenate([least, np.zeros(c + k), np.minimum(low_w, 0.0)]),
+                np.concatenate([most, np.full(c, inf), np.ones(k), np.maximum(high_w, 0.0)]),
+                row_lower,
+                row_upper,
+                integer=integer,
+                maximise=True,
+            ),
+            solver,
         )
 
     def __enter__(self) -> WorstCase:
@@ -129,7 +135,7 @@ class WorstCase:
         if self._touched.size:
             effect: Any = sparse.csr_array(self._problem.effect(x))
             self._program.set_costs(self._effects, -np.asarray(effect[self._touched, self._by]).ravel())
-        solution = self._program.solve(time_limit_s=time_limit_s)
+        solution = self._program.solve(gap=GAP, time_limit_s=time_limit_s)
         if solution.status is SolveStatus.TIME_LIMIT:
             return Worst(inf if isnan(solution.bound) else solution.bound + self._constant, -inf, None)
         if not solution.ok:
@@ -205,7 +211,7 @@ def price_bounds(
         more = matrix.shape[1] - least.size
         lower, upper = np.append(least, np.zeros(more)), np.append(most, np.full(more, inf))
         cost = np.zeros(lower.size)
-        with ArrayProgram(matrix, cost, lower, upper, floor, problem.recourse_cost, solver=solver) as program:
+        with Program(form_of_arrays(matrix, cost, lower, upper, floor, problem.recourse_cost), solver) as program:
             for i in unknown:
                 if perf_counter() >= deadline:
                     raise TimeoutError(f"the bound of the price of recourse row {i} was not found in time")

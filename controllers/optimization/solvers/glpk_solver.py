@@ -22,8 +22,8 @@ from .interrupt import Interruptible
 
 _MS_PER_S = 1e3
 _SLICE_MS = 500
-_EXACT = 1e-9
 """GLPK keeps the interpreter's lock; between slices Python sees Ctrl-C."""
+_EXACT = 1e-9
 
 
 class Glpk:
@@ -272,14 +272,15 @@ def _typed(indices: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> zip:
 
 
 def _swig_array(kind, values: np.ndarray) -> Any:
-    """A swig array that holds the values from position 1 on, filled in one piece."""
+    """A swig array that holds the values from position 1 on."""
     array = kind(values.size + 1)
-    ctypes.memmove(int(array.this) + values.itemsize, values.ctypes.data, values.nbytes)
+    for k, value in enumerate(values.tolist(), 1):
+        array[k] = value
     return array
 
 
 class _ControlHead(ctypes.Structure):
-    """The first fields of GLPK's `glp_iocp`; swig cannot set a Python function as its callback."""
+    """The first fields of GLPK's `glp_iocp`; swig takes a C function as its callback, never a Python one."""
 
     _fields_ = [
         *[(name, ctypes.c_int) for name in ("msg_lev", "br_tech", "bt_tech")],

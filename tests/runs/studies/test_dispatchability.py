@@ -35,8 +35,9 @@ from evhub.analysis.dispatchability.limit_results import StudyResult
 from evhub.analysis.dispatchability.limits import two_stage
 from evhub.analysis.dispatchability.service import Service, service_problems
 from evhub.analysis.results.result_layout import ResultError
-from evhub.controllers.optimization.array_program import ArrayProgram
+from evhub.controllers.optimization.program import Program
 from evhub.controllers.optimization.robust import column_and_constraint as ccg
+from evhub.controllers.optimization.standard_form import form_of_arrays
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.studies.dispatchability.dispatchability_run import _solve_all, brief, load_study, notes
 from evhub.scenarios.studies.dispatchability.dispatchability_run import rows as table
@@ -274,8 +275,8 @@ def test_no_dispatch_passes_a_limit_that_is_dropped(seed):
         found.add(row, found.column(0.0, case.available_kw[i, phase, t]), 1.0)
     arrays = found.arrays
     rows = arrays["rhs"], np.where(arrays["equal"], arrays["rhs"], np.inf)
-    program = ArrayProgram(arrays["G"], 0.0 * arrays["recourse_cost"], arrays["recourse_lower"],
-                           arrays["recourse_upper"], *rows, maximise=True)  # fmt: skip
+    program = Program(form_of_arrays(arrays["G"], 0.0 * arrays["recourse_cost"], arrays["recourse_lower"],
+                           arrays["recourse_upper"], *rows, maximise=True))  # fmt: skip
     with program:
         for number, arc in enumerate(whole.arcs):
             p, q = 2 * number, 2 * number + 1  # columns of flows stand first

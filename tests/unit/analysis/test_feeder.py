@@ -36,6 +36,14 @@ TRUNK = Line("trunk", "s", "m", "abc", Z)
 LATERAL = Line("lateral", "m", "l", "c", only("c"))
 
 
+def test_what_a_feeder_keeps_is_what_it_works_out_anew():
+    kept = feeder(TRUNK, LATERAL)
+    for name in ("oriented", "buses", "bus_phases", "nodes", "linear"):
+        again = getattr(Feeder, name).func(kept)
+        np.testing.assert_equal(getattr(kept, name), again)
+        assert getattr(kept, name) is getattr(kept, name)
+
+
 # --- voltages ---------------------------------------------------------------------------------------------------------
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 import pytest
 
+from evhub.controllers.optimization import hub_model
 from evhub.controllers.optimization.blocks.generator_block import GeneratorData
 from evhub.controllers.optimization.blocks.grid_connection_block import GridData
 from evhub.controllers.optimization.blocks.loads_block import LoadsData
@@ -18,6 +20,7 @@ from evhub.controllers.optimization.blocks.time_steps import Steps
 from evhub.controllers.optimization.hub_model import HubData, HubModel
 from evhub.controllers.optimization.program import Program
 from evhub.controllers.optimization.solution import SolveStatus
+from evhub.controllers.optimization.standard_form import compile_model
 
 EENS = (10.0, 2.0, 1.0, 0.5)
 NO_GRID = GridData(0.0, 0.0, 0.0, 0.0)
@@ -46,6 +49,16 @@ def conflict(data):
         solution = program.solve()
     assert solution.status is SolveStatus.INFEASIBLE
     return solution.conflict
+
+
+def test_a_model_built_while_garbage_is_collected_is_the_same(monkeypatch):
+    data = HubData(hours(2), grid=CHEAP_THEN_DEAR, bess=BATTERY)
+    paused = compile_model(HubModel(data).model)
+    monkeypatch.setattr(hub_model, "PauseGC", nullcontext)
+    plain = compile_model(HubModel(data).model)
+    for name in ("cost", "lower", "upper", "row_lower", "row_upper"):
+        assert getattr(paused, name).tolist() == getattr(plain, name).tolist()
+    assert (paused.matrix != plain.matrix).nnz == 0
 
 
 # ----------------------------------------------------------------------------------------------------------- storage

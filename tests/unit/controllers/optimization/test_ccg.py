@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from evhub.controllers.optimization.array_program import ArrayProgram
+from evhub.controllers.optimization.program import Program
 from evhub.controllers.optimization.robust import (
     column_and_constraint as ccg,
 )
@@ -19,6 +19,7 @@ from evhub.controllers.optimization.robust import (
 from evhub.controllers.optimization.robust import (
     worst_case,
 )
+from evhub.controllers.optimization.standard_form import form_of_arrays
 
 INF = np.inf
 
@@ -98,10 +99,10 @@ def extensive_form(problem: two_stage.TwoStage) -> float:
     upper = np.concatenate([problem.upper, [1e6], np.tile(problem.recourse_upper, len(scenarios))])
     integer = np.arange(size) < n
     integer[:n] = problem.integer
-    with ArrayProgram(
-        np.array(rows), cost, lower, upper, np.array(low), np.array(high), integer=integer, solver="highs"
+    with Program(
+        form_of_arrays(np.array(rows), cost, lower, upper, np.array(low), np.array(high), integer=integer), "highs"
     ) as program:
-        return program.solve().objective
+        return program.solve(gap=1e-9).objective
 
 
 @pytest.mark.parametrize("seed", range(50))

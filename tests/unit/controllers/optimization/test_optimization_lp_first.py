@@ -11,6 +11,7 @@ import pytest
 from evhub.controllers.optimization.lp_relaxation import declare_exclusive
 from evhub.controllers.optimization.program import Program
 from evhub.controllers.optimization.solution import SolveStatus
+from tests.helpers.pyomo_values import write_back
 
 both = pytest.mark.parametrize("solver", ["glpk", "highs"])
 
@@ -53,7 +54,7 @@ def by_enumeration(model, binaries) -> float:
 
 def obeys(model, program) -> bool:
     """Whether the values, put into the model, hold in every constraint and every binary is whole."""
-    program.write_back()
+    write_back(program)
     return all(
         pyo.value(row.body) >= (-np.inf if row.lower is None else pyo.value(row.lower)) - 1e-6
         and pyo.value(row.body) <= (np.inf if row.upper is None else pyo.value(row.upper)) + 1e-6
