@@ -93,7 +93,7 @@ def test_clearness_scales_everything():
 def test_clearness_0_is_darkness_and_less_is_refused():
     start = datetime(2024, 6, 20, tzinfo=UTC)
     assert not clear_sky(BERLIN, start, S_PER_DAY, clearness=0.0).values.any()
-    with pytest.raises(ValueError, match="clearness must be >= 0, got -0.1"):
+    with pytest.raises(ValueError, match=r"clearness must be >= 0, got -0\.1"):
         clear_sky(BERLIN, start, S_PER_DAY, clearness=-0.1)
 
 
