@@ -69,8 +69,19 @@ def test_pv_is_shared_only_when_it_is_counted():
     assert decided(tight, count_pv=True).connector_kw.sum() == pytest.approx(22.0)
 
 
-@pytest.mark.parametrize(("soc", "p_load_kw", "bess_kw"), [(0.8, 0.0, 0.0), (0.79, 0.0, -10.0), (0.2, 15.0, 0.0)])
-def test_a_battery_at_the_edge_of_its_window_rests(soc, p_load_kw, bess_kw):
+@pytest.mark.parametrize(
+    ("soc", "p_load_kw", "bess_kw"),
+    [
+        (0.8, 0.0, 0.0),
+        (0.8, 9.5, 0.0),
+        (0.8, 10.5, 0.5),
+        (0.79, 0.0, -10.0),
+        (0.2, 15.0, 0.0),
+        (0.2, 10.5, 0.0),
+        (0.2, 9.5, -0.5),
+    ],
+)
+def test_a_battery_at_the_edge_of_its_window_moves_only_inwards(soc, p_load_kw, bess_kw):
     nobody = made.connectors([0, 0], [0, 0], [0, 0])
     assert decided(made.hub(nobody, p_load_kw=p_load_kw, p_pv_kw=10.0, soc=soc)).bess_kw == bess_kw
 
