@@ -86,6 +86,22 @@ def test_a_battery_that_is_nearly_empty_is_not_counted_on():
     assert decide(plant, seen).connector_kw.sum() == pytest.approx(50.6)
 
 
+def test_what_is_stored_comes_out_with_the_loss_of_discharging():
+    """0.01 kWh at 50 % are 0.3 kW for a minute."""
+    plant = site(3, bess_kwh=1.0, bess_soc_min=0.2, bess_eta_discharge=0.5)
+    seen = hub(connectors([1, 1, 1], [20] * 3, [22] * 3), p_load_kw=0.0, soc=0.21)
+    assert decide(plant, seen).connector_kw.sum() == pytest.approx(50.3)
+
+
+def test_an_ev_that_is_held_back_is_counted_with_its_new_limit():
+    """Contract 10 kW, PV 4 kW and 3 kW of the battery leave 17 kW for an EV that still takes 22 kW."""
+    held = base.Connectors(**{**_fields(ONE), "p_kw": np.array([22.0, 0.0])})
+    plant = site(2, contracted_kw=10.0, bess_kwh=1.0)
+    answer = decide(plant, hub(held, p_load_kw=0.0, p_pv_kw=4.0, p_cp_kw=22.0, soc=0.25))
+    assert answer.connector_kw.tolist() == pytest.approx([17.0, 0.0])
+    assert answer.bess_kw == pytest.approx(13.0)
+
+
 def test_off_the_grid_the_battery_rests_and_pv_stays_below_the_consumption():
     answer = decide(site(2), hub(ONE, bus=2, p_load_kw=5.0, p_pv_kw=20.0))
     assert answer.bess_kw == 0.0

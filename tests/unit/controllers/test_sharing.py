@@ -10,15 +10,18 @@ import pytest
 
 from evhub.controllers import contract as base
 from evhub.controllers.sharing.equal_share import EqualShare
+from evhub.controllers.sharing.in_order import EarliestDeadlineFirst
+from evhub.controllers.sharing.sharing_base import Sharing
+from evhub.controllers.sharing.sharing_rules import self_consumption_kw, share_equally
 
 from . import test_controllers as made
 
 ISLANDED = 2
 
 
-def decided(seen: base.Hub, **parameters) -> base.Setpoints:
-    own = EqualShare.Parameters(**parameters)
-    controller = EqualShare({"depot": made.site(2)}, own, 60.0, np.random.default_rng(1))
+def decided(seen: base.Hub, cls: type[Sharing] = EqualShare, **parameters) -> base.Setpoints:
+    own = cls.Parameters(**parameters)
+    controller = cls({"depot": made.site(2)}, own, 60.0, np.random.default_rng(1))
     now = datetime(2024, 3, 1, 12, tzinfo=UTC)
     observation = base.Observation(0.0, now, {"depot": replace(seen, parameters=own)}, 3600.0)
     return controller.decide(observation).setpoints["depot"]
@@ -66,7 +69,40 @@ def test_pv_is_shared_only_when_it_is_counted():
     assert decided(tight, count_pv=True).connector_kw.sum() == pytest.approx(22.0)
 
 
-@pytest.mark.parametrize(("soc", "p_load_kw", "bess_kw"), [(0.8, 0.0, 0.0), (0.79, 0.0, -10.0), (0.2, 15.0, 0.0)])
-def test_a_battery_at_the_edge_of_its_window_rests(soc, p_load_kw, bess_kw):
+@pytest.mark.parametrize(
+    ("soc", "p_load_kw", "bess_kw"),
+    [
+        (0.8, 0.0, 0.0),
+        (0.8, 9.5, 0.0),
+        (0.8, 10.5, 0.5),
+        (0.79, 0.0, -10.0),
+        (0.2, 15.0, 0.0),
+        (0.2, 10.5, 0.0),
+        (0.2, 9.5, -0.5),
+    ],
+)
+def test_a_battery_at_the_edge_of_its_window_moves_only_inwards(soc, p_load_kw, bess_kw):
     nobody = made.connectors([0, 0], [0, 0], [0, 0])
     assert decided(made.hub(nobody, p_load_kw=p_load_kw, p_pv_kw=10.0, soc=soc)).bess_kw == bess_kw
+
+
+def test_a_hub_without_a_battery_asks_nothing_of_it():
+    assert self_consumption_kw(made.site(1, bess_kw=0.0), made.hub(made.connectors([0], [0], [0]))) == 0.0
+
+
+@pytest.mark.parametrize("cls", [EqualShare, EarliestDeadlineFirst])
+def test_a_connector_out_of_order_gets_nothing_and_leaves_its_share_to_the_others(cls):
+    evs = replace(made.connectors([1, 1], [20, 20], [22, 22]), faulted=np.array([True, False]))
+    assert decided(made.hub(evs, p_load_kw=30.0), cls).connector_kw.tolist() == pytest.approx([0.0, 20.0])
+
+
+def test_who_can_never_reach_the_least_power_does_not_push_out_who_can():
+    shares = share_equally(7.0, np.array([3.0, 22.0]), np.array([4.16, 4.16]))
+    assert shares.tolist() == [0.0, 7.0]
+
+
+def test_an_ev_that_needs_less_than_the_least_power_is_counted_with_it():
+    """0.01 kWh are 0.6 kW for a minute, but a connector offers 4.16 kW or nothing: of 5 kW too little is left."""
+    evs = replace(made.connectors([1, 1], [0.01, 20], [22, 22]), departure_s=np.array([600.0, 3600.0]))
+    answer = decided(made.hub(evs, p_load_kw=45.0), EarliestDeadlineFirst)
+    assert answer.connector_kw.tolist() == pytest.approx([4.16, 0.0])

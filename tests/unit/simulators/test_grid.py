@@ -61,6 +61,13 @@ def test_balanced_current_is_apparent_power_over_root_three_times_voltage():
     assert flows.i_a == pytest.approx([50_000 / (sqrt(3) * 400)] * 3)
 
 
+@pytest.mark.parametrize("device", ["pv", "bess", "dg", "cp"])
+def test_reactive_power_that_a_device_feeds_in_is_what_the_load_does_not_draw_from_the_grid(device):
+    flows = grid.balance(HUB, Bus.GRID, Flows(), Flows(load=40, **{device: 10}))
+    assert flows.q_grid_kvar == 30
+    assert flows.i_a == pytest.approx([30_000 / (sqrt(3) * 400)] * 3)
+
+
 def test_single_phase_connector_loads_its_phase_alone():
     """7.36 kW at 230 V are 32 A."""
     hub = ConnectionParameters(contracted_kw=50, installed_kw=60, nominal_v=230 * sqrt(3))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import trapezoid
 
 from evhub.simulators.series import Series, by_clock, combine
 from evhub.simulators.units import S_PER_DAY, S_PER_H
@@ -183,7 +184,7 @@ def test_lines_in_steps_keep_the_area_under_the_lines(rows, resolution_s, tail_s
     rows = sorted(rows)
     t_s, values = np.array(rows, dtype=float).T
     series = Series.from_points(rows, end_s=t_s[-1] + tail_s, resolution_s=resolution_s)
-    area = np.trapezoid(values, t_s) + values[-1] * tail_s
+    area = trapezoid(values, t_s) + values[-1] * tail_s
     assert series.mean(t_s[0], series.end_s) * (series.end_s - t_s[0]) == pytest.approx(area, abs=1e-9)
 
 

@@ -53,6 +53,19 @@ def radial(parents: list[int], lengths_km: list[float], loads_kw: list[float]) -
     return net
 
 
+@pytest.mark.parametrize(("p_mw", "q_mvar"), [(0.0, -0.2), (0.1, 0.0), (0.1, -0.2)])
+def test_a_shunt_counts_with_its_active_and_its_reactive_power(p_mw, q_mvar, monkeypatch):
+    plain, net = (radial([0, 1], [5.0, 5.0], [50.0, 50.0]) for _ in range(2))
+    pp.create_shunt(net, 2, q_mvar=q_mvar, p_mw=p_mw)
+    v_pu = []
+    for one, solver in ((plain, "power_grid_model"), (net, "newton"), (net, "power_grid_model")):
+        monkeypatch.setattr(network_build, "_from_name", lambda _, one=one: copy.deepcopy(one))
+        network = Network(Parameters("with a shunt", solver=solver), {"end": 2})
+        v_pu.append(network.solve(np.zeros(1), np.zeros(1), [GRID], 1.0).v_pu)
+    assert np.abs(v_pu[2] - v_pu[0]).max() > 1e-4
+    np.testing.assert_allclose(v_pu[2], v_pu[1], rtol=0, atol=1e-8)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_on_random_feeders_both_solvers_find_the_voltages_of_pandapower(seed, monkeypatch):
     rng = np.random.default_rng(seed)
