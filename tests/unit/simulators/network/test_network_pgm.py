@@ -60,7 +60,7 @@ def test_a_shunt_counts_with_its_active_and_its_reactive_power(p_mw, q_mvar, mon
     v_pu = []
     for one, solver in ((plain, "power_grid_model"), (net, "newton"), (net, "power_grid_model")):
         monkeypatch.setattr(network_build, "_from_name", lambda _, one=one: copy.deepcopy(one))
-        network = Network(Parameters("with a shunt", solver=solver), {"end": 2})
+        network = PlantNetwork(NetworkParameters("with a shunt", solver=solver), {"end": 2})
         v_pu.append(network.solve(np.zeros(1), np.zeros(1), [GRID], 1.0).v_pu)
     assert np.abs(v_pu[2] - v_pu[0]).max() > 1e-4
     np.testing.assert_allclose(v_pu[2], v_pu[1], rtol=0, atol=1e-8)
