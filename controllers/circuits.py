@@ -136,3 +136,26 @@ class Room:
 def whole_steps(room: Room, members: np.ndarray, wanted_kw: np.ndarray, step_kw: float) -> int:
     """How many steps of power all of several connectors can surely get."""
     return math.floor(room.rise(members, float((wanted_kw - room.given_kw)[members].min())) / step_kw - _DUST)
+
+
+def fill_within(room: Room, most_kw: np.ndarray, members: np.ndarray) -> None:
+    """Raise the powers of connectors together, each until it, the room or one of its circuits is full.
+
+    Where currents are limited there is no closed form: the connectors rise from one limit to the next.
+
+    Parameters
+    ----------
+    room : Room
+        What there is.
+    most_kw : ndarray, shape (n,)
+        What each can use [kW].
+    members : ndarray of int
+        Who takes part.
+    """
+    while members.size and room.kw > _DUST:
+        step_kw = room.rise(members, float((most_kw - room.given_kw)[members].min()))
+        room.give_each(members, step_kw)
+        able = np.array([room.most(i, float(most_kw[i] - room.given_kw[i])) > _DUST for i in members.tolist()])
+        if able.all() and step_kw <= _DUST:
+            return  # each could alone, but not all together
+        members = members[able]

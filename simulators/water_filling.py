@@ -1,18 +1,14 @@
 """Water filling: a power rises in all connectors together, each until it is full; what one cannot use goes to the rest.
 
-Without circuits the level at which the power is used up is known in closed form. Where currents are limited, too, the
-connectors rise from one limit to the next.
+The level at which the power is used up is known in closed form.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-
-from .circuits import Room
-
-_DUST_KW = 1e-9
 
 
 def fill(available_kw: float, most_kw: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
@@ -63,22 +59,51 @@ def _filling(most_bytes: bytes, weight_bytes: bytes) -> tuple[np.ndarray, np.nda
     return before_kw + most_kw / weight * weight_left, before_kw, weight_left
 
 
-def fill_within(room: Room, most_kw: np.ndarray, members: np.ndarray) -> None:
-    """Raise the powers of connectors together, each until it, the room or one of its circuits is full.
+def fill_or_pause(filled: Callable[[np.ndarray], np.ndarray], most_kw: np.ndarray, least_kw: np.ndarray) -> np.ndarray:
+    """Share a power so that nobody gets less than its least power: the last ones pause, so that the others can run.
 
     Parameters
     ----------
-    room : Room
-        What there is.
+    filled : callable
+        Shares [kW], shape (n,), of those whose places it gets; the others have 0.
+    most_kw : ndarray, shape (n,)
+        What each can use [kW]; 0 takes no part.
+    least_kw : ndarray, shape (n,)
+        Below this one gets nothing [kW].
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Shares [kW].
+    """
+    members = np.flatnonzero((most_kw > 0.0) & (most_kw >= least_kw - 1e-12))
+    while members.size:
+        shares_kw = filled(members)
+        short = members[shares_kw[members] < least_kw[members] - 1e-12]
+        if not short.size:
+            return shares_kw
+        # one pause may free enough for the rest, so they go one by one
+        members = members[members != short[-1]]
+    return np.zeros_like(most_kw)
+
+
+def fill_members(available_kw: float, most_kw: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Share a power equally among some; see `fill`.
+
+    Parameters
+    ----------
+    available_kw : float
+        To be shared [kW].
     most_kw : ndarray, shape (n,)
         What each can use [kW].
     members : ndarray of int
         Who takes part.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Shares [kW]; 0 of those who take no part.
     """
-    while members.size and room.kw > _DUST_KW:
-        step_kw = room.rise(members, float((most_kw - room.given_kw)[members].min()))
-        room.give_each(members, step_kw)
-        able = np.array([room.most(i, float(most_kw[i] - room.given_kw[i])) > _DUST_KW for i in members.tolist()])
-        if able.all() and step_kw <= _DUST_KW:
-            return  # each could alone, but not all together
-        members = members[able]
+    shares_kw = np.zeros_like(most_kw)
+    shares_kw[members] = fill(available_kw, most_kw[members])
+    return shares_kw
