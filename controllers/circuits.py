@@ -4,6 +4,9 @@ Connectors on different phases load a conductor with currents of different angle
 phasors. Each limit is a row of a matrix: the current at its place for each kilowatt at a connector. That is the model
 of Lee et al. 2021, "Adaptive Charging Networks: A Framework for Smart Electric Vehicle Charging",
 doi:10.1109/TSG.2021.3074437.
+
+A cabinet of power modules that some connectors share is a limit of the same form: 1 kW at it for each kilowatt at one
+of its connectors. Its row counts kilowatts where the others count amperes; no row is compared with another.
 """
 
 from __future__ import annotations
@@ -18,16 +21,16 @@ _DUST = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Circuits:
-    """The current limits of a site.
+    """The limits of a site behind its connection: of currents, and of what cabinets give.
 
     Parameters
     ----------
     name : tuple of str
         What each limit belongs to.
     a_per_kw : ndarray of complex, shape (n_limits, n_connectors)
-        Current there for each kilowatt at a connector [A/kW].
+        Current there for each kilowatt at a connector [A/kW]; of a cabinet 1 [kW/kW].
     limit_a : ndarray, shape (n_limits,)
-        Largest current [A].
+        Largest current [A]; of a cabinet what it gives [kW].
     """
 
     name: tuple[str, ...]
