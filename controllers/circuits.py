@@ -4,6 +4,9 @@ Connectors on different phases load a conductor with currents of different angle
 phasors. Each limit is a row of a matrix: the current at its place for each kilowatt at a connector. That is the model
 of Lee et al. 2021, "Adaptive Charging Networks: A Framework for Smart Electric Vehicle Charging",
 doi:10.1109/TSG.2021.3074437.
+
+A cabinet of power modules that some connectors share is a limit of the same form: 1 kW at it for each kilowatt at one
+of its connectors. Its row counts kilowatts where the others count amperes; no row is compared with another.
 """
 
 from __future__ import annotations
@@ -18,16 +21,16 @@ _DUST = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Circuits:
-    """The current limits of a site.
+    """The limits of a site behind its connection: of currents, and of what cabinets give.
 
     Parameters
     ----------
     name : tuple of str
         What each limit belongs to.
     a_per_kw : ndarray of complex, shape (n_limits, n_connectors)
-        Current there for each kilowatt at a connector [A/kW].
+        Current there for each kilowatt at a connector [A/kW]; of a cabinet 1 [kW/kW].
     limit_a : ndarray, shape (n_limits,)
-        Largest current [A].
+        Largest current [A]; of a cabinet what it gives [kW].
     """
 
     name: tuple[str, ...]
@@ -136,3 +139,26 @@ class Room:
 def whole_steps(room: Room, members: np.ndarray, wanted_kw: np.ndarray, step_kw: float) -> int:
     """How many steps of power all of several connectors can surely get."""
     return math.floor(room.rise(members, float((wanted_kw - room.given_kw)[members].min())) / step_kw - _DUST)
+
+
+def fill_within(room: Room, most_kw: np.ndarray, members: np.ndarray) -> None:
+    """Raise the powers of connectors together, each until it, the room or one of its circuits is full.
+
+    Where currents are limited there is no closed form: the connectors rise from one limit to the next.
+
+    Parameters
+    ----------
+    room : Room
+        What there is.
+    most_kw : ndarray, shape (n,)
+        What each can use [kW].
+    members : ndarray of int
+        Who takes part.
+    """
+    while members.size and room.kw > _DUST:
+        step_kw = room.rise(members, float((most_kw - room.given_kw)[members].min()))
+        room.give_each(members, step_kw)
+        able = np.array([room.most(i, float(most_kw[i] - room.given_kw[i])) > _DUST for i in members.tolist()])
+        if able.all() and step_kw <= _DUST:
+            return  # each could alone, but not all together
+        members = members[able]

@@ -130,7 +130,7 @@ class Site:
     connector_phases : ndarray, shape (n_connectors,)
         Number of phases.
     circuits : Circuits
-        Current limits between the connection and the connectors.
+        Limits between the connection and the connectors: of currents, and of cabinets that connectors share.
     devices : mapping of str to DevicePlates
         Every device by its name, but the connectors and the secondary source.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -29,10 +29,13 @@ class Plates:
         of charge; what is left out is not bounded.
     connector_kw : float or array, shape (n,)
         Largest power of each connector, both ways [kW].
+    cabinets : mapping of str to (sequence of int, float)
+        By name: places of the connectors that share it, and what it gives them together [kW].
     """
 
     devices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     connector_kw: float | np.ndarray = inf
+    cabinets: Mapping[str, tuple[Sequence[int], float]] = field(default_factory=dict)
 
 
 def balance(results: Results, hub: str, plates: Plates) -> Finding | None:
@@ -60,13 +63,14 @@ def soc_bounds(results: Results, hub: str, plates: Plates) -> Finding | None:
 
 
 def ratings(results: Results, hub: str, plates: Plates) -> Finding | None:
-    """No device gives or takes more than it is rated for; sources take nothing."""
+    """No device or cabinet gives or takes more than it is rated for; sources take nothing."""
     limits: list[tuple[str, Any, Any]] = [
         (f"{name}/p_kw", device.get("p_min_kw", -inf), device.get("p_max_kw", inf))
         for name, device in plates.devices.items()
     ]
     limits.append(("cp/connector_p_kw", -plates.connector_kw, plates.connector_kw))
-    return worst([fault for path, *ends in limits for fault in _outside(results, f"{hub}/{path}", *ends)])
+    faults = [fault for path, *ends in limits for fault in _outside(results, f"{hub}/{path}", *ends)]
+    return worst(faults + _beyond_cabinets(results, f"{hub}/cp/connector_p_kw", plates))
 
 
 def dead_bus(results: Results, hub: str, plates: Plates) -> Finding | None:
@@ -120,3 +124,19 @@ def _outside(results: Results, path: str, low: Any, high: Any) -> list[Finding]:
     low, high = (float(np.broadcast_to(bound, columns.shape[1])[column]) for bound in (low, high))
     text = f"{path}{which} is {shown(value, unit)} at {spelled(t_s[k])}, must be {low:g} to {shown(high, unit)}"
     return [Finding(text, float(t_s[k]), value, float(outside[k, column]))]
+
+
+def _beyond_cabinets(results: Results, path: str, plates: Plates) -> list[Finding]:
+    """Where connectors together draw or feed most above what the cabinet has that they share, if at all."""
+    if not plates.cabinets or not results.has(path):
+        return []
+    t_s, values = results.arrays(path)
+    faults = []
+    for name, (members, limit_kw) in plates.cabinets.items():
+        total_kw = np.abs(values[:, list(members)]).sum(axis=1)
+        k = int(np.argmax(total_kw))
+        if total_kw[k] > limit_kw + ROUNDING:
+            text = f"{path} of the cabinet of {name} is {shown(total_kw[k], 'kW')} together at {spelled(t_s[k])}"
+            text += f", must be at most {shown(limit_kw, 'kW')}"
+            faults.append(Finding(text, float(t_s[k]), float(total_kw[k]), float(total_kw[k] - limit_kw)))
+    return faults

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..water_filling import fill
+from ...simulators.water_filling import fill
 
 _DUST_KW = 1e-9
 

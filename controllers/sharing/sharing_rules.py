@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from ..circuits import Circuits, Room
+from ...simulators.water_filling import fill_members, fill_or_pause
+from ..circuits import Circuits, Room, fill_within
 from ..contract import Hub, Site
-from ..water_filling import fill, fill_within
 
 
 def self_consumption_kw(site: Site, hub: Hub) -> float:
@@ -94,24 +94,13 @@ def share_equally(
         Shares [kW]; without circuits their sum is ``min(available_kw, sum(most_kw))``, less what minimum powers leave
         unused.
     """
-    members = np.flatnonzero((most_kw > 0.0) & (most_kw >= least_kw - 1e-12))
     available_kw = max(0.0, available_kw)
-    while members.size:
-        shares = _filled(available_kw, most_kw, members, circuits)
-        short = members[shares[members] < least_kw[members] - 1e-12]
-        if not short.size:
-            return shares
-        # one pause may free enough for the rest, so they go one by one
-        members = members[members != short[-1]]
-    return np.zeros_like(most_kw)
 
-
-def _filled(available_kw: float, most_kw: np.ndarray, members: np.ndarray, circuits: Circuits | None) -> np.ndarray:
-    """Equal shares of those who take part."""
-    if circuits is not None and circuits.limit_a.size:
+    def filled(members: np.ndarray) -> np.ndarray:
+        if circuits is None or not circuits.limit_a.size:
+            return fill_members(available_kw, most_kw, members)
         room = Room(available_kw, circuits)
         fill_within(room, most_kw, members)
         return room.given_kw
-    shares = np.zeros_like(most_kw)
-    shares[members] = fill(available_kw, most_kw[members])
-    return shares
+
+    return fill_or_pause(filled, most_kw, least_kw)

@@ -20,7 +20,7 @@ from ..forecasts import forecast_providers as forecasts
 from ..forecasts.forecast_models import misjudged, plugged
 from ..schema import scenario_schema as schema
 from .build_inputs import Inputs
-from .session_build import visits
+from .session_build import reach_of, visits
 
 
 def expected(
@@ -128,17 +128,15 @@ def _visits(inputs: Inputs, name: str, given: Any, key: str) -> Callable[[float]
 
 
 def _misjudged(inputs: Inputs, name: str, session: Session, given: schema.NoisySessions, key: str) -> Session:
-    plugs = inputs.scenario.hubs[name].connectors
-    if plugs is None:
-        raise ValueError("needs connectors")
+    reach = reach_of(session, inputs.scenario.hubs[name].connectors)
     return misjudged(
         session,
         np.random.default_rng(inputs.rng_seed(name, f"{key}.{session.id}")),
         arrival_std_s=given.arrival_std,
         departure_std_s=given.departure_std,
         energy_std=given.energy_std,
-        connector_kw=plugs.rated_kw,
-        efficiency=plugs.efficiency,
+        connector_kw=reach.largest_kw,
+        efficiency=reach.efficiency,
     )
 
 

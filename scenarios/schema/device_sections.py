@@ -66,6 +66,10 @@ def _of_kind(hub: Any, kind: DeviceKind) -> Iterator[DeviceOfHub]:
         place, given = kind.section_key, getattr(hub, kind.section_key, None)
     if given is None:
         return
+    if kind.name == "cp":
+        # all groups of connectors are one device
+        yield DeviceOfHub(kind.name, kind.name, given, place)
+        return
     sections = given if isinstance(given, list) else [given]
     for n, section in enumerate(sections):
         key = f"{place}[{n}]" if isinstance(given, list) else place

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import model_validator
 
+from ...simulators.charge_point.charge_point_section import count_of
 from ...simulators.devices import kind_of
 from ...simulators.field_types import Count, Duration, Name, NonNegative, Number, Section, Switch, Whole
 
@@ -187,8 +188,7 @@ class EventSection(Section):
         hub = scenario.hubs.get(what.hub)
         if hub is None:
             return [*found, (f"{kind}.hub", what.hub, f"one of {', '.join(scenario.hubs)}")]
-        if isinstance(what, ConnectorFault) and (hub.connectors is None or what.connector > hub.connectors.count):
-            count = hub.connectors.count if hub.connectors else 0
+        if isinstance(what, ConnectorFault) and what.connector > (count := count_of(hub.connectors)):
             found.append((f"{kind}.connector", what.connector, f"one of the {count} connectors of {what.hub}"))
         found += [(f"{kind}.{key}", name, allowed) for key, name, allowed in _absent(what, hub)]
         if isinstance(what, LinkOutage) and hub.link is None:

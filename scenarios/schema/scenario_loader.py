@@ -11,11 +11,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from ..errors import NOTHING, InputError, Problem, nearest
 from .controller_registry import controller_class
-from .device_sections import ONE, SEVERAL, unknown_device
+from .device_sections import unknown_device
 from .scenario_schema import LARGEST_SEED, Scenario
 from .yaml_file import read_yaml
 
@@ -255,11 +255,7 @@ def _annotation_at(loc: tuple[int | str, ...], model: Any) -> Any:
         current = _plain(current)
         origin = typing.get_origin(current)
         if origin in (typing.Union, types.UnionType):
-            if part in (ONE, SEVERAL):
-                members = typing.get_args(current)
-                current = next(m for m in members if (typing.get_origin(_plain(m)) is list) == (part == SEVERAL))
-                continue
-            tagged = [member for member in map(_plain, typing.get_args(current)) if part in _tag_of(member)]
+            tagged = [member for member in typing.get_args(current) if part in _tag_of(member)]
             if tagged:
                 current = tagged[0]
                 continue
@@ -293,6 +289,11 @@ def _is_section(annotation: Any) -> TypeGuard[type[BaseModel]]:
 
 
 def _tag_of(member: Any) -> tuple:
+    """By what pydantic names a member of a union in a location: its tag, or the values of its key ``type``."""
+    own = tuple(mark.tag for mark in getattr(member, "__metadata__", ()) if isinstance(mark, Tag))
+    member = _plain(member)
+    if own:
+        return own
     if _is_section(member) and "type" in member.model_fields:
         return typing.get_args(member.model_fields["type"].annotation)
     return ()

@@ -6,6 +6,7 @@ than one section to judge (a hub named by an event) is checked in ``Scenario``; 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, create_model, model_validator
@@ -23,9 +24,16 @@ from ...simulators.battery.battery_section import Bess, IdealBattery, TremblayBa
 from ...simulators.charge_point.charge_point_section import (
     CircuitsSection,
     Conductors,
+    ConnectorGroup,
+    ConnectorKind,
+    Connectors,
     ConnectorsSection,
     CurrentLimit,
     EvSection,
+    GroupedConnectors,
+    count_of,
+    group_problems,
+    group_ranges,
 )
 from ...simulators.devices import kind_names, on_change
 from ...simulators.field_types import Name, PositiveDuration, Section, Start, Whole, ZoneName
@@ -62,6 +70,9 @@ __all__ = [
     "CircuitsSection",
     "ClearSky",
     "Conductors",
+    "ConnectorGroup",
+    "ConnectorKind",
+    "Connectors",
     "ConnectorsSection",
     "Constant",
     "ControllerSpec",
@@ -74,6 +85,7 @@ __all__ = [
     "Foreseen",
     "GeneratorSection",
     "GridSection",
+    "GroupedConnectors",
     "HubSection",
     "IdealBattery",
     "Irradiance",
@@ -134,7 +146,7 @@ class HubSection(Section):
     bess: Several[Bess] | None = None
     dg: Several[GeneratorSection] | None = None
     load: Several[LoadSection] | None = None
-    connectors: ConnectorsSection | None = None
+    connectors: Connectors | None = None
     ev: EvSection = EvSection()
     sessions: Sessions | None = None
     queue: Queue = Queue()
@@ -152,11 +164,11 @@ class HubSection(Section):
         if self.secondary is not None and self.grid.secondary is not None:
             raise ValueError("give secondary or grid.secondary, not both: they are the same")
         if isinstance(self.sessions, SessionList) and self.connectors is not None:
+            count = count_of(self.connectors)
             for number, item in enumerate(self.sessions.items):
-                if item.connector is not None and item.connector > self.connectors.count:
+                if item.connector is not None and item.connector > count:
                     raise ValueError(
-                        f"sessions.items[{number}].connector must be at most {self.connectors.count}, "
-                        f"got {item.connector}"
+                        f"sessions.items[{number}].connector must be at most {count}, got {item.connector}"
                     )
         return self
 
@@ -250,6 +262,7 @@ class Scenario(Section):
                 if item.at >= self.duration:
                     allowed = f"a time before the end of the run at {self.duration:g}s"
                     found.append((f"hubs.{name}.sessions.items[{n}].at", f"{item.at:g}s", allowed))
+            found += [(f"hubs.{name}.{key}", given, allowed) for key, given, allowed in _group_problems(hub)]
         for name, hub in self.hubs.items():
             devices = hub.devices()
             found += [(f"hubs.{name}.{key}", given, allowed) for key, given, allowed in name_problems(devices)]
@@ -276,6 +289,21 @@ class Scenario(Section):
             if claimed.count(hub) != 1:
                 found.append(("controller", f"{claimed.count(hub)} for hub {hub}", f"exactly one for each of {hubs}"))
         return found
+
+
+def _group_problems(hub: HubSection) -> Iterator[tuple[str, object, str]]:
+    """Yield what is wrong with groups of connectors, and with the sessions that ask for them: (key, given, allowed)."""
+    yield from group_problems(hub.connectors)
+    asked: list[tuple[str, str]] = []
+    if isinstance(hub.sessions, SessionList):
+        asked = [(f"items[{n}].group", item.group) for n, item in enumerate(hub.sessions.items) if item.group]
+    elif isinstance(hub.sessions, StochasticSessions):
+        asked = [(f"groups.{group}", group) for group in hub.sessions.groups or ()]
+    there = group_ranges(hub.connectors)
+    for key, group in asked:
+        if group not in there:
+            allowed = f"one of {', '.join(there)}" if there else "left out: the connectors are in no groups"
+            yield f"sessions.{key}", group, allowed
 
 
 def _adopt_kinds() -> None:

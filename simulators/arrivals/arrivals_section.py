@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from ..field_types import (
     Count,
     Duration,
+    Name,
     NonNegative,
     Positive,
     PositiveDuration,
@@ -36,6 +37,8 @@ class ListedSession(Section):
     """Name in the results; s1, s2, ... when left out."""
     connector: Count | None = None
     """Number of the connector, from 1; any free one when left out."""
+    group: Name | None = None
+    """Or the group of connectors of which it takes a free one."""
     p_max_kw: Positive | None = None
     """What the EV accepts [kW]."""
     capacity_kwh: Positive | None = None
@@ -53,6 +56,8 @@ class ListedSession(Section):
             raise ValueError(f"needs either until or stay, got {'none' if self.until is None else 'both'}")
         if self.until is not None and self.until <= self.at:
             raise ValueError(f"until must be after at: departs at {self.until:g}s, arrives at {self.at:g}s")
+        if self.connector is not None and self.group is not None:
+            raise ValueError("takes either connector or group, got both")
         return self
 
 
@@ -79,14 +84,28 @@ class SessionFile(Section):
     """Whether a session with a problem refuses the file, or is left out and noted in the results."""
 
 
+Scale = Annotated[Positive, Field(le=1000)]
+
+
+class GroupArrivals(Section):
+    """EVs that come for a group of connectors and take no other."""
+
+    profile: str | None = None
+    """As in `sessions`; the one that stands there when left out."""
+    scale: Scale | None = None
+    """The same."""
+
+
 class StochasticSessions(Section):
     """Sessions drawn from a model: non-homogeneous Poisson arrivals, distributions of stay, energy and SoC."""
 
     type: Literal["stochastic"]
     profile: str = "public"
     """A published or documented profile (`evhub list` names them), or a YAML file relative to the scenario file."""
-    scale: Annotated[Positive, Field(le=1000)] = 1.0
+    scale: Scale = 1.0
     """Factor on the arrival rate."""
+    groups: Annotated[dict[Name, GroupArrivals], Field(min_length=1)] | None = None
+    """The groups of connectors for which EVs come, each for its own; any free connector will do when left out."""
 
 
 Sessions = Annotated[SessionList | SessionFile | StochasticSessions, Field(discriminator="type")]

@@ -45,6 +45,8 @@ class Session:
         Energy asked for [kWh].
     connector : int, optional
         Connector it must use, counted from 0; any free one when left out.
+    group : str, optional
+        Group of connectors of which it must use one; any when left out.
     p_max_kw : float
         Power the EV accepts [kW].
     capacity_kwh : float, optional
@@ -82,6 +84,7 @@ class Session:
     soc_v2g_min: float = SOC_V2G_MIN
     departure_estimate_s: float | None = None
     priority: float = 0.0
+    group: str | None = None
 
     def __post_init__(self):
         wrong = violations({name: getattr(self, name) for name in _RULES})

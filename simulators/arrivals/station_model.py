@@ -3,18 +3,18 @@
 The model is a SimPy process for each session and each fault. Nothing that happens at the hub later (power, prices,
 blackouts) changes who comes, waits or leaves, so the processes run ahead just far enough to know their next event.
 
-An EV that finds a working free connector (its own one, if the session names it) takes the free one with the lowest
-number; otherwise it waits, first come, first served among those that accept the connector, or turns away when all
-waiting places are taken. It gives up when its patience or, with ``wait_keeps="departure"``, its departure has passed.
-What else happens at an instant comes before the arrivals, so an EV that comes when another one leaves finds the
-connector free.
+An EV that finds a working free connector (its own one, or one of its group, if the session names it) takes the free one
+with the lowest number; otherwise it waits, first come, first served among those that accept the connector, or turns
+away when all waiting places are taken. It gives up when its patience or, with ``wait_keeps="departure"``, its departure
+has passed. What else happens at an instant comes before the arrivals, so an EV that comes when another one leaves finds
+the connector free.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from math import inf, isfinite
 from typing import Literal, NamedTuple
@@ -61,6 +61,8 @@ class StationParameters:
         From being plugged in to being authenticated [s].
     wait_keeps : {"departure", "stay"}
         What waiting leaves unchanged: the session's departure, or its length from taking the connector on.
+    groups : mapping of str to sequence of int
+        Connectors of each group that sessions can ask for, in the order in which they are taken.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class StationParameters:
     plug_in_s: float = 0.0
     authentication_s: float = 0.0
     wait_keeps: Literal["departure", "stay"] = "departure"
+    groups: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.n_connectors < 1 or self.n_connectors != int(self.n_connectors):
@@ -153,7 +156,7 @@ class Station:
     ):
         faults = list(faults)
         n = parameters.n_connectors
-        _check(n, sessions, faults)
+        _check(parameters, sessions, faults)
         self.session = np.full(n, -1)
         self.status = np.full(n, int(ConnectorStatus.AVAILABLE))
         self.authenticated_s = np.full(n, np.nan)
@@ -243,6 +246,14 @@ class _Floor:
         self.repaired = [env.event() for _ in range(parameters.n_connectors)]
         self.waiting: dict[int, simpy.Event] = {}
 
+    def accepted(self, session: Session) -> Sequence[int]:
+        """The connectors that an EV can use, in the order in which it tries them."""
+        if session.connector is not None:
+            return (session.connector,)
+        if session.group is not None:
+            return self.parameters.groups[session.group]
+        return range(self.parameters.n_connectors)
+
     def log(self, kind: str, connector: int, index: int) -> None:
         self.events.append(StationEvent(self.env.now, kind, connector, index))
 
@@ -266,7 +277,7 @@ class _Floor:
         keeps_departure = self.parameters.wait_keeps == "departure"
         self.log("arrived", -1, index)
 
-        connector = self.free_connector(session.connector)
+        connector = next(filter(self.is_free, self.accepted(session)), None)
         if connector is not None:
             self.assign(connector, index)
         elif len(self.waiting) >= self.parameters.queue_places:
@@ -321,11 +332,6 @@ class _Floor:
     def is_free(self, connector: int) -> bool:
         return self.occupant[connector] < 0 and self.n_faults[connector] == 0
 
-    def free_connector(self, wanted: int | None) -> int | None:
-        """The connector that an arriving EV can have at once."""
-        candidates = range(self.parameters.n_connectors) if wanted is None else (wanted,)
-        return next((connector for connector in candidates if self.is_free(connector)), None)
-
     def assign(self, connector: int, index: int) -> None:
         self.occupant[connector] = index
         self.log("assigned", connector, index)
@@ -335,7 +341,7 @@ class _Floor:
         if not self.is_free(connector):
             return
         for index, granted in self.waiting.items():
-            if self.sessions[index].connector in (None, connector):
+            if connector in self.accepted(self.sessions[index]):
                 del self.waiting[index]
                 self.assign(connector, index)
                 granted.succeed()
@@ -351,8 +357,14 @@ def _patience_s(parameters: StationParameters, n: int, rng: np.random.Generator 
     return rng.exponential(parameters.patience_s, n)
 
 
-def _check(n: int, sessions: Sequence[Session], faults: Sequence[tuple[int, float, float]]) -> None:
+def _check(
+    parameters: StationParameters, sessions: Sequence[Session], faults: Sequence[tuple[int, float, float]]
+) -> None:
+    n = parameters.n_connectors
     for session in sessions:
+        if session.group is not None and session.group not in parameters.groups:
+            allowed = ", ".join(parameters.groups) or "left out: there are none"
+            raise ValueError(f"session {session.id!r}: group must be {allowed}, got {session.group}")
         if session.connector is not None and session.connector >= n:
             raise ValueError(f"session {session.id!r}: connector must be below {n}, got {session.connector}")
     for connector, from_s, until_s in faults:

@@ -5,19 +5,41 @@ Powers are those of the hub bus, positive when they charge; every array has the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import floor, inf
 
 import numpy as np
 
 from ..inverter import clip_q
 from ..units import W_PER_KW, energy_kwh, power_kw
+from ..water_filling import fill_members, fill_or_pause
 
 MINIMUM_A = 6.0
 """Smallest current a control pilot can offer [A], IEC 61851-1 table A.8."""
 
 ENERGY_DUST_KWH = 1e-9
 """Less than this is rounding, not energy that is missing [kWh]."""
+
+
+@dataclass(frozen=True)
+class Cabinet:
+    """A cabinet of power modules that several connectors share.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in messages.
+    members : ndarray of int
+        Places of its connectors.
+    limit_kw : float
+        What its modules give together [kW].
+    """
+
+    name: str
+    members: np.ndarray
+    limit_kw: float
 
 
 @dataclass(frozen=True)
@@ -32,23 +54,40 @@ class ConnectorParameters:
         Below this a connector pauses [kW]; 0 on DC.
     phase : ndarray of int, shape (n,)
         Phase of a single-phase connector (0, 1, 2), -1 for three phases.
-    v2g : bool
-        The connectors can feed back.
+    v2g : ndarray of bool, shape (n,)
+        Which can feed back.
+    kind : ndarray of int, shape (n,)
+        The group to which each belongs, from 0.
+    cabinets : sequence of Cabinet
+        Those of groups that share one.
     """
 
     rated_kw: np.ndarray
     minimum_kw: np.ndarray
     phase: np.ndarray
-    v2g: bool
+    v2g: np.ndarray
+    kind: np.ndarray
+    cabinets: Sequence[Cabinet] = ()
     single_phase: np.ndarray = field(init=False, repr=False)
     """Places of the connectors with one phase."""
+    feeds_back: bool = field(init=False, repr=False)
+    """Any can feed back."""
 
     def __post_init__(self):
         object.__setattr__(self, "single_phase", np.flatnonzero(self.phase >= 0))
+        object.__setattr__(self, "feeds_back", bool(np.any(self.v2g)))
 
 
 def connectors(
-    count: int, rated_kw: float, *, ac: bool, phases: int, nominal_v: float, v2g: bool
+    count: int,
+    rated_kw: float,
+    *,
+    ac: bool,
+    phases: int,
+    nominal_v: float,
+    v2g: bool,
+    cabinet_kw: float = inf,
+    name: str = "",
 ) -> ConnectorParameters:
     """Equal connectors, single-phase ones spread over the phases in turn.
 
@@ -66,6 +105,10 @@ def connectors(
         Phase to phase [V].
     v2g : bool
         They can feed back.
+    cabinet_kw : float
+        What the cabinet that they share gives [kW]; infinite without one. No connector gives more.
+    name : str
+        Of the group.
 
     Returns
     -------
@@ -74,7 +117,44 @@ def connectors(
     phase_v = nominal_v / np.sqrt(3.0)
     minimum_kw = phases * phase_v * MINIMUM_A / W_PER_KW if ac else 0.0
     phase = np.arange(count) % 3 if ac and phases == 1 else np.full(count, -1)
-    return ConnectorParameters(np.full(count, float(rated_kw)), np.full(count, minimum_kw), phase, v2g)
+    cabinet = Cabinet(f"cabinet of {name}" if name else "cabinet", np.arange(count), cabinet_kw)
+    return ConnectorParameters(
+        rated_kw=np.full(count, float(min(rated_kw, cabinet_kw))),
+        minimum_kw=np.full(count, minimum_kw),
+        phase=phase,
+        v2g=np.full(count, v2g),
+        kind=np.zeros(count, dtype=int),
+        cabinets=(cabinet,) if cabinet_kw < inf else (),
+    )
+
+
+def joined(groups: Iterable[ConnectorParameters]) -> ConnectorParameters:
+    """Groups of connectors as the connectors of one hub, numbered through in their order.
+
+    Parameters
+    ----------
+    groups : iterable of ConnectorParameters
+        One of each kind.
+
+    Returns
+    -------
+    ConnectorParameters
+    """
+    groups = list(groups)
+    first = np.cumsum([0, *(group.rated_kw.size for group in groups)])
+    columns = {
+        name: np.concatenate([getattr(group, name) for group in groups])
+        for name in ("rated_kw", "minimum_kw", "phase", "v2g")
+    }
+    return ConnectorParameters(
+        **columns,
+        kind=np.repeat(np.arange(len(groups)), np.diff(first)),
+        cabinets=tuple(
+            Cabinet(cabinet.name, cabinet.members + begin, cabinet.limit_kw)
+            for begin, group in zip(first, groups, strict=False)
+            for cabinet in group.cabinets
+        ),
+    )
 
 
 def request_kw(
@@ -100,12 +180,44 @@ def request_kw(
     ndarray, shape (n,)
         Requested power [kW]; 0 where the limit is below what the connector can offer at all.
     """
-    most_kw = np.minimum(parameters.rated_kw, accepted_kw)
+    max_kw = np.minimum(parameters.rated_kw, accepted_kw)
     offered = np.minimum(limit_kw, parameters.rated_kw) >= parameters.minimum_kw
-    charge_kw = np.where(offered & powered, np.minimum(np.maximum(limit_kw, 0.0), most_kw), 0.0)
-    if parameters.v2g:
-        return np.where(v2g & powered & (limit_kw < 0.0), np.maximum(limit_kw, -most_kw), charge_kw)
+    charge_kw = np.where(offered & powered, np.minimum(np.maximum(limit_kw, 0.0), max_kw), 0.0)
+    if parameters.feeds_back:
+        able = parameters.v2g & v2g & powered
+        return np.where(able & (limit_kw < 0.0), np.maximum(limit_kw, -max_kw), charge_kw)
     return charge_kw
+
+
+def within_cabinets(parameters: ConnectorParameters, p_kw: np.ndarray) -> np.ndarray:
+    """What cabinets leave of the powers that EVs would take: more than it has, a cabinet shares by water filling.
+
+    A module serves one connector, so that charging and discharging count alike. A connector that would get less than
+    its least power pauses.
+
+    Parameters
+    ----------
+    parameters : ConnectorParameters
+        The connectors.
+    p_kw : ndarray, shape (n,)
+        What each would take if it had the cabinet for itself [kW], negative when it discharges.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Powers [kW]; the very array where no cabinet is short.
+    """
+    cut_kw = p_kw
+    for cabinet in parameters.cabinets:
+        own_kw = p_kw[cabinet.members]
+        max_kw = np.abs(own_kw)
+        if max_kw.sum() <= cabinet.limit_kw:
+            continue
+        min_kw = np.minimum(parameters.minimum_kw[cabinet.members], max_kw) * (own_kw > 0.0)
+        shares_kw = fill_or_pause(partial(fill_members, cabinet.limit_kw, max_kw), max_kw, min_kw)
+        cut_kw = cut_kw.copy() if cut_kw is p_kw else cut_kw
+        cut_kw[cabinet.members] = np.copysign(shares_kw, own_kw)
+    return cut_kw
 
 
 def until_energy(
@@ -130,18 +242,18 @@ def until_energy(
         The same, except where the energy runs out before: there the power lasts for whole steps, and the last step
         brings the rest at a lower power. A session that has got all of it takes nothing more.
     """
-    given_kw, given_s, left_kwh = p_kw.tolist(), hold_s.tolist(), remaining_kwh.tolist()
-    for i, kw in enumerate(given_kw):
+    taken_kw, taken_s, left_kwh = p_kw.tolist(), hold_s.tolist(), remaining_kwh.tolist()
+    for i, kw in enumerate(taken_kw):
         if kw <= 0.0:
             continue
         if left_kwh[i] <= ENERGY_DUST_KWH:
-            given_kw[i], given_s[i] = 0.0, inf
+            taken_kw[i], taken_s[i] = 0.0, inf
             continue
         per_step_kwh = energy_kwh(kw, step_s)
         if left_kwh[i] < per_step_kwh:
-            given_kw[i] = power_kw(left_kwh[i], step_s)
-        given_s[i] = min(given_s[i], max(floor(left_kwh[i] / per_step_kwh + 1e-9), 1) * step_s)
-    return np.array(given_kw), np.array(given_s)
+            taken_kw[i] = power_kw(left_kwh[i], step_s)
+        taken_s[i] = min(taken_s[i], max(floor(left_kwh[i] / per_step_kwh + 1e-9), 1) * step_s)
+    return np.array(taken_kw), np.array(taken_s)
 
 
 def reactive_kvar(
@@ -165,9 +277,9 @@ def reactive_kvar(
     ndarray, shape (n,)
         Reactive power fed into the hub bus [kvar], within the rating of each connector taken as apparent power.
     """
-    if not parameters.v2g or not np.count_nonzero(q_set_kvar):
+    if not parameters.feeds_back or not np.count_nonzero(q_set_kvar):
         return np.zeros(p_kw.size)
-    return np.where(plugged, clip_q(p_kw, q_set_kvar, parameters.rated_kw), 0.0)
+    return np.where(plugged & parameters.v2g, clip_q(p_kw, q_set_kvar, parameters.rated_kw), 0.0)
 
 
 def phase_kw(parameters: ConnectorParameters, p_kw: np.ndarray) -> np.ndarray:

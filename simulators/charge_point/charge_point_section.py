@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from ..field_types import Count, Number, Phases, Positive, Section, Switch
+from ..field_types import Count, Name, Number, Phases, Positive, Section, Switch
 
 
 class Conductors(Section):
@@ -55,8 +56,8 @@ class CircuitsSection(Section):
         return self
 
 
-class ConnectorsSection(Section):
-    """The charging connectors of a hub."""
+class ConnectorKind(Section):
+    """Equal charging connectors."""
 
     count: Count
     """How many."""
@@ -70,17 +71,113 @@ class ConnectorsSection(Section):
     """From the hub bus into the EV's battery."""
     v2g: Switch = False
     """Whether connectors can feed back, for sessions that allow it."""
+    cabinet_kw: Positive | None = None
+    """What the power modules that they share give together [kW]; every connector has its own when left out."""
+
+    @property
+    def largest_kw(self) -> float:
+        """The most that one connector gives: its rating, or what the cabinet has if that is less [kW]."""
+        return self.rated_kw if self.cabinet_kw is None else min(self.rated_kw, self.cabinet_kw)
+
+
+class ConnectorsSection(ConnectorKind):
+    """The charging connectors of a hub, all of one kind."""
+
     circuits: CircuitsSection | None = None
     """Current limits of what feeds them."""
 
     @model_validator(mode="after")
     def _circuits_fit(self):
-        for name, group in (self.circuits.groups if self.circuits else {}).items():
-            if max(group.connectors) > self.count:
-                raise ValueError(
-                    f"circuits.groups.{name}: connectors are numbered 1 to {self.count}, got {max(group.connectors)}"
-                )
+        _check_circuits(self.circuits, self.count)
         return self
+
+
+class ConnectorGroup(ConnectorKind):
+    """Connectors of one kind among others, numbered on from those of the group before."""
+
+    name: Name
+    """By which sessions ask for one of them."""
+
+
+class GroupedConnectors(Section):
+    """Charging connectors of several kinds behind the same circuits."""
+
+    groups: Annotated[list[ConnectorGroup], Field(min_length=1)]
+    """The kinds; the connectors are numbered through in this order, from 1."""
+    circuits: CircuitsSection | None = None
+    """Current limits of what feeds them; its groups are others, connectors by their numbers."""
+
+    @model_validator(mode="after")
+    def _circuits_fit(self):
+        _check_circuits(self.circuits, sum(group.count for group in self.groups))
+        return self
+
+
+def _check_circuits(circuits: CircuitsSection | None, count: int) -> None:
+    for name, group in (circuits.groups if circuits else {}).items():
+        if max(group.connectors) > count:
+            raise ValueError(
+                f"circuits.groups.{name}: connectors are numbered 1 to {count}, got {max(group.connectors)}"
+            )
+
+
+ONE_KIND, LIST_OF_KINDS, KINDS = "one kind of connectors", "a list of groups", "groups"
+"""How the forms of the section are called inside pydantic."""
+
+
+def _form(value: object) -> str:
+    if isinstance(value, list):
+        return LIST_OF_KINDS
+    grouped = "groups" in value if isinstance(value, dict) else isinstance(value, GroupedConnectors)
+    return KINDS if grouped else ONE_KIND
+
+
+Connectors = Annotated[
+    Annotated[ConnectorsSection, Tag(ONE_KIND)]
+    | Annotated[list[ConnectorGroup], Field(min_length=1), Tag(LIST_OF_KINDS)]
+    | Annotated[GroupedConnectors, Tag(KINDS)],
+    Discriminator(_form),
+]
+"""Connectors of one kind, a list of groups, or groups with what feeds them."""
+
+
+def kinds_of(connectors: Connectors | None) -> tuple[ConnectorKind, ...]:
+    """Return the kinds of connectors of a hub, in the order in which they are numbered; none without connectors."""
+    if connectors is None:
+        return ()
+    if isinstance(connectors, ConnectorsSection):
+        return (connectors,)
+    return tuple(connectors if isinstance(connectors, list) else connectors.groups)
+
+
+def circuits_of(connectors: Connectors | None) -> CircuitsSection | None:
+    """Return what feeds the connectors of a hub."""
+    return None if connectors is None or isinstance(connectors, list) else connectors.circuits
+
+
+def count_of(connectors: Connectors | None) -> int:
+    """Return how many connectors a hub has."""
+    return sum(kind.count for kind in kinds_of(connectors))
+
+
+def group_ranges(connectors: Connectors | None) -> dict[str, range]:
+    """Return the connectors of each named group of a hub, counted from 0."""
+    ranges: dict[str, range] = {}
+    first = 0
+    for kind in kinds_of(connectors):
+        if isinstance(kind, ConnectorGroup):
+            ranges[kind.name] = range(first, first + kind.count)
+        first += kind.count
+    return ranges
+
+
+def group_problems(connectors: Connectors | None) -> Iterator[tuple[str, object, str]]:
+    """Yield what is wrong with the names of groups: (key below the hub, name, allowed)."""
+    names = [kind.name for kind in kinds_of(connectors) if isinstance(kind, ConnectorGroup)]
+    place = "connectors" if isinstance(connectors, list) else "connectors.groups"
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            yield f"{place}[{n}].name", name, "the only group of this name in its hub"
 
 
 class EvSection(Section):

@@ -25,15 +25,15 @@ class PluggedSessions:
         Asked for [kWh], accepted [kW], state of charge at arrival.
     v2g : ndarray of bool
         The owner agreed to discharge.
-    pack : sequence of battery.Parameters
-        The battery of each EV.
+    pack : sequence of sequence of battery.BatteryParameters
+        The battery of each EV, at a connector of each kind.
     """
 
     energy_kwh: np.ndarray
     p_max_kw: np.ndarray
     soc: np.ndarray
     v2g: np.ndarray
-    pack: list[battery.BatteryParameters]
+    pack: list[list[battery.BatteryParameters]]
 
 
 class ChargePoint(Device):
@@ -66,6 +66,9 @@ class ChargePoint(Device):
         self._p_kw = np.zeros(n)
         self._until_s = np.full(n, np.inf)
         self._q_kvar = 0.0
+        # where there are cabinets: what each would take if none were short, of what request, and until when
+        self._free_kw, self._free_request_kw, self._free_until_s = np.zeros(n), np.zeros(n), np.full(n, np.inf)
+        self._cut = np.zeros(n, dtype=bool)
         self._t_s = 0.0
         self._event_s = 0.0
         self.inputs = {"bus": 1, "session": self._session, "faulted": np.zeros(n, dtype=bool), "limit_kw": np.zeros(n)}
@@ -105,14 +108,14 @@ class ChargePoint(Device):
             k = int(session[i])
             there = k >= 0
             if there:
-                self._packs = battery.put(self._packs, i, self._sessions.pack[k])
+                self._packs = battery.put(self._packs, i, self._sessions.pack[self._connectors.kind[i]][k])
                 self._state = battery.put_state(self._state, i, float(self._sessions.soc[k]))
             self._accepted_kw[i] = self._sessions.p_max_kw[k] if there else 0.0
             self._asked_kwh[i] = self._sessions.energy_kwh[k] if there else 0.0
             self._v2g[i] = there and self._sessions.v2g[k]
             self._plugged_s[i] = t_s if there else np.nan
             self._got_kwh[i] = 0.0
-            self._until_s[i] = t_s
+            self._until_s[i] = self._free_until_s[i] = t_s
         self._session, self._occupied = session, session >= 0
 
     def _account(self, i: int, t_s: float, outcome: str) -> dict:
@@ -128,22 +131,42 @@ class ChargePoint(Device):
 
     def _decide(self, t_s: float) -> None:
         """The power of every connector from now on, and until when it can stay like that."""
-        step_s = self.clock.time_step_s
         powered = self._occupied & ~self.inputs["faulted"] & (self.inputs["bus"] != 0)
         request_kw = model.request_kw(self._connectors, self.inputs["limit_kw"], self._accepted_kw, self._v2g, powered)
+        if self._connectors.cabinets:
+            request_kw = self._shared(t_s, request_kw)
         # what was found before holds until its time is over or something else is asked for
         asked = ((request_kw != self._request_kw) | (self._until_s <= t_s)).nonzero()[0]
         if asked.size:
-            held = battery.hold(self._packs, self._state, -request_kw, step_s, index=asked.tolist())
-            remaining_kwh = self._asked_kwh[asked] - self._got_kwh[asked]
-            self._p_kw[asked], hold_s = model.until_energy(0.0 - held.p_kw, held.hold_s, remaining_kwh, step_s)
-            self._until_s[asked] = t_s + hold_s
+            self._p_kw[asked], self._until_s[asked] = self._held(t_s, request_kw, asked)
             self._request_kw = request_kw
         self._event_s = float(self._until_s.min())
-        if self._connectors.v2g:
+        if self._connectors.cabinets:
+            self._event_s = min(self._event_s, float(self._free_until_s.min()))
+        if self._connectors.feeds_back:
             q_set_kvar = self.inputs["q_set_kvar"]
             q_kvar = model.reactive_kvar(self._connectors, self._p_kw, q_set_kvar, powered & self._v2g)
             self._q_kvar = float(q_kvar.sum())
+
+    def _held(self, t_s: float, request_kw: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the EVs at some connectors take of a request [kW], and until when [s]."""
+        step_s = self.clock.time_step_s
+        held = battery.hold(self._packs, self._state, -request_kw, step_s, index=asked.tolist())
+        remaining_kwh = self._asked_kwh[asked] - self._got_kwh[asked]
+        p_kw, hold_s = model.until_energy(0.0 - held.p_kw, held.hold_s, remaining_kwh, step_s)
+        return p_kw, t_s + hold_s
+
+    def _shared(self, t_s: float, request_kw: np.ndarray) -> np.ndarray:
+        """The request that the cabinets can meet: what one EV does not take is there for the others."""
+        # a battery that got less than it would take is not where it was expected
+        stale = (request_kw != self._free_request_kw) | (self._free_until_s <= t_s) | self._cut
+        asked = stale.nonzero()[0]
+        if asked.size:
+            self._free_kw[asked], self._free_until_s[asked] = self._held(t_s, request_kw, asked)
+            self._free_request_kw = request_kw
+        shared_kw = model.within_cabinets(self._connectors, self._free_kw)
+        self._cut = shared_kw != self._free_kw
+        return np.where(self._cut, shared_kw, request_kw)
 
     def _send_power(self) -> None:
         p_kw = self._p_kw

@@ -1,9 +1,10 @@
 """The clairvoyant bound: what a hub would cost at least if everything were known beforehand.
 
 A linear relaxation of the plant, with the sessions, sun, load and prices of a run: the limits of import, waiting for a
-connector, least powers, the fuel in the tank, the voltage of cells and the network are left out, each of which can only
-make a run dearer. So a run of a plant with an ideal battery (and without what `why_not` names) costs no less, whoever
-controls it. A battery with cells may hold a little more than its nominal energy: there the bound is one of the model.
+connector, cabinets, least powers, the fuel in the tank, the voltage of cells and the network are left out, each of
+which can only make a run dearer. So a run of a plant with an ideal battery (and without what `why_not` names) costs no
+less, whoever controls it. A battery with cells may hold a little more than its nominal energy: there the bound is one
+of the model.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ....controllers.optimization.blocks.storage_block import StorageData
 from ....controllers.optimization.blocks.time_steps import Steps
 from ....controllers.optimization.hub_model import HubData, HubModel
 from ....controllers.optimization.program import Program
+from ....simulators.charge_point.charge_point_section import kinds_of
 from ....simulators.devices import kind_of
 from ....simulators.totals import weighted_mean
 from ....simulators.units import S_PER_MIN
@@ -115,7 +117,7 @@ def why_not(scenario: schema.Scenario) -> Iterator[str]:
                 yield f"{name} has {device.name}, of which no plan knows what it can do"
         if hub.connectors is None:
             continue
-        if hub.connectors.v2g:
+        if any(kind.v2g for kind in kinds_of(hub.connectors)):
             yield f"{name} can discharge EVs"
         if not (hub.tariffs.missed_per_kwh or _pays(hub.tariffs.charging)):
             yield (

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from evhub.controllers import water_filling
-from evhub.controllers.circuits import Circuits, Room
-from evhub.controllers.water_filling import fill, fill_within
+from evhub.controllers.circuits import Circuits, Room, fill_within
+from evhub.simulators import water_filling
+from evhub.simulators.water_filling import fill
 
 from ...helpers.sizes import examples
 

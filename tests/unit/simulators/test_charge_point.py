@@ -49,6 +49,7 @@ def test_who_rests_or_discharges_keeps_its_power_and_who_has_got_all_stops():
 @given(p_kw=st.lists(st.floats(-20.0, 20.0), min_size=6, max_size=6), phase=st.lists(st.integers(-1, 2), min_size=6))
 def test_power_on_the_phases_is_all_the_power_where_it_is_drawn(p_kw, phase):
     p_kw, phase = np.array(p_kw), np.array(phase[:6])
-    one = model.ConnectorParameters(np.full(6, 22.0), np.zeros(6), phase, False)
+    none = np.zeros(6, dtype=int)
+    one = model.ConnectorParameters(np.full(6, 22.0), np.zeros(6), phase, none.astype(bool), none)
     expected = [p_kw[phase == k].sum() + p_kw[phase < 0].sum() / 3.0 for k in range(3)]
     assert model.phase_kw(one, p_kw) == pytest.approx(expected, abs=1e-12)
