@@ -1,4 +1,4 @@
-"""Periods in which a voltage limit can matter, so that all others do without voltages.
+"""Search for the periods in which voltage limits can matter; the others need no model of voltages.
 
 The limits of PV are first found without voltages. They stand if every PV power between them can still be served with
 all voltages kept, for whatever power the EVs have then. Two ways to prove it for a period:
@@ -28,7 +28,7 @@ from .flow_equations import equations, grid
 def voltage_matters(
     case: FeederCase, lower_kw: np.ndarray, upper_kw: np.ndarray, solver: str = "glpk", deadline: float = inf
 ) -> np.ndarray:
-    """Periods in which voltages have to be modelled.
+    """Find the periods in which voltages have to be modelled.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def voltage_matters(
     lower_kw, upper_kw : ndarray, shape (n_pv, 3, t)
         PV power lies between them [kW].
     solver : {'glpk', 'highs'}
-        Who solves the linear programs.
+        Solver of the linear programs.
     deadline : float
         Value of `time.perf_counter` after which the second way is not tried any more.
 
@@ -104,16 +104,16 @@ def _kept_with(case: FeederCase, free: list[_Free], t: int, solver: str, share: 
         for bus, series in table.items():
             for phase in (phase for b, phase in place if b == bus):
                 drawn[place[bus, phase]] += series[t, phase]
-    least, largest = (np.append(u0 - x @ q, np.zeros(len(behind))) - r @ p for _ in range(2))
+    lowest, highest = (np.append(u0 - x @ q, np.zeros(len(behind))) - r @ p for _ in range(2))
     units = [(place[unit.bus, phase], phase, unit.share(unit.q_max_kvar)) for unit in (*case.dgs, *case.pvs)
              for phase in unit.phase_numbers]  # fmt: skip
     node, unit_phase = (np.array([unit[k] for unit in units], dtype=int) for k in range(2))
-    most = np.array([unit[2] for unit in units])
+    q_max_kvar = np.array([unit[2] for unit in units])
     reactive = np.array([q[phase_of == phase].sum() for phase in range(3)])
     room = np.zeros(3)  # for reactive power of the source
     for phase in range(3):
-        mine = [one for one in free if one.phase == phase]
-        limits = np.array([one.low for one in mine]), np.array([one.high for one in mine])
+        mine = [free_power for free_power in free if free_power.phase == phase]
+        limits = np.array([free_power.low for free_power in mine]), np.array([free_power.high for free_power in mine])
         net = float(p[phase_of == phase].sum())
         shares = np.zeros(len(place))  # of the generators
         for dg in case.dgs:
@@ -121,25 +121,25 @@ def _kept_with(case: FeederCase, free: list[_Free], t: int, solver: str, share: 
                 shares[place[dg.bus, phase]] += dg.share(dg.p_max_kw)
         size = shares.sum()
         span = net + limits[0].sum(), net + limits[1].sum()
-        needed = max(abs(reactive[phase]) - most[unit_phase == phase].sum(), 0.0)
+        needed = max(abs(reactive[phase]) - q_max_kvar[unit_phase == phase].sum(), 0.0)
         room[phase] = needed + share * (_room(case, needed, span, size) - needed)
         low, high = _source_range(case, room[phase])
         if low > high:
             return False
-        effect = -r[:, [one.node for one in mine]]
+        effect = -r[:, [free_power.node for free_power in mine]]
         pieces = [_Piece(low + size - net, high + size - net, r @ shares, effect)]
         if size:  # the source gives its least, the generators the rest
             rest = r @ (shares / size)
             pieces.append(_Piece(low - net, low + size - net, rest * (net - low), rest[:, None] + effect))
-        found = [piece.extremes(*limits) for piece in pieces if piece.meets(*limits)]
-        if not found:
+        extremes = [piece.extremes(*limits) for piece in pieces if piece.meets(*limits)]
+        if not extremes:
             return False
-        least += np.min([piece for piece, _ in found], axis=0)
-        largest += np.max([piece for _, piece in found], axis=0)
+        lowest += np.min([piece for piece, _ in extremes], axis=0)
+        highest += np.max([piece for _, piece in extremes], axis=0)
     fed = np.array([bus != feeder.source.bus for bus, _ in place])
     of_phase = (unit_phase == np.arange(3)[:, None]).astype(float)
-    low, high = feeder.v_min_pu**2 - least[:n], feeder.v_max_pu**2 - largest[:n]
-    active = np.maximum(np.abs(least[n:]), np.abs(largest[n:]))
+    low, high = feeder.v_min_pu**2 - lowest[:n], feeder.v_max_pu**2 - highest[:n]
+    active = np.maximum(np.abs(lowest[n:]), np.abs(highest[n:]))
     beside = np.minimum(limits_kva, case.diagonal * limits_kva - active)  # reactive flow that lines carry, too
     if np.any((low > high)[fed]) or np.any((active > limits_kva) | (beside < 0.0)):
         return False
@@ -152,7 +152,7 @@ def _kept_with(case: FeederCase, free: list[_Free], t: int, solver: str, share: 
     )
     if not units:
         return bool(np.all(rows[0] <= 0.0) and np.all(rows[1] >= 0.0))
-    with ArrayProgram(matrix, np.zeros(most.size), -most, most, *rows, solver=solver) as program:
+    with ArrayProgram(matrix, np.zeros(q_max_kvar.size), -q_max_kvar, q_max_kvar, *rows, solver=solver) as program:
         return program.solve().ok
 
 
@@ -170,37 +170,37 @@ def _limited_flows(feeder: Feeder) -> tuple[np.ndarray, np.ndarray]:
     return np.vstack(rows), np.array(limits)
 
 
-def _room(case: FeederCase, least: float, span: tuple[float, float], size: float) -> float:
-    """Most reactive power of the source [kvar] beside which as much net demand can be served as beside the least."""
+def _room(case: FeederCase, min_kvar: float, span: tuple[float, float], size: float) -> float:
+    """Return the largest reactive power of the source [kvar] that leaves as much room for net demand as `min_kvar`."""
     source = case.feeder.source
-    low, high = _source_range(case, least)
+    low, high = _source_range(case, min_kvar)
     if low > high:
-        return least
+        return min_kvar
     needed = min(span[1], high + size) - size
-    found = source.limit_kva
+    max_kvar = source.limit_kva
     if source.power_factor is None:
         needed = max(needed, -max(span[0], low))
     else:
-        found = min(found, tan(acos(source.power_factor)) * max(span[0], low))
-    found = min(found, case.diagonal * source.limit_kva - needed) if source.limit_kva < inf else least
-    return max(least, found)
+        max_kvar = min(max_kvar, tan(acos(source.power_factor)) * max(span[0], low))
+    max_kvar = min(max_kvar, case.diagonal * source.limit_kva - needed) if source.limit_kva < inf else min_kvar
+    return max(min_kvar, max_kvar)
 
 
 class _Piece(NamedTuple):
-    """Squared voltages ``fixed + effect z`` as long as the sum of z is between `least` and `largest`."""
+    """Squared voltages ``fixed + effect z`` where the sum of z is between `sum_min` and `sum_max`."""
 
-    least: float
-    largest: float
+    sum_min: float
+    sum_max: float
     fixed: np.ndarray
     effect: np.ndarray
 
     def meets(self, low: np.ndarray, high: np.ndarray) -> bool:
-        """Whether any z between low and high belongs to it."""
-        return self.least <= high.sum() + 1e-9 and self.largest >= low.sum() - 1e-9
+        """Return whether any z between low and high belongs to the piece."""
+        return self.sum_min <= high.sum() + 1e-9 and self.sum_max >= low.sum() - 1e-9
 
     def extremes(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Least and largest value of each row."""
-        bounds = low, high, self.least, self.largest
+        """Return smallest and largest value of each row."""
+        bounds = low, high, self.sum_min, self.sum_max
         return self.fixed + _smallest(self.effect, *bounds), self.fixed - _smallest(-self.effect, *bounds)
 
 
@@ -216,34 +216,34 @@ def _source_range(case: FeederCase, reactive: float) -> tuple[float, float]:
     return (reactive / slope if slope else (0.0 if reactive == 0.0 else inf)), high
 
 
-def _smallest(effect: np.ndarray, low: np.ndarray, high: np.ndarray, least: float, largest: float) -> np.ndarray:
-    """Smallest ``effect z`` for ``low <= z <= high`` and ``least <= sum(z) <= largest``, for each row of effects.
+def _smallest(effect: np.ndarray, low: np.ndarray, high: np.ndarray, sum_min: float, sum_max: float) -> np.ndarray:
+    """Return the smallest ``effect z`` of each row for ``low <= z <= high`` and ``sum_min <= sum(z) <= sum_max``.
 
     Starts where each z is best by itself, then moves those that cost least until the sum fits.
     """
     z = np.where(effect > 0.0, low, high)
-    found = (effect * z).sum(axis=1)
+    smallest = (effect * z).sum(axis=1)
     total = z.sum(axis=1)
-    for row in np.flatnonzero((total < least) | (total > largest)):
-        missing = least - total[row] if total[row] < least else largest - total[row]
+    for row in np.flatnonzero((total < sum_min) | (total > sum_max)):
+        missing = sum_min - total[row] if total[row] < sum_min else sum_max - total[row]
         room = (high if missing > 0 else low) - z[row]
         price = effect[row] * np.sign(missing)
         for k in np.argsort(price):
             moved = min(abs(missing), abs(room[k]))
-            found[row] += price[k] * moved
+            smallest[row] += price[k] * moved
             missing -= np.sign(missing) * moved
-    return found
+    return smallest
 
 
 def _kept_by_programs(case: FeederCase, free: list[_Free], t: int, solver: str, deadline: float) -> bool:
     """Whether no voltage can pass its limits, whatever is served in whatever way."""
     whole = grid(case.feeder, zones=False)
-    found = equations(case.one_period(t), [whole], np.ones(1, dtype=bool), slack=False)
-    columns = np.array([found.squared[0, bus, phase] for bus, phase in case.feeder.nodes])
+    system = equations(case.one_period(t), [whole], np.ones(1, dtype=bool), slack=False)
+    columns = np.array([system.squared[0, bus, phase] for bus, phase in case.feeder.nodes])
     fed = np.array([bus != case.feeder.source.bus for bus, _ in case.feeder.nodes])
-    for one in free:
-        found.add(found.balance[0, one.node], found.column(one.low, one.high), -1.0)
-    arrays = found.arrays
+    for free_power in free:
+        system.add(system.balance[0, free_power.node], system.column(free_power.low, free_power.high), -1.0)
+    arrays = system.arrays
     lower, upper = arrays["recourse_lower"], arrays["recourse_upper"]
     lower[columns[fed]], upper[columns[fed]] = -inf, inf
     rows = arrays["rhs"], np.where(arrays["equal"], arrays["rhs"], inf)

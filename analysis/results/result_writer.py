@@ -71,7 +71,7 @@ class ResultWriter:
     Raises
     ------
     ResultError
-        If the file cannot be written, a path is given twice or has not three parts, or a session lacks a key.
+        If the file cannot be written, a path occurs twice or has not three parts, or a session lacks a key.
     """
 
     def __init__(
@@ -258,7 +258,7 @@ class ResultWriter:
         self._samples.waiting.append((t_s, _fixed(name, NAME_BYTES), value))
 
     def flush(self) -> None:
-        """Bring everything to the disk, where a reader finds it even if this process is killed."""
+        """Write everything to the disk, so that it can be read even if this process is killed."""
         end_s = max((buffer.last_s for buffer in self._buffers), default=0.0)
         self._store(max(end_s, 0.0))
         now = time.monotonic()
