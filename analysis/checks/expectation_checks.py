@@ -1,7 +1,8 @@
 """Expectations of a run: conditions on its signals, key figures and events, and the check of each of them.
 
-Every expectation is a small dataclass with a method ``fault(run)``: None when it holds. `evaluate` goes through a list
-of them. Nothing here knows of scenario files; `scenarios.expectations` reads their ``expect`` section into these.
+Every expectation is a small dataclass whose method ``fault(run)`` returns a finding, or None if it holds. `evaluate`
+checks a list of them. This module does not depend on scenario files; `scenarios.checks` translates their ``expect``
+section.
 
 Windows are half-open: what a signal is from `begin_s` on, up to but not at `until_s`. A window without length is one
 instant. Comparisons allow for a `tolerance` in the unit of the signal.
@@ -92,7 +93,7 @@ def evaluate(results: Results, expectations: Sequence[Expectation]) -> list[Expe
     results : Results
         The run.
     expectations : sequence of SignalExpectation, Kpi, Happens, Never, EventsInOrder, Invariants or Golden
-        What must hold.
+        Expectations to check.
 
     Returns
     -------
@@ -127,7 +128,7 @@ class SignalExpectation:
     path : str
         ``hub/device/attribute``.
     check : Bounds, Order, Trend, Reaches or Changes
-        What must hold.
+        The condition.
     begin_s, until_s : float
         The window [s]; an instant if both are the same, the rest of the run if it has no end.
     element : int, "sum" or None
@@ -247,9 +248,9 @@ class Pattern:
     Parameters
     ----------
     source, kind : str
-        Of the event; ``*`` stands for any text.
+        Source and kind of the event; ``*`` stands for any text.
     text : str
-        What its text contains.
+        Text that the text of the event contains.
     begin_s, until_s : float
         When it happens [s], both included.
     """
@@ -380,7 +381,7 @@ class Golden:
     name : str
         The expectation in words.
     recorded : mapping or None
-        What `golden_results.record` returned for an earlier run; None when there is no record yet.
+        Record of an earlier run, see `golden_results.record`; None when there is no record yet.
     file : str
         File of the record, for the message.
     """

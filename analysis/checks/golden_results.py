@@ -89,7 +89,7 @@ def difference(results: Results, summary: pd.DataFrame, recorded: Mapping[str, A
     results, summary
         As for `record`.
     recorded : mapping
-        What `record` returned for an earlier run.
+        Record of an earlier run, see `record`.
 
     Returns
     -------

@@ -27,9 +27,9 @@ class Values:
     values : array, shape (k,) or (k, n)
         Values held from these times on.
     unit : str
-        Of the values.
+        Unit of the values.
     codes : mapping of int to str or None
-        Words for the values of an enumeration.
+        Names of the values of an enumeration.
     """
 
     def __init__(self, t_s: np.ndarray, values: np.ndarray, unit: str, codes: Mapping[int, str] | None) -> None:

@@ -22,7 +22,7 @@ from .run_figures import MACHINE, OF_KPI
 Test = Literal["t", "wilcoxon"]
 TESTS = {"t": "paired t test", "wilcoxon": "Wilcoxon signed-rank test"}
 LEVEL = 0.95
-"""Of confidence intervals; a difference is found when its corrected p is below 1 - LEVEL."""
+"""Default confidence level; a difference is significant if its corrected p is below 1 - LEVEL."""
 
 HIGHER, LOWER, UNDECIDED, SAME, FIXED, ONE_SEED, UNTESTED = (
     "higher",
@@ -48,7 +48,7 @@ def means(kpis: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
     Parameters
     ----------
     kpis : DataFrame
-        Of `run_figures.collect`.
+        Table of `run_figures.collect`.
     level : float
         Confidence level of the intervals (Student's t), not corrected for the number of figures.
 
@@ -106,7 +106,7 @@ def differences(
     Parameters
     ----------
     kpis : DataFrame
-        Of `run_figures.collect`; take out rows to test fewer key figures.
+        Table of `run_figures.collect`; take out rows to test fewer key figures.
     baseline : str, optional
         The controller the others are compared with; the first when left out.
     test : {"t", "wilcoxon"}
@@ -124,11 +124,11 @@ def differences(
         both have), difference (mean of controller - baseline), low, high (interval of it, not corrected), p, p_holm,
         verdict. Verdicts:
 
-        ``lower``, ``higher``: the difference was found, p_holm < 1 - level.
+        ``lower``, ``higher``: the difference is significant, p_holm < 1 - level.
         ``undecided``: it may be chance.
         ``same``: equal in every run, to five digits; there is nothing to test.
         ``fixed``: it differs, and no seed changes either value. This is exact for this scenario, not a sample.
-        ``one seed``: it differs, but one seed cannot tell chance from difference.
+        ``one seed``: it differs, but one seed does not show whether by chance.
         ``not tested``: the figure depends on the machine, or is unknown.
 
         p is NaN where there was no test. Where all differences are equal but the values are not, p is that of the sign
@@ -219,7 +219,7 @@ def holm(p: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     p : array, shape (m,)
-        Of single tests; NaN where there was none.
+        p values of single tests; NaN where there was none.
 
     Returns
     -------
@@ -240,12 +240,12 @@ def ranks(kpis: pd.DataFrame, *, test: Test = "t", level: float = LEVEL, random:
     """Rank the controllers by each key figure of which less or more is better.
 
     A rank is 1 + the number of controllers that are better beyond doubt (verdict ``lower``, ``higher`` or ``fixed``,
-    tested in one family with all others, see `differences`): those that cannot be told apart share a rank.
+    tested in one family with all others, see `differences`): controllers without a proven difference share a rank.
 
     Parameters
     ----------
     kpis : DataFrame
-        Of `run_figures.collect`.
+        Table of `run_figures.collect`.
     test, level, random
         See `differences`.
 
@@ -282,13 +282,13 @@ class Comparison:
     Parameters
     ----------
     kpis, means, differences, ranks : DataFrame
-        Of `run_figures.collect`, `means`, `differences` and `ranks`.
+        Tables of `run_figures.collect`, `means`, `differences` and `ranks`.
     baseline : str
         The controller the others are compared with.
     test : {"t", "wilcoxon"}
         See `differences`.
     level : float
-        Of intervals and tests.
+        Confidence level of intervals and tests.
     random : bool
         Whether anything in the runs depends on the seed.
     """

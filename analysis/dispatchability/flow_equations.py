@@ -186,7 +186,7 @@ def equations(case: FeederCase, grids: list[FlowGrid], voltage: np.ndarray, *, s
     case : FeederCase
         A case without problems.
     grids : list of FlowGrid
-        Of each period.
+        Grid of each period.
     voltage : ndarray of bool, shape (t,)
         Periods in which voltages are modelled; their grids have a node for each bus and phase.
     slack : bool

@@ -46,13 +46,13 @@ class StudyWriter:
     path : Path
         Result file.
     name : str
-        Of the study.
+        Name of the study.
     text : str
         The study as YAML.
     periods, pvs : list of str
         Names of periods and PV units.
     versions : mapping of str to str
-        Of the software.
+        Versions of the software.
     """
 
     def __init__(

@@ -222,7 +222,7 @@ def _min_unbalanced(case: FeederCase, solver: str) -> float:
 
 
 class _Search(NamedTuple):
-    """What stays the same for all parts, and the parts solved so far by their places and periods with voltages."""
+    """The data that all parts share, and the parts solved so far by their places and periods with voltages."""
 
     case: FeederCase
     solver: str

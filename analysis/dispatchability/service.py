@@ -72,7 +72,7 @@ class Service:
         return solution.objective / self._case.penalty if solution.ok else inf
 
     def voltages_pu(self) -> np.ndarray:
-        """Return the voltages at the last solution [pu], shape (t, nodes) in the order of ``Feeder.nodes``; NaN for none."""
+        """Return the voltages at the last solution [pu], shape (t, nodes) ordered as ``Feeder.nodes``; NaN for none."""
         values = self._program.values()
         columns = [[self._squared[t, *node] for node in self._case.feeder.nodes] for t in range(self._case.periods)]
         return np.sqrt(values[np.array(columns)])
@@ -127,7 +127,7 @@ def service_problems(case: FeederCase, labels: list[str], solver: str = "glpk") 
 def _voltage_problems(
     case: FeederCase, labels: list[str], periods: list[int], v_pu: np.ndarray
 ) -> Iterator[FeederProblem]:
-    """Where all demand could be served but for the voltages: in each period the one farthest from its limits."""
+    """Yield for each period the voltage farthest outside its limits, where nothing but voltages prevents service."""
     low, high = case.feeder.v_min_pu, case.feeder.v_max_pu
     excess = np.maximum(low - v_pu, v_pu - high)
     for t in periods:

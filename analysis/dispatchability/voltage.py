@@ -57,7 +57,7 @@ def voltage_matters(
 
 
 class _Free(NamedTuple):
-    """What PV or EVs may draw in one phase of one bus: node, phase, least and largest power [kW]."""
+    """Range of the power that PV or EVs draw in one phase of one bus: node, phase, smallest and largest [kW]."""
 
     node: int
     phase: int
@@ -66,7 +66,7 @@ class _Free(NamedTuple):
 
 
 def _free(case: FeederCase, t: int, lower_kw: np.ndarray, upper_kw: np.ndarray) -> list[_Free]:
-    """All of them in a period."""
+    """Return the ranges of the power of all PV units and EVs in a period."""
     place = {node: k for k, node in enumerate(case.feeder.nodes)}
     free = [
         _Free(place[pv.bus, phase], phase, -upper_kw[i, phase, t], -lower_kw[i, phase, t])
@@ -83,7 +83,7 @@ def _free(case: FeederCase, t: int, lower_kw: np.ndarray, upper_kw: np.ndarray) 
 
 
 def _kept_by_rule(case: FeederCase, free: list[_Free], t: int, solver: str) -> bool:
-    """Whether one choice of reactive powers keeps all voltages and lines, for all PV and EV power that can be served.
+    """Return whether fixed reactive powers keep all limits of voltages and lines, for all PV and EV power to serve.
 
     The more reactive power the source may give, the wider the choice, but the more active power it has to give.
     """
@@ -91,7 +91,7 @@ def _kept_by_rule(case: FeederCase, free: list[_Free], t: int, solver: str) -> b
 
 
 def _kept_with(case: FeederCase, free: list[_Free], t: int, solver: str, share: float) -> bool:
-    """The same with this share of the reactive power that the source can give without harm."""
+    """Check this with a certain share of the reactive power that the source can give."""
     feeder = case.feeder
     u0, r, x = feeder.linear
     behind, limits_kva = _limited_flows(feeder)
@@ -236,7 +236,7 @@ def _smallest(effect: np.ndarray, low: np.ndarray, high: np.ndarray, sum_min: fl
 
 
 def _kept_by_programs(case: FeederCase, free: list[_Free], t: int, solver: str, deadline: float) -> bool:
-    """Whether no voltage can pass its limits, whatever is served in whatever way."""
+    """Return whether no voltage can pass its limits, for all power that is served in any way."""
     whole = grid(case.feeder, zones=False)
     system = equations(case.one_period(t), [whole], np.ones(1, dtype=bool), slack=False)
     columns = np.array([system.squared[0, bus, phase] for bus, phase in case.feeder.nodes])

@@ -231,7 +231,7 @@ def supply(
     powers_kw : mapping of str to array, shape (k,)
         Powers of the hub [kW], by device; at least one.
     bus : array, shape (k,), optional
-        What the ATS connects the bus to: 0 nothing, 1 grid, else another source. Decides where there is an ATS.
+        Source that the ATS connects the bus to: 0 none, 1 grid, else another one. With an ATS, it alone decides.
     available : array, shape (k,), optional
         Whether the grid is there. Without ATS, a hub that lost it is an island while any power flows, dead otherwise.
 

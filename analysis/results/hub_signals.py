@@ -39,7 +39,7 @@ def balanced_kinds() -> dict[str, DeviceKind]:
     return {"grid": _GRID, **{kind.name: kind for kind in kinds()}}
 
 
-# Okabe & Ito 2008, "Color Universal Design": told apart with every kind of colour vision
+# Okabe & Ito 2008, "Color Universal Design": distinguishable with every kind of colour vision
 def colour_of(kind: str) -> str:
     """Return the colour of a kind of device in pictures; grey of one that is not registered here."""
     return balanced_kinds()[kind].colour if kind in balanced_kinds() else _UNKNOWN_COLOUR

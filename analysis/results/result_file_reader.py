@@ -210,7 +210,7 @@ def _open(path: Path) -> h5py.File:
     except (OSError, RuntimeError) as error:
         if not h5py.is_hdf5(path):
             raise ResultError(f"{path}: is not an HDF5 file") from error
-        # told before SWMR tries: it takes missing bytes for late ones, and waits for hours
+        # refused before SWMR tries: it takes missing bytes for late ones, and waits for hours
         have, end = path.stat().st_size, _end_of_file(path)
         if have < end:
             raise ResultError(f"{path}: is cut off: {have} of {end} bytes are there") from error
@@ -221,7 +221,7 @@ def _open(path: Path) -> h5py.File:
 
 
 def _end_of_file(path: Path) -> int:
-    """How long an HDF5 file says it is, in the superblock that SWMR needs (version 3); 0 where it has another one."""
+    """Read the length of an HDF5 file from the superblock that SWMR needs (version 3); 0 for another version."""
     with path.open("rb") as file:
         raw = file.read(_SUPERBLOCK.size)
     if len(raw) < _SUPERBLOCK.size:

@@ -62,7 +62,7 @@ class ResultWriter:
         All EV sessions, with the keys ``hub``, ``id``, ``arrival_s`` [s], ``departure_s`` [s], ``requested_kwh`` [kWh]
         and any others; a session's number is its place among those of its hub.
     devices : mapping of str to RecordedDevice
-        What devices are, by ``hub/device``.
+        Kinds and signs of the devices, by ``hub/device``.
     buffer_rows : int, optional
         Rows buffered per series; by default one chunk of the file.
     flush_s : float
@@ -148,7 +148,7 @@ class ResultWriter:
         self._samples = _Table(group, "samples", SAMPLE)
 
     def _describe(self, devices: Mapping[str, RecordedDevice]) -> None:
-        """Write what devices are, where they have a series."""
+        """Write kinds and signs of the devices that have a series."""
         top = self._file["series"]
         for place, device in devices.items():
             if place in top:
@@ -370,7 +370,7 @@ def _put(dataset: Any, first: int, rows: np.ndarray) -> None:
 
 @lru_cache(maxsize=1024)
 def _fixed(text: str, width: int) -> bytes:
-    """The same as an element of a record; few texts are written very often."""
+    """Encode text as an element of a record; cached, as few texts are written very often."""
     return encoded_text(text, width).item()
 
 

@@ -37,7 +37,7 @@ class Deck:
     p_kw, q_kvar : dict of str to ndarray, shape (3,)
         Loads of each bus [kW, kvar]; capacitors count as negative kvar.
     problems : list of FeederProblem
-        What could not be understood; empty if all was.
+        Errors in the deck; empty if it was read completely.
     """
 
     feeder: Feeder
@@ -68,14 +68,14 @@ def read_deck(
     ratios : mapping of str to float, optional
         Ratios of transformers by name, of their second winding against the first; their taps where none is given.
     limit_kva, power_factor, v_min_pu, v_max_pu
-        Of the source and the feeder, which a deck does not hold; see `Source` and `Feeder`.
+        Data of source and feeder that a deck does not contain; see `Source` and `Feeder`.
     v_pu : tuple of three float, optional
         Voltages of the source [pu]; those of the deck, behind the taps of the substation, when left out.
 
     Returns
     -------
     Deck
-        With problems for what could not be understood.
+        The feeder, with problems for what could not be read.
     """
     reader = _Reader(DeckText(text, folder), {name.lower(): ratio for name, ratio in (ratios or {}).items()})
     reader.read()
@@ -217,7 +217,7 @@ class _Reader:
             self.problems.append(FeederProblem(branch.where, ends, allowed))
 
     def _beside(self, branch: Branch, groups: dict[tuple[str, str], list[Branch]]) -> bool:
-        """Whether a branch lies beside others, with phases of its own."""
+        """Return whether a branch lies parallel to others, with other phases."""
         others = [*groups.get((branch.start, branch.end), []), *groups.get((branch.end, branch.start), [])]
         return bool(others) and not {p for other in others for p in other.phases} & set(branch.phases)
 

@@ -43,7 +43,7 @@ class Branch(NamedTuple):
     kv : tuple of two float
         Nominal voltages of start and end [kV]; (1, 1) for a line.
     taps : tuple of two float
-        Of the windings at start and end; (1, 1) for a line. The impedance stands between them.
+        Taps of the windings at start and end; (1, 1) for a line. The impedance stands between them.
     delta : bool
         Whether it has no neutral: a transformer in delta on both sides.
     same : bool

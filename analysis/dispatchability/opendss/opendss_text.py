@@ -149,7 +149,7 @@ class DeckText:
     elements : dict of (str, str) to Element
         By kind and name.
     problems : list of FeederProblem
-        What could not be understood.
+        Errors in the deck.
     """
 
     def __init__(self, text: str, folder: Path | None):

@@ -47,7 +47,7 @@ def write_page(
     Parameters
     ----------
     comparison : Comparison
-        Of `paired_statistics.compare`.
+        Comparison by `paired_statistics.compare`.
     runs : mapping of str to Results
         A run of each controller, all of one seed, to show over time.
     path : str or Path

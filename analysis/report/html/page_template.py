@@ -23,7 +23,7 @@ class PageSection:
     template : str
         File in ``templates/`` that shows the content, which it accesses as ``part``.
     content : any
-        What the template shows.
+        Content that the template shows.
     """
 
     title: str
@@ -39,9 +39,9 @@ def render(template: str, title: str, sections: Sequence[PageSection], **context
     template : str
         File in ``templates/`` that extends ``page.html``.
     title : str
-        Of the page.
+        Title of the page.
     sections : sequence of PageSection
-        What stands below the header, with links to each.
+        Sections below the header, which links to each of them.
     **context : any
         Further variables of the template.
 

@@ -99,7 +99,7 @@ def kpi_differences(comparison: Comparison, kpi: str, axes: Axes | None = None) 
     Parameters
     ----------
     comparison : Comparison
-        Of `paired_statistics.compare`.
+        Comparison by `paired_statistics.compare`.
     kpi : str
         Key of the figure.
     axes : Axes, optional
