@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @derived
 def recorded_signals() -> tuple[str, ...]:
-    """Return what is recorded of every hub: the power of every kind of device, and what its kind adds."""
+    """Return the signals of a hub that are recorded: powers of all kinds of devices, and further ones of each kind."""
     powers = [f"{name}/p_kw" for name in ("grid", *kind_names())]
     return (*powers, *(f"{kind.name}/{output}" for kind in kinds() for output in kind.golden))
 

@@ -54,7 +54,7 @@ class Values:
         return f"{self.text(float(self.values[k]))} at {spelled(self.t_s[k])}"
 
     def fault(self, k: int, text: str, size: float) -> Finding:
-        """Make a finding of the given size for the value at index `k`."""
+        """Make a finding for the value at index `k`."""
         return Finding(text, float(self.t_s[k]), float(self.values[k]), float(size))
 
 
@@ -75,7 +75,7 @@ class Bounds:
         return seen.fault(k, f"is {seen.at(k)}, must be {self.allowed(seen)}", outside[k])
 
     def allowed(self, seen: Values) -> str:
-        """Describe the allowed values."""
+        """Describe the allowed values in words."""
         if self.low == self.high:
             within = f" within {self.tolerance:g}" if self.tolerance != ROUNDING else ""
             return f"{seen.text(self.low)}{within}"

@@ -206,7 +206,7 @@ def equations(case: FeederCase, grids: list[FlowGrid], voltage: np.ndarray, *, s
 
 
 def _period(system: Equations, case: FeederCase, t: int, now: FlowGrid, voltage: bool, slack: bool) -> None:
-    """Balances (2)-(3) of a period, with flows (4)-(9), generators (10)-(11), source (12)-(13), PV's vars (15)."""
+    """Add balances (2)-(3), flows (4)-(9), generators (10)-(11), source (12)-(13) and PV's vars (15) of a period."""
     active: dict[int, list[tuple[int, float]]] = {node: [] for node in now.nodes}
     reactive: dict[int, list[tuple[int, float]]] = {node: [] for node in now.nodes}
     flows: dict[tuple[str, int], tuple[int, int]] = {}
@@ -256,7 +256,7 @@ def _period(system: Equations, case: FeederCase, t: int, now: FlowGrid, voltage:
 
 
 def _flow(system: Equations, limit: float, diagonal: float, p_min_kw: float = -inf) -> tuple[int, int]:
-    """Columns of the active and reactive flow within the octagon (6)-(9)."""
+    """Add active and reactive flow within the octagon (6)-(9), and return their columns."""
     p, q = system.column(max(-limit, p_min_kw), limit), system.column(-limit, limit)
     if limit < inf:
         for sign in (1.0, -1.0):
@@ -266,7 +266,7 @@ def _flow(system: Equations, limit: float, diagonal: float, p_min_kw: float = -i
 
 
 def _voltages(system: Equations, feeder: Feeder, t: int, flows: dict[tuple[str, int], tuple[int, int]]) -> None:
-    """Squared voltages along the lines, eq. (4)-(5); only phases that are there."""
+    """Add the squared voltages along the lines, eq. (4)-(5), for the phases that lines have."""
     low, high = feeder.v_min_pu**2, feeder.v_max_pu**2
     for bus, phase in feeder.nodes:
         fixed = feeder.source.v_pu[phase] ** 2
@@ -286,7 +286,7 @@ def _voltages(system: Equations, feeder: Feeder, t: int, flows: dict[tuple[str, 
 
 
 def _energy(system: Equations, case: FeederCase, cluster, phase: int, grids: list[FlowGrid]) -> None:
-    """Power (22)-(24) and energy (25)-(32) of one phase of a cluster; outside its stay there is neither.
+    """Add power (22)-(24) and energy (25)-(32) of one phase of a cluster for the periods of its stay.
 
     The energy at arrival holds at the end of the first period, as printed: power in that period is free.
     """

@@ -207,7 +207,7 @@ def solve_limits(
 
 
 def _penalties(case: FeederCase) -> Iterator[float]:
-    """Penalties to try in turn, until no width is worth some power that is not balanced.
+    """Yield the penalties to try in turn, until no width is worth power that is not balanced.
 
     A kW buys a width of 1 / rating by itself, but more where it holds a voltage that is in the way of many kW.
     """

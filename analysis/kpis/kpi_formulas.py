@@ -123,7 +123,7 @@ def costs(
     end_s: float,
     start: pd.Timestamp,
 ) -> dict[str, float]:
-    """Compute the costs and revenues of a run; no other function multiplies energy by prices.
+    """Compute the costs and revenues of a run.
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ def _shares(requested_kwh: np.ndarray, delivered_kwh: np.ndarray) -> np.ndarray:
 
 
 def fairness(shares: np.ndarray) -> float:
-    """Compute Jain's index of fairness (Jain, Chiu & Hawe 1984), the square of the sum over n times the sum of squares.
+    """Compute Jain's index of fairness (Jain, Chiu & Hawe 1984): square of the sum over n times the sum of squares.
 
     Parameters
     ----------

@@ -41,12 +41,12 @@ def balanced_kinds() -> dict[str, DeviceKind]:
 
 # Okabe & Ito 2008, "Color Universal Design": distinguishable with every kind of colour vision
 def colour_of(kind: str) -> str:
-    """Return the colour of a kind of device in pictures; grey of one that is not registered here."""
+    """Return the colour of a kind of device in pictures; grey for a kind that is not registered here."""
     return balanced_kinds()[kind].colour if kind in balanced_kinds() else _UNKNOWN_COLOUR
 
 
 def layers_of(kind: str, sign: int) -> tuple[Layer, ...]:
-    """Return the parts of a device's power; both of one whose kind is not registered here."""
+    """Return the layers of a device's power; both directions for a kind that is not registered here."""
     if kind in balanced_kinds():
         return balanced_kinds()[kind].layers
     feeds, draws = (f"{kind} feeding in", f"{kind} drawing") if sign > 0 else (f"{kind} feeding back", kind)

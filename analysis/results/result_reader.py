@@ -286,7 +286,7 @@ class Results:
         return table.set_index(self.times(table["t_s"].to_numpy(float)))
 
     def sessions(self) -> pd.DataFrame:
-        """Return all EV sessions with their service, one row each.
+        """Return all EV sessions with their connector, energy and outcome, one row each.
 
         Returns
         -------

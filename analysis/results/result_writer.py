@@ -350,7 +350,7 @@ class _Table:
 
 
 def _growing(group: Any, name: str, dtype: Any, width: int | None = None) -> h5py.Dataset:
-    """An empty dataset that can grow by rows."""
+    """Create an empty dataset to which rows can be added."""
     shape = () if width is None else (width,)
     row_bytes = max(np.dtype(dtype).itemsize * (width or 1), 1)
     rows = int(np.clip(CHUNK_BYTES // row_bytes, *_CHUNK_ROWS))
@@ -375,7 +375,7 @@ def _fixed(text: str, width: int) -> bytes:
 
 
 def _attribute(value: Any) -> Any:
-    """A root attribute in a form that survives a kill: no variable-length text."""
+    """Convert a root attribute to a form that survives a kill: no variable-length text."""
     if isinstance(value, datetime):
         value = value.isoformat()
     if isinstance(value, Mapping | list | tuple):
@@ -384,7 +384,7 @@ def _attribute(value: Any) -> Any:
 
 
 def _column(values: list) -> np.ndarray:
-    """A session column as bool, int64, float64 (None is NaN) or fixed-width text."""
+    """Convert a session column to bool, int64, float64 (None is NaN) or fixed-width text."""
     if any(isinstance(value, str) for value in values):
         raw = [("" if value is None else str(value)).encode() for value in values]
         return np.array(raw, dtype=h5py.string_dtype("utf-8", max(1, *map(len, raw))))
@@ -396,7 +396,7 @@ def _column(values: list) -> np.ndarray:
 
 
 def _check(series: Sequence[SeriesSpec], sessions: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse what would make an unreadable file, all at once."""
+    """Refuse series and sessions that would make an unreadable file, all at once."""
     problems = []
     seen: set[str] = set()
     for spec in series:

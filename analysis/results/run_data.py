@@ -49,7 +49,7 @@ class RunData(Protocol):
         ...
 
     def sessions(self) -> pd.DataFrame:
-        """Return all EV sessions with their service."""
+        """Return all EV sessions with their connector, energy and outcome."""
         ...
 
     def diagnostics(self) -> pd.DataFrame:

@@ -327,7 +327,7 @@ def _energies(
     powers: Mapping[str, np.ndarray],
     by_kind: Mapping[str, Sequence[np.ndarray]],
 ) -> dict[str, float]:
-    """Return the energies of the devices, and of what the ratios are made [kWh]."""
+    """Return the energies of the devices, and those that the ratios need [kWh]."""
     end_s, devices = results.end_s, results.devices(hub)
     signs = {device.kind: device.sign for device in devices.values()}
     values = {
@@ -395,7 +395,7 @@ def _unserved(results: RunData, hub: str) -> dict[str, float]:
 
 
 def _voltages(results: RunData, path: str) -> dict[str, float]:
-    """Lowest and highest voltage of a signal, and how long it is outside the band; a dead bus has no voltage."""
+    """Compute lowest and highest voltage of a signal and its time outside the band; a dead bus has no voltage."""
     t_s, v_pu = results.arrays(path) if results.has(path) else (np.empty(0), np.empty(0))
     known = v_pu[v_pu > 0]
     if not known.size:
@@ -405,7 +405,7 @@ def _voltages(results: RunData, path: str) -> dict[str, float]:
 
 
 def _network_values(results: RunData) -> dict[str, float]:
-    """Numbers of the feeder, which belong to no hub."""
+    """Compute the figures of the feeder, which belong to no hub."""
     values = _voltages(results, "network/grid/bus_v_pu")
     loadings = {}
     for key in ("line_loading_percent", "trafo_loading_percent"):

@@ -85,7 +85,7 @@ def held(results: Results, t_s: np.ndarray, values: np.ndarray) -> tuple[np.ndar
 
 
 def powers(axes: Axes, results: Results, hub: str) -> None:
-    """Draw what feeds the bus upwards and what uses it downwards, stacked [kW]."""
+    """Draw the powers that feed the bus upwards and those that are used downwards, stacked [kW]."""
     t_s, areas, _ = balance(results, hub)
     for source in (True, False):
         level = np.zeros(len(t_s))
