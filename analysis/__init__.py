@@ -1,6 +1,6 @@
-"""Results: the HDF5 layout, reading it back, numbers, pictures and pages.
+"""Results: HDF5 files, key figures, checks, comparisons, pictures and pages.
 
-`open_results` opens the result of a run; see `Results` for what can be asked of it.
+`open_results` opens the result of a run; `Results` has its signals, tables and key figures.
 """
 
 from __future__ import annotations

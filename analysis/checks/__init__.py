@@ -1,1 +1,1 @@
-"""What must hold of a run, and what is wrong where it does not."""
+"""Checks of runs: expectations, physical laws and golden results."""

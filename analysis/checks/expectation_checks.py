@@ -1,7 +1,8 @@
-"""Expectations of a run: what must hold of its signals, key figures and events, and what is wrong where it does not.
+"""Expectations of a run: conditions on its signals, key figures and events, and the check of each of them.
 
-Every expectation is a small dataclass with a method ``fault(run)``: None when it holds. `evaluate` goes through a list
-of them. Nothing here knows of scenario files; `scenarios.expectations` reads their ``expect`` section into these.
+Every expectation is a small dataclass whose method ``fault(run)`` returns a finding, or None if it holds. `evaluate`
+checks a list of them. This module does not depend on scenario files; `scenarios.checks` translates their ``expect``
+section.
 
 Windows are half-open: what a signal is from `begin_s` on, up to but not at `until_s`. A window without length is one
 instant. Comparisons allow for a `tolerance` in the unit of the signal.
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExpectationResult:
-    """What became of an expectation.
+    """Whether a run meets an expectation, and the worst violation if it does not.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class ExpectationResult:
     ok : bool
         Whether it holds.
     text : str
-        What was found and what is allowed; empty when it holds.
+        The value that violates it and what is allowed; empty when it holds.
     t_s, value : float or None
         Time [s] and value of the worst violation, where it has any.
     """
@@ -55,7 +56,7 @@ class ExpectationResult:
 
 
 class CheckedRun:
-    """A result with what several expectations look at, read once."""
+    """A result with the key figures and events that several expectations need, each read once."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
@@ -72,7 +73,7 @@ class CheckedRun:
 
 
 class Expectation(Protocol):
-    """What must hold of a run."""
+    """A condition on a run."""
 
     @property
     def name(self) -> str:
@@ -80,23 +81,23 @@ class Expectation(Protocol):
         ...
 
     def fault(self, run: CheckedRun) -> Finding | None:
-        """What does not hold, None if all does."""
+        """Return the worst violation of the expectation in a run; None if it holds."""
         ...
 
 
 def evaluate(results: Results, expectations: Sequence[Expectation]) -> list[ExpectationResult]:
-    """Check a run.
+    """Check a run against expectations.
 
     Parameters
     ----------
     results : Results
         The run.
     expectations : sequence of SignalExpectation, Kpi, Happens, Never, EventsInOrder, Invariants or Golden
-        What must hold.
+        Expectations to check.
 
     Returns
     -------
-    list of Outcome
+    list of ExpectationResult
         One for each expectation, in their order. What the result does not have fails.
     """
     run = CheckedRun(results)
@@ -118,7 +119,7 @@ def evaluate(results: Results, expectations: Sequence[Expectation]) -> list[Expe
 
 @dataclass(frozen=True)
 class SignalExpectation:
-    """Something that holds of a signal in a window.
+    """A condition on a signal within a window of time.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ class SignalExpectation:
     path : str
         ``hub/device/attribute``.
     check : Bounds, Order, Trend, Reaches or Changes
-        What must hold.
+        The condition.
     begin_s, until_s : float
         The window [s]; an instant if both are the same, the rest of the run if it has no end.
     element : int, "sum" or None
@@ -148,7 +149,7 @@ class SignalExpectation:
     from_before: bool = False
 
     def fault(self, run: CheckedRun) -> Finding | None:
-        """The worst of all elements that are checked."""
+        """Return the worst violation over all checked elements of the signal; None if the check holds."""
         seen = self._seen(run.results)
         if isinstance(self.check, ElementOrder):
             fault = self.check.fault(seen)
@@ -195,7 +196,7 @@ class SignalExpectation:
 
 @dataclass(frozen=True)
 class Kpi:
-    """A key figure within bounds.
+    """Bounds that a key figure must lie within.
 
     Parameters
     ----------
@@ -206,7 +207,7 @@ class Kpi:
     bounds : Bounds
         In the unit of the key figure.
     hub : str
-        Of which hub; ``total`` for all of them together.
+        Name of the hub; ``total`` for all hubs together.
     """
 
     name: str
@@ -215,7 +216,7 @@ class Kpi:
     hub: str = "total"
 
     def fault(self, run: CheckedRun) -> Finding | None:
-        """The value, if it is out of bounds or there is none."""
+        """Return the key figure as a violation if it is out of bounds or unknown; None otherwise."""
         table = run.summary
         value: Any = table.at[self.key, self.hub] if self.key in table.index and self.hub in table.columns else np.nan
         if value != value:
@@ -223,15 +224,15 @@ class Kpi:
         unit = str(table.at[self.key, "unit"])
         seen = Values(np.zeros(1), np.array([float(value)]), "" if unit == "1" else unit, None)
         fault = self.bounds.fault(seen)
-        told = f"{self.key}{self._of()} is {seen.told(float(value))}, must be {self.bounds.told(seen)}"
-        return fault and Finding(told, None, float(value))
+        text = f"{self.key}{self._of()} is {seen.text(float(value))}, must be {self.bounds.allowed(seen)}"
+        return fault and Finding(text, None, float(value))
 
     def _of(self) -> str:
         return "" if self.hub == "total" else f" of {self.hub}"
 
 
 def kpi_names() -> tuple[str, ...]:
-    """Keys of all key figures there are."""
+    """Return the keys of all key figures, in the order of the summary table."""
     from ..results.summary_table import better  # pandas takes longer to import than most expectations to check
 
     return tuple(better())
@@ -242,14 +243,14 @@ def kpi_names() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Pattern:
-    """Which events are meant.
+    """A pattern that selects events by source, kind, text and time.
 
     Parameters
     ----------
     source, kind : str
-        Of the event; ``*`` stands for any text.
+        Source and kind of the event; ``*`` stands for any text.
     text : str
-        What its text contains.
+        Text that the text of the event contains.
     begin_s, until_s : float
         When it happens [s], both included.
     """
@@ -261,12 +262,12 @@ class Pattern:
     until_s: float = inf
 
     def like(self, event: tuple[float, str, str, str]) -> bool:
-        """Whether it is such an event, at whatever time."""
+        """Return whether source, kind and text of an event match, whatever its time."""
         _, source, kind, text = event
         return fnmatch.fnmatchcase(source, self.source) and fnmatch.fnmatchcase(kind, self.kind) and self.text in text
 
     def meets(self, event: tuple[float, str, str, str]) -> bool:
-        """Whether it is such an event, and at the right time."""
+        """Return whether an event matches in source, kind, text and time."""
         return self.begin_s - ROUNDING <= event[0] <= self.until_s + ROUNDING and self.like(event)
 
     def __str__(self) -> str:
@@ -283,13 +284,13 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Happens:
-    """There is such an event."""
+    """At least one event matches the pattern."""
 
     name: str
     pattern: Pattern
 
     def fault(self, run: CheckedRun) -> Finding | None:
-        """That there is none, and what comes near."""
+        """Return a violation that names the most similar event if no event matches; None otherwise."""
         if any(self.pattern.meets(event) for event in run.events):
             return None
         return _missing(self.pattern, run.events, "")
@@ -297,42 +298,42 @@ class Happens:
 
 @dataclass(frozen=True)
 class Never:
-    """There is no such event."""
+    """No event matches the pattern."""
 
     name: str
     pattern: Pattern
 
     def fault(self, run: CheckedRun) -> Finding | None:
-        """The first of them, and how many there are."""
-        found = [event for event in run.events if self.pattern.meets(event)]
-        if not found:
+        """Return the first matching event and the number of further ones as a violation; None if no event matches."""
+        happened = [event for event in run.events if self.pattern.meets(event)]
+        if not happened:
             return None
-        t_s, source, kind, text = found[0]
-        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        t_s, source, kind, text = happened[0]
+        more = f", and {len(happened) - 1} more" if len(happened) > 1 else ""
         return Finding(f"{source} has {kind} at {spelled(t_s)} ({text}){more}", t_s, None)
 
 
 @dataclass(frozen=True)
 class EventsInOrder:
-    """Events that come one after the other, whatever else happens in between."""
+    """Events that match the patterns in this order; other events may lie between them."""
 
     name: str
     patterns: tuple[Pattern, ...]
 
     def fault(self, run: CheckedRun) -> Finding | None:
-        """The first event that does not come."""
-        place, before = 0, ""
+        """Return the first event of the order that does not happen as a violation; None if all happen."""
+        start, before = 0, ""
         for pattern in self.patterns:
-            met = next((k for k in range(place, len(run.events)) if pattern.meets(run.events[k])), None)
+            met = next((k for k in range(start, len(run.events)) if pattern.meets(run.events[k])), None)
             if met is None:
                 return _missing(pattern, run.events, before)
-            place = met + 1
+            start = met + 1
             before = f" after {run.events[met][2]} at {spelled(run.events[met][0])}"
         return None
 
 
 def _missing(pattern: Pattern, events: Sequence[tuple[float, str, str, str]], before: str) -> Finding:
-    """That an event did not happen; the nearest of its like, or what kinds there are."""
+    """Describe an event that did not happen, with the nearest similar one or else the kinds of events there are."""
     like = [event[0] for event in events if pattern.like(event)]
     if like:
         t_s = min(like, key=lambda t: max(pattern.begin_s - t, t - pattern.until_s))
@@ -346,16 +347,16 @@ def _missing(pattern: Pattern, events: Sequence[tuple[float, str, str, str]], be
 
 @dataclass(frozen=True)
 class Invariants:
-    """Laws that hold in every run, see `invariants`.
+    """Physical laws that hold in every run, see `invariants`.
 
     Parameters
     ----------
     name : str
         The expectation in words.
     laws : tuple of str
-        Which of `INVARIANTS`.
+        Names of the laws, keys of `INVARIANTS`.
     plates : mapping of str to Plates
-        What is written on the devices of each hub.
+        Ratings of the devices, by hub.
     """
 
     name: str
@@ -363,26 +364,26 @@ class Invariants:
     plates: Mapping[str, Plates]
 
     def fault(self, run: CheckedRun) -> Finding | None:
-        """The first law that is broken, where it is worst."""
+        """Return the worst violation of the first law that is broken; None if all laws hold."""
         for law in self.laws:
             faults = [INVARIANTS[law](run.results, hub, plates) for hub, plates in self.plates.items()]
-            if found := worst([fault for fault in faults if fault is not None]):
-                return Finding(f"{law}: {found.text}", found.t_s, found.value, found.size)
+            if broken := worst([fault for fault in faults if fault is not None]):
+                return Finding(f"{law}: {broken.text}", broken.t_s, broken.value, broken.size)
         return None
 
 
 @dataclass(frozen=True)
 class Golden:
-    """The same results as recorded before, see `golden`.
+    """Results that are equal to an earlier record of them, see `golden_results`.
 
     Parameters
     ----------
     name : str
         The expectation in words.
     recorded : mapping or None
-        What `golden.record` made of an earlier run; None when nothing is recorded yet.
+        Record of an earlier run, see `golden_results.record`; None when there is no record yet.
     file : str
-        Where it stands, for the message.
+        File of the record, for the message.
     """
 
     name: str
@@ -390,7 +391,7 @@ class Golden:
     file: str = ""
 
     def fault(self, run: CheckedRun) -> Finding | None:
-        """What differs most."""
+        """Return the largest difference from the record as a violation; None if all are within the tolerance."""
         if self.recorded is None:
             return Finding(f"there is no {self.file} yet; evhub check --update writes it")
         return difference(run.results, run.summary, self.recorded)

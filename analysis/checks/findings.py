@@ -1,4 +1,4 @@
-"""What a check of a run has found, and how times and values are told."""
+"""The violation that a check of a run found, and the format of times and values in its message."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from ...simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that does not hold.
+    """A violation of an expectation.
 
     Parameters
     ----------
     text : str
-        What was found and what is allowed, one line.
+        The value and what is allowed, in one line.
     t_s : float or None
         When it is worst [s since the start]; None for what has no time.
     value : float or None
         The worst value, in its own unit.
     size : float
-        How far it is from what is allowed, to find the worst of several.
+        Distance from what is allowed, by which violations are compared.
     """
 
     text: str
@@ -30,7 +30,7 @@ class Finding:
 
 
 def spelled(t_s: float) -> str:
-    """A time as scenario files write it.
+    """Format a time [s] as scenario files write it.
 
     Examples
     --------
@@ -48,10 +48,10 @@ def spelled(t_s: float) -> str:
 
 
 def shown(value: float, unit: str = "") -> str:
-    """A value with its unit."""
+    """Format a value with its unit."""
     return f"{value:.6g} {unit}".rstrip()
 
 
 def worst(faults: list[Finding]) -> Finding | None:
-    """The greatest of several faults, None if there is none."""
+    """Return the violation of the greatest size; None if the list is empty."""
     return max(faults, key=lambda fault: fault.size, default=None)

@@ -1,4 +1,4 @@
-"""Golden results: key figures and decimated signals of a run as plain data, and what differs from them later.
+"""Golden results: key figures and decimated signals of a run as plain data, and the comparison of later runs with them.
 
 The data are small enough to be reviewed as text: one number a line, beside its name and time.
 """
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 @derived
 def recorded_signals() -> tuple[str, ...]:
-    """Return what is recorded of every hub: the power of every kind of device, and what its kind adds."""
+    """Return the signals of a hub that are recorded: powers of all kinds of devices, and further ones of each kind."""
     powers = [f"{name}/p_kw" for name in ("grid", *kind_names())]
     return (*powers, *(f"{kind.name}/{output}" for kind in kinds() for output in kind.golden))
 
 
-MOST_MEANS = 24
+MAX_MEANS = 24
 TOLERANCE = {"relative": 1e-4, "absolute": 1e-6}
 DIGITS = 6
 _NOTHING = 1e-9  # less is rounding
 
 
 def record(results: Results, summary: pd.DataFrame, earlier: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Record a run.
+    """Return the key figures and interval means of a run as plain data.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def record(results: Results, summary: pd.DataFrame, earlier: Mapping[str, Any] |
     columns = ["total"] if len(results.hubs) == 1 else [*results.hubs, "total"]
     kpis = {column: list(summary.index) for column in columns}
     paths = [f"{hub}/{signal}" for hub in results.hubs for signal in recorded_signals()]
-    every_s = resolution_s(results.end_s, MOST_MEANS)
+    every_s = resolution_s(results.end_s, MAX_MEANS)
     tolerance: Mapping[str, float] = TOLERANCE
     if earlier is not None:
         kpis = {column: list(values) for column, values in earlier["kpis"].items() if column in summary}
@@ -77,23 +77,23 @@ def record(results: Results, summary: pd.DataFrame, earlier: Mapping[str, Any] |
 
 
 def begins(end_s: float, every_s: float) -> list[str]:
-    """Begin of every interval of a record, as it is written."""
+    """Return the begin of every interval of a record, in the format of the record."""
     return [spelled(t_s) for t_s in steps.edges(end_s, every_s)[:-1]]
 
 
 def difference(results: Results, summary: pd.DataFrame, recorded: Mapping[str, Any]) -> Finding | None:
-    """What differs most from a record.
+    """Compare a run with its record and return the largest differences.
 
     Parameters
     ----------
     results, summary
         As for `record`.
     recorded : mapping
-        What `record` gave for an earlier run.
+        Record of an earlier run, see `record`.
 
     Returns
     -------
-    Fault or None
+    Finding or None
         How many numbers differ, and the worst signal, with its time, and key figure; None when all are within the
         tolerance.
     """
@@ -102,28 +102,29 @@ def difference(results: Results, summary: pd.DataFrame, recorded: Mapping[str, A
             return Finding(f"recorded with {key} {recorded[key]}, this run has {now}")
     now = record(results, summary, recorded)
     groups = [_differing(now, recorded, group) for group in ("signals", "kpis")]
-    most = [one for one in map(worst, groups) if one is not None]
-    if not most:
+    largest = [finding for finding in map(worst, groups) if finding is not None]
+    if not largest:
         return None
     count = sum(len(values) for group in ("signals", "kpis") for values in recorded[group].values())
-    text = f"{sum(map(len, groups))} of {count} numbers differ, most of all: {'; '.join(one.text for one in most)}"
-    return Finding(text, most[0].t_s, most[0].value)
+    texts = "; ".join(finding.text for finding in largest)
+    text = f"{sum(map(len, groups))} of {count} numbers differ, most of all: {texts}"
+    return Finding(text, largest[0].t_s, largest[0].value)
 
 
 def _differing(now: Mapping[str, Any], recorded: Mapping[str, Any], group: str) -> list[Finding]:
-    """Every number of a group that is not as recorded."""
-    tolerance, found = recorded["tolerance"], []
+    """Return a finding for every number of a group that differs from its record by more than the tolerance."""
+    tolerance, differing = recorded["tolerance"], []
     for name, values in recorded[group].items():
-        for place, (key, was) in enumerate(values.items()):
+        for number, (key, was) in enumerate(values.items()):
             value = now[group].get(name, {}).get(key)
             allowed = tolerance["absolute"] + tolerance["relative"] * abs(was or 0.0)
             away = _away(value, was)
             if away > allowed:
-                t_s = place * recorded["every"] if group == "signals" else None
+                t_s = number * recorded["every"] if group == "signals" else None
                 where = f"{name} from {key}" if group == "signals" else f"{key} of {name}"
-                text = f"{where} is {_told(value)}, was {_told(was)} within {allowed:.2g}"
-                found.append(Finding(text, t_s, value, away / allowed if allowed else away))
-    return found
+                text = f"{where} is {_text(value)}, was {_text(was)} within {allowed:.2g}"
+                differing.append(Finding(text, t_s, value, away / allowed if allowed else away))
+    return differing
 
 
 def _run_of(results: Results) -> dict[str, Any]:
@@ -154,5 +155,5 @@ def _away(value: float | None, was: float | None) -> float:
     return abs(value - was)
 
 
-def _told(value: float | None) -> str:
+def _text(value: float | None) -> str:
     return "unknown" if value is None else shown(value)

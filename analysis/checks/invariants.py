@@ -1,4 +1,4 @@
-"""Laws that hold in every run, whoever controls it: power balance, states of charge, ratings, a dead bus."""
+"""Laws that hold in every run with any controller: power balance, states of charge, ratings, no power on a dead bus."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from ..results.result_reader import Results
 
 ROUNDING = 1e-6
-"""What arithmetic may lose, in kW and as state of charge."""
+"""Tolerance for rounding errors, in kW and as state of charge."""
 
 
 @dataclass(frozen=True)
 class Plates:
-    """What is written on the devices of a hub.
+    """Ratings of the devices of a hub, as on their nameplates.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Plates:
 
 
 def balance(results: Results, hub: str, plates: Plates) -> Finding | None:
-    """Sources = load + charging, at every instant [kW]."""
+    """Check that sources equal load plus charging at every instant [kW]."""
     t_s, powers = _powers(results, hub)
     if not powers:
         return None
@@ -53,7 +53,7 @@ def balance(results: Results, hub: str, plates: Plates) -> Finding | None:
 
 
 def soc_bounds(results: Results, hub: str, plates: Plates) -> Finding | None:
-    """Every battery stays in its window, every EV between empty and full."""
+    """Check that every battery stays within its state-of-charge limits and every EV within 0 and 1."""
     limits = [
         (f"{name}/soc", device.get("soc_min", 0.0), device.get("soc_max", 1.0))
         for name, device in plates.devices.items()
@@ -63,7 +63,7 @@ def soc_bounds(results: Results, hub: str, plates: Plates) -> Finding | None:
 
 
 def ratings(results: Results, hub: str, plates: Plates) -> Finding | None:
-    """No device or cabinet gives or takes more than it is rated for; sources take nothing."""
+    """Check that the power of every device, connector and cabinet stays within its ratings."""
     limits: list[tuple[str, Any, Any]] = [
         (f"{name}/p_kw", device.get("p_min_kw", -inf), device.get("p_max_kw", inf))
         for name, device in plates.devices.items()
@@ -74,7 +74,7 @@ def ratings(results: Results, hub: str, plates: Plates) -> Finding | None:
 
 
 def dead_bus(results: Results, hub: str, plates: Plates) -> Finding | None:
-    """While the ATS leaves the bus without a source, nothing flows."""
+    """Check that no power flows while the ATS connects the bus to no source."""
     from ..results.hub_signals import hub_powers
 
     if not results.has(f"{hub}/ats/bus"):
@@ -99,7 +99,7 @@ INVARIANTS: dict[str, Callable[[Results, str, Plates], Finding | None]] = {
     "ratings": ratings,
     "dead_bus": dead_bus,
 }
-"""Every law by its name in scenario files; each looks at one hub."""
+"""The laws by their names in scenario files; each checks one hub."""
 
 
 def _powers(results: Results, hub: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -109,7 +109,7 @@ def _powers(results: Results, hub: str) -> tuple[np.ndarray, dict[str, np.ndarra
 
 
 def _outside(results: Results, path: str, low: Any, high: Any) -> list[Finding]:
-    """Where a signal is farthest out of its bounds, if at all; of an array, any of its elements."""
+    """Return the largest violation of bounds by a signal, or by any element of an array; empty if there is none."""
     if not results.has(path):
         return []
     t_s, values = results.arrays(path)

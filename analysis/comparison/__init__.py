@@ -1,1 +1,1 @@
-"""What can be said of differences between controllers."""
+"""Statistics of the differences between controllers."""

@@ -1,8 +1,8 @@
-"""Controllers side by side: means, paired differences and ranks of their key figures, and what can be said of them.
+"""Comparison of controllers: means, paired differences and ranks of their key figures, with tests of significance.
 
 Runs are paired by their seed: with the same seed, controllers meet the same EVs, the same weather and the same errors
 of forecasts, so that the difference of two runs is due to the controllers. Everything here works on plain tables;
-`run_figures.collect` makes the first of them from opened results.
+`run_figures.collect` makes the table of key figures from opened results.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .run_figures import MACHINE, OF_KPI
 Test = Literal["t", "wilcoxon"]
 TESTS = {"t": "paired t test", "wilcoxon": "Wilcoxon signed-rank test"}
 LEVEL = 0.95
-"""Of confidence intervals; a difference is found when its corrected p is below 1 - LEVEL."""
+"""Default confidence level; a difference is significant if its corrected p is below 1 - LEVEL."""
 
 HIGHER, LOWER, UNDECIDED, SAME, FIXED, ONE_SEED, UNTESTED = (
     "higher",
@@ -33,7 +33,7 @@ HIGHER, LOWER, UNDECIDED, SAME, FIXED, ONE_SEED, UNTESTED = (
     "one seed",
     "not tested",
 )
-"""What can be said of a difference, see `differences`."""
+"""Verdicts on a difference, see `differences`."""
 
 _ROUNDING = 1e-5  # of the values, or of 1 if they are small; less is arithmetic, not a difference
 _NOTHING = 1e-9  # of the values; arithmetic leaves as much
@@ -43,14 +43,14 @@ _NOTHING = 1e-9  # of the values; arithmetic leaves as much
 
 
 def means(kpis: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
-    """Mean of each key figure over the seeds, with its confidence interval.
+    """Compute the mean of each key figure over the seeds, with its confidence interval.
 
     Parameters
     ----------
     kpis : DataFrame
-        Of `run_figures.collect`.
+        Table of `run_figures.collect`.
     level : float
-        Of the interval (Student's t), which is one for each figure: no correction for several.
+        Confidence level of the intervals (Student's t), not corrected for the number of figures.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def means(kpis: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
 
 
 def _tables(kpis: pd.DataFrame) -> Iterable[tuple[tuple, pd.DataFrame]]:
-    """For each key figure what it is, and its values: seeds down, controllers across."""
+    """Yield each key figure as its `OF_KPI` columns and a table of its values, seeds by controllers."""
     controllers, seeds = kpis["controller"].unique(), kpis["seed"].unique()
     for kpi, rows in kpis.groupby(list(OF_KPI), sort=False):
         table = rows.pivot(index="seed", columns="controller", values="value")
@@ -75,7 +75,7 @@ def _tables(kpis: pd.DataFrame) -> Iterable[tuple[tuple, pd.DataFrame]]:
 
 
 def _interval(values: np.ndarray, level: float) -> tuple[int, float, float, float, float]:
-    """n, mean, standard deviation and the ends of the mean's interval."""
+    """Return n, mean, standard deviation and the ends of the confidence interval of the mean."""
     n = len(values)
     mean = float(values.mean()) if n else nan
     if n < 2:
@@ -97,7 +97,7 @@ def differences(
     level: float = LEVEL,
     random: bool = True,
 ) -> pd.DataFrame:
-    """Paired differences of every controller against one of them.
+    """Compute the paired differences of every controller from the baseline, with tests of significance.
 
     All comparisons that need a test are one family: p is corrected over all of them, also over those of two other
     controllers, which the ranks need (Holm 1979). So the chance to find any difference where there is none stays below
@@ -106,16 +106,16 @@ def differences(
     Parameters
     ----------
     kpis : DataFrame
-        Of `run_figures.collect`; take out rows to test fewer key figures.
+        Table of `run_figures.collect`; take out rows to test fewer key figures.
     baseline : str, optional
         The controller the others are compared with; the first when left out.
     test : {"t", "wilcoxon"}
         Paired t test, which takes the differences as normal; or the signed-rank test, which does not, and needs at
         least 6 seeds to find anything at 5 %.
     level : float
-        Of intervals and, as 1 - level, of the tests.
+        Confidence level of the intervals; 1 - level is the significance level of the tests.
     random : bool
-        Whether anything in the runs depends on the seed. If not, one run tells all there is.
+        Whether anything in the runs depends on the seed. If not, one run of each controller suffices.
 
     Returns
     -------
@@ -124,11 +124,11 @@ def differences(
         both have), difference (mean of controller - baseline), low, high (interval of it, not corrected), p, p_holm,
         verdict. Verdicts:
 
-        ``lower``, ``higher``: the difference was found, p_holm < 1 - level.
+        ``lower``, ``higher``: the difference is significant, p_holm < 1 - level.
         ``undecided``: it may be chance.
         ``same``: equal in every run, to five digits; there is nothing to test.
         ``fixed``: it differs, and no seed changes either value. This is exact for this scenario, not a sample.
-        ``one seed``: it differs, but one seed cannot tell chance from difference.
+        ``one seed``: it differs, but one seed does not show whether by chance.
         ``not tested``: the figure depends on the machine, or is unknown.
 
         p is NaN where there was no test. Where all differences are equal but the values are not, p is that of the sign
@@ -143,22 +143,22 @@ def differences(
     return _differences(_pairs(kpis, first, test, level, random), first)
 
 
-def _baseline(kpis: pd.DataFrame, given: str | None) -> str:
+def _baseline(kpis: pd.DataFrame, baseline: str | None) -> str:
     controllers = [str(name) for name in kpis["controller"].unique()]
-    if given is not None and given not in controllers:
-        raise ValueError(f"baseline must be one of {', '.join(controllers)}, got {given!r}")
-    return controllers[0] if given is None else given
+    if baseline is not None and baseline not in controllers:
+        raise ValueError(f"baseline must be one of {', '.join(controllers)}, got {baseline!r}")
+    return controllers[0] if baseline is None else baseline
 
 
 def _differences(pairs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     columns = [*OF_KPI, "controller", "baseline", "n", "difference", "low", "high", "p", "p_holm", "verdict"]
-    found = pairs.query("one == @baseline")
-    return found.rename(columns={"one": "baseline", "other": "controller"}).reindex(columns=columns)
+    against_baseline = pairs.query("one == @baseline")
+    return against_baseline.rename(columns={"one": "baseline", "other": "controller"}).reindex(columns=columns)
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two controllers by one key figure."""
+    """Comparison of two controllers by one key figure."""
 
     n: int = 0
     difference: float = nan
@@ -169,7 +169,7 @@ class _Pair:
 
 
 def _pairs(kpis: pd.DataFrame, first: str, test: Test, level: float, random: bool) -> pd.DataFrame:
-    """All pairs of controllers by all key figures; of a pair with the first controller, it is ``one``."""
+    """Compare all pairs of controllers by all key figures; pairs with `first` have it in the column ``one``."""
     controllers = [first, *(name for name in kpis["controller"].unique() if name != first)]
     rows = []
     for kpi, table in _tables(kpis):
@@ -178,11 +178,11 @@ def _pairs(kpis: pd.DataFrame, first: str, test: Test, level: float, random: boo
             pair = _pair(table[one].to_numpy(float), table[other].to_numpy(float), test, level, random, tested)
             rows.append((*kpi, one, other, pair.n, pair.difference, pair.low, pair.high, pair.p, pair.verdict))
     names = [*OF_KPI, "one", "other", "n", "difference", "low", "high", "p", "verdict"]
-    found = pd.DataFrame(rows, columns=pd.Index(names))
-    found["p_holm"] = holm(found["p"].to_numpy(float))
-    decided = (found["p_holm"] < 1 - level).to_numpy()
-    found.loc[decided, "verdict"] = np.where(found.loc[decided, "difference"] > 0, HIGHER, LOWER)
-    return found
+    pairs = pd.DataFrame(rows, columns=pd.Index(names))
+    pairs["p_holm"] = holm(pairs["p"].to_numpy(float))
+    decided = (pairs["p_holm"] < 1 - level).to_numpy()
+    pairs.loc[decided, "verdict"] = np.where(pairs.loc[decided, "difference"] > 0, HIGHER, LOWER)
+    return pairs
 
 
 def _pair(one: np.ndarray, other: np.ndarray, test: Test, level: float, random: bool, tested: bool) -> _Pair:
@@ -214,17 +214,17 @@ def _pair(one: np.ndarray, other: np.ndarray, test: Test, level: float, random: 
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Correct p values for the number of tests (Holm 1979).
+    """Compute p values corrected for the number of tests (Holm 1979).
 
     Parameters
     ----------
     p : array, shape (m,)
-        Of single tests; NaN where there was none.
+        p values of single tests; NaN where there was none.
 
     Returns
     -------
     array, shape (m,)
-        Those that are below a level are found with no more than this chance of any error; NaN stays.
+        Corrected p values: rejecting all below a level keeps the chance of any false rejection below it; NaN stays.
     """
     corrected = np.full(len(p), nan)
     order = np.argsort(p)[: int(np.isfinite(p).sum())]
@@ -240,12 +240,12 @@ def ranks(kpis: pd.DataFrame, *, test: Test = "t", level: float = LEVEL, random:
     """Rank the controllers by each key figure of which less or more is better.
 
     A rank is 1 + the number of controllers that are better beyond doubt (verdict ``lower``, ``higher`` or ``fixed``,
-    tested in one family with all others, see `differences`): those that cannot be told apart share a rank.
+    tested in one family with all others, see `differences`): controllers without a proven difference share a rank.
 
     Parameters
     ----------
     kpis : DataFrame
-        Of `run_figures.collect`.
+        Table of `run_figures.collect`.
     test, level, random
         See `differences`.
 
@@ -277,18 +277,18 @@ def _ranks(pairs: pd.DataFrame, controllers: list[str], random: bool) -> pd.Data
 
 @dataclass(frozen=True)
 class Comparison:
-    """Controllers side by side, see `compare`.
+    """Comparison of controllers, see `compare`.
 
     Parameters
     ----------
     kpis, means, differences, ranks : DataFrame
-        Of `run_figures.collect`, `means`, `differences` and `ranks`.
+        Tables of `run_figures.collect`, `means`, `differences` and `ranks`.
     baseline : str
         The controller the others are compared with.
     test : {"t", "wilcoxon"}
         See `differences`.
     level : float
-        Of intervals and tests.
+        Confidence level of intervals and tests.
     random : bool
         Whether anything in the runs depends on the seed.
     """
@@ -304,20 +304,20 @@ class Comparison:
 
     @property
     def controllers(self) -> list[str]:
-        """The controllers, in the order they were given."""
+        """Names of the controllers, in the order of the table of key figures."""
         return list(self.kpis["controller"].unique())
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds, in the order they were run."""
+        """The seeds, in the order of the table of key figures."""
         return [int(seed) for seed in self.kpis["seed"].unique()]
 
     def table(self) -> pd.DataFrame:
-        """One row for each key figure and controller: its mean, its difference to the baseline, and its rank."""
-        own = ["kpi", "controller"]
+        """Return one row for each key figure and controller: mean, difference from the baseline, and rank."""
+        keys = ["kpi", "controller"]
         pairs = self.differences.drop(columns=[*OF_KPI[1:], "baseline", "n"])
         pairs = pairs.rename(columns={"low": "difference_low", "high": "difference_high"})
-        return self.means.merge(pairs, on=own, how="left").merge(self.ranks, on=own, how="left")
+        return self.means.merge(pairs, on=keys, how="left").merge(self.ranks, on=keys, how="left")
 
 
 def compare(
@@ -328,7 +328,7 @@ def compare(
     level: float = LEVEL,
     random: bool = True,
 ) -> Comparison:
-    """Means, differences and ranks of controllers; see `differences` for the parameters and what is raised."""
+    """Compare controllers by means, differences and ranks; see `differences` for the parameters and errors."""
     first = _baseline(kpis, baseline)
     pairs = _pairs(kpis, first, test, level, random)
     return Comparison(
@@ -344,7 +344,7 @@ def compare(
 
 
 def improves(difference: float, better: str) -> bool | None:
-    """Whether a difference is for the better; None where there is none, or nobody can say."""
+    """Return whether a difference is an improvement; None for no difference or a figure without a better direction."""
     if not better or not difference:
         return None
     return (difference < 0) == (better == "less")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..results.result_reader import Results
 
 MACHINE = "controller"
-"""Group of the key figures that depend on the machine; they are told, not tested."""
+"""Group of the key figures that depend on the machine; they are reported, not tested."""
 
 OF_KPI = ("kpi", "group", "quantity", "unit", "better")
 """Columns that say what a key figure is."""
@@ -27,33 +27,33 @@ _OWN_SECTIONS = {"name", "title", "source", "seed", "controller", "expect"}
 
 
 def collect(runs: Iterable[Results], names: Iterable[str] | None = None) -> pd.DataFrame:
-    """Key figures of runs of one plant under several controllers and seeds.
+    """Collect the key figures of runs of one plant under several controllers and seeds.
 
     Parameters
     ----------
     runs : iterable of Results
         Opened results; each is read before the next is asked for.
     names : iterable of str, optional
-        What to call the controller of each run; its type in the scenario when left out.
+        Name of the controller of each run; its type in the scenario when left out.
 
     Returns
     -------
     DataFrame
         One row for each run and key figure: controller, seed, kpi (the key in `summary.summary`), group, quantity,
         unit, better (less, more, or empty), value (the total over the hubs). Figures of the group `MACHINE` depend on
-        the machine: mean and longest time of a decision [ms], and means of what controllers tell of themselves.
+        the machine: mean and longest time of a decision [ms], and means of the diagnostics of controllers.
 
     Raises
     ------
     ResultError
-        If a run is not complete, is of another plant than the first, or was given twice.
+        If a run is not complete, is of another plant than the first, or has the controller and seed of an earlier one.
     """
     frames: dict[tuple[str, int], pd.DataFrame] = {}
     first: Results | None = None
-    given = iter(names) if names is not None else None
+    labels = iter(names) if names is not None else None
     for results in runs:
         first = first or results
-        name = str(results.attributes.get("controller", "")) if given is None else next(given)
+        name = str(results.attributes.get("controller", "")) if labels is None else next(labels)
         seed = int(results.attributes.get("seed", 0))
         if results.status != "complete":
             raise ResultError(f"{results.path}: {results.note}; only complete runs can be compared")
@@ -67,7 +67,7 @@ def collect(runs: Iterable[Results], names: Iterable[str] | None = None) -> pd.D
 
 
 def check_same_plant(one: Results, other: Results) -> None:
-    """Refuse two results that cannot be compared.
+    """Check that two results are runs of the same plant.
 
     Raises
     ------
@@ -84,13 +84,13 @@ def check_same_plant(one: Results, other: Results) -> None:
 
 
 def _sections(scenario: str) -> dict[str, str]:
-    """The sections of a resolved scenario that make the plant, as text."""
-    found = {}
+    """Return the sections of a resolved scenario that describe the plant, as text by key."""
+    sections = {}
     for block in re.split(r"^(?=\w)", scenario, flags=re.MULTILINE):
         key = block.partition(":")[0]
         if block and key not in _OWN_SECTIONS:
-            found[key] = block
-    return found
+            sections[key] = block
+    return sections
 
 
 def _figures(results: Results) -> pd.DataFrame:
@@ -103,12 +103,12 @@ def _figures(results: Results) -> pd.DataFrame:
 
 
 def _machine_figures(results: Results) -> list[tuple]:
-    """Times of decisions, and what controllers tell of themselves, over all controllers of the run."""
+    """Return times of decisions and means of diagnostics, over all controllers of the run."""
     times = decision_times(results)
     names = [str(name).rpartition("/")[2] for name in times.index]
     rows = []
     for name in dict.fromkeys(names):
-        part = [row for own, row in zip(names, times.to_dict("records"), strict=True) if own == name]
+        part = [row for row_name, row in zip(names, times.to_dict("records"), strict=True) if row_name == name]
         mean = sum(row["mean"] * row["count"] for row in part) / sum(row["count"] for row in part)
         if name == "decision_s":
             rows.append(("decision_mean_ms", MACHINE, "mean time of a decision", "ms", "", mean * _MS_PER_S))
@@ -117,11 +117,11 @@ def _machine_figures(results: Results) -> list[tuple]:
         elif name == "status":  # a code, whose mean says nothing
             samples = results.diagnostics().to_dict("records")
             codes = [row["value"] for row in samples if str(row["name"]).endswith("/status")]
-            found = 100.0 * float(np.isin(codes, _FOUND).mean())
-            rows.append(("plans_found", MACHINE, "attempts to plan that gave a plan", "%", "", found))
+            found_percent = 100.0 * float(np.isin(codes, _FOUND).mean())
+            rows.append(("plans_found", MACHINE, "attempts to plan that gave a plan", "%", "", found_percent))
         elif name.endswith("_s"):
-            own = name.removesuffix("_s")
-            rows.append((f"{own}_ms", MACHINE, f"{own}, mean", "ms", "", mean * _MS_PER_S))
+            quantity = name.removesuffix("_s")
+            rows.append((f"{quantity}_ms", MACHINE, f"{quantity}, mean", "ms", "", mean * _MS_PER_S))
         else:
             rows.append((name, MACHINE, f"{name}, mean", "1", "", mean))
     return rows

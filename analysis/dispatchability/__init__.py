@@ -1,4 +1,4 @@
-"""PV limits in unbalanced feeders with EVs, after Feizi & Khodayar: how much PV a feeder can always take, and needs."""
+"""Dispatchability limits of PV in unbalanced feeders with EVs, after Feizi & Khodayar."""
 
 from .case import FeederCase, problems
 from .feeder import Feeder, Line, Source

@@ -14,7 +14,7 @@ from .generation_units import DgUnit, EvCluster, PvUnit, cluster_problems, unit_
 
 @dataclass(frozen=True)
 class FeederCase:
-    """Everything that decides the limits, for t periods.
+    """The data that decide the limits: feeder, units, demand and radiation for t periods.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ class FeederCase:
     step_h : float
         Length of a period [h].
     penalty : float
-        Cost of power that is not balanced, against a width of 1 for the whole rating [1/kW]; 1 in the paper. Raised
-        where it is too low to keep power balanced that could be.
+        Cost of power that is not balanced [1/kW], relative to a width of 1 for the whole rating; 1 in the paper. It is
+        raised where it is too low to keep power balanced that could be balanced.
     diagonal : float
         Factor of the octagon (8)-(9) that stands for the circle of apparent power.
     """
@@ -53,15 +53,15 @@ class FeederCase:
 
     @property
     def available_kw(self) -> np.ndarray:
-        """Most that each PV unit can give in each phase [kW], shape (n_pv, 3, t), eq. (14), (16), (18)."""
-        found = np.zeros((len(self.pvs), 3, self.periods))
+        """Largest power of each PV unit in each phase [kW], shape (n_pv, 3, t), eq. (14), (16), (18)."""
+        available = np.zeros((len(self.pvs), 3, self.periods))
         for i, pv in enumerate(self.pvs):
-            most = np.minimum(pv.share(pv.p_max_kw), pv.share(pv.area_kw) * self.radiation)
-            found[i, list(pv.phase_numbers)] = most
-        return found
+            max_kw = np.minimum(pv.share(pv.p_max_kw), pv.share(pv.area_kw) * self.radiation)
+            available[i, list(pv.phase_numbers)] = max_kw
+        return available
 
     def one_period(self, t: int) -> FeederCase:
-        """Network, units and demand of one period alone, without EVs."""
+        """Return the case of one period alone, without EVs."""
         here = slice(t, t + 1)
         return replace(
             self,
@@ -72,21 +72,21 @@ class FeederCase:
         )
 
     def without_clusters(self) -> FeederCase:
-        """The same case without EVs."""
+        """Return the case without EVs."""
         return replace(self, clusters=())
 
     def without_v2g(self) -> FeederCase:
-        """The same case with EVs that only charge."""
+        """Return the case with EVs that only charge."""
         return replace(self, clusters=tuple(replace(cluster, discharge_kw=0.0) for cluster in self.clusters))
 
     def shifted(self, periods: int) -> FeederCase:
-        """The same case with EVs that come and leave so many periods later (negative: earlier)."""
+        """Return the case with stays of EVs that are later by so many periods (earlier if negative)."""
         moved = [replace(c, first=c.first + periods, last=c.last + periods) for c in self.clusters]
         return replace(self, clusters=tuple(moved))
 
 
 def problems(case: FeederCase) -> list[FeederProblem]:
-    """What is wrong with a case; empty if nothing.
+    """Check the data of a case and list what is wrong with them.
 
     Parameters
     ----------
@@ -95,25 +95,27 @@ def problems(case: FeederCase) -> list[FeederProblem]:
 
     Returns
     -------
-    list of Problem
-        Each with key, given value (``...`` if none) and what is allowed; bus and phase where one is meant.
+    list of FeederProblem
+        Each with key, value (``...`` if there is none) and what is allowed, and with bus and phase where it has one.
     """
-    found = list(case.feeder.problems())
-    found += unit_problems("dgs", case.dgs, case.feeder)
-    found += unit_problems("pvs", case.pvs, case.feeder)
-    found += [
+    found_problems = list(case.feeder.problems())
+    found_problems += unit_problems("dgs", case.dgs, case.feeder)
+    found_problems += unit_problems("pvs", case.pvs, case.feeder)
+    found_problems += [
         FeederProblem(f"pvs.{pv.name}.p_max_kw", pv.p_max_kw, "must be > 0") for pv in case.pvs if pv.p_max_kw == 0
     ]
-    found += unit_problems("clusters", case.clusters, case.feeder)
-    found += cluster_problems(case.clusters, case.periods, case.step_h)
-    found += _series_problems(case)
+    found_problems += unit_problems("clusters", case.clusters, case.feeder)
+    found_problems += cluster_problems(case.clusters, case.periods, case.step_h)
+    found_problems += _series_problems(case)
     if not case.step_h > 0:
-        found.append(FeederProblem("step_h", case.step_h, "must be > 0"))
+        found_problems.append(FeederProblem("step_h", case.step_h, "must be > 0"))
     if not case.penalty > 0:
-        found.append(FeederProblem("penalty", case.penalty, "must be > 0"))
+        found_problems.append(FeederProblem("penalty", case.penalty, "must be > 0"))
     if not 1.0 <= case.diagonal <= 2.0:
-        found.append(FeederProblem("diagonal", case.diagonal, "must be 1 to 2; the square root of 2 fits the octagon"))
-    return found
+        found_problems.append(
+            FeederProblem("diagonal", case.diagonal, "must be 1 to 2; the square root of 2 fits the octagon")
+        )
+    return found_problems
 
 
 def _series_problems(case: FeederCase) -> Iterator[FeederProblem]:
@@ -128,11 +130,11 @@ def _series_problems(case: FeederCase) -> Iterator[FeederProblem]:
                 continue
             for number, phase in enumerate(PHASES):
                 if phase not in case.feeder.bus_phases[bus] and np.any(demand[:, number] != 0):
-                    given = float(demand[demand[:, number] != 0, number][0])
+                    value = float(demand[demand[:, number] != 0, number][0])
                     has = case.feeder.bus_phases[bus]
-                    yield FeederProblem(key, given, f"must be 0 in phase {phase}: bus {bus} has only {has}")
+                    yield FeederProblem(key, value, f"must be 0 in phase {phase}: bus {bus} has only {has}")
                 elif kind == "demand_kw" and np.any(demand[:, number] < 0):
-                    given = float(demand[:, number].min())
-                    yield FeederProblem(key, given, f"must be >= 0 in phase {phase}; generation is a unit")
+                    value = float(demand[:, number].min())
+                    yield FeederProblem(key, value, f"must be >= 0 in phase {phase}; generation is a unit")
     if not np.all(np.isfinite(case.radiation)) or np.any(case.radiation < 0):
         yield FeederProblem("radiation", float(np.min(case.radiation)), "must be finite and >= 0")

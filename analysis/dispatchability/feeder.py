@@ -14,14 +14,14 @@ from ...simulators.units import KW_PER_MW
 
 PHASES = "abc"
 ROTATION = np.exp(2j * np.pi / 3 * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]))
-"""Feizi & Khodayar, eq. (36): what the current of another phase looks like from a phase, in balanced voltages."""
+"""Feizi & Khodayar, eq. (36): factors between the currents of two phases in balanced voltages."""
 
 
 class FeederProblem(NamedTuple):
-    """What is wrong with the data: key, value given, what is allowed."""
+    """An error in the data: key, value, and what is allowed."""
 
     key: str
-    given: object
+    value: object
     allowed: str
 
 
@@ -53,7 +53,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the feeder is fed.
+    """The source of a feeder.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Source:
     limit_kva : float
         Largest apparent power of a phase [kVA]; inf for none.
     power_factor : float or None
-        Least power factor, eq. (12)-(13); None for none. With one, power can only flow into the feeder.
+        Lowest power factor, eq. (12)-(13); None for no limit. With one, power can only flow into the feeder.
     v_pu : tuple of three float
         Voltages of phases a, b, c [pu].
     """
@@ -82,7 +82,7 @@ class Feeder:
     kv : float
         Nominal voltage between phases, to which all impedances refer [kV].
     source : Source
-        Where it is fed.
+        Its source.
     lines : tuple of Line
         One less than there are buses.
     v_min_pu, v_max_pu : float
@@ -130,7 +130,7 @@ class Feeder:
         return tuple((bus, PHASES.index(p)) for bus in self.buses for p in PHASES if p in self.bus_phases[bus])
 
     def drop(self, line: Line) -> tuple[np.ndarray, np.ndarray]:
-        """Fall of the squared voltage [pu] per kW and per kvar of each phase, eq. (4)-(5) and (34)-(37).
+        """Compute the drop of the squared voltage [pu] per kW and per kvar of each phase, eq. (4)-(5) and (34)-(37).
 
         ``U_end = U_start - r P - x Q`` for the phases that are there; both matrices have shape (3, 3).
         """
@@ -161,7 +161,7 @@ class Feeder:
         return u0, r, x
 
     def problems(self) -> Iterator[FeederProblem]:
-        """What is wrong with the feeder, each with bus, phase or value."""
+        """Check the data of the feeder and yield each error with bus, phase or value."""
         if not self.kv > 0:
             yield FeederProblem("kv", self.kv, "must be > 0")
         if not 0 < self.v_min_pu < self.v_max_pu:
@@ -190,9 +190,9 @@ class Feeder:
         listed = {line.name: line.start for line in self.lines}
         for line in self.oriented:
             if line.name in self.ratios and listed[line.name] != line.start:
-                given = f"{line.end} - {line.start}"
+                value = f"{line.end} - {line.start}"
                 yield FeederProblem(
-                    f"lines.{line.name}", given, f"must start at {line.start}, where its regulator stands"
+                    f"lines.{line.name}", value, f"must start at {line.start}, where its regulator stands"
                 )
             fed = self.bus_phases[line.start]
             for phase in line.phases:
@@ -202,7 +202,7 @@ class Feeder:
 
 
 def _line_problems(key: str, line: Line) -> Iterator[FeederProblem]:
-    """What is wrong with a line by itself."""
+    """Yield the errors in the data of a line."""
     if not line.phases or any(p not in PHASES for p in line.phases) or len(set(line.phases)) != len(line.phases):
         yield FeederProblem(f"{key}.phases", line.phases, "must be one to three of a, b, c, each once")
         return
@@ -218,8 +218,8 @@ def _line_problems(key: str, line: Line) -> Iterator[FeederProblem]:
         for i in range(3):
             for j in range(i):
                 if abs(part[i, j] - part[j, i]) > 1e-9 * max(1.0, abs(part).max()):
-                    given = f"{part[i, j]:g} for phases {PHASES[i]}{PHASES[j]} and {part[j, i]:g} for the reverse"
-                    yield FeederProblem(f"{key}.{name}", given, f"must be symmetric ({line.start} - {line.end})")
+                    value = f"{part[i, j]:g} for phases {PHASES[i]}{PHASES[j]} and {part[j, i]:g} for the reverse"
+                    yield FeederProblem(f"{key}.{name}", value, f"must be symmetric ({line.start} - {line.end})")
     for i, phase in enumerate(PHASES):
         if phase not in line.phases and np.any(z[i] != 0):
             yield FeederProblem(

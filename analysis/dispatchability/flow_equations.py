@@ -29,7 +29,7 @@ class Arc(NamedTuple):
 
 @dataclass(frozen=True)
 class FlowGrid:
-    """Nodes and arcs of a feeder.
+    """Nodes and arcs of a feeder for power flows.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class FlowGrid:
 
 
 def grid(feeder: Feeder, zones: bool) -> FlowGrid:
-    """Nodes of a feeder: every bus and phase, or zones within which nothing limits the flow."""
+    """Build nodes and arcs of a feeder; nodes are pairs of bus and phase, or zones without limits of lines within."""
     node_of = {node: number for number, node in enumerate(feeder.nodes)}
     kept = []
     for line in feeder.oriented:
@@ -65,7 +65,7 @@ def grid(feeder: Feeder, zones: bool) -> FlowGrid:
 
 
 def without_slack_limits(case: FeederCase) -> FeederCase:
-    """The case without those limits of lines that no dispatch can reach.
+    """Remove the limits of lines that no dispatch can reach.
 
     Without losses the flow of a line is what the buses behind it draw, and what the source gives less what the others
     draw. Demand, ratings and the source bound both; a limit beyond these bounds in all phases and periods cuts off no
@@ -79,7 +79,7 @@ def without_slack_limits(case: FeederCase) -> FeederCase:
     Returns
     -------
     FeederCase
-        With infinite limits in their place.
+        The case with infinite limits in their place.
     """
     source, buses = case.feeder.source, case.feeder.buses
     drawn = {bus: np.zeros((2, 2, case.periods, 3)) for bus in buses}  # active, reactive; least, largest
@@ -117,7 +117,7 @@ def without_slack_limits(case: FeederCase) -> FeederCase:
 
 @dataclass
 class Equations:
-    """Rows ``G y >= rhs`` (``=`` where equal) of the recourse, without the PV power, grown one by one.
+    """Rows ``G y >= rhs`` (``=`` where equal) of the recourse, without the PV power, to which rows are added.
 
     Attributes
     ----------
@@ -143,14 +143,14 @@ class Equations:
     _entries: tuple[list[float], list[float], list[float]] = field(default_factory=lambda: ([], [], []))
 
     def column(self, lower: float, upper: float, cost: float = 0.0) -> int:
-        """Add a variable."""
+        """Add a variable with bounds and cost, and return its column."""
         self._lower.append(lower)
         self._upper.append(upper)
         self._cost.append(cost)
         return len(self._cost) - 1
 
     def row(self, terms: list[tuple[int, float]], rhs: float, equal: bool = False) -> int:
-        """Add a row from pairs of column and coefficient."""
+        """Add a row from pairs of column and coefficient, and return its number."""
         number = len(self._rhs)
         self._rhs.append(rhs)
         self._equal.append(equal)
@@ -179,14 +179,14 @@ class Equations:
 
 
 def equations(case: FeederCase, grids: list[FlowGrid], voltage: np.ndarray, *, slack: bool = True) -> Equations:
-    """All equations of a case but the PV power.
+    """Build all equations of a case except those of the PV power.
 
     Parameters
     ----------
     case : FeederCase
         A case without problems.
     grids : list of FlowGrid
-        Of each period.
+        Grid of each period.
     voltage : ndarray of bool, shape (t,)
         Periods in which voltages are modelled; their grids have a node for each bus and phase.
     slack : bool
@@ -196,45 +196,45 @@ def equations(case: FeederCase, grids: list[FlowGrid], voltage: np.ndarray, *, s
     -------
     Equations
     """
-    found = Equations()
+    system = Equations()
     for t, now in enumerate(grids):
-        _period(found, case, t, now, bool(voltage[t]), slack)
+        _period(system, case, t, now, bool(voltage[t]), slack)
     for cluster in case.clusters:
         for phase in cluster.phase_numbers:
-            _energy(found, case, cluster, phase, grids)
-    return found
+            _energy(system, case, cluster, phase, grids)
+    return system
 
 
-def _period(found: Equations, case: FeederCase, t: int, now: FlowGrid, voltage: bool, slack: bool) -> None:
-    """Balances (2)-(3) of a period, with flows (4)-(9), generators (10)-(11), source (12)-(13), PV's vars (15)."""
+def _period(system: Equations, case: FeederCase, t: int, now: FlowGrid, voltage: bool, slack: bool) -> None:
+    """Add balances (2)-(3), flows (4)-(9), generators (10)-(11), source (12)-(13) and PV's vars (15) of a period."""
     active: dict[int, list[tuple[int, float]]] = {node: [] for node in now.nodes}
     reactive: dict[int, list[tuple[int, float]]] = {node: [] for node in now.nodes}
     flows: dict[tuple[str, int], tuple[int, int]] = {}
 
     for arc in now.arcs:
-        p, q = _flow(found, arc.line.limit_kva, case.diagonal)
+        p, q = _flow(system, arc.line.limit_kva, case.diagonal)
         flows[arc.line.name, arc.phase] = p, q
         for terms, column in ((active, p), (reactive, q)):
             terms[arc.start].append((column, -1.0))
             terms[arc.end].append((column, 1.0))
     source = case.feeder.source
     for phase in range(3):
-        p, q = _flow(found, source.limit_kva, case.diagonal, least=-inf if source.power_factor is None else 0.0)
+        p, q = _flow(system, source.limit_kva, case.diagonal, p_min_kw=-inf if source.power_factor is None else 0.0)
         if source.power_factor is not None:
             slope = tan(acos(source.power_factor))
-            found.row([(p, slope), (q, -1.0)], 0.0)
-            found.row([(p, slope), (q, 1.0)], 0.0)
+            system.row([(p, slope), (q, -1.0)], 0.0)
+            system.row([(p, slope), (q, 1.0)], 0.0)
         active[now.node_of[source.bus, phase]].append((p, 1.0))
         reactive[now.node_of[source.bus, phase]].append((q, 1.0))
     for dg in case.dgs:
         for phase in dg.phase_numbers:
             node, q_max = now.node_of[dg.bus, phase], dg.share(dg.q_max_kvar)
-            active[node].append((found.column(0.0, dg.share(dg.p_max_kw)), 1.0))
-            reactive[node].append((found.column(-q_max, q_max), 1.0))
+            active[node].append((system.column(0.0, dg.share(dg.p_max_kw)), 1.0))
+            reactive[node].append((system.column(-q_max, q_max), 1.0))
     for pv in case.pvs:
         for phase in pv.phase_numbers:
             q_max = pv.share(pv.q_max_kvar)
-            reactive[now.node_of[pv.bus, phase]].append((found.column(-q_max, q_max), 1.0))
+            reactive[now.node_of[pv.bus, phase]].append((system.column(-q_max, q_max), 1.0))
 
     demand = np.zeros((2, len(now.nodes)))
     for kind, table in enumerate((case.demand_kw, case.demand_kvar)):
@@ -245,62 +245,62 @@ def _period(found: Equations, case: FeederCase, t: int, now: FlowGrid, voltage: 
         for kind, terms in enumerate((active, reactive)):
             if slack:
                 for sign in (1.0, -1.0):
-                    column = found.column(0.0, inf, case.penalty)
-                    found.slack.append((column, t, node))
+                    column = system.column(0.0, inf, case.penalty)
+                    system.slack.append((column, t, node))
                     terms[node].append((column, sign))
-            row = found.row(terms[node], demand[kind, node], equal=True)
+            row = system.row(terms[node], demand[kind, node], equal=True)
             if kind == 0:
-                found.balance[t, node] = row
+                system.balance[t, node] = row
     if voltage:
-        _voltages(found, case.feeder, t, flows)
+        _voltages(system, case.feeder, t, flows)
 
 
-def _flow(found: Equations, limit: float, diagonal: float, least: float = -inf) -> tuple[int, int]:
-    """Columns of the active and reactive flow within the octagon (6)-(9)."""
-    p, q = found.column(max(-limit, least), limit), found.column(-limit, limit)
+def _flow(system: Equations, limit: float, diagonal: float, p_min_kw: float = -inf) -> tuple[int, int]:
+    """Add active and reactive flow within the octagon (6)-(9), and return their columns."""
+    p, q = system.column(max(-limit, p_min_kw), limit), system.column(-limit, limit)
     if limit < inf:
         for sign in (1.0, -1.0):
-            found.row([(p, 1.0), (q, sign)], -diagonal * limit)
-            found.row([(p, -1.0), (q, -sign)], -diagonal * limit)
+            system.row([(p, 1.0), (q, sign)], -diagonal * limit)
+            system.row([(p, -1.0), (q, -sign)], -diagonal * limit)
     return p, q
 
 
-def _voltages(found: Equations, feeder: Feeder, t: int, flows: dict[tuple[str, int], tuple[int, int]]) -> None:
-    """Squared voltages along the lines, eq. (4)-(5); only phases that are there."""
+def _voltages(system: Equations, feeder: Feeder, t: int, flows: dict[tuple[str, int], tuple[int, int]]) -> None:
+    """Add the squared voltages along the lines, eq. (4)-(5), for the phases that lines have."""
     low, high = feeder.v_min_pu**2, feeder.v_max_pu**2
     for bus, phase in feeder.nodes:
         fixed = feeder.source.v_pu[phase] ** 2
         at_source = bus == feeder.source.bus
-        found.squared[t, bus, phase] = found.column(*((fixed, fixed) if at_source else (low, high)))
+        system.squared[t, bus, phase] = system.column(*((fixed, fixed) if at_source else (low, high)))
     for line in feeder.oriented:
         r, x = feeder.drop(line)
         ratio = feeder.ratios.get(line.name, (1.0, 1.0, 1.0))
         there = [phase for phase in range(3) if (line.name, phase) in flows]
         for phase in there:
-            terms = [(found.squared[t, line.end, phase], 1.0)]
-            terms.append((found.squared[t, line.start, phase], -(ratio[phase] ** 2)))
+            terms = [(system.squared[t, line.end, phase], 1.0)]
+            terms.append((system.squared[t, line.start, phase], -(ratio[phase] ** 2)))
             for other in there:
                 p, q = flows[line.name, other]
                 terms += [(p, r[phase, other]), (q, x[phase, other])]
-            found.row(terms, 0.0, equal=True)
+            system.row(terms, 0.0, equal=True)
 
 
-def _energy(found: Equations, case: FeederCase, cluster, phase: int, grids: list[FlowGrid]) -> None:
-    """Power (22)-(24) and energy (25)-(32) of one phase of a cluster; outside its stay there is neither.
+def _energy(system: Equations, case: FeederCase, cluster, phase: int, grids: list[FlowGrid]) -> None:
+    """Add power (22)-(24) and energy (25)-(32) of one phase of a cluster for the periods of its stay.
 
     The energy at arrival holds at the end of the first period, as printed: power in that period is free.
     """
     before = -1
     for t in range(cluster.first, cluster.last + 1):
-        p = found.column(-cluster.share(cluster.discharge_kw), cluster.share(cluster.charge_kw))
-        found.add(found.balance[t, grids[t].node_of[cluster.bus, phase]], p, -1.0)
+        p = system.column(-cluster.share(cluster.discharge_kw), cluster.share(cluster.charge_kw))
+        system.add(system.balance[t, grids[t].node_of[cluster.bus, phase]], p, -1.0)
         limits = cluster.e_min_kwh, cluster.e_max_kwh
         if t == cluster.first:
             limits = cluster.e_arrival_kwh, cluster.e_arrival_kwh
         if t == cluster.last:
             limits = cluster.e_departure_kwh, cluster.e_departure_kwh
-        energy = found.column(*(cluster.share(limit) for limit in limits))
-        found.ev += [p, energy]
+        energy = system.column(*(cluster.share(limit) for limit in limits))
+        system.ev += [p, energy]
         if before >= 0:
-            found.row([(energy, 1.0), (before, -1.0), (p, -case.step_h)], 0.0, equal=True)
+            system.row([(energy, 1.0), (before, -1.0), (p, -case.step_h)], 0.0, equal=True)
         before = energy

@@ -20,7 +20,7 @@ class _FeederUnit:
         return tuple(PHASES.index(phase) for phase in self.phases)
 
     def share(self, total: float) -> float:
-        """Part of a total that falls on one phase."""
+        """Return the part of a total that one phase has."""
         return total / len(self.phases)
 
 
@@ -33,7 +33,7 @@ class DgUnit(_FeederUnit):
     name, bus, phases : str
         Name, bus and phases such as ``abc``.
     p_max_kw : float
-        Largest active power [kW]; the least is 0.
+        Largest active power [kW]; the smallest is 0.
     q_max_kvar : float
         Largest reactive power, fed or drawn [kvar].
     """
@@ -74,7 +74,7 @@ class EvCluster(_FeederUnit):
     charge_kw, discharge_kw : float
         Largest power [kW]; a discharging power of 0 is a cluster without V2G.
     e_min_kwh, e_max_kwh : float
-        Least and largest energy [kWh].
+        Smallest and largest energy [kWh].
     e_arrival_kwh : float
         Energy at the *end* of the first period [kWh]. As the equations are printed, the power in that period is free.
     e_departure_kwh : float
@@ -93,14 +93,14 @@ class EvCluster(_FeederUnit):
     last: int
 
     def reachable_kwh(self, step_h: float) -> tuple[float, float]:
-        """Least and largest energy that it can have at departure [kWh]."""
+        """Compute lowest and highest energy that the cluster can have at departure [kWh]."""
         hours = (self.last - self.first) * step_h
         low = max(self.e_min_kwh, self.e_arrival_kwh - self.discharge_kw * hours)
         return low, min(self.e_max_kwh, self.e_arrival_kwh + self.charge_kw * hours)
 
 
 def unit_problems(kind: str, units: tuple[_FeederUnit, ...], feeder: Feeder) -> Iterator[FeederProblem]:
-    """What is wrong with the units of a kind: places, phases, signs."""
+    """Check places, phases and signs of the units of a kind, and yield the errors."""
     seen = set()
     for unit in units:
         key = f"{kind}.{unit.name}"
@@ -114,7 +114,7 @@ def unit_problems(kind: str, units: tuple[_FeederUnit, ...], feeder: Feeder) -> 
 
 
 def place_problems(key: str, bus: str, phases: str, feeder: Feeder) -> Iterator[FeederProblem]:
-    """Whether a bus is there and has these phases."""
+    """Check that a bus exists and has certain phases, and yield the errors."""
     if bus not in feeder.bus_phases:
         yield FeederProblem(f"{key}.bus", bus, f"must be a bus of the feeder: {', '.join(feeder.buses)}")
     elif not phases or any(p not in PHASES for p in phases) or len(set(phases)) != len(phases):
@@ -127,13 +127,13 @@ def place_problems(key: str, bus: str, phases: str, feeder: Feeder) -> Iterator[
 
 
 def cluster_problems(clusters: tuple[EvCluster, ...], periods: int, step_h: float) -> Iterator[FeederProblem]:
-    """Whether stays lie in the horizon and the energies can be reached."""
+    """Check that stays lie in the horizon and energies are reachable, and yield the errors."""
     for cluster in clusters:
         key = f"clusters.{cluster.name}"
         if not 0 <= cluster.first < cluster.last < periods:
-            given = f"{cluster.first} to {cluster.last}"
+            stay = f"{cluster.first} to {cluster.last}"
             yield FeederProblem(
-                f"{key}.stay", given, f"must be a first and a later last period within 0 to {periods - 1}"
+                f"{key}.stay", stay, f"must be a first and a later last period within 0 to {periods - 1}"
             )
             continue
         for name in ("e_arrival_kwh", "e_departure_kwh"):

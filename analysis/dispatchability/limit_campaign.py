@@ -1,4 +1,4 @@
-"""Many drawn cases side by side: expected limits and their confidence intervals (case 3)."""
+"""Campaign of many drawn cases: expected limits and their confidence intervals (case 3)."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Campaign:
     Parameters
     ----------
     lower_kw, upper_kw : ndarray, shape (n, n_pv, 3, t)
-        Limits of each [kW].
+        Limits of each case [kW].
     unbalanced : ndarray, shape (n,)
         Power that is not balanced in the worst case [kW and kvar].
     gaps, seconds : ndarray, shape (n,)
         Distance of the bounds of the objective, and wall time [s].
     clips : mapping of str to int
-        How many drawn values were moved to what is possible, by kind.
+        Number of drawn values that were clipped to possible ones, by kind.
     served : ndarray of bool, shape (n,)
         Cases in which all power is balanced; the expectation is taken over these.
     wall_s : float
@@ -67,7 +67,7 @@ class Campaign:
     wall_s: float
 
     def expected_kw(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-        """Expected limits of all units together and the half width of their confidence intervals.
+        """Compute the expected limits of all units together and the half widths of their confidence intervals.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class Campaign:
 
 
 def draw(case: FeederCase, spread: Spread, rng: np.random.Generator) -> tuple[FeederCase, Counter[str]]:
-    """Draw one case around a case, and count what had to be moved to what is possible.
+    """Draw a random case around a case, and count the drawn values that had to be clipped to possible ones.
 
     Negative powers, energies and radiations become 0; states of charge are kept within 0 and 1 and above the least
     energy; the energy at departure is kept within what the drawn power can reach.
@@ -147,16 +147,16 @@ def draw(case: FeederCase, spread: Spread, rng: np.random.Generator) -> tuple[Fe
 
 
 SolveAll = Callable[[Callable[[FeederCase], PvLimits], Sequence[FeederCase], Tell], Sequence[PvLimits]]
-"""Solves many cases: takes the function for one, the cases, and whom to tell; returns the limits in their order."""
+"""Function that solves many cases: arguments are the solver of one, the cases and the progress callback."""
 
 
 def one_by_one(solve: Callable[[FeederCase], PvLimits], cases: Sequence[FeederCase], tell: Tell) -> list[PvLimits]:
     """Solve one case after the other in this process."""
-    found: list[PvLimits] = []
+    limits: list[PvLimits] = []
     for case in cases:
-        found.append(solve(case))
-        tell(f"scenario {len(found)} of {len(cases)}")
-    return found
+        limits.append(solve(case))
+        tell(f"scenario {len(limits)} of {len(cases)}")
+    return limits
 
 
 def run_campaign(
@@ -170,7 +170,7 @@ def run_campaign(
     options: Mapping[str, Any] | None = None,
     tell: Tell | None = None,
 ) -> Campaign:
-    """Find the limits of many drawn cases.
+    """Solve many drawn cases and return their limits.
 
     The result does not depend on where and in which order they are solved: every case has its own seed.
 
@@ -181,7 +181,7 @@ def run_campaign(
     spread : Spread
         Standard deviations.
     scenarios : int
-        How many.
+        Number of cases.
     seed : int
         Seed of the draws.
     solve_all : callable
@@ -191,7 +191,7 @@ def run_campaign(
     options : mapping, optional
         Keywords of `solve_limits`.
     tell : callable, optional
-        Told about progress.
+        Called with a message on progress.
 
     Returns
     -------
@@ -213,18 +213,18 @@ def run_campaign(
         clips += moved
     options = dict(options or {})
     options["start"] = start.scenarios if start else ()
-    found = solve_all(partial(solve_limits, **options), cases, tell or (lambda _: None))
-    return _gathered(found, clips, options, perf_counter() - began)
+    limits = solve_all(partial(solve_limits, **options), cases, tell or (lambda _: None))
+    return _gathered(limits, clips, options, perf_counter() - began)
 
 
-def _gathered(found: Sequence[PvLimits], clips: Counter[str], options: Mapping[str, Any], wall_s: float) -> Campaign:
-    unbalanced = np.array([one.unbalanced for one in found])
+def _gathered(limits: Sequence[PvLimits], clips: Counter[str], options: Mapping[str, Any], wall_s: float) -> Campaign:
+    unbalanced = np.array([case_limits.unbalanced for case_limits in limits])
     return Campaign(
-        np.array([one.lower_kw for one in found]),
-        np.array([one.upper_kw for one in found]),
+        np.array([case_limits.lower_kw for case_limits in limits]),
+        np.array([case_limits.upper_kw for case_limits in limits]),
         unbalanced,
-        np.array([one.gap for one in found]),
-        np.array([one.seconds for one in found]),
+        np.array([case_limits.gap for case_limits in limits]),
+        np.array([case_limits.seconds for case_limits in limits]),
         {kind: count for kind, count in sorted(clips.items()) if count},
         unbalanced <= options.get("tolerance", 1e-3),
         wall_s,

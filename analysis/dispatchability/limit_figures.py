@@ -15,7 +15,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 
 
 def limits_by_phase(study: StudyResult, cases: Sequence[str], phases: str = PHASES, upper: bool = True) -> Figure:
-    """Total limits of all PV units, one panel for each phase (figures 3 and 4 of Feizi & Khodayar).
+    """Draw the total limits of all PV units, one panel for each phase (figures 3 and 4 of Feizi & Khodayar).
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def limits_by_phase(study: StudyResult, cases: Sequence[str], phases: str = PHAS
 
 
 def expected_limits(study: StudyResult, phases: str = PHASES) -> Figure:
-    """Expected total limits with their confidence intervals, beside those of the undisturbed case (figure 5).
+    """Draw expected total limits with confidence intervals, beside those of the undisturbed case (figure 5).
 
     Raises
     ------

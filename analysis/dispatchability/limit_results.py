@@ -1,4 +1,4 @@
-"""The HDF5 layout of a study, once: `StudyWriter` writes it, `open_study` reads it back.
+"""The HDF5 file of a study: its layout, `StudyWriter` and `open_study`.
 
 ===============================  =======================================================================================
 object                           content
@@ -39,20 +39,20 @@ _ARRAYS = ("lower_kw", "upper_kw", "available_kw", "demand_kw", "voltage", "log"
 
 
 class StudyWriter:
-    """Writes a study beside its place and puts it there when all is done; an error leaves nothing behind.
+    """Writes a study to a temporary file that replaces the result file at the end; an error leaves no file behind.
 
     Parameters
     ----------
     path : Path
         Result file.
     name : str
-        Of the study.
+        Name of the study.
     text : str
         The study as YAML.
     periods, pvs : list of str
         Names of periods and PV units.
     versions : mapping of str to str
-        Of the software.
+        Versions of the software.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class StudyWriter:
         group["voltage"] = limits.voltage
         numbers = {key: getattr(limits, key) for key in ("objective", "gap", "unbalanced", "rounds")}
         group.attrs.update(numbers)
-        rows = [(part, one.lower, one.upper, one.worst) for part, one in limits.log]
+        rows = [(part, iteration.lower, iteration.upper, iteration.worst) for part, iteration in limits.log]
         kinds = [("part", "i4"), ("lower", "f8"), ("upper", "f8"), ("worst", "f8")]
         group["log"] = np.array(rows, dtype=kinds)
         self._seconds.attrs[name] = limits.seconds
@@ -148,9 +148,9 @@ class ExpectedLimits:
     served : ndarray of bool, shape (n,)
         Drawn cases in which all power is balanced.
     gap : ndarray, shape (n,)
-        What is left open in each of them.
+        Distance of the bounds of the objective of each of them.
     clips : dict of str to int
-        How many drawn values were moved to what is possible.
+        Number of drawn values that were clipped to possible ones, by kind.
     """
 
     case: str

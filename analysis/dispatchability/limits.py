@@ -70,7 +70,7 @@ class PvLimits:
 
 
 def two_stage(case: FeederCase, voltage: np.ndarray) -> tuple[TwoStage, np.ndarray, np.ndarray]:
-    """The robust problem as matrices.
+    """Build the matrices of the robust two-stage problem of a case.
 
     The binary V of (19)-(20) is left out: as printed, V = 1 forces both bounds to 0 and costs 1, while V = 0 allows
     the same at no cost and asks only for bounds within what is available, which (16) and (21) ask for anyway.
@@ -94,28 +94,28 @@ def two_stage(case: FeederCase, voltage: np.ndarray) -> tuple[TwoStage, np.ndarr
     """
     networks = {kind: grid(case.feeder, zones=not kind) for kind in (False, True)}
     grids = [networks[bool(kind)] for kind in voltage]
-    found = equations(case, grids, voltage)
+    system = equations(case, grids, voltage)
     available = case.available_kw
     places = np.argwhere(available > 0.0)
     n = len(places)
-    numbers = {key: number for number, key in enumerate(found.balance)}
+    numbers = {key: number for number, key in enumerate(system.balance)}
     rows, scenario = np.zeros(n, dtype=int), np.zeros(n, dtype=int)
     for place, (i, phase, t) in enumerate(places.tolist()):
         key = t, grids[t].node_of[case.pvs[i].bus, phase]
-        rows[place], scenario[place] = found.balance[key], numbers[key]
+        rows[place], scenario[place] = system.balance[key], numbers[key]
     used = np.unique(scenario)
     scenario = np.searchsorted(used, scenario)
-    arrays = found.arrays
+    arrays = system.arrays
     shape = arrays["rhs"].size
     first = np.arange(n)
     rating = np.array([case.pvs[i].share(case.pvs[i].p_max_kw) for i in places[:, 0]])
     gain = 1.0 / rating
-    most = available[tuple(places.T)]
+    max_kw = available[tuple(places.T)]
     ones = np.ones(n)
     problem = TwoStage(
         cost=np.concatenate([gain, -gain]),
         lower=np.zeros(2 * n),
-        upper=np.concatenate([most, most]),
+        upper=np.concatenate([max_kw, max_kw]),
         integer=np.zeros(2 * n, dtype=bool),
         limits=sparse.csr_array(sparse.hstack([-sparse.eye_array(n), sparse.eye_array(n)])),
         limits_lower=np.zeros(n),
@@ -130,7 +130,7 @@ def two_stage(case: FeederCase, voltage: np.ndarray) -> tuple[TwoStage, np.ndarr
         ),
         **arrays,
     )
-    return problem, places, np.array(found.ev, dtype=int)
+    return problem, places, np.array(system.ev, dtype=int)
 
 
 def solve_limits(
@@ -142,7 +142,7 @@ def solve_limits(
     start: tuple[np.ndarray, ...] = (),
     tell: Tell | None = None,
 ) -> PvLimits:
-    """Dispatchability limits of a case.
+    """Solve a case for its dispatchability limits.
 
     First without voltages; only periods in which they may matter (see `voltage`) are solved again with them. The
     problem falls into parts that share no equation (periods without EVs, phases without voltages), each solved by
@@ -150,7 +150,7 @@ def solve_limits(
 
     Parts with EVs are first solved with a plan of the EVs that does not depend on PV. Then the periods meet in the plan
     alone, and each has a small search of its own. Those limits hold; where EVs that answer to PV could widen them by
-    less than the tolerance, which the next master problem tells, they are the optimum. Otherwise the method goes on
+    less than the tolerance, which the next master problem shows, they are the optimum. Otherwise the method goes on
     from them with the whole recourse.
 
     Limits that leave power unbalanced are worth nothing: where the penalty is too low to prevent them although the
@@ -161,18 +161,18 @@ def solve_limits(
     case : FeederCase
         A case without problems.
     solver : {'glpk', 'highs'}
-        Who solves the linear and mixed-integer programs.
+        Solver of the linear and mixed-integer programs.
     tolerance : float
         Distance of the bounds at which a part is solved, in the unit of the objective: 1 is the whole rating of a
         unit's phase in one period, or 1 kW that is not balanced.
     time_limit_s : float, optional
         Wall time [s] after which no new search begins and running ones end. Parts without limits by then get the
         narrowest, one PV power that can be served, from one linear program each, which is not counted; nor is the
-        building of the matrices. `PvLimits.gap` tells what is left open.
+        building of the matrices. `PvLimits.gap` is the remaining distance of the bounds.
     start : tuple of ndarray
         ``PvLimits.scenarios`` of a case of the same shape.
     tell : callable, optional
-        Told about progress.
+        Called with a message on progress.
 
     Returns
     -------
@@ -186,28 +186,28 @@ def solve_limits(
     search = _Search(replace(case, penalty=next(penalties)), solver, tolerance, deadline, {})
     voltage = np.zeros(case.periods, dtype=bool)
     while True:
-        found = _solve(search, voltage, start, tell)
-        if found.unbalanced <= tolerance:
-            more = ~voltage & voltage_matters(case, found.lower_kw, found.upper_kw, solver, search.deadline)
+        limits = _solve(search, voltage, start, tell)
+        if limits.unbalanced <= tolerance:
+            more = ~voltage & voltage_matters(case, limits.lower_kw, limits.upper_kw, solver, search.deadline)
             if not more.any():
                 break
-            if not voltage.any() and _least_unbalanced(case, solver) == inf:
-                found = replace(found, unbalanced=inf)
+            if not voltage.any() and _min_unbalanced(case, solver) == inf:
+                limits = replace(limits, unbalanced=inf)
                 break
             voltage = voltage | more
             continue
         left = list(penalties)
-        if not left or _least_unbalanced(case, solver) > tolerance:
+        if not left or _min_unbalanced(case, solver) > tolerance:
             break
         penalty, *rest = left[-1:] if perf_counter() >= search.deadline else left
         penalties = iter(rest)
         tell(f"again with a penalty of {penalty:g}")
-        search, start = search._replace(case=replace(case, penalty=penalty), known={}), found.scenarios
-    return replace(found, seconds=perf_counter() - began)
+        search, start = search._replace(case=replace(case, penalty=penalty), known={}), limits.scenarios
+    return replace(limits, seconds=perf_counter() - began)
 
 
 def _penalties(case: FeederCase) -> Iterator[float]:
-    """Penalties to try in turn, until no width is worth some power that is not balanced.
+    """Yield the penalties to try in turn, until no width is worth power that is not balanced.
 
     A kW buys a width of 1 / rating by itself, but more where it holds a voltage that is in the way of many kW.
     """
@@ -215,14 +215,14 @@ def _penalties(case: FeederCase) -> Iterator[float]:
     yield from (first * 10.0**power for power in range(6))
 
 
-def _least_unbalanced(case: FeederCase, solver: str) -> float:
-    """What is not balanced with the PV power that suits best."""
+def _min_unbalanced(case: FeederCase, solver: str) -> float:
+    """Return the smallest power that is not balanced with any PV power."""
     with Service(case, solver) as service:
-        return service.least_unbalanced()
+        return service.min_unbalanced()
 
 
 class _Search(NamedTuple):
-    """What stays the same for all parts, and the parts solved so far by their places and periods with voltages."""
+    """The data that all parts share, and the parts solved so far by their places and periods with voltages."""
 
     case: FeederCase
     solver: str
@@ -237,7 +237,7 @@ class _Search(NamedTuple):
 
 
 def _solve(search: _Search, voltage: np.ndarray, start: Sequence[np.ndarray], tell: Tell) -> PvLimits:
-    """Limits with voltages in some periods."""
+    """Solve for the limits with voltages modelled in some periods."""
     case = search.case
     problem, places, ev = two_stage(case, voltage)
     strength = case.radiation / (case.radiation.max(initial=0.0) or 1.0)
@@ -252,21 +252,21 @@ def _solve(search: _Search, voltage: np.ndarray, start: Sequence[np.ndarray], te
         early = np.flatnonzero(np.isin(part.y, ev))
         here = places[part.x % max(len(places), 1)]
         key = here.tobytes(), (voltage if early.size else voltage[here[:, 2]]).tobytes()
-        found = search.known.get(key) if here.size else None
-        if found is None:
+        part_limits = search.known.get(key) if here.size else None
+        if part_limits is None:
             if early.size:
-                found = _with_plan(search, part, early, scarce[part.x], first)
+                part_limits = _with_plan(search, part, early, scarce[part.x], first)
             else:
-                found = search.run(part.problem, first)
-            if found.upper - found.lower >= search.tolerance:
-                found = _at_least_a_point(search, part.problem, found)
-            search.known[key] = found
-        x[part.x] = found.x
-        objective += found.upper
-        gap += found.upper - found.lower
-        unbalanced += found.worst / case.penalty
-        log += [(number, iteration) for iteration in found.log]
-        scenarios.append(found.scenarios)
+                part_limits = search.run(part.problem, first)
+            if part_limits.upper - part_limits.lower >= search.tolerance:
+                part_limits = _single_point_if_better(search, part.problem, part_limits)
+            search.known[key] = part_limits
+        x[part.x] = part_limits.x
+        objective += part_limits.upper
+        gap += part_limits.upper - part_limits.lower
+        unbalanced += part_limits.worst / case.penalty
+        log += [(number, iteration) for iteration in part_limits.log]
+        scenarios.append(part_limits.scenarios)
     n = len(places)
     bounds = np.zeros((2, *case.available_kw.shape))
     bounds[0][tuple(places.T)], bounds[1][tuple(places.T)] = x[:n], x[n:]
@@ -276,7 +276,7 @@ def _solve(search: _Search, voltage: np.ndarray, start: Sequence[np.ndarray], te
 
 
 def _with_plan(search: _Search, part: Part, early: np.ndarray, scarce: np.ndarray, start: list) -> ccg.Robust:
-    """A part with EVs: first with a plan for them, then whether answering to PV could do better."""
+    """Solve a part with EVs: first with a fixed plan for them, then check whether EVs that respond to PV do better."""
     planned = restricted(part.problem, early)
     plan = search.run(planned, start)
     n = part.x.size
@@ -287,13 +287,13 @@ def _with_plan(search: _Search, part: Part, early: np.ndarray, scarce: np.ndarra
     open_still = whole.upper - whole.lower >= search.tolerance or whole.worst > search.tolerance
     if open_still or not np.array_equal(whole.x, plan.x[:n]):
         return whole
-    return _least_scarce(search, planned, plan, whole, scarce)
+    return _prefer_strong_sun(search, planned, plan, whole, scarce)
 
 
-def _least_scarce(
+def _prefer_strong_sun(
     search: _Search, planned: TwoStage, plan: ccg.Robust, whole: ccg.Robust, scarce: np.ndarray
 ) -> ccg.Robust:
-    """Of equally good limits, those that ask for PV where the sun is strong.
+    """Choose among equally good limits those that need PV power where the radiation is strong.
 
     EVs that may rest for some time of their stay leave a choice between periods that the objective does not see.
     """
@@ -307,18 +307,18 @@ def _least_scarce(
         limits_lower=np.append(planned.limits_lower, -inf),
         limits_upper=np.append(planned.limits_upper, planned.cost @ plan.x),
     )
-    found = search.run(problem, list(plan.scenarios), incumbent=(plan.x, plan.worst))
-    if found.worst > search.tolerance:
+    preferred = search.run(problem, list(plan.scenarios), incumbent=(plan.x, plan.worst))
+    if preferred.worst > search.tolerance:
         return whole
-    return replace(whole, x=found.x[:n], worst=found.worst)
+    return replace(whole, x=preferred.x[:n], worst=preferred.worst)
 
 
-def _at_least_a_point(search: _Search, problem: TwoStage, found: ccg.Robust) -> ccg.Robust:
-    """What was found, or if that is worse, the PV power that suits best as both limits."""
+def _single_point_if_better(search: _Search, problem: TwoStage, limits: ccg.Robust) -> ccg.Robust:
+    """Return the limits, or if they are worse, the best single PV power as both limits."""
     nothing = np.zeros(problem.H.shape[1])
     point = search.run(replace(problem, limits_upper=np.zeros_like(problem.limits_upper)), [nothing], time_limit_s=0.0)
     # without a width, the worst case is every case, and its cost stands in the bound
     worst = point.lower - float(problem.cost @ point.x)
-    if found.upper <= point.lower and found.worst <= worst + search.tolerance * search.case.penalty:
-        return found
-    return replace(found, x=point.x, upper=point.lower, worst=worst)
+    if limits.upper <= point.lower and limits.worst <= worst + search.tolerance * search.case.penalty:
+        return limits
+    return replace(limits, x=point.x, upper=point.lower, worst=worst)

@@ -1,4 +1,4 @@
-"""Whether given PV power can be served: one linear program with all buses, phases, periods and voltages."""
+"""Check whether PV power can be served: one linear program with all buses, phases, periods and voltages."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from .flow_equations import equations, grid
 
 
 class Service:
-    """The recourse of a case as one loaded program, asked again and again.
+    """The recourse of a case as one linear program, loaded once and solved for many PV powers.
 
     Parameters
     ----------
     case : FeederCase
         A case without problems.
     solver : {'glpk', 'highs'}
-        Who solves it.
+        Solver of the linear program.
     """
 
     def __init__(self, case: FeederCase, solver: str = "glpk"):
         self._case = case
         whole = grid(case.feeder, zones=False)
-        found = equations(case, [whole] * case.periods, np.ones(case.periods, dtype=bool))
+        system = equations(case, [whole] * case.periods, np.ones(case.periods, dtype=bool))
         self._node_of = whole.node_of
-        self._slack = found.slack
+        self._slack = system.slack
         self._places = np.argwhere(case.available_kw > 0.0)
         self._pv = []
         for i, phase, t in self._places.tolist():
-            self._pv.append(found.column(0.0, 0.0))
-            found.add(found.balance[t, whole.node_of[case.pvs[i].bus, phase]], self._pv[-1], 1.0)
-        self._squared = found.squared
-        arrays = found.arrays
+            self._pv.append(system.column(0.0, 0.0))
+            system.add(system.balance[t, whole.node_of[case.pvs[i].bus, phase]], self._pv[-1], 1.0)
+        self._squared = system.squared
+        arrays = system.arrays
         rows = arrays["rhs"], np.where(arrays["equal"], arrays["rhs"], inf)
         cost, lower, upper = (arrays[f"recourse_{name}"] for name in ("cost", "lower", "upper"))
         self._program = Program(form_of_arrays(arrays["G"], cost, lower, upper, *rows), solver)
@@ -50,7 +50,7 @@ class Service:
         self._program.close()
 
     def unbalanced(self, p_kw: np.ndarray) -> float:
-        """Power that cannot be balanced, summed over buses and periods [kW and kvar]; 0 if all can be served.
+        """Compute the power that cannot be balanced, summed over buses and periods [kW and kvar]; 0 if all is served.
 
         It is inf where no power at all keeps the voltages, which limits of lines can bring about.
 
@@ -62,8 +62,8 @@ class Service:
         p_kw = p_kw[tuple(self._places.T)]
         return self._solve(p_kw, p_kw)
 
-    def least_unbalanced(self) -> float:
-        """The same for the PV power that suits best."""
+    def min_unbalanced(self) -> float:
+        """Compute the power that cannot be balanced with the best PV power [kW and kvar]."""
         return self._solve(np.zeros(len(self._places)), self._case.available_kw[tuple(self._places.T)])
 
     def _solve(self, low: np.ndarray, high: np.ndarray) -> float:
@@ -73,23 +73,23 @@ class Service:
         return solution.objective / self._case.penalty if solution.ok else inf
 
     def voltages_pu(self) -> np.ndarray:
-        """Voltages at the last solution [pu], shape (t, nodes), in the order of ``Feeder.nodes``; NaN for none."""
+        """Return the voltages at the last solution [pu], shape (t, nodes) ordered as ``Feeder.nodes``; NaN for none."""
         values = self._program.values()
         columns = [[self._squared[t, *node] for node in self._case.feeder.nodes] for t in range(self._case.periods)]
         return np.sqrt(values[np.array(columns)])
 
     def missing(self) -> list[tuple[int, str, str, float]]:
-        """Where power was not balanced at the last solution: period, bus, phase, amount [kW or kvar]."""
+        """List where power was not balanced at the last solution: period, bus, phase, amount [kW or kvar]."""
         values, node = self._program.values(), {number: key for key, number in self._node_of.items()}
-        found: dict[tuple[int, int], float] = {}
+        amounts: dict[tuple[int, int], float] = {}
         for column, t, number in self._slack:
             if values[column] > 1e-6:
-                found[t, number] = found.get((t, number), 0.0) + values[column]
-        return [(t, node[number][0], PHASES[node[number][1]], amount) for (t, number), amount in found.items()]
+                amounts[t, number] = amounts.get((t, number), 0.0) + values[column]
+        return [(t, node[number][0], PHASES[node[number][1]], amount) for (t, number), amount in amounts.items()]
 
 
 def service_problems(case: FeederCase, labels: list[str], solver: str = "glpk") -> list[FeederProblem]:
-    """Periods that no PV power whatever makes servable, with a bus and phase where power or voltage is missing.
+    """List the periods that cannot be served with any PV power, with a bus and phase of missing power or voltage.
 
     Parameters
     ----------
@@ -98,35 +98,37 @@ def service_problems(case: FeederCase, labels: list[str], solver: str = "glpk") 
     labels : list of str
         Names of the periods.
     solver : {'glpk', 'highs'}
-        Who solves the linear program.
+        Solver of the linear program.
 
     Returns
     -------
-    list of Problem
+    list of FeederProblem
     """
     with Service(case, solver) as service:
-        least = service.least_unbalanced()
-        if least <= 1e-6:
+        unbalanced = service.min_unbalanced()
+        if unbalanced <= 1e-6:
             return []
-        periods = sorted({t for t, *_ in service.missing()}) if least < inf else list(range(case.periods))
+        periods = sorted({t for t, *_ in service.missing()}) if unbalanced < inf else list(range(case.periods))
     free = replace(case, feeder=replace(case.feeder, v_min_pu=1e-3, v_max_pu=1e3))
     with Service(free, solver) as service:
-        if service.least_unbalanced() <= 1e-6:
+        if service.min_unbalanced() <= 1e-6:
             return list(_voltage_problems(case, labels, periods, service.voltages_pu()))
         missing = service.missing()
-    found = []
+    found_problems = []
     for t, bus, phase, amount in missing:
         allowed = f"must be servable with the best PV power within all limits, but {amount:.3f} kW or kvar are not"
         demand = case.demand_kw.get(bus)
-        given = ... if demand is None else round(float(demand[t, PHASES.index(phase)]), 6)
-        found.append(FeederProblem(f"demand in period {labels[t]} at bus {bus}, phase {phase}", given, allowed))
-    return found
+        value = ... if demand is None else round(float(demand[t, PHASES.index(phase)]), 6)
+        found_problems.append(
+            FeederProblem(f"demand in period {labels[t]} at bus {bus}, phase {phase}", value, allowed)
+        )
+    return found_problems
 
 
 def _voltage_problems(
     case: FeederCase, labels: list[str], periods: list[int], v_pu: np.ndarray
 ) -> Iterator[FeederProblem]:
-    """Where all demand could be served but for the voltages: in each period the one farthest from its limits."""
+    """Yield for each period the voltage farthest outside its limits, where nothing but voltages prevents service."""
     low, high = case.feeder.v_min_pu, case.feeder.v_max_pu
     excess = np.maximum(low - v_pu, v_pu - high)
     for t in periods:

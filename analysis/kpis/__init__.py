@@ -1,1 +1,1 @@
-"""Step-held signals and the key figures made of them."""
+"""Step-held signals and the key figures computed from them."""

@@ -1,7 +1,7 @@
-"""Key figures of a run: pure functions over step-held signals; `summary` makes the table of them.
+"""Key figures of a run: pure functions over step-held signals; `summary_table` makes a table of them.
 
-Signals are arrays of shape (k,) over common times `t_s` (k,) that end at `end_s`, see `steps`. Signs as everywhere:
-sources positive when they feed the hub bus, loads positive when they consume, grid positive when it imports.
+Signals are arrays of shape (k,) over common times `t_s` (k,) that end at `end_s`, see `step_signals`. Signs: sources
+positive when they feed the hub bus, loads positive when they consume, grid positive when it imports.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ _FLOWS_KW = 1e-9
 
 
 def positive(values: np.ndarray) -> np.ndarray:
-    """The part above zero: import, discharging, consumption."""
+    """Return the part above zero: import, discharging, consumption."""
     return np.maximum(values, 0.0)
 
 
 def negative(values: np.ndarray) -> np.ndarray:
-    """The part below zero, as a positive number: export, charging, feeding back."""
+    """Return the part below zero as a positive number: export, charging, feeding back."""
     return np.maximum(-values, 0.0)
 
 
 _PRICED = {"positive": positive, "negative": negative, "both": np.abs, "net": np.asarray}
-"""Which part of a power a price is on."""
+"""The part of a power that a price applies to."""
 
 
 def energy(t_s: np.ndarray, p_kw: np.ndarray, end_s: float) -> float:
-    """Exact energy of a step-held power [kWh]."""
+    """Integrate a step-held power exactly [kWh]."""
     return float(energy_kwh(steps.integral(t_s, p_kw, end_s), 1.0))
 
 
 def self_consumption(t_s: np.ndarray, pv_kw: np.ndarray, grid_kw: np.ndarray, end_s: float) -> tuple[float, float]:
-    """PV energy that was not exported, and all of it [kWh]; their ratio is the self-consumption.
+    """Compute the PV energy that was not exported and the whole PV energy [kWh]; self-consumption is their ratio.
 
-    At every instant export counts as PV's as far as there is PV: `pv - min(pv, export)`.
+    At every instant, export counts as PV power up to the PV power: the rest is `pv - min(pv, export)`.
     """
     exported = np.minimum(pv_kw, negative(grid_kw))
     return energy(t_s, pv_kw - exported, end_s), energy(t_s, pv_kw, end_s)
@@ -57,10 +57,10 @@ def self_consumption(t_s: np.ndarray, pv_kw: np.ndarray, grid_kw: np.ndarray, en
 def self_sufficiency(
     t_s: np.ndarray, demand_kw: np.ndarray, import_kw: np.ndarray, end_s: float
 ) -> tuple[float, float]:
-    """Demand that was not met from outside, and all of it [kWh]; their ratio is the self-sufficiency.
+    """Compute the demand that was not met from outside and the whole demand [kWh]; self-sufficiency is their ratio.
 
     Demand is load and charging; import is what grid and secondary source deliver. At every instant import meets demand
-    first, so that charging a battery from the grid only counts later, as the battery's.
+    first, so that energy which charges a battery from the grid counts as the battery's when it is discharged.
     """
     demand = positive(demand_kw)
     return energy(t_s, demand - np.minimum(demand, positive(import_kw)), end_s), energy(t_s, demand, end_s)
@@ -69,7 +69,7 @@ def self_sufficiency(
 def demand_intervals(
     t_s: np.ndarray, p_kw: np.ndarray, end_s: float, start: pd.Timestamp
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean import of every quarter of an hour, on the clock, as the import register of a meter counts it.
+    """Average the import over every quarter of an hour of the clock, as the import register of a meter does.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def demand_intervals(
     begin_s : array, shape (m,)
         Begin of each quarter [s]; the first may lie before 0.
     mean_kw : array, shape (m,)
-        Mean over what the run covers of it [kW].
+        Mean over the part of the quarter that the run covers [kW].
     """
     clock = start.tz_localize(None)
     into_hour_s = (clock - clock.floor("h")).total_seconds()
@@ -94,7 +94,7 @@ def demand_intervals(
 
 
 def demand_charge(begin_s: np.ndarray, mean_kw: np.ndarray, price_per_kw: np.ndarray, start: pd.Timestamp) -> float:
-    """Demand charge: in every calendar month, the quarter of an hour that costs most, import times its price per kW.
+    """Sum over calendar months the cost of the dearest quarter of an hour, its mean import times its price per kW.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def costs(
     end_s: float,
     start: pd.Timestamp,
 ) -> dict[str, float]:
-    """What the run costs and earns, the one place where energy meets prices.
+    """Compute the costs and revenues of a run.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def costs(
     def paid(power: str, price: str, part: Callable[[np.ndarray], np.ndarray]) -> float | None:
         if power not in powers_kw or price not in prices:
             return None
-        return sum(energy(t_s, part(p_kw) * prices[price], end_s) for p_kw in _each(powers_kw[power]))
+        return sum(energy(t_s, part(p_kw) * prices[price], end_s) for p_kw in _powers_of_devices(powers_kw[power]))
 
     priced = [kind for kind in kinds() if kind.price]
     used = {kind.cost_key: paid(kind.name, kind.price, _PRICED[kind.priced]) for kind in priced}
@@ -163,19 +163,19 @@ def costs(
         **{key: used[key] for key in used if key in earned},
     }
     if "grid" in powers_kw and "demand" in prices:
-        (grid_kw,) = _each(powers_kw["grid"])
+        (grid_kw,) = _powers_of_devices(powers_kw["grid"])
         begin_s, mean_kw = demand_intervals(t_s, grid_kw, end_s, start)
         price = steps.hold(t_s, prices["demand"], np.maximum(begin_s, 0.0))
         items["demand"] = demand_charge(begin_s, mean_kw, price, start)
-    found = {name: value for name, value in items.items() if value is not None}
-    if found:
+    amounts = {name: value for name, value in items.items() if value is not None}
+    if amounts:
         revenues = {"sold", *earned}
-        found["net"] = sum(-value if name in revenues else value for name, value in found.items())
-    return found
+        amounts["net"] = sum(-value if name in revenues else value for name, value in amounts.items())
+    return amounts
 
 
-def _each(powers_kw: np.ndarray | Sequence[np.ndarray]) -> Sequence[np.ndarray]:
-    """Return the power of each device of a kind, of which there may be one."""
+def _powers_of_devices(powers_kw: np.ndarray | Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """Return the powers of the devices of a kind as a list, also if there is only one."""
     return [powers_kw] if isinstance(powers_kw, np.ndarray) else powers_kw
 
 
@@ -185,7 +185,7 @@ def emissions(
     intensities: Mapping[str, np.ndarray],
     end_s: float,
 ) -> dict[str, float]:
-    """CO2 of the energy a hub takes from outside or makes from fuel [kg].
+    """Compute the CO2 of the energy that a hub imports or generates from fuel [kg].
 
     Energy that is exported is credited to nobody (GHG Protocol, scope 2 for ``grid``, scope 1 for ``fuel``).
 
@@ -206,27 +206,32 @@ def emissions(
         ``grid`` (import times the intensity of its time), ``fuel`` (of the kinds of device that burn it), and their sum
         ``total``. What has no intensity or no power is left out; empty where nothing is known.
     """
-    found: dict[str, float] = {}
+    amounts_kg: dict[str, float] = {}
     for name, sources in (("grid", ["grid"]), ("fuel", [kind.name for kind in kinds() if kind.burns])):
-        powers = [positive(p_kw) for source in sources if source in powers_kw for p_kw in _each(powers_kw[source])]
+        powers = [
+            positive(p_kw)
+            for source in sources
+            if source in powers_kw
+            for p_kw in _powers_of_devices(powers_kw[source])
+        ]
         if powers and name in intensities:
-            found[name] = sum(energy(t_s, p_kw * intensities[name], end_s) for p_kw in powers)
-    if found:
-        found["total"] = sum(found.values())
-    return found
+            amounts_kg[name] = sum(energy(t_s, p_kw * intensities[name], end_s) for p_kw in powers)
+    if amounts_kg:
+        amounts_kg["total"] = sum(amounts_kg.values())
+    return amounts_kg
 
 
 def supply(
     powers_kw: Mapping[str, np.ndarray], bus: np.ndarray | None = None, available: np.ndarray | None = None
 ) -> np.ndarray:
-    """What supplies a hub, shape (k,): GRID, ISLANDED, or DEAD.
+    """Return the supply of a hub over time, shape (k,): GRID, ISLANDED or DEAD.
 
     Parameters
     ----------
     powers_kw : mapping of str to array, shape (k,)
         Powers of the hub [kW], by device; at least one.
     bus : array, shape (k,), optional
-        What the ATS connects the bus to: 0 nothing, 1 grid, else another source. Decides where there is an ATS.
+        Source that the ATS connects the bus to: 0 none, 1 grid, else another one. With an ATS, it alone decides.
     available : array, shape (k,), optional
         Whether the grid is there. Without ATS, a hub that lost it is an island while any power flows, dead otherwise.
 
@@ -248,7 +253,7 @@ def supply(
 
 
 def ev_service(sessions: pd.DataFrame, end_s: float) -> dict[str, float]:
-    """What the EVs got.
+    """Compute how many EV sessions were served, their energy and their waiting times.
 
     Parameters
     ----------
@@ -264,7 +269,8 @@ def ev_service(sessions: pd.DataFrame, end_s: float) -> dict[str, float]:
         ``delivered_kwh`` and ``missed_kwh`` leave unfinished sessions out, which may still get theirs.
         ``met`` of the ``ended`` sessions (all but unfinished) got at least 99 % of their request in time.
         ``waited_min`` is the time from arrival until charging may start, summed over those ``plugged`` in,
-        ``waiting_max_min`` the longest. ``fairness`` is `fairness` of the share each ended session got of its request.
+        ``waiting_max_min`` the longest. ``fairness`` is `fairness` of delivered over requested energy
+        of the ended sessions.
     """
     arrived = sessions["arrival_s"].to_numpy(float) <= end_s
     outcome = sessions["outcome"].to_numpy(object)[arrived]
@@ -291,18 +297,18 @@ def ev_service(sessions: pd.DataFrame, end_s: float) -> dict[str, float]:
 
 
 def _shares(requested_kwh: np.ndarray, delivered_kwh: np.ndarray) -> np.ndarray:
-    """What of its request each session got, 0..1; without those that asked for nothing."""
+    """Return delivered over requested energy of each session, 0..1; sessions without a request are left out."""
     asked = requested_kwh > 0
     return np.clip(np.nan_to_num(delivered_kwh[asked]) / requested_kwh[asked], 0.0, 1.0)
 
 
 def fairness(shares: np.ndarray) -> float:
-    """Jain's index of fairness (Jain, Chiu & Hawe 1984): the square of the sum over n times the sum of the squares.
+    """Compute Jain's index of fairness (Jain, Chiu & Hawe 1984): square of the sum over n times the sum of squares.
 
     Parameters
     ----------
     shares : array, shape (n,)
-        What each of n got, >= 0.
+        Share of each of n sessions, >= 0.
 
     Returns
     -------
@@ -315,17 +321,17 @@ def fairness(shares: np.ndarray) -> float:
 
 
 def full_cycles(soc: np.ndarray) -> float:
-    """Equivalent full cycles of a battery: half the way its state of charge has gone, shape (k,) 0..1."""
+    """Count the equivalent full cycles of a battery: half the total change of its state of charge, shape (k,) 0..1."""
     return float(np.abs(np.diff(soc[np.isfinite(soc)])).sum() / 2)
 
 
 def hours(t_s: np.ndarray, on: np.ndarray, end_s: float) -> float:
-    """How long a condition holds [h], shape (k,)."""
+    """Measure how long a condition, shape (k,), holds [h]."""
     return float(steps.durations(t_s, end_s) @ on) / S_PER_H
 
 
 def outside_band(t_s: np.ndarray, v_pu: np.ndarray, end_s: float, band_pu: tuple[float, float]) -> float:
-    """How long a voltage is outside its band.
+    """Measure how long a voltage is outside its band.
 
     Parameters
     ----------
@@ -349,7 +355,7 @@ def outside_band(t_s: np.ndarray, v_pu: np.ndarray, end_s: float, band_pu: tuple
 
 
 def transfers(t_s: np.ndarray, available: np.ndarray, state: np.ndarray, end_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """How long it takes to become an island, and to return to the grid.
+    """Measure how long each transfer to an island and each return to the grid takes.
 
     Parameters
     ----------
@@ -385,7 +391,7 @@ def transfers(t_s: np.ndarray, available: np.ndarray, state: np.ndarray, end_s: 
 
 
 def soc_statistics(t_s: np.ndarray, soc: np.ndarray, end_s: float) -> dict[str, float]:
-    """Least, mean over time, greatest and last state of charge, 0..1; NaN where it is never known."""
+    """Compute lowest, time-weighted mean, highest and last state of charge, 0..1; NaN where it is never known."""
     known = np.isfinite(soc) & (steps.durations(t_s, end_s) > 0)
     if not known.any():
         return dict.fromkeys(("min", "mean", "max", "end"), np.nan)

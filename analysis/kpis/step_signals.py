@@ -12,7 +12,7 @@ import numpy as np
 
 
 def hold(t_s: np.ndarray, values: np.ndarray, at_s: np.ndarray) -> np.ndarray:
-    """Values at given times.
+    """Return the values held at certain times.
 
     Parameters
     ----------
@@ -26,21 +26,21 @@ def hold(t_s: np.ndarray, values: np.ndarray, at_s: np.ndarray) -> np.ndarray:
     array, shape (m,) or (m, n)
         Values held at these times, as float; NaN before the first.
     """
-    place = np.searchsorted(t_s, at_s, side="right") - 1
+    index = np.searchsorted(t_s, at_s, side="right") - 1
     if len(t_s) == 0:
         return np.full((len(at_s), *values.shape[1:]), np.nan)
-    held = values[np.maximum(place, 0)].astype(float)
-    held[place < 0] = np.nan
+    held = values[np.maximum(index, 0)].astype(float)
+    held[index < 0] = np.nan
     return held
 
 
 def durations(t_s: np.ndarray, end_s: float) -> np.ndarray:
-    """How long each value is held [s], shape (k,): until the next, the last until `end_s`."""
+    """Return how long each value is held [s], shape (k,): until the next one, the last until `end_s`."""
     return np.diff(np.append(np.minimum(t_s, end_s), end_s))
 
 
 def integral(t_s: np.ndarray, values: np.ndarray, end_s: float) -> np.ndarray | float:
-    """Integral over the whole signal, in the unit of the values times seconds; a float or an array, shape (n,)."""
+    """Integrate the whole signal, in the unit of the values times seconds; a float or an array, shape (n,)."""
     width = durations(t_s, end_s)
     total = np.where(np.isfinite(values), values, 0.0).T @ width
     return float(total) if values.ndim == 1 else total
@@ -49,7 +49,7 @@ def integral(t_s: np.ndarray, values: np.ndarray, end_s: float) -> np.ndarray | 
 def _pieces(
     t_s: np.ndarray, values: np.ndarray, edges_s: np.ndarray, end_s: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The signal cut at its own times and at the edges: values, durations, and the first piece of every interval."""
+    """Divide a signal at its own times and the edges: values, durations, and the first piece of each interval."""
     inside = t_s[(t_s > edges_s[0]) & (t_s < edges_s[-1])]
     knots = np.union1d(inside, edges_s)
     held = hold(t_s, values, knots[:-1])
@@ -57,7 +57,7 @@ def _pieces(
 
 
 def mean(t_s: np.ndarray, values: np.ndarray, edges_s: np.ndarray, end_s: float) -> np.ndarray:
-    """Time-weighted means over intervals.
+    """Compute time-weighted means over intervals.
 
     Parameters
     ----------
@@ -81,19 +81,19 @@ def mean(t_s: np.ndarray, values: np.ndarray, edges_s: np.ndarray, end_s: float)
 
 
 def extremes(t_s: np.ndarray, values: np.ndarray, edges_s: np.ndarray, end_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest value held within each interval; see `mean`."""
+    """Find the lowest and highest value held within each interval; see `mean`."""
     held, width, first = _pieces(t_s, values, edges_s, end_s)
     held[width <= 0] = np.nan
     return np.fmin.reduceat(held, first, axis=0), np.fmax.reduceat(held, first, axis=0)
 
 
 def union(times: Sequence[np.ndarray]) -> np.ndarray:
-    """All times at which any of several signals changes, shape (k,)."""
+    """Merge the times at which any of several signals changes, shape (k,)."""
     return np.unique(np.concatenate([np.asarray(t, dtype=float) for t in times])) if times else np.empty(0)
 
 
 def episodes(t_s: np.ndarray, on: np.ndarray, end_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Periods in which a condition holds.
+    """Find the periods in which a condition holds.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def episodes(t_s: np.ndarray, on: np.ndarray, end_s: float) -> tuple[np.ndarray,
 
 
 def edges(end_s: float, every_s: float, offset_s: float = 0.0) -> np.ndarray:
-    """Borders of equal intervals that cover 0 to `end_s`, shape (m + 1,).
+    """Return the borders of equal intervals that cover 0 to `end_s`, shape (m + 1,).
 
     The first begins at `-offset_s`, the last ends at or after `end_s`; there is at least one.
     """

@@ -1,1 +1,1 @@
-"""The result file: written, read, and looked at."""
+"""Writing and reading result files, and tables and signals of a run."""

@@ -1,4 +1,4 @@
-"""What a controller decided and why: the rules in force, its alarms and other events, its plans."""
+"""Records of the decisions of a controller: the rules in force, its alarms and other events, its plans."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .result_reader import Results
 
 RULE, ALARM = "rule", "alarm"
-"""Kinds of events: a rule decides from now on, an alarm."""
+"""Kinds of events: a rule that is in force from now on, and an alarm."""
 _STATUS = dict(enumerate(status.value for status in SolveStatus)) | {-1: "data refused"}
 _SOLVED = (SolveStatus.OPTIMAL.value, SolveStatus.FEASIBLE.value)
 _MS_PER_S = 1e3
@@ -23,18 +23,18 @@ _MS_PER_S = 1e3
 
 @dataclass(frozen=True)
 class Lane:
-    """What decided one thing over time.
+    """The rules that decided one quantity over time.
 
     Parameters
     ----------
     name : str
-        What was decided, such as ``cp``.
+        The quantity that was decided, such as ``cp``.
     t_s : array, shape (k,)
         Times from which a rule decides [s].
     rules : list of str, length k
         The rules.
     texts : list of str, length k
-        What was told of each change.
+        Texts of the events, one for each change.
     """
 
     name: str
@@ -45,14 +45,14 @@ class Lane:
 
 @dataclass(frozen=True)
 class ControllerMessage:
-    """Something a controller told at one time.
+    """A message of a controller.
 
     Parameters
     ----------
     t_s : float
         Time [s].
     text : str
-        What it told.
+        The message.
     trouble : bool
         Whether it is an alarm or a plan that failed.
     """
@@ -63,9 +63,9 @@ class ControllerMessage:
 
 
 def lanes(results: Results, hub: str) -> list[Lane]:
-    """The rules that decided, from events of the kind ``rule``.
+    """Return the rules in force over time, from events of the kind ``rule``.
 
-    Their text begins with the thing that is decided and ends with the rule: ``cp 40.00 kW by cost_rule_1``.
+    Their text begins with the quantity that is decided and ends with the rule: ``cp 40.00 kW by cost_rule_1``.
 
     Parameters
     ----------
@@ -79,18 +79,18 @@ def lanes(results: Results, hub: str) -> list[Lane]:
     list of Lane
         In the order of their first appearance.
     """
-    found: dict[str, list[tuple[float, str, str]]] = {}
+    changes: dict[str, list[tuple[float, str, str]]] = {}
     for t_s, kind, text in _events(results, hub):
         if kind == RULE and text:
-            found.setdefault(text.split()[0], []).append((t_s, text.rpartition(" by ")[2], text))
+            changes.setdefault(text.split()[0], []).append((t_s, text.rpartition(" by ")[2], text))
     return [
         Lane(name, np.array([t_s for t_s, _, _ in rows]), [rule for _, rule, _ in rows], [text for *_, text in rows])
-        for name, rows in found.items()
+        for name, rows in changes.items()
     ]
 
 
 def alarms(results: Results, hub: str) -> tuple[np.ndarray, np.ndarray]:
-    """Begin and end of the periods in which an alarm was active [s], where the controller records ``alarms``."""
+    """Return begin and end of the periods with an active alarm [s]; empty if ``alarms`` is not recorded."""
     path = f"{hub}/controller/alarms"
     if not results.has(path):
         return np.empty(0), np.empty(0)
@@ -99,7 +99,7 @@ def alarms(results: Results, hub: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def events(results: Results, hub: str) -> list[ControllerMessage]:
-    """What the controller of a hub told besides its rules."""
+    """Return the events of the controller of a hub, except those of the kind ``rule``."""
     return [
         ControllerMessage(t_s, f"{kind}: {text}" if text else kind, kind == ALARM)
         for t_s, kind, text in _events(results, hub)
@@ -108,21 +108,21 @@ def events(results: Results, hub: str) -> list[ControllerMessage]:
 
 
 def plans(results: Results, hub: str) -> list[ControllerMessage]:
-    """How the solver ended at every attempt to plan, from the diagnostics ``status``, ``solve_s`` and ``gap``."""
+    """Return how every attempt to plan ended, from the diagnostics ``status``, ``solve_s`` and ``gap``."""
     table = results.diagnostics()
     attempts: dict[float, dict[str, float]] = {}
     for row in table.to_dict("records"):
         owner, _, what = str(row["name"]).rpartition("/")
         if owner.endswith(f"/{hub}"):
             attempts.setdefault(row["t_s"], {})[what] = row["value"]
-    told = []
+    messages = []
     for t_s, values in attempts.items():
         if math.isfinite(values.get("status", math.nan)):
             status = _STATUS.get(round(values["status"]), f"status {values['status']:g}")
             more = f" in {values['solve_s'] * _MS_PER_S:.0f} ms" if "solve_s" in values else ""
             gap = f", {values['gap']:.2%} from the best at most" if values.get("gap", 0.0) > 0 else ""
-            told.append(ControllerMessage(t_s, f"plan: {status}{more}{gap}", status not in _SOLVED))
-    return told
+            messages.append(ControllerMessage(t_s, f"plan: {status}{more}{gap}", status not in _SOLVED))
+    return messages
 
 
 def _events(results: Results, hub: str) -> list[tuple[float, str, str]]:

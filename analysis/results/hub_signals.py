@@ -1,4 +1,4 @@
-"""What tables and pictures look at: signals of a hub on common times, its supply, power balance and connectors."""
+"""Signals that tables and pictures need: signals of a hub on common times, its supply, power balance and connectors."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _GRID = DeviceKind(
         Layer("negative", "grid export", "export_kwh", "grid export", source=False, place=60, logged="grid_export_kwh"),
     ),
 )
-"""The grid is no device, but it has its place in every balance."""
+"""The grid, which is no device, as a kind for the power balance."""
 _UNKNOWN_COLOUR = "#7F7F7F"
 
 
 @derived
 def balanced_kinds() -> dict[str, DeviceKind]:
-    """Return what has a power in the balance of a hub, by name: the grid, then the kinds of devices in their order."""
+    """Return the grid and the kinds of devices, whose powers balance at a hub bus, by name in their order."""
     return {"grid": _GRID, **{kind.name: kind for kind in kinds()}}
 
 
-# Okabe & Ito 2008, "Color Universal Design": told apart with every kind of colour vision
+# Okabe & Ito 2008, "Color Universal Design": distinguishable with every kind of colour vision
 def colour_of(kind: str) -> str:
-    """Return the colour of a kind of device in pictures; grey of one that is not registered here."""
+    """Return the colour of a kind of device in pictures; grey for a kind that is not registered here."""
     return balanced_kinds()[kind].colour if kind in balanced_kinds() else _UNKNOWN_COLOUR
 
 
 def layers_of(kind: str, sign: int) -> tuple[Layer, ...]:
-    """Return the parts of a device's power; both of one whose kind is not registered here."""
+    """Return the layers of a device's power; both directions for a kind that is not registered here."""
     if kind in balanced_kinds():
         return balanced_kinds()[kind].layers
     feeds, draws = (f"{kind} feeding in", f"{kind} drawing") if sign > 0 else (f"{kind} feeding back", kind)
@@ -74,11 +74,11 @@ class Area:
     device : str
         Kind of device it belongs to.
     name : str
-        What it is.
+        Name of the layer.
     p_kw : array, shape (m,)
         Power, >= 0 [kW].
     source : bool
-        Feeds the bus, otherwise uses.
+        True for power that feeds the bus, False for power that is used.
     """
 
     device: str
@@ -93,7 +93,7 @@ def part_of(layer: Layer, p_kw: np.ndarray) -> np.ndarray:
 
 
 def hub_signals(results: RunData, hub: str, paths: Mapping[str, str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Those of some signals that a hub has, on common times.
+    """Return some signals of a hub on common times; those it does not have are left out.
 
     Parameters
     ----------
@@ -147,32 +147,32 @@ def hub_powers(
 
 
 def kind_powers(results: RunData, hub: str, powers: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
-    """Return the powers of a hub by kind of device, each of its devices by itself."""
-    found: dict[str, list[np.ndarray]] = {}
+    """Return the powers of the devices of a hub, by kind of device."""
+    by_kind: dict[str, list[np.ndarray]] = {}
     for name, device in results.devices(hub).items():
         if name in powers:
-            found.setdefault(device.kind, []).append(powers[name])
-    return found
+            by_kind.setdefault(device.kind, []).append(powers[name])
+    return by_kind
 
 
 def hub_supply(results: RunData, hub: str) -> tuple[np.ndarray, np.ndarray]:
-    """Times [s] and state of a hub's supply, both of shape (k,); see `kpis.supply`. Empty if it has no power."""
+    """Return times [s] and states of a hub's supply, both shape (k,), see `kpis.supply`; empty if it has no power."""
     t_s, powers, signals = hub_powers(results, hub, {"bus": "ats/bus", "available": "grid/available"})
     if not powers:
         return np.empty(0), np.empty(0, dtype="i1")
     return t_s, kpis.supply(powers, signals.get("bus"), signals.get("available"))
 
 
-def resolution_s(end_s: float, most: int, least_s: float = 0.0) -> float:
-    """The shortest round step [s] that divides a run into at most `most` intervals, and is at least `least_s`."""
+def resolution_s(end_s: float, max_intervals: int, min_s: float = 0.0) -> float:
+    """Return the shortest round step [s] that is at least `min_s` and divides a run into at most `max_intervals`."""
     for step_s in _STEPS_S:
-        if step_s >= least_s and end_s <= most * step_s:
+        if step_s >= min_s and end_s <= max_intervals * step_s:
             return float(step_s)
-    return end_s / most
+    return end_s / max_intervals
 
 
-def balance(results: RunData, hub: str, most: int = 1500) -> tuple[np.ndarray, list[Area], float | None]:
-    """Power balance of a hub: what feeds its bus and what uses it, layer by layer.
+def balance(results: RunData, hub: str, max_points: int = 1500) -> tuple[np.ndarray, list[Area], float | None]:
+    """Return the power balance of a hub, layer by layer: powers that feed its bus and powers that are used.
 
     Parameters
     ----------
@@ -180,9 +180,9 @@ def balance(results: RunData, hub: str, most: int = 1500) -> tuple[np.ndarray, l
         The run.
     hub : str
         Name of the hub.
-    most : int
-        Most points in time; if the powers change more often, means over round intervals are taken. Both directions of
-        a power are averaged apart, so that the areas are exact energies.
+    max_points : int
+        Limit on the points in time; if the powers change more often, means over round intervals are taken. Both
+        directions of a power are averaged separately, so that the areas are exact energies.
 
     Returns
     -------
@@ -195,7 +195,7 @@ def balance(results: RunData, hub: str, most: int = 1500) -> tuple[np.ndarray, l
     """
     t_s, powers, _ = hub_powers(results, hub)
     t_s, inside = t_s[t_s < results.end_s], t_s < results.end_s
-    step_s = resolution_s(results.end_s, most) if len(t_s) > most else None
+    step_s = resolution_s(results.end_s, max_points) if len(t_s) > max_points else None
     edges = None if step_s is None else steps.edges(results.end_s, step_s)
     signs = {device.kind: device.sign for device in results.devices(hub).values()}
     by_kind = kind_powers(results, hub, powers)
@@ -211,8 +211,8 @@ def balance(results: RunData, hub: str, most: int = 1500) -> tuple[np.ndarray, l
     return (t_s if edges is None else edges[:-1]), areas, step_s
 
 
-def connectors(results: RunData, hub: str, most: int = 1500) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """Power of every connector over time, NaN where none is plugged in.
+def connectors(results: RunData, hub: str, max_points: int = 1500) -> tuple[np.ndarray, np.ndarray, float] | None:
+    """Return the mean power of every connector over time; NaN where no EV is plugged in.
 
     Parameters
     ----------
@@ -220,8 +220,8 @@ def connectors(results: RunData, hub: str, most: int = 1500) -> tuple[np.ndarray
         The run.
     hub : str
         Name of the hub.
-    most : int
-        Most points in time.
+    max_points : int
+        Limit on the points in time.
 
     Returns
     -------
@@ -238,7 +238,7 @@ def connectors(results: RunData, hub: str, most: int = 1500) -> tuple[np.ndarray
     if not results.has(path):
         return None
     t_s, p_kw = results.arrays(path)
-    step_s = resolution_s(results.end_s, most, results.attributes.get("time_step_s", 0.0))
+    step_s = resolution_s(results.end_s, max_points, results.attributes.get("time_step_s", 0.0))
     edges = steps.edges(results.end_s, step_s)
     mean_kw = steps.mean(t_s, p_kw, edges, results.end_s)
     if results.has(f"{hub}/cp/session"):

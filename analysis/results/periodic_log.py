@@ -18,7 +18,7 @@ _STATUS = {
 
 
 def periodic_log(results: Results, hub: str, every: str = "15min") -> pd.DataFrame:
-    """Energy, status and events of one hub, a row for each period.
+    """Return energy, status and events of one hub, one row for each period.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def periodic_log(results: Results, hub: str, every: str = "15min") -> pd.DataFra
     -------
     DataFrame
         By the start of the period: energies in it [kWh]; at its end the bus, the busy connectors, the state of charge,
-        the limits in force [kW] and the active alarms; and what happened in it, as ``kind: text`` with ``|`` between.
+        the limits in force [kW] and the active alarms; and the events in it, as ``kind: text`` with ``|`` between.
 
     Raises
     ------
@@ -49,11 +49,11 @@ def periodic_log(results: Results, hub: str, every: str = "15min") -> pd.DataFra
     columns: dict[str, np.ndarray | list[str]] = {}
     t_s, powers, _ = hub_powers(results, hub)
     signs = {device.kind: device.sign for device in results.devices(hub).values()}
-    for kind, own in kind_powers(results, hub, powers).items():
+    for kind, device_powers in kind_powers(results, hub, powers).items():
         for layer in layers_of(kind, signs[kind]):
             name = layer.logged or layer.energy
             if name != "-":
-                p_kw = np.sum([part_of(layer, values) for values in own], axis=0)
+                p_kw = np.sum([part_of(layer, values) for values in device_powers], axis=0)
                 columns[name] = energy_kwh(steps.mean(t_s, p_kw, edges, results.end_s), lengths)
     columns |= _status(results, hub, ends)
     columns["events"] = _events(results, hub, edges)
@@ -64,16 +64,16 @@ def _status(results: Results, hub: str, at_s: np.ndarray) -> dict[str, np.ndarra
     def held(signal: str) -> np.ndarray:
         return steps.hold(*results.arrays(f"{hub}/{signal}"), at_s)
 
-    found: dict[str, np.ndarray | list[str]] = {}
+    columns: dict[str, np.ndarray | list[str]] = {}
     if results.has(f"{hub}/ats/bus"):
         codes = results.spec(f"{hub}/ats/bus").codes or {}
-        found["bus"] = [codes.get(code, "") for code in held("ats/bus").tolist()]
+        columns["bus"] = [codes.get(code, "") for code in held("ats/bus").tolist()]
     if results.has(f"{hub}/cp/session"):
-        found["busy_connectors"] = (held("cp/session") >= 0).sum(axis=1)
-    found |= {name: held(signal) for name, signal in _STATUS.items() if results.has(f"{hub}/{signal}")}
+        columns["busy_connectors"] = (held("cp/session") >= 0).sum(axis=1)
+    columns |= {name: held(signal) for name, signal in _STATUS.items() if results.has(f"{hub}/{signal}")}
     if results.has(f"{hub}/controller/alarms"):
-        found["alarms"] = [_numbers(int(mask)) for mask in np.nan_to_num(held("controller/alarms"))]
-    return found
+        columns["alarms"] = [_numbers(int(mask)) for mask in np.nan_to_num(held("controller/alarms"))]
+    return columns
 
 
 def _numbers(mask: int) -> str:
@@ -85,6 +85,6 @@ def _events(results: Results, hub: str, edges: np.ndarray) -> list[str]:
     table = table[table["source"].str.split(".").str[0] == hub]
     periods: list[list[str]] = [[] for _ in edges[:-1]]
     for t_s, kind, text in zip(table["t_s"], table["kind"], table["text"], strict=True):
-        place = min(int(np.searchsorted(edges, t_s, side="right")) - 1, len(periods) - 1)
-        periods[place].append(f"{kind}: {text}")
+        index = min(int(np.searchsorted(edges, t_s, side="right")) - 1, len(periods) - 1)
+        periods[index].append(f"{kind}: {text}")
     return [" | ".join(period) for period in periods]

@@ -1,4 +1,4 @@
-"""Results for other programs: tables as CSV or Parquet, signals as an xarray dataset, several runs as one frame."""
+"""Export of results to other programs: CSV or Parquet tables, an xarray dataset, several runs in one frame."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FORMATS = ("csv", "parquet")
 
 
 class MissingExtraError(ImportError):
-    """A package that is not installed, and the extra it comes with."""
+    """A package is not installed; the message names the extra it comes with."""
 
 
 def require(package: str, extra: str) -> None:
-    """Say which extra brings a package that is not there.
+    """Check that a package is installed; the error names the extra it comes with.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def tables(
     every: str | None = None,
     how: Literal["hold", "mean"] = "hold",
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """All tables of a result, one after the other.
+    """Yield all tables of a result, one after the other.
 
     Parameters
     ----------
@@ -65,13 +65,13 @@ def tables(
     ResultError
         If a pattern matches no signal.
     ValueError
-        If `every` or `how` makes no sense.
+        If `every` or `how` is not allowed.
     """
     chosen = results.matching(signals)
     for owner in (*results.hubs, NETWORK):
-        own = [path for path in chosen if path.startswith(f"{owner}/")]
-        if own:
-            frame = results.frame(own, every, how)
+        paths = [path for path in chosen if path.startswith(f"{owner}/")]
+        if paths:
+            frame = results.frame(paths, every, how)
             frame.columns = frame.columns.str.removeprefix(f"{owner}/")
             frame.attrs["units"] = {name.removeprefix(f"{owner}/"): u for name, u in frame.attrs["units"].items()}
             yield f"series-{owner}", frame
@@ -93,7 +93,7 @@ def export(
     every: str | None = None,
     how: Literal["hold", "mean"] = "hold",
 ) -> list[Path]:
-    """Write a result as tables that other programs read.
+    """Write the tables of a result as CSV or Parquet files.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def export(
     Raises
     ------
     ValueError
-        If the format, `every` or `how` makes no sense.
+        If the format, `every` or `how` is not allowed.
     ResultError
         If a pattern matches no signal.
     MissingExtraError
@@ -143,7 +143,7 @@ def to_xarray(
     every: str | None = None,
     how: Literal["hold", "mean"] = "hold",
 ) -> xarray.Dataset:
-    """Signals as an xarray dataset.
+    """Convert signals to an xarray dataset.
 
     Parameters
     ----------
@@ -193,12 +193,12 @@ def aligned(
     every: str,
     how: Literal["hold", "mean"] = "hold",
 ) -> pd.DataFrame:
-    """Signals of several runs on one time axis.
+    """Combine signals of several runs on one time axis.
 
     Parameters
     ----------
     runs : mapping of str to Results
-        Runs by what to call them; they begin at the same instant.
+        Runs by their names; they begin at the same instant.
     signals, every, how
         See `Results.frame`.
 
@@ -216,6 +216,6 @@ def aligned(
     """
     starts = {name: results.start.tz_convert("UTC") for name, results in runs.items()}
     if len(set(starts.values())) > 1:
-        told = ", ".join(f"{name} {start:%Y-%m-%dT%H:%M:%SZ}" for name, start in starts.items())
-        raise ResultError(f"the runs must begin at the same instant, got {told}")
+        instants = ", ".join(f"{name} {start:%Y-%m-%dT%H:%M:%SZ}" for name, start in starts.items())
+        raise ResultError(f"the runs must begin at the same instant, got {instants}")
     return pd.concat({name: results.frame(signals, every, how) for name, results in runs.items()}, axis=1)

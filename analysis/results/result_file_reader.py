@@ -1,4 +1,4 @@
-"""Reading the file of a result as arrays, lazily and also while it is being written; see `result_layout`."""
+"""Reading a result file as arrays, lazily and also while it is being written; see `result_layout`."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class ResultReader:
         return {name: value.item() if isinstance(value, np.generic) else value for name, value in attributes.items()}
 
     def _status(self) -> str:
-        """The status on file; for one that says running, whether its writer still lives."""
+        """Return the recorded status; for ``running``, check whether the process that writes is alive."""
         status = self.attributes["status"]
         if status != "running":
             if self._file.swmr_mode:  # closed properly, yet only opens leniently: bytes are missing
@@ -98,7 +98,7 @@ class ResultReader:
             return "running"
 
     def _read(self, job: Callable[[], Any]) -> Any:
-        """Do a job that reads; damage found on the way is a `ResultError`."""
+        """Run a function that reads the file; errors of HDF5 become a `ResultError`."""
         try:
             return job()
         except (OSError, RuntimeError, KeyError) as error:
@@ -111,11 +111,11 @@ class ResultReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file; what was read stays valid."""
+        """Close the file; data that were read stay valid."""
         self._file.close()
 
     def paths(self) -> list[str]:
-        """Paths of all series, in hub order."""
+        """List the paths of all series, in hub order."""
 
         def names() -> list[str]:
             top = self._file["series"]
@@ -125,22 +125,22 @@ class ResultReader:
         return sorted(self._read(names), key=lambda path: (order.get(path.split("/")[0], len(order)), path))
 
     def devices(self, hub: str) -> dict[str, RecordedDevice]:
-        """What the devices of a hub are, by name; those of a file that does not say it are left out."""
+        """Return kind and sign of the devices of a hub by name; devices without a recorded kind are left out."""
 
         def job() -> dict[str, RecordedDevice]:
             top = self._file["series"]
-            found = {}
+            devices = {}
             for name, group in top[hub].items() if hub in top else ():
                 attributes = dict(group.attrs)
                 if "kind" in attributes:
                     of = tuple(json.loads(decoded_text(attributes["of"]))) if "of" in attributes else ()
-                    found[name] = RecordedDevice(decoded_text(attributes["kind"]), int(attributes["sign"]), of)
-            return found
+                    devices[name] = RecordedDevice(decoded_text(attributes["kind"]), int(attributes["sign"]), of)
+            return devices
 
         return self._read(job)
 
     def spec(self, path: str) -> tuple[SeriesSpec, int]:
-        """What a series is, and how many rows it has."""
+        """Return the description of a series and its number of rows."""
 
         def job() -> tuple[SeriesSpec, int]:
             group = self._file["series"][path]
@@ -159,7 +159,7 @@ class ResultReader:
         return self._read(job)
 
     def series(self, path: str) -> tuple[np.ndarray, np.ndarray]:
-        """Times [s], shape (k,), and values, shape (k,) or (k, n), of a series up to `end_s`.
+        """Return times [s], shape (k,), and values, shape (k,) or (k, n), of a series up to `end_s`.
 
         Of a run that was cut off, the instant `end_s` itself may be half recorded and is left out.
         """
@@ -171,7 +171,7 @@ class ResultReader:
         return t_s[:rows], value[:rows]
 
     def events(self) -> list[tuple[float, str, str, str]]:
-        """Events up to `end_s`: time [s], source, kind, text."""
+        """Return the events up to `end_s`: time [s], source, kind, text."""
         rows, text = self._read(lambda: (self._file["events/rows"][:], self._file["events/text"][:].tobytes()))
         events, begin = [], 0
         for t_s, source, kind, end in rows.tolist():
@@ -181,7 +181,7 @@ class ResultReader:
         return events
 
     def sessions(self) -> dict[str, np.ndarray]:
-        """Columns of the static table of sessions, text decoded."""
+        """Return the columns of the table of sessions as the scenario has them, with decoded text."""
         columns = self._read(lambda: {name: data[:] for name, data in self._file["sessions"].items()})
         columns = {
             name: np.array([decoded_text(raw) for raw in data], dtype=object) if data.dtype.kind == "S" else data
@@ -191,12 +191,12 @@ class ResultReader:
         return {name: columns[name] for name in dict.fromkeys([*first, *columns])}
 
     def session_ends(self) -> np.ndarray:
-        """Ends of sessions up to `end_s`, as records."""
+        """Return the ends of sessions up to `end_s`, as records."""
         ends = self._read(lambda: self._file["session_ends"][:])
         return ends[ends["end_s"] <= self.end_s]
 
     def diagnostics(self) -> tuple[dict[str, float], list[tuple[float, str, float]]]:
-        """Wall-clock values: of the run, and samples of time [s], name, value."""
+        """Return wall-clock values of the run, and samples of time [s], name and value."""
         group = self._read(lambda: self._file["diagnostics"])
         run = {name: float(group.attrs[name]) for name in ("wall_s", "started_unix_s")}
         rows = self._read(lambda: group["samples"][:])
@@ -210,7 +210,7 @@ def _open(path: Path) -> h5py.File:
     except (OSError, RuntimeError) as error:
         if not h5py.is_hdf5(path):
             raise ResultError(f"{path}: is not an HDF5 file") from error
-        # told before SWMR tries: it takes missing bytes for late ones, and waits for hours
+        # refused before SWMR tries: it takes missing bytes for late ones, and waits for hours
         have, end = path.stat().st_size, _end_of_file(path)
         if have < end:
             raise ResultError(f"{path}: is cut off: {have} of {end} bytes are there") from error
@@ -221,7 +221,7 @@ def _open(path: Path) -> h5py.File:
 
 
 def _end_of_file(path: Path) -> int:
-    """How long an HDF5 file says it is, in the superblock that SWMR needs (version 3); 0 where it has another one."""
+    """Read the length of an HDF5 file from the superblock that SWMR needs (version 3); 0 for another version."""
     with path.open("rb") as file:
         raw = file.read(_SUPERBLOCK.size)
     if len(raw) < _SUPERBLOCK.size:

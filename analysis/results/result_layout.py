@@ -1,4 +1,4 @@
-"""The HDF5 layout of a result, in one place: what the writer and the reader of a file agree on.
+"""The HDF5 layout of a result, which writer and reader of a file share.
 
 ====================================  ==================================================================================
 object                                content
@@ -92,7 +92,7 @@ class SeriesSpec:
 
 @dataclass(frozen=True)
 class RecordedDevice:
-    """What a device of a result is.
+    """Kind and sign of a device in a result.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class RecordedDevice:
 
 
 def encoded_text(text: str, width: int | None = None) -> np.ndarray:
-    """Text as fixed-width UTF-8, cut at a character if it is too long."""
+    """Encode text as fixed-width UTF-8; text that is too long is cut between characters."""
     raw = text.encode()
     if width is not None and len(raw) > width:
         raw = raw[:width].decode(errors="ignore").encode()
@@ -118,5 +118,5 @@ def encoded_text(text: str, width: int | None = None) -> np.ndarray:
 
 
 def decoded_text(raw: Any) -> str:
-    """Bytes of the file as text; what is no UTF-8 is replaced."""
+    """Decode bytes of the file as UTF-8 text; invalid bytes are replaced."""
     return bytes(raw).decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Results as pandas objects: `open_results`, and what can be asked of a run."""
+"""Results as pandas objects: `open_results`, and the signals and tables of a run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def open_results(path: str | os.PathLike) -> Results:
 
 
 def step_length_s(every: str | timedelta) -> float:
-    """Length of a step such as ``15min`` [s].
+    """Convert the length of a step such as ``15min`` to seconds.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def step_length_s(every: str | timedelta) -> float:
 
 
 class Results:
-    """A run, read when asked for.
+    """The results of a run, read on demand.
 
     Signals are named ``hub/device/attribute`` or, as in scenarios, ``hub.device.attribute``. Values hold from their
     time until the next; tables and series carry their units in ``.attrs``.
@@ -94,7 +94,7 @@ class Results:
         return f"<Results {self.name}: {', '.join(self.hubs)}; {self.status}, {self.end_s:g} s>"
 
     def close(self) -> None:
-        """Close the file; what was read stays valid."""
+        """Close the file; data that were read stay valid."""
         self._reader.close()
 
     @property
@@ -109,7 +109,7 @@ class Results:
 
     @property
     def note(self) -> str:
-        """What to know before trusting the numbers; empty for a complete run."""
+        """Warning that the run is not complete, with the end of its data; empty for a complete run."""
         duration = self.attributes.get("duration_s")
         reach = f"the data end at {self.end_s:g} s" + (f" of {duration:g} s" if duration is not None else "")
         return {
@@ -131,20 +131,20 @@ class Results:
     @cached_property
     def start(self) -> pd.Timestamp:
         """Instant of t_s = 0, in the scenario's time zone."""
-        given = str(self.attributes.get("start", "1970-01-01T00:00:00+00:00"))
-        start = pd.Timestamp(given)
+        text = str(self.attributes.get("start", "1970-01-01T00:00:00+00:00"))
+        start = pd.Timestamp(text)
         if not isinstance(start, pd.Timestamp) or start.tzinfo is None:
-            raise ResultError(f"{self.path}: start must be an instant with UTC offset, got {given!r}")
+            raise ResultError(f"{self.path}: start must be an instant with UTC offset, got {text!r}")
         zone = self.attributes.get("time_zone")
         return start.tz_convert(zone) if zone else start
 
     def times(self, t_s: np.ndarray | Sequence[float]) -> pd.DatetimeIndex:
-        """Instants of times since the start [s], in the scenario's time zone."""
+        """Convert times since the start [s] to instants in the scenario's time zone."""
         elapsed = pd.to_timedelta(np.round(np.asarray(t_s, dtype=float) * 1e9), unit="ns")
         return pd.DatetimeIndex(self.start.tz_convert("UTC") + elapsed, name="time").tz_convert(self.start.tzinfo)
 
     def clock(self, t_s: np.ndarray | Sequence[float]) -> np.ndarray:
-        """What the clock showed at times [s], had it kept the UTC offset of the start: datetime64, for pictures."""
+        """Convert times since the start [s] to local time at the UTC offset of the start (datetime64, for pictures)."""
         elapsed = np.round(np.asarray(t_s, dtype=float) * 1e3).astype("timedelta64[ms]")
         return np.datetime64(self.start.tz_localize(None), "ms") + elapsed
 
@@ -154,33 +154,33 @@ class Results:
         return self._reader.paths()
 
     def devices(self, hub: str) -> dict[str, RecordedDevice]:
-        """Return what has a power in the balance of a hub, by name: the grid, then devices in the order of their kinds.
+        """Return the grid and the devices of a hub that have a power, by name in the order of their kinds.
 
-        Totals of several devices are left out. A result from before devices said what they are has one of each kind,
-        called as its kind.
+        Totals of several devices are left out. In a file without recorded kinds, the devices are taken from the names
+        of the series, one of each kind.
         """
         order = ["grid", *kind_names()]
-        found = {name: device for name, device in self._reader.devices(hub).items() if not device.of}
+        recorded = {name: device for name, device in self._reader.devices(hub).items() if not device.of}
         present = {path.split("/")[1] for path in self.paths if path.startswith(f"{hub}/") and path.endswith("/p_kw")}
-        if not found:
-            found = {
+        if not recorded:
+            recorded = {
                 name: RecordedDevice(name, 1 if name == "grid" else kind_of(name).sign)
                 for name in present.intersection(order)
             }
         rank = {kind: place for place, kind in enumerate(order)}
-        names = sorted(found, key=lambda name: rank.get(found[name].kind, len(order)))
-        return {name: found[name] for name in names if name in present}
+        names = sorted(recorded, key=lambda name: rank.get(recorded[name].kind, len(order)))
+        return {name: recorded[name] for name in names if name in present}
 
     def has(self, path: str) -> bool:
-        """Whether the run has a signal."""
+        """Return whether the run has a signal."""
         return path.replace(".", "/") in self.paths
 
     def spec(self, path: str) -> SeriesSpec:
-        """Unit, description, width, type and codes of a signal."""
+        """Return unit, description, width, type and codes of a signal."""
         return self._reader.spec(self._path(path))[0]
 
     def arrays(self, path: str) -> tuple[np.ndarray, np.ndarray]:
-        """Times [s], shape (k,), and values, shape (k,) or (k, n), of a signal.
+        """Return times [s], shape (k,), and values, shape (k,) or (k, n), of a signal.
 
         Raises
         ------
@@ -190,7 +190,7 @@ class Results:
         return self._reader.series(self._path(path))
 
     def signals(self) -> pd.DataFrame:
-        """All signals: unit, description, width (0 for a scalar) and number of values ``n``, by path."""
+        """List all signals by path: unit, description, width (0 for a scalar) and number of values ``n``."""
         rows = []
         for path in self.paths:
             spec, n = self._reader.spec(path)
@@ -198,7 +198,7 @@ class Results:
         return pd.DataFrame(rows, columns=pd.Index(["path", "unit", "description", "width", "n"])).set_index("path")
 
     def series(self, path: str) -> pd.Series | pd.DataFrame:
-        """One signal at the exact times of its changes.
+        """Return one signal at the exact times of its changes.
 
         Parameters
         ----------
@@ -232,7 +232,7 @@ class Results:
         every: str | None = None,
         how: Literal["hold", "mean"] = "hold",
     ) -> pd.DataFrame:
-        """Several signals on one time axis.
+        """Return several signals on one time axis.
 
         Parameters
         ----------
@@ -280,13 +280,13 @@ class Results:
         return frame
 
     def events(self) -> pd.DataFrame:
-        """What happened: time (index), t_s [s], source, kind, text."""
+        """Return the events: time (index), t_s [s], source, kind, text."""
         table = pd.DataFrame(self._reader.events(), columns=pd.Index(["t_s", "source", "kind", "text"]))
         table = table.sort_values("t_s", kind="stable", ignore_index=True)
         return table.set_index(self.times(table["t_s"].to_numpy(float)))
 
     def sessions(self) -> pd.DataFrame:
-        """All EV sessions and what became of them, one row each.
+        """Return all EV sessions with their connector, energy and outcome, one row each.
 
         Returns
         -------
@@ -318,18 +318,18 @@ class Results:
         return table
 
     def diagnostics(self) -> pd.DataFrame:
-        """Wall-clock samples (decision times, ...): t_s [s], name, value; ``.attrs`` has those of the run."""
+        """Return wall-clock samples such as decision times: t_s [s], name, value; ``.attrs`` has those of the run."""
         run, samples = self._reader.diagnostics()
         table = pd.DataFrame(samples, columns=pd.Index(["t_s", "name", "value"]))
         table.attrs.update(run)
         return table
 
     def summary(self) -> pd.DataFrame:
-        """The run in numbers; see `summary.summary`."""
+        """Compute the key figures of the run; see `summary_table.summary`."""
         return summary(self)
 
     def _path(self, name: str) -> str:
-        """The path of a signal, or an error that names the nearest ones."""
+        """Return the path of a signal; raise an error with similar names if there is none."""
         for path in (name, name.replace(".", "/")):
             if path in self.paths:
                 return path
@@ -339,7 +339,7 @@ class Results:
         raise ResultError(f"{self.path}: no signal {name!r}; {hint}")
 
     def matching(self, patterns: str | Sequence[str]) -> list[str]:
-        """Paths of the signals that match names or patterns.
+        """Find the paths of the signals that match names or patterns.
 
         Raises
         ------
@@ -349,6 +349,6 @@ class Results:
         chosen: dict[str, None] = {}
         for pattern in [patterns] if isinstance(patterns, str) else patterns:
             slashed = pattern if "/" in pattern else pattern.replace(".", "/")
-            found = fnmatch.filter(self.paths, slashed)
-            chosen.update(dict.fromkeys(found or [self._path(pattern)]))
+            matches = fnmatch.filter(self.paths, slashed)
+            chosen.update(dict.fromkeys(matches or [self._path(pattern)]))
         return list(chosen)

@@ -62,7 +62,7 @@ class ResultWriter:
         All EV sessions, with the keys ``hub``, ``id``, ``arrival_s`` [s], ``departure_s`` [s], ``requested_kwh`` [kWh]
         and any others; a session's number is its place among those of its hub.
     devices : mapping of str to RecordedDevice
-        What devices are, by ``hub/device``.
+        Kinds and signs of the devices, by ``hub/device``.
     buffer_rows : int, optional
         Rows buffered per series; by default one chunk of the file.
     flush_s : float
@@ -71,7 +71,7 @@ class ResultWriter:
     Raises
     ------
     ResultError
-        If the file cannot be written, a path is given twice or has not three parts, or a session lacks a key.
+        If the file cannot be written, a path occurs twice or has not three parts, or a session lacks a key.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class ResultWriter:
         self._samples = _Table(group, "samples", SAMPLE)
 
     def _describe(self, devices: Mapping[str, RecordedDevice]) -> None:
-        """Write what devices are, where they have a series."""
+        """Write kinds and signs of the devices that have a series."""
         top = self._file["series"]
         for place, device in devices.items():
             if place in top:
@@ -258,7 +258,7 @@ class ResultWriter:
         self._samples.waiting.append((t_s, _fixed(name, NAME_BYTES), value))
 
     def flush(self) -> None:
-        """Bring everything to the disk, where a reader finds it even if this process is killed."""
+        """Write everything to the disk, so that it can be read even if this process is killed."""
         end_s = max((buffer.last_s for buffer in self._buffers), default=0.0)
         self._store(max(end_s, 0.0))
         now = time.monotonic()
@@ -350,7 +350,7 @@ class _Table:
 
 
 def _growing(group: Any, name: str, dtype: Any, width: int | None = None) -> h5py.Dataset:
-    """An empty dataset that can grow by rows."""
+    """Create an empty dataset to which rows can be added."""
     shape = () if width is None else (width,)
     row_bytes = max(np.dtype(dtype).itemsize * (width or 1), 1)
     rows = int(np.clip(CHUNK_BYTES // row_bytes, *_CHUNK_ROWS))
@@ -370,12 +370,12 @@ def _put(dataset: Any, first: int, rows: np.ndarray) -> None:
 
 @lru_cache(maxsize=1024)
 def _fixed(text: str, width: int) -> bytes:
-    """The same as an element of a record; few texts are written very often."""
+    """Encode text as an element of a record; cached, as few texts are written very often."""
     return encoded_text(text, width).item()
 
 
 def _attribute(value: Any) -> Any:
-    """A root attribute in a form that survives a kill: no variable-length text."""
+    """Convert a root attribute to a form that survives a kill: no variable-length text."""
     if isinstance(value, datetime):
         value = value.isoformat()
     if isinstance(value, Mapping | list | tuple):
@@ -384,7 +384,7 @@ def _attribute(value: Any) -> Any:
 
 
 def _column(values: list) -> np.ndarray:
-    """A session column as bool, int64, float64 (None is NaN) or fixed-width text."""
+    """Convert a session column to bool, int64, float64 (None is NaN) or fixed-width text."""
     if any(isinstance(value, str) for value in values):
         raw = [("" if value is None else str(value)).encode() for value in values]
         return np.array(raw, dtype=h5py.string_dtype("utf-8", max(1, *map(len, raw))))
@@ -396,7 +396,7 @@ def _column(values: list) -> np.ndarray:
 
 
 def _check(series: Sequence[SeriesSpec], sessions: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse what would make an unreadable file, all at once."""
+    """Refuse series and sessions that would make an unreadable file, all at once."""
     problems = []
     seen: set[str] = set()
     for spec in series:

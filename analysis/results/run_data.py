@@ -1,4 +1,4 @@
-"""What key figures and pictures ask of a run, so that the opened results can offer both without a circle."""
+"""The interface of a run for key figures and pictures, which avoids a circular import of `result_reader`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .result_layout import RecordedDevice, SeriesSpec
 
 
 class RunData(Protocol):
-    """The signals and tables of a run; `result_reader.Results` is one, and describes them."""
+    """The signals and tables of a run; `result_reader.Results` implements and describes them."""
 
     attributes: dict[str, Any]
     end_s: float
@@ -33,25 +33,25 @@ class RunData(Protocol):
         ...
 
     def devices(self, hub: str) -> dict[str, RecordedDevice]:
-        """What has a power in the balance of a hub, by name."""
+        """Return the grid and the devices of a hub that have a power, by name."""
         ...
 
     def has(self, path: str) -> bool:
-        """Whether the run has a signal."""
+        """Return whether the run has a signal."""
         ...
 
     def spec(self, path: str) -> SeriesSpec:
-        """Unit, description, width, type and codes of a signal."""
+        """Return unit, description, width, type and codes of a signal."""
         ...
 
     def arrays(self, path: str) -> tuple[np.ndarray, np.ndarray]:
-        """Times [s], shape (k,), and values, shape (k,) or (k, n), of a signal."""
+        """Return times [s], shape (k,), and values, shape (k,) or (k, n), of a signal."""
         ...
 
     def sessions(self) -> pd.DataFrame:
-        """All EV sessions and what became of them."""
+        """Return all EV sessions with their connector, energy and outcome."""
         ...
 
     def diagnostics(self) -> pd.DataFrame:
-        """Wall-clock samples: t_s [s], name, value."""
+        """Return wall-clock samples: t_s [s], name, value."""
         ...

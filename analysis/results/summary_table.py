@@ -1,4 +1,4 @@
-"""The run in numbers: one table of all key figures, hub by hub."""
+"""The table of all key figures of a run, hub by hub."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _FULL_PERCENT = 100.0
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of the summary; a total is a sum unless `total` says otherwise, a ratio is `of` two sums.
+    """A row of the summary; its total is a sum unless `total` is another function, or the ratio `of` two sums.
 
-    What is `better`, less or more, is said only where everybody would agree.
+    `better` is less or more, and empty for figures without an undisputed better direction.
     """
 
     key: str
@@ -50,7 +50,7 @@ class _Row:
 
 
 _TABLE_ORDER = ("pv", "grid", "secondary", "dg", "bess", "load", "cp")
-"""Order of the energies of these in the table; those of further kinds follow."""
+"""Order of the energies in the table, by kind of device; those of further kinds follow."""
 
 
 def _energy_rows() -> list[_Row]:
@@ -192,7 +192,7 @@ def _rows() -> tuple[_Row, ...]:
 
 
 def summary(results: RunData) -> pd.DataFrame:
-    """The run in numbers.
+    """Compute the table of all key figures of a run.
 
     SAIFI and SAIDI count a hub as one customer: the number and length of the periods in which nothing supplied it;
     their totals are means over the hubs. Totals of peaks and voltages are extremes, of ratios the ratio of the sums,
@@ -217,8 +217,8 @@ def summary(results: RunData) -> pd.DataFrame:
     currency = _currency(results)
     records = []
     for row in _rows():
-        each = [_value(row, values) for values in hubs.values()]
-        known = [value for value in each if not np.isnan(value)]
+        per_hub = [_value(row, values) for values in hubs.values()]
+        known = [value for value in per_hub if not np.isnan(value)]
         if row.key in network:
             known.append(network[row.key])
         if not known:
@@ -226,18 +226,18 @@ def summary(results: RunData) -> pd.DataFrame:
         total = _value(row, _sums(hubs.values())) if row.of else float(row.total(known))
         total = fairness if row.key == "fairness" else total
         unit = currency if row.unit == "money" else row.unit
-        records.append((row.key, row.group, row.text, unit, *each, total))
+        records.append((row.key, row.group, row.text, unit, *per_hub, total))
     columns = pd.Index(["key", "group", "quantity", "unit", *hubs, "total"])
     return pd.DataFrame(records, columns=columns).set_index("key")
 
 
 def better() -> dict[str, str]:
-    """Of every key figure whether ``less`` or ``more`` is better, in the order of the table; empty for neither."""
+    """Return for every key figure in table order whether ``less`` or ``more`` is better; empty text for neither."""
     return {row.key: row.better for row in _rows()}
 
 
 def decision_times(results: RunData) -> pd.DataFrame:
-    """What controllers needed for their decisions, on the machine the run was made on.
+    """Compute statistics of the decision times of controllers, which depend on the machine of the run.
 
     Parameters
     ----------
@@ -247,8 +247,8 @@ def decision_times(results: RunData) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by the name of the diagnostic: ``CONTROLLER/decision_s`` for wall-clock times [s], and what controllers
-        tell of themselves, such as the time or status of a solver. Columns: count, mean, median, p95 (95 % are at
+        Indexed by the name of the diagnostic: ``CONTROLLER/decision_s`` for wall-clock times [s], and further values
+        that controllers record, such as the time or status of a solver. Columns: count, mean, median, p95 (95 % are at
         most this) and max.
     """
     rows = {}
@@ -279,7 +279,7 @@ def _currency(results: RunData) -> str:
 
 
 def _hub_values(results: RunData, hub: str, sessions: pd.DataFrame) -> dict[str, float]:
-    """All numbers of one hub, those that only serve ratios included."""
+    """Compute all figures of one hub, also those that only ratios need."""
     end_s, start = results.end_s, results.start
     values: dict[str, float] = {}
     if len(sessions) or results.has(f"{hub}/cp/p_kw"):
@@ -327,18 +327,20 @@ def _energies(
     powers: Mapping[str, np.ndarray],
     by_kind: Mapping[str, Sequence[np.ndarray]],
 ) -> dict[str, float]:
-    """Return the energies of the devices, and of what the ratios are made [kWh]."""
+    """Return the energies of the devices, and those that the ratios need [kWh]."""
     end_s, devices = results.end_s, results.devices(hub)
     signs = {device.kind: device.sign for device in devices.values()}
     values = {
-        layer.energy: sum(kpis.energy(t_s, part_of(layer, p_kw), end_s) for p_kw in own)
-        for kind, own in by_kind.items()
+        layer.energy: sum(kpis.energy(t_s, part_of(layer, p_kw), end_s) for p_kw in device_powers)
+        for kind, device_powers in by_kind.items()
         for layer in layers_of(kind, signs[kind])
         if layer.energy
     }
     zero = np.zeros(len(t_s))
     known = {name: np.nan_to_num(p_kw) for name, p_kw in powers.items()}
-    total = {kind: sum((np.nan_to_num(p_kw) for p_kw in own), zero) for kind, own in by_kind.items()}
+    total = {
+        kind: sum((np.nan_to_num(p_kw) for p_kw in device_powers), zero) for kind, device_powers in by_kind.items()
+    }
 
     def of(kind: str) -> np.ndarray:
         return total.get(kind, zero)
@@ -388,12 +390,12 @@ def _unserved(results: RunData, hub: str) -> dict[str, float]:
     account = results.arrays(f"{hub}/load/eens_kwh")[1] if results.has(f"{hub}/load/eens_kwh") else np.empty(0)
     if len(account):  # that of the load itself, which also has what was put off and never made good
         kwh = account[-1]
-    each = {f"unserved_{name}_kwh": float(part) for name, part in zip(kpis.LOAD_CLASSES, kwh, strict=True)}
-    return {**each, "unserved_kwh": sum(each.values())}
+    by_class = {f"unserved_{name}_kwh": float(part) for name, part in zip(kpis.LOAD_CLASSES, kwh, strict=True)}
+    return {**by_class, "unserved_kwh": sum(by_class.values())}
 
 
 def _voltages(results: RunData, path: str) -> dict[str, float]:
-    """Lowest and highest voltage of a signal, and how long it is outside the band; a dead bus has no voltage."""
+    """Compute lowest and highest voltage of a signal and its time outside the band; a dead bus has no voltage."""
     t_s, v_pu = results.arrays(path) if results.has(path) else (np.empty(0), np.empty(0))
     known = v_pu[v_pu > 0]
     if not known.size:
@@ -403,7 +405,7 @@ def _voltages(results: RunData, path: str) -> dict[str, float]:
 
 
 def _network_values(results: RunData) -> dict[str, float]:
-    """Numbers of the feeder, which belong to no hub."""
+    """Compute the figures of the feeder, which belong to no hub."""
     values = _voltages(results, "network/grid/bus_v_pu")
     loadings = {}
     for key in ("line_loading_percent", "trafo_loading_percent"):

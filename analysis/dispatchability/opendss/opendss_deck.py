@@ -1,4 +1,4 @@
-"""Reads an unbalanced radial feeder from an OpenDSS deck.
+"""Reading an unbalanced radial feeder from an OpenDSS deck.
 
 Read are line codes and lines with matrices or symmetrical components, switches, transformers of two windings, loads
 and capacitors; what would change the feeder and is not read is refused, with its line. A substation transformer at the
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass
 class Deck:
-    """A feeder and what its deck draws.
+    """A feeder and the loads of its deck.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Deck:
     p_kw, q_kvar : dict of str to ndarray, shape (3,)
         Loads of each bus [kW, kvar]; capacitors count as negative kvar.
     problems : list of FeederProblem
-        What could not be understood; empty if all was.
+        Errors in the deck; empty if it was read completely.
     """
 
     feeder: Feeder
@@ -57,7 +57,7 @@ def read_deck(
     v_min_pu: float = 0.9,
     v_max_pu: float = 1.1,
 ) -> Deck:
-    """Read a deck.
+    """Read a feeder and its loads from the text of a deck.
 
     Parameters
     ----------
@@ -68,38 +68,38 @@ def read_deck(
     ratios : mapping of str to float, optional
         Ratios of transformers by name, of their second winding against the first; their taps where none is given.
     limit_kva, power_factor, v_min_pu, v_max_pu
-        Of the source and the feeder, which a deck does not hold; see `Source` and `Feeder`.
+        Data of source and feeder that a deck does not contain; see `Source` and `Feeder`.
     v_pu : tuple of three float, optional
         Voltages of the source [pu]; those of the deck, behind the taps of the substation, when left out.
 
     Returns
     -------
     Deck
-        With problems for what could not be understood.
+        The feeder, with problems for what could not be read.
     """
-    found = _Reader(DeckText(text, folder), {name.lower(): ratio for name, ratio in (ratios or {}).items()})
-    found.read()
-    source = Source(found.start, limit_kva, power_factor, v_pu or (found.v_pu, found.v_pu, found.v_pu))
-    feeder = Feeder(found.kv, source, tuple(found.lines), v_min_pu, v_max_pu, found.line_ratios)
-    found.check(feeder)
-    return Deck(feeder, found.p_kw, found.q_kvar, _gathered(found.problems))
+    reader = _Reader(DeckText(text, folder), {name.lower(): ratio for name, ratio in (ratios or {}).items()})
+    reader.read()
+    source = Source(reader.start, limit_kva, power_factor, v_pu or (reader.v_pu, reader.v_pu, reader.v_pu))
+    feeder = Feeder(reader.kv, source, tuple(reader.lines), v_min_pu, v_max_pu, reader.line_ratios)
+    reader.check(feeder)
+    return Deck(feeder, reader.p_kw, reader.q_kvar, _gathered(reader.problems))
 
 
 def _gathered(problems: list[FeederProblem]) -> list[FeederProblem]:
-    """Of many problems of one kind the first, with their number."""
+    """Return the problems; of more than five of one kind, the first with their number."""
     count = Counter(problem.allowed for problem in problems)
-    found, told = [], set()
-    for key, given, allowed in problems:
+    gathered, reported = [], set()
+    for key, value, allowed in problems:
         if count[allowed] <= 5:
-            found.append(FeederProblem(key, given, allowed))
-        elif allowed not in told:
-            told.add(allowed)
-            found.append(FeederProblem(key, given, f"{allowed} (the first of {count[allowed]} such lines)"))
-    return found
+            gathered.append(FeederProblem(key, value, allowed))
+        elif allowed not in reported:
+            reported.add(allowed)
+            gathered.append(FeederProblem(key, value, f"{allowed} (the first of {count[allowed]} such lines)"))
+    return gathered
 
 
 class _Reader:
-    """Puts the elements of a deck together."""
+    """Assembles a feeder and its loads from the elements of a deck."""
 
     def __init__(self, deck: DeckText, ratios: dict[str, float]):
         self._deck, self._ratios = deck, ratios
@@ -116,22 +116,25 @@ class _Reader:
         self._ungrounded: set[str] = set()
 
     def read(self) -> None:
-        """Source, branches from there outwards, loads."""
-        codes = {one.name: one for one in self._of("linecode")}
+        """Read the source, the branches from there outwards, and the loads."""
+        codes = {element.name: element for element in self._of("linecode")}
         for circuit in self._of("circuit"):
             self._try(circuit, self._source)
         if not self.start:
             self.problems.append(FeederProblem("deck", "no circuit", "must have new circuit.NAME with basekv"))
-        made = [self._try(one, lambda given: line(given, codes, self._frequency)) for one in self._of("line")]
-        made += [self._try(one, self._transformer) for one in self._of("transformer")]
+        made = [
+            self._try(element, lambda properties: line(properties, codes, self._frequency))
+            for element in self._of("line")
+        ]
+        made += [self._try(element, self._transformer) for element in self._of("transformer")]
         self._whole = bool(self.start) and None not in made
         self._connect(self._behind_the_substation([branch for branch in made if branch is not None]))
         for kind, read in (("load", load), ("capacitor", capacitor)):
-            for one in self._of(kind):
-                drawn = self._try(one, read)
+            for element in self._of(kind):
+                drawn = self._try(element, read)
                 if drawn is not None:
-                    self._drawn.append((f"{one.where}: {kind}.{one.name}.bus1", drawn))
-        transformers = {one.name for one in self._of("transformer")}
+                    self._drawn.append((f"{element.where}: {kind}.{element.name}.bus1", drawn))
+        transformers = {element.name for element in self._of("transformer")}
         for name in sorted(set(self._ratios) - transformers):
             allowed = f"must be a transformer of the deck: {', '.join(sorted(transformers)) or 'there is none'}"
             self.problems.append(FeederProblem(f"ratios.{name}", self._ratios[name], allowed))
@@ -141,32 +144,32 @@ class _Reader:
         return self._deck.enabled(kind)
 
     def _try(self, element: Element, read: Callable[[DeckValue], T]) -> T | None:
-        """What an element is, or None with a problem."""
+        """Read an element; add a problem and return None if it is refused."""
         if element.refused:
             return None
         try:
             return read(DeckValue(element))
         except RefusedError as error:
             wrong = error.element or element
-            problem = FeederProblem(f"{wrong.where}: {wrong.kind}.{wrong.name}.{error.key}", error.given, error.allowed)
+            problem = FeederProblem(f"{wrong.where}: {wrong.kind}.{wrong.name}.{error.key}", error.value, error.allowed)
             self.problems += [] if problem in self.problems else [problem]  # the code of several lines
             return None
 
-    def _source(self, given: DeckValue) -> None:
-        if (phases := given.number("phases", 3.0)) != 3.0:
+    def _source(self, properties: DeckValue) -> None:
+        if (phases := properties.number("phases", 3.0)) != 3.0:
             raise RefusedError("phases", f"{phases:g}", "must be 3")
-        self.kv, self.v_pu = given.number("basekv", 115.0), given.number("pu", 1.0)
-        self.start = given.text("bus1", "sourcebus").split(".")[0]
+        self.kv, self.v_pu = properties.number("basekv", 115.0), properties.number("pu", 1.0)
+        self.start = properties.text("bus1", "sourcebus").split(".")[0]
         if not self.kv > 0 or not self.v_pu > 0:
             raise RefusedError("basekv, pu", f"{self.kv:g}, {self.v_pu:g}", "must be > 0")
-        self._frequency = given.number("basefreq")
+        self._frequency = properties.number("basefreq")
 
-    def _transformer(self, given: DeckValue) -> Branch:
-        return transformer(given, self._ratios.get(given.element.name))
+    def _transformer(self, properties: DeckValue) -> Branch:
+        return transformer(properties, self._ratios.get(properties.element.name))
 
     def _controls(self, transformers: set[str]) -> None:
         """A transformer with a control needs a ratio, since the control is left out."""
-        tapped = {one.name for one in self._of("transformer") if {"tap", "taps"} & dict(one.pairs).keys()}
+        tapped = {element.name for element in self._of("transformer") if {"tap", "taps"} & dict(element.pairs).keys()}
         for control in self._of("regcontrol"):
             name = dict(control.pairs).get("transformer", "").lower()
             if name in transformers - tapped - set(self._ratios):
@@ -178,56 +181,56 @@ class _Reader:
         here = [branch for branch in branches if self.start in (branch.start, branch.end)]
         if len(here) != 1 or not here[0].transforms or len(here[0].phases) < 3:
             return branches
-        one = here[0]
-        near, far = (1, 0) if one.end == self.start else (0, 1)
-        self.v_pu *= self.kv / one.kv[near] * one.taps[far] / one.taps[near]
-        self.start, self.kv = (one.start, one.end)[far], one.kv[far]
-        self._ungrounded |= {self.start} if one.delta else set()
-        return [branch for branch in branches if branch is not one]
+        substation = here[0]
+        near, far = (1, 0) if substation.end == self.start else (0, 1)
+        self.v_pu *= self.kv / substation.kv[near] * substation.taps[far] / substation.taps[near]
+        self.start, self.kv = (substation.start, substation.end)[far], substation.kv[far]
+        self._ungrounded |= {self.start} if substation.delta else set()
+        return [branch for branch in branches if branch is not substation]
 
     def _connect(self, branches: list[Branch]) -> None:
         """Lines from the source outwards, with the nominal voltage of each bus; several of one phase become one."""
         at, left = {self.start: self.kv}, branches
         groups: dict[tuple[str, str], list[Branch]] = {}
-        while one := next((b for b in left if (b.start in at) != (b.end in at) or self._beside(b, groups)), None):
-            left = [other for other in left if other is not one]
-            ends = one.start, one.end
-            if one.end not in at:
-                at[one.end] = at[one.start] * one.kv[1] / one.kv[0]
-            elif one.start not in at:
-                at[one.start] = at[one.end] * one.kv[0] / one.kv[1]
-                ends = one.end, one.start
+        while branch := next((b for b in left if (b.start in at) != (b.end in at) or self._beside(b, groups)), None):
+            left = [other for other in left if other is not branch]
+            ends = branch.start, branch.end
+            if branch.end not in at:
+                at[branch.end] = at[branch.start] * branch.kv[1] / branch.kv[0]
+            elif branch.start not in at:
+                at[branch.start] = at[branch.end] * branch.kv[0] / branch.kv[1]
+                ends = branch.end, branch.start
             elif ends not in groups:
-                ends = one.end, one.start
-            groups.setdefault(ends, []).append(one)
-            if not one.same:
+                ends = branch.end, branch.start
+            groups.setdefault(ends, []).append(branch)
+            if not branch.same:
                 allowed = "must be wye and wye, or delta and delta, within the feeder: others mix the phases"
-                self.problems.append(FeederProblem(f"{one.where}.conn", "wye and delta", allowed))
+                self.problems.append(FeederProblem(f"{branch.where}.conn", "wye and delta", allowed))
         for (start, end), members in groups.items():
             self._line(start, end, members, at)
-        for one in left if self._whole else []:
-            ends = f"{one.start} - {one.end}"
-            if one.start in at:
+        for branch in left if self._whole else []:
+            ends = f"{branch.start} - {branch.end}"
+            if branch.start in at:
                 allowed = "must not close a loop; the feeder must be radial: leave out lines or disable them"
             else:
                 allowed = f"must be connected with the source bus {self.start}"
-            self.problems.append(FeederProblem(one.where, ends, allowed))
+            self.problems.append(FeederProblem(branch.where, ends, allowed))
 
-    def _beside(self, one: Branch, groups: dict[tuple[str, str], list[Branch]]) -> bool:
-        """Whether a branch lies beside others, with phases of its own."""
-        others = [*groups.get((one.start, one.end), []), *groups.get((one.end, one.start), [])]
-        return bool(others) and not {p for other in others for p in other.phases} & set(one.phases)
+    def _beside(self, branch: Branch, groups: dict[tuple[str, str], list[Branch]]) -> bool:
+        """Return whether a branch lies parallel to others, with other phases."""
+        others = [*groups.get((branch.start, branch.end), []), *groups.get((branch.end, branch.start), [])]
+        return bool(others) and not {p for other in others for p in other.phases} & set(branch.phases)
 
     def _line(self, start: str, end: str, members: list[Branch], at: dict[str, float]) -> None:
         """One line of branches between the same buses, its impedances at the voltage of the feeder."""
         z, ratio = np.zeros((3, 3), dtype=complex), np.ones(3)
-        for one in members:
-            phases = list(one.phases)
-            here, there = one.taps if one.start == start else one.taps[::-1]
-            z[np.ix_(phases, phases)] = one.z * (there * self.kv / at[one.start]) ** 2  # behind both taps
+        for branch in members:
+            phases = list(branch.phases)
+            here, there = branch.taps if branch.start == start else branch.taps[::-1]
+            z[np.ix_(phases, phases)] = branch.z * (there * self.kv / at[branch.start]) ** 2  # behind both taps
             ratio[phases] = there / here
-        name = "+".join(one.name for one in members)
-        all_phases = "".join(PHASES[p] for p in sorted(p for one in members for p in one.phases))
+        name = "+".join(branch.name for branch in members)
+        all_phases = "".join(PHASES[p] for p in sorted(p for branch in members for p in branch.phases))
         self._where[name] = members[0].where
         if np.any(ratio != 1.0):
             self.line_ratios[name] = (float(ratio[0]), float(ratio[1]), float(ratio[2]))
@@ -236,16 +239,16 @@ class _Reader:
 
     def check(self, feeder: Feeder) -> None:
         """Note what does not fit together, and add up what is drawn at each bus."""
-        for key, given, allowed in feeder.problems() if self._whole else ():
+        for key, value, allowed in feeder.problems() if self._whole else ():
             fits = [name for name in self._where if f"{key}.".startswith(f"lines.{name}.")]
             name = max(fits, key=len, default=None)
             if name is not None:
                 self.problems.append(
-                    FeederProblem(f"{self._where[name]}{key.removeprefix(f'lines.{name}')}", given, allowed)
+                    FeederProblem(f"{self._where[name]}{key.removeprefix(f'lines.{name}')}", value, allowed)
                 )
         ungrounded = set(self._ungrounded)
-        for one in feeder.oriented:
-            ungrounded |= {one.end} if one.start in ungrounded else set()
+        for branch in feeder.oriented:
+            ungrounded |= {branch.end} if branch.start in ungrounded else set()
         for key, drawn in self._drawn:
             there = feeder.bus_phases.get(drawn.bus)
             phases = "".join(phase for phase, power in zip(PHASES, drawn.power, strict=True) if power)

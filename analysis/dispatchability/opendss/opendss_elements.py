@@ -1,6 +1,6 @@
-"""What the elements of an OpenDSS deck mean: their properties, and lines and transformers with impedances.
+"""Properties of the elements of an OpenDSS deck, and lines and transformers with their impedances.
 
-Values that a deck leaves out are those of OpenDSS, where it is plain what they are for; impedances must be given.
+Values that a deck leaves out are the defaults of OpenDSS, except impedances, which the deck must have.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _SWITCH_OHM, _SWITCH_LENGTH = 1.0 + 1.0j, 0.001  # of a switch without impedance
 class RefusedError(ValueError):
     """A property that cannot be read: its name, its value, what is allowed, and the element if it is another."""
 
-    def __init__(self, key: str, given: object, allowed: str, element: Element | None = None):
-        super().__init__(f"{key}: {allowed}, got {given}")
-        self.key, self.given, self.allowed, self.element = key, given, allowed, element
+    def __init__(self, key: str, value: object, allowed: str, element: Element | None = None):
+        super().__init__(f"{key}: {allowed}, got {value}")
+        self.key, self.value, self.allowed, self.element = key, value, allowed, element
 
 
 class Branch(NamedTuple):
@@ -43,7 +43,7 @@ class Branch(NamedTuple):
     kv : tuple of two float
         Nominal voltages of start and end [kV]; (1, 1) for a line.
     taps : tuple of two float
-        Of the windings at start and end; (1, 1) for a line. The impedance stands between them.
+        Taps of the windings at start and end; (1, 1) for a line. The impedance stands between them.
     delta : bool
         Whether it has no neutral: a transformer in delta on both sides.
     same : bool
@@ -68,7 +68,7 @@ class Branch(NamedTuple):
 
 
 class DeckValue:
-    """The properties of an element by name; of those given twice the last counts.
+    """The properties of an element by name; the last value counts.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class DeckValue:
         return key in self._pairs
 
     def text(self, key: str, default: str | None = None) -> str:
-        """Text in lower case.
+        """Return the text of a property in lower case.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class DeckValue:
         return self._pairs.get(key, default or "").lower()
 
     def commands(self) -> Iterator[DeckValue]:
-        """The properties of each command that names the element, those of an element it is like first."""
+        """Yield the properties of each command on the element, after those of an element that it is like."""
         pairs: list[tuple[str, str]] = []
         for pair in self.element.pairs:
             if pair == END_OF_COMMAND:
@@ -106,7 +106,7 @@ class DeckValue:
                 pairs.append(pair)
 
     def number(self, key: str, default: float | None = None) -> float:
-        """A finite number.
+        """Return a property as a finite number.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class DeckValue:
         return self._as(key, text, number, "must be a number")
 
     def numbers(self, key: str) -> list[float]:
-        """One number, which may be in reverse Polish notation, or several."""
+        """Return a property as numbers; a single one may be in reverse Polish notation."""
         text = self.text(key)
         parts = text.replace(",", " ").split()
         if not parts or parts[-1] in OPERATORS:
@@ -125,33 +125,33 @@ class DeckValue:
         return [self._as(key, part, number, "must be a number") for part in parts]
 
     def matrix(self, key: str, size: int) -> np.ndarray:
-        """A symmetric matrix of shape (size, size) from its rows, full or lower triangle."""
+        """Return a property as a symmetric matrix, shape (size, size), from its full rows or lower triangle."""
         full = self._as(key, self.text(key), lambda text: _matrix(text, size), f"must be {size} rows with | between")
         for i, j in np.argwhere(np.tril(abs(full - full.T) > 1e-6 * abs(full).max())):
-            given = f"{full[i, j]:g} in row {i + 1}, column {j + 1} and {full[j, i]:g} in the reverse"
-            raise RefusedError(key, given, "must be symmetric")
+            value = f"{full[i, j]:g} in row {i + 1}, column {j + 1} and {full[j, i]:g} in the reverse"
+            raise RefusedError(key, value, "must be symmetric")
         return (full + full.T) / 2.0
 
     def bus(self, key: str, phases: int, *, between: bool = False) -> tuple[str, tuple[int, ...]]:
-        """Name and phases (0, 1, 2) of a bus such as 632.3.2; `between` also takes two nodes for one phase."""
+        """Return name and phases (0, 1, 2) of a bus such as 632.3.2; `between` also takes two nodes for one phase."""
         return nodes(key, self.text(key), phases, between=between)
 
     def phases(self, key: str = "phases") -> int:
-        """Number of phases, 3 when left out."""
+        """Return the number of phases, 3 by default."""
         phases = self.number(key, 3.0)
         if phases not in (1.0, 2.0, 3.0):
             raise RefusedError(key, self.text(key), "must be 1, 2 or 3; a neutral wire is not modelled")
         return int(phases)
 
     def delta(self) -> bool:
-        """Whether it is connected in delta, not in wye."""
+        """Return whether the element is connected in delta, not in wye."""
         text = self.text("conn", "wye")
         if text not in ("wye", "y", "ln", "delta", "d", "ll"):
             raise RefusedError("conn", text, "must be wye or delta")
         return text in ("delta", "d", "ll")
 
     def metres(self) -> float | None:
-        """Metres of the unit of length; None if there is none."""
+        """Return the metres of the unit of length; None for no unit."""
         unit = self.text("units", "none")
         if unit != "none" and unit not in METRES:
             raise RefusedError("units", unit, f"must be none or one of {', '.join(METRES)}")
@@ -168,9 +168,11 @@ class DeckValue:
 
 
 def nodes(key: str, text: str, phases: int, *, between: bool = False) -> tuple[str, tuple[int, ...]]:
-    """See `DeckValue.bus`."""
-    name, *given = text.lower().split(".")
-    there = [node for node in given if node != "0"] or [str(k + 1) for k in range(phases + (between and phases == 1))]
+    """Parse name and phases (0, 1, 2) of a bus; see `DeckValue.bus`."""
+    name, *node_texts = text.lower().split(".")
+    there = [node for node in node_texts if node != "0"] or [
+        str(k + 1) for k in range(phases + (between and phases == 1))
+    ]
     allowed = f"must have {phases} of the nodes 1, 2, 3, each once; a neutral wire is not modelled"
     counts = {phases, 2} if between and phases == 1 else {phases}
     if any(node not in ("1", "2", "3") for node in there) or len(set(there)) != len(there) or len(there) not in counts:
@@ -178,62 +180,65 @@ def nodes(key: str, text: str, phases: int, *, between: bool = False) -> tuple[s
     return name, tuple(int(node) - 1 for node in there)
 
 
-def impedance(given: DeckValue, size: int, frequency: float) -> np.ndarray | None:
-    """Impedance matrix of a line or line code for a length of 1, at the frequency of the deck; None if none is given.
+def impedance(properties: DeckValue, size: int, frequency: float) -> np.ndarray | None:
+    """Compute the impedance matrix of a line or line code for a length of 1, at the frequency of the deck.
 
     From matrices, or from r1, x1, r0, x0: each phase has (2 z1 + z0) / 3; a single one has z1, as in OpenDSS.
+    None if the element has neither.
     """
-    by_matrix = [key for key in ("rmatrix", "xmatrix") if key in given]
-    by_sequence = [key for key in ("r1", "x1", "r0", "x0") if key in given]
+    by_matrix = [key for key in ("rmatrix", "xmatrix") if key in properties]
+    by_sequence = [key for key in ("r1", "x1", "r0", "x0") if key in properties]
     if by_matrix and by_sequence:
-        raise RefusedError(by_sequence[0], given.text(by_sequence[0]), f"must not stand beside {by_matrix[0]}")
+        raise RefusedError(by_sequence[0], properties.text(by_sequence[0]), f"must not stand beside {by_matrix[0]}")
     if by_matrix:
-        z = given.matrix("rmatrix", size) + 1j * given.matrix("xmatrix", size)
+        z = properties.matrix("rmatrix", size) + 1j * properties.matrix("xmatrix", size)
     elif by_sequence:
-        z1 = complex(given.number("r1"), given.number("x1"))
-        z0 = complex(given.number("r0"), given.number("x0")) if size > 1 else z1
+        z1 = complex(properties.number("r1"), properties.number("x1"))
+        z0 = complex(properties.number("r0"), properties.number("x0")) if size > 1 else z1
         z = z1 * np.eye(size) + (z0 - z1) / 3.0
     else:
         return None
     if not np.all(z.diagonal().real >= 0) or not np.all(z.diagonal().imag >= 0):
         raise RefusedError((by_matrix or by_sequence)[0], z.diagonal()[0], "must have r >= 0 and x >= 0 of each phase")
-    base = given.number("basefreq")
+    base = properties.number("basefreq")
     if base <= 0:
-        raise RefusedError("basefreq", given.text("basefreq"), "must be > 0")
+        raise RefusedError("basefreq", properties.text("basefreq"), "must be > 0")
     return z.real + 1j * z.imag * frequency / base
 
 
-def line(given: DeckValue, codes: dict[str, Element], frequency: float) -> Branch:
-    """A line or switch."""
-    given = _from_switch(given.element)
-    phases = _phases_of_line(given, codes)
-    start, at_start = given.bus("bus1", phases)
-    end, at_end = given.bus("bus2", phases)
+def line(properties: DeckValue, codes: dict[str, Element], frequency: float) -> Branch:
+    """Build a line or switch from its properties."""
+    properties = _from_switch(properties.element)
+    phases = _phases_of_line(properties, codes)
+    start, at_start = properties.bus("bus1", phases)
+    end, at_end = properties.bus("bus2", phases)
     if at_start != at_end:
-        raise RefusedError("bus2", given.text("bus2"), f"must have the same phases in the same order as bus1 {start}")
-    switch = given.text("switch", "no")[:1] in ("y", "t")
-    z, length = impedance(given, phases, frequency), given.number("length", _SWITCH_LENGTH if switch else 1.0)
+        raise RefusedError(
+            "bus2", properties.text("bus2"), f"must have the same phases in the same order as bus1 {start}"
+        )
+    switch = properties.text("switch", "no")[:1] in ("y", "t")
+    z, length = impedance(properties, phases, frequency), properties.number("length", _SWITCH_LENGTH if switch else 1.0)
     if not length > 0:
-        raise RefusedError("length", given.text("length"), "must be > 0")
-    if "linecode" in given:
+        raise RefusedError("length", properties.text("length"), "must be > 0")
+    if "linecode" in properties:
         if z is not None:
-            raise RefusedError("linecode", given.text("linecode"), "must not stand beside impedances of the line")
-        code = _code(given, codes)
+            raise RefusedError("linecode", properties.text("linecode"), "must not stand beside impedances of the line")
+        code = _code(properties, codes)
         try:
             z, there = impedance(code, phases, frequency), code.metres()
         except RefusedError as error:
-            raise RefusedError(error.key, error.given, error.allowed, code.element) from None
+            raise RefusedError(error.key, error.value, error.allowed, code.element) from None
         if z is None:
             raise RefusedError(
-                "linecode", given.text("linecode"), "must have rmatrix and xmatrix, or r1, x1, r0 and x0"
+                "linecode", properties.text("linecode"), "must have rmatrix and xmatrix, or r1, x1, r0 and x0"
             )
-        here = given.metres()
+        here = properties.metres()
         z = z * (here / there if here and there else 1.0)  # as it stands unless both name a unit
     elif z is None and switch:
         z = _SWITCH_OHM * np.eye(phases)
     if z is None:
         raise RefusedError("linecode", "nothing", "must be given, or rmatrix and xmatrix, or r1, x1, r0 and x0")
-    element = given.element
+    element = properties.element
     return Branch(element.name, f"{element.where}: line.{element.name}", start, end, at_start, z * length)
 
 
@@ -245,28 +250,28 @@ def _from_switch(element: Element) -> DeckValue:
     return DeckValue(replace(element, pairs=kept))
 
 
-def _phases_of_line(given: DeckValue, codes: dict[str, Element]) -> int:
+def _phases_of_line(properties: DeckValue, codes: dict[str, Element]) -> int:
     """Phases of a line: its own, those of its code, or three."""
-    if "linecode" not in given:
-        return given.phases()
-    of_code = _code(given, codes).phases("nphases")
-    if "phases" in given and given.phases() != of_code:
-        name = given.text("linecode")
-        raise RefusedError("phases", given.text("phases"), f"must be {of_code}, as of line code {name}")
+    if "linecode" not in properties:
+        return properties.phases()
+    of_code = _code(properties, codes).phases("nphases")
+    if "phases" in properties and properties.phases() != of_code:
+        name = properties.text("linecode")
+        raise RefusedError("phases", properties.text("phases"), f"must be {of_code}, as of line code {name}")
     return of_code
 
 
-def _code(given: DeckValue, codes: dict[str, Element]) -> DeckValue:
-    name = given.text("linecode")
+def _code(properties: DeckValue, codes: dict[str, Element]) -> DeckValue:
+    name = properties.text("linecode")
     if name not in codes:
         known = ", ".join(codes) if len(codes) <= 12 else f"{len(codes)} of them"
         raise RefusedError("linecode", name, f"must be a line code of the deck: {known or 'there is none'}")
     return DeckValue(codes[name])
 
 
-def transformer(given: DeckValue, ratio: float | None) -> Branch:
-    """A transformer of two windings; `ratio` takes the place of its taps."""
-    element, phases = given.element, given.phases()
+def transformer(properties: DeckValue, ratio: float | None) -> Branch:
+    """Build a transformer of two windings from its properties; `ratio` replaces its taps."""
+    element, phases = properties.element, properties.phases()
     first, second = _windings(element)
     (start, at_start), (end, at_end) = (_winding(winding, phases) for winding in (first, second))
     delta = [winding.delta() for winding in (first, second)]
@@ -282,7 +287,7 @@ def transformer(given: DeckValue, ratio: float | None) -> Branch:
     r = sum(winding.number("%r", 0.2) for winding in (first, second))
     ohm = kv[0] ** 2 / (kva / KW_PER_MW)  # of three phases with the voltage between them, or of one with its own
     ohm *= 2.0 / 3.0 if phases == 2 else 1.0  # kv is that between phases, kva that of two
-    z = complex(r, given.number("xhl", 7.0)) / 100.0 * ohm * np.eye(phases)
+    z = complex(r, properties.number("xhl", 7.0)) / 100.0 * ohm * np.eye(phases)
     taps = first.number("tap", 1.0), second.number("tap", 1.0)
     if not min(taps) > 0:
         raise RefusedError("tap", f"{taps[0]:g}, {taps[1]:g}", "must be > 0")

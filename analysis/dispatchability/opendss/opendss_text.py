@@ -1,4 +1,4 @@
-"""The text of an OpenDSS deck as elements with properties; `deck_elements` reads what they mean.
+"""The text of an OpenDSS deck as elements with properties; `opendss_elements` interprets them.
 
 A property that is not known here is refused, since it may change what an element is. Those in `Kind.left_out` are known
 and change nothing in this study: line charging, no-load losses, ratings, shapes over time, names for reports.
@@ -119,7 +119,7 @@ class Element:
     where : str
         Its line, with the file if the deck names another.
     pairs : list of (str, str)
-        Properties in the order given, and the end of each command.
+        Properties in the order of the deck, and the end of each command.
     refused : bool
         Whether one of its properties is not known.
     opened : bool
@@ -149,7 +149,7 @@ class DeckText:
     elements : dict of (str, str) to Element
         By kind and name.
     problems : list of FeederProblem
-        What could not be understood.
+        Errors in the deck.
     """
 
     def __init__(self, text: str, folder: Path | None):
@@ -160,12 +160,14 @@ class DeckText:
         self._read(text, folder, "")
 
     def enabled(self, kind: str) -> list[Element]:
-        """Elements of a kind that are neither disabled nor open."""
-        found = [one for one in self.elements.values() if one.kind == kind and not one.opened]
-        return [one for one in found if dict(one.pairs).get("enabled", "y").lower()[:1] not in ("n", "f")]
+        """Return the elements of a kind that are neither disabled nor open."""
+        elements = [element for element in self.elements.values() if element.kind == kind and not element.opened]
+        return [
+            element for element in elements if dict(element.pairs).get("enabled", "y").lower()[:1] not in ("n", "f")
+        ]
 
-    def _refuse(self, key: str, given: object, allowed: str) -> None:
-        self.problems.append(FeederProblem(key, given, allowed))
+    def _refuse(self, key: str, value: object, allowed: str) -> None:
+        self.problems.append(FeederProblem(key, value, allowed))
 
     def _read(self, text: str, folder: Path | None, file: str) -> None:
         for number, command in _commands(text):
@@ -263,7 +265,9 @@ class DeckText:
         except re.error as error:
             self._refuse(where, target, f"must be a kind and a regular expression ({error})")
             return
-        for element in [one for one in self.elements.values() if one.kind == kind and fits.search(one.name)]:
+        for element in [
+            element for element in self.elements.values() if element.kind == kind and fits.search(element.name)
+        ]:
             self._properties(element, properties, where)
 
     def _set(self, rest: str, where: str) -> None:
@@ -287,8 +291,8 @@ class DeckText:
         path = None if folder is None else _beside(folder, name)
         if path is None:
             if Path(name).name.lower() not in MAY_BE_MISSING:
-                told = "must be a file of the deck" if folder is None else f"must be a file; looked in {folder}"
-                self._refuse(where, name, told)
+                allowed = "must be a file of the deck" if folder is None else f"must be a file; looked in {folder}"
+                self._refuse(where, name, allowed)
         elif path in self._open:
             self._refuse(where, name, "must not name a deck that names it")
         else:
@@ -298,7 +302,7 @@ class DeckText:
 
 
 def number(text: str) -> float:
-    """A number, or several with operators in reverse Polish notation such as ``8 1000 /``.
+    """Parse a number, or several with operators in reverse Polish notation such as ``8 1000 /``.
 
     Raises
     ------
@@ -325,15 +329,15 @@ def number(text: str) -> float:
 def _commands(text: str) -> list[tuple[int, str]]:
     """Commands without comments, continuation lines joined, with the number of their first line."""
     text = _COMMENT.sub(lambda match: "\n" * match[0].count("\n"), text)
-    found: list[tuple[int, str]] = []
+    commands: list[tuple[int, str]] = []
     for place, raw in enumerate(text.splitlines(), start=1):
         line = re.split(r"!|//", raw)[0].strip()
         more = re.match(r"(?:~|more\s|m\s)\s*", line, re.IGNORECASE)
-        if more and found:
-            found[-1] = (found[-1][0], f"{found[-1][1]} {line[more.end() :]}")
+        if more and commands:
+            commands[-1] = (commands[-1][0], f"{commands[-1][1]} {line[more.end() :]}")
         elif line:
-            found.append((place, " ".join(line.split())))
-    return found
+            commands.append((place, " ".join(line.split())))
+    return commands
 
 
 def _beside(folder: Path, name: str) -> Path | None:
@@ -343,7 +347,7 @@ def _beside(folder: Path, name: str) -> Path | None:
         return path.resolve()
     if not path.parent.is_dir():
         return None
-    return next((one.resolve() for one in path.parent.iterdir() if one.name.lower() == path.name.lower()), None)
+    return next((file.resolve() for file in path.parent.iterdir() if file.name.lower() == path.name.lower()), None)
 
 
 def _unknown(name: str, key: str, kind: Kind) -> str:

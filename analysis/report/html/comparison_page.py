@@ -47,13 +47,13 @@ def write_page(
     Parameters
     ----------
     comparison : Comparison
-        Of `paired_statistics.compare`.
+        Comparison by `paired_statistics.compare`.
     runs : mapping of str to Results
         A run of each controller, all of one seed, to show over time.
     path : str or Path
         File to write; missing folders are made.
     notes : iterable of str
-        What to know before trusting the numbers.
+        Warnings shown above the numbers.
     failures : sequence of (controller, seed, message)
         Runs that failed.
 
@@ -80,7 +80,7 @@ def page(
     notes: Iterable[str] = (),
     failures: Sequence[tuple[str, int, str]] = (),
 ) -> str:
-    """The page of `write_page` as text."""
+    """Render the page of `write_page` as text."""
     rows: list[Row] = comparison.table().to_dict("records")
     run = next(iter(runs.values()))
     points = points_per_line(len(run.hubs) * len(runs))
@@ -114,7 +114,7 @@ def page(
 
 
 def _figures_section(comparison: Comparison, rows: list[Row]) -> PageSection:
-    """Figures that differ; those that are the same for all fold away."""
+    """Make the table of key figures; those that are equal for all controllers are folded."""
     alike, different = [], []
     for figures in _by_kpi(rows):
         verdicts = [row["verdict"] for row in figures if isinstance(row["verdict"], str)]
@@ -129,12 +129,12 @@ def _figures_section(comparison: Comparison, rows: list[Row]) -> PageSection:
 
 
 def _by_kpi(rows: list[Row]) -> list[list[Row]]:
-    """The rows of each key figure, which follow each other."""
+    """Group consecutive rows by key figure."""
     return [list(figures) for _, figures in groupby(rows, lambda row: row["kpi"])]
 
 
 def _groups(controllers: list[str], figures: list[list[Row]]) -> list[dict[str, Any]]:
-    """Rows of the table, group by group: one for each key figure, with a cell for each controller."""
+    """Return the rows of the table by group: one for each key figure, with a cell for each controller."""
     groups = []
     for group, members in groupby(figures, lambda rows: rows[0]["group"]):
         table = []
@@ -152,7 +152,7 @@ def _groups(controllers: list[str], figures: list[list[Row]]) -> list[dict[str, 
 
 
 def _cell(row: Row) -> dict[str, str]:
-    """Mean with its interval, difference to the baseline, and rank; empty where there is none."""
+    """Format mean with interval, difference from the baseline, and rank; empty text where there is none."""
     differs = row["verdict"] in (*_DECIDED, UNDECIDED, ONE_SEED)
     return {
         "mean": with_interval(row),
@@ -163,7 +163,7 @@ def _cell(row: Row) -> dict[str, str]:
 
 
 def with_interval(row: Row) -> str:
-    """The mean of a row of `Comparison.table`, and half the width of its interval if it has one."""
+    """Format the mean of a row of `Comparison.table`, with half the width of its interval if it has one."""
     value, half = number(row["mean"], row["unit"]), row["high"] - row["mean"]
     if not half > 0:  # one seed, or the same with every seed
         return value
@@ -171,7 +171,7 @@ def with_interval(row: Row) -> str:
 
 
 def _small(value: float) -> str:
-    """A number of which the first digits count, however small it is."""
+    """Format a number so that at least one digit other than 0 shows."""
     text = number(value)
     return text if text != "0" else f"{value:.1g}".replace("-", "\u2212")
 
@@ -185,7 +185,7 @@ def _mark(row: Row) -> str:
 
 
 def _judgement(row: Row) -> str:
-    """How a difference is coloured: for the better or the worse, neither, or open."""
+    """Return the class of a difference, which sets its colour: good, bad, plain or open."""
     if row["verdict"] not in _DECIDED:
         return "open"
     return {True: "good", False: "bad", None: "plain"}[improves(row["difference"], row["better"])]
@@ -195,7 +195,7 @@ def _judgement(row: Row) -> str:
 
 
 def _differences_section(rows: list[Row]) -> PageSection:
-    """A card for each key figure that differs: first those of which less or more is better."""
+    """Make a card for each key figure that differs, those with a better direction first."""
     differ = {row["kpi"] for row in rows if row["verdict"] in (*_DECIDED, UNDECIDED, ONE_SEED)}
     shown = [row for row in rows if row["kpi"] in differ and math.isfinite(row["difference"])]
     judged, others = [row for row in shown if row["better"]], [row for row in shown if not row["better"]]
@@ -218,14 +218,14 @@ def _cards(rows: list[Row]) -> list[dict[str, Any]]:
 
 
 def _ends(row: Row) -> tuple[float, float, float]:
-    """Low end, difference and high end; without an interval, the difference alone."""
+    """Return low end, difference and high end; all three are the difference where there is no interval."""
     middle = row["difference"]
     low, high = row["difference_low"], row["difference_high"]
     return (low, middle, high) if math.isfinite(low) else (middle, middle, middle)
 
 
 def _bar(row: Row, reach: float) -> dict[str, str]:
-    """The difference on a line through zero, with its interval."""
+    """Return the positions of a difference and its interval on a line through zero."""
     low, middle, high = (f"{50 + 46 * x / reach:.2f}%" for x in _ends(row))
     bar = {"low": low, "middle": middle, "high": high}
     return bar | {"controller": row["controller"], "judgement": _judgement(row), "words": _words(row)}

@@ -15,15 +15,15 @@ from ...results.result_reader import Results
 from .panels import ALARM_COLOUR, Figure, faded, line, packed, shades
 from .readable_text import duration
 
-_MOST_TOLD = 500
-_MOST_BEGINS = 300  # with more, sessions are narrower than the line
+_MAX_MARKS = 500
+_MAX_BEGINS = 300  # with more, sessions are narrower than the line
 _LOST = {"balked": ("arrival_s", "#8A5A00"), "reneged": ("end_s", "#C81E1E")}
 # Okabe & Ito 2008, paler where rules lie beside each other for long
 _RULE_COLOURS = ("#8FB8DE", "#F2C46D", "#7CC9AE", "#E3A4C4", "#F0A27A", "#B7BDC6", "#A9DDF5", "#D8D16A")
 
 
-def hub_figure(results: Results, hub: str, most: int = 1500, most_cells: int = 1500) -> dict[str, Any]:
-    """A hub over time: power balance, state of charge, connectors, voltage, decisions.
+def hub_figure(results: Results, hub: str, max_points: int = 1500, max_cells: int = 1500) -> dict[str, Any]:
+    """Build the figure of a hub over time: power balance, state of charge, connectors, voltage, decisions.
 
     Periods off the grid are shaded, those with an alarm have a strip on top.
 
@@ -33,8 +33,9 @@ def hub_figure(results: Results, hub: str, most: int = 1500, most_cells: int = 1
         The run.
     hub : str
         Name of the hub.
-    most, most_cells : int
-        Most points in time of lines and of the map of connectors; beyond, means over round intervals are shown.
+    max_points, max_cells : int
+        Limits on the points in time of lines and of the map of connectors; with more, means over round intervals are
+        shown.
 
     Returns
     -------
@@ -42,35 +43,35 @@ def hub_figure(results: Results, hub: str, most: int = 1500, most_cells: int = 1
         plotly figure: data and layout.
     """
     figure = Figure(results)
-    _balance(figure, results, hub, most)
+    _balance(figure, results, hub, max_points)
     if results.has(f"{hub}/bess/soc"):
         axis = figure.panel("<b>Battery</b>  state of charge [%]", 110, range=[0, 100], tickvals=[0, 25, 50, 75, 100])
-        line(figure, results, f"{hub}/bess/soc", axis, colour_of("bess"), "%{y:.1f} %", most, factor=100.0)
-    cells = connectors(results, hub, most_cells)
+        line(figure, results, f"{hub}/bess/soc", axis, colour_of("bess"), "%{y:.1f} %", max_points, factor=100.0)
+    cells = connectors(results, hub, max_cells)
     if cells is not None:
         _connectors(figure, *cells)
         _sessions(figure, results, hub)
-    _queue(figure, results, hub, most)
+    _queue(figure, results, hub, max_points)
     if results.has(f"{hub}/network/v_pu"):
         axis = figure.panel("<b>Voltage</b>  hub bus [pu]", 110)
-        line(figure, results, f"{hub}/network/v_pu", axis, colour_of("grid"), "%{y:.4f} pu", most)
-    _decisions(figure, results, hub, most)
+        line(figure, results, f"{hub}/network/v_pu", axis, colour_of("grid"), "%{y:.4f} pu", max_points)
+    _decisions(figure, results, hub, max_points)
     shades(figure, results, hub)
     return figure.plotly()
 
 
-def network_figure(results: Results, most: int = 1500) -> dict[str, Any] | None:
-    """The feeder over time: voltages, loadings, losses; None if the run has no network."""
+def network_figure(results: Results, max_points: int = 1500) -> dict[str, Any] | None:
+    """Build the figure of the feeder over time: voltages, loadings, losses; None if the run has no network."""
     figure = Figure(results)
 
     def lines(title: str, unit: str, hover: str, signals: tuple[tuple[str, str, str], ...]) -> None:
-        found = [signal for signal in signals if results.has(f"network/grid/{signal[0]}")]
-        if not found:
+        recorded = [signal for signal in signals if results.has(f"network/grid/{signal[0]}")]
+        if not recorded:
             return
-        names = ", ".join(f'<span style="color:{colour}">{name}</span>' for _, name, colour in found)
+        names = ", ".join(f'<span style="color:{colour}">{name}</span>' for _, name, colour in recorded)
         axis = figure.panel(f"<b>{title}</b>  {names} [{unit}]", 130)
-        for attribute, name, colour in found:
-            line(figure, results, f"network/grid/{attribute}", axis, colour, hover, most, name=name)
+        for attribute, name, colour in recorded:
+            line(figure, results, f"network/grid/{attribute}", axis, colour, hover, max_points, name=name)
 
     low, high = colour_of("dg"), colour_of("grid")
     volts = (("v_max_pu", "highest", high), ("v_min_pu", "lowest of all buses", low))
@@ -81,8 +82,8 @@ def network_figure(results: Results, most: int = 1500) -> dict[str, Any] | None:
     return figure.plotly() if figure else None
 
 
-def _balance(figure: Figure, results: Results, hub: str, most: int) -> None:
-    t_s, areas, step_s = balance(results, hub, most)
+def _balance(figure: Figure, results: Results, hub: str, max_points: int) -> None:
+    t_s, areas, step_s = balance(results, hub, max_points)
     note = "" if step_s is None else f", means over {duration(step_s)}"
     axis = figure.panel(f"<b>Power</b>  sources above, uses below [kW]{note}", 300, legend=True, zeroline=True)
     for area in areas:
@@ -130,9 +131,9 @@ def _connectors(figure: Figure, t_s: np.ndarray, p_kw: np.ndarray, step_s: float
 
 
 def _sessions(figure: Figure, results: Results, hub: str) -> None:
-    """A line where a session begins on its connector; over it, what came of the session."""
+    """Draw a line where a session begins on its connector, with energy and duration of the session as hover text."""
     plugged = results.sessions().query("hub == @hub and plug_s == plug_s and connector >= 0")
-    if not 0 < len(plugged) <= _MOST_BEGINS:
+    if not 0 < len(plugged) <= _MAX_BEGINS:
         return
     figure.trace(
         type="scatter",
@@ -152,8 +153,8 @@ def _sessions(figure: Figure, results: Results, hub: str) -> None:
     )
 
 
-def _queue(figure: Figure, results: Results, hub: str, most: int) -> None:
-    """How many EVs wait for a connector, and those that did not stay."""
+def _queue(figure: Figure, results: Results, hub: str, max_points: int) -> None:
+    """Draw how many EVs wait for a connector, and mark those that left without charging."""
     path = f"{hub}/cp/queue"
     sessions = results.sessions().query("hub == @hub")
     lost = {name: sessions[sessions["outcome"] == name] for name in _LOST}
@@ -161,9 +162,9 @@ def _queue(figure: Figure, results: Results, hub: str, most: int) -> None:
         return
     marks = "  ".join(f'<span style="color:{colour}">\u25bc</span> {name}' for name, (_, colour) in _LOST.items())
     axis = figure.panel(f"<b>Queue</b>  EVs that wait for a connector  {marks}", 70, rangemode="tozero")
-    line(figure, results, path, axis, colour_of("cp"), "%{y:.3g} waiting", most)
+    line(figure, results, path, axis, colour_of("cp"), "%{y:.3g} waiting", max_points)
     for name, (when, colour) in _LOST.items():
-        rows = lost[name].iloc[:_MOST_TOLD]
+        rows = lost[name].iloc[:_MAX_MARKS]
         if len(rows):
             t_s = rows[when].to_numpy(float)
             figure.trace(
@@ -172,7 +173,7 @@ def _queue(figure: Figure, results: Results, hub: str, most: int) -> None:
                 yaxis=axis,
                 x=figure.instants(t_s),
                 y=steps.hold(*results.arrays(path), t_s).tolist(),
-                text=[f"{escape(str(one))} {name}" for one in rows["id"]],
+                text=[f"{escape(str(session))} {name}" for session in rows["id"]],
                 name=name,
                 showlegend=False,
                 cliponaxis=False,
@@ -181,17 +182,17 @@ def _queue(figure: Figure, results: Results, hub: str, most: int) -> None:
             )
 
 
-def _decisions(figure: Figure, results: Results, hub: str, most: int) -> None:
-    """Which rule decided what, as coloured lanes; below, what else the controller told, and how its plans ended."""
+def _decisions(figure: Figure, results: Results, hub: str, max_points: int) -> None:
+    """Draw the rules in force as coloured lanes; below them, the plans and other events of the controller."""
     lanes = decisions.lanes(results, hub)
-    told = [("plans", decisions.plans(results, hub)), ("events", decisions.events(results, hub))]
-    told = [(name, some) for name, some in told if some]
-    if not lanes and not told:
+    messages = [("plans", decisions.plans(results, hub)), ("events", decisions.events(results, hub))]
+    messages = [(name, entries) for name, entries in messages if entries]
+    if not lanes and not messages:
         return
     rules = list(dict.fromkeys(rule for lane in lanes for rule in lane.rules))
     colours = dict(zip(rules, cycle(_RULE_COLOURS), strict=False))
     marks = "  ".join(f'<span style="color:{colours[rule]}">\u25a0</span> {escape(rule)}' for rule in rules[:8])
-    names = [lane.name for lane in lanes] + [name for name, _ in told]
+    names = [lane.name for lane in lanes] + [name for name, _ in messages]
     axis = figure.panel(
         f"<b>Decisions</b>  {marks}" + (" ..." if len(rules) > 8 else ""),
         max(24.0 * len(names), 44.0),
@@ -201,20 +202,23 @@ def _decisions(figure: Figure, results: Results, hub: str, most: int) -> None:
         showgrid=False,
     )
     for place, lane in enumerate(lanes):
-        _lane(figure, results, lane, axis, place, rules, [colours[rule] for rule in rules], most)
-    for place, (name, some) in enumerate(told, len(lanes)):
-        some = some[:_MOST_TOLD]
+        _lane(figure, results, lane, axis, place, rules, [colours[rule] for rule in rules], max_points)
+    for place, (name, entries) in enumerate(messages, len(lanes)):
+        entries = entries[:_MAX_MARKS]
         figure.trace(
             type="scatter",
             mode="markers",
             yaxis=axis,
-            x=figure.instants(np.array([one.t_s for one in some])),
-            y=[place] * len(some),
-            text=[escape(one.text) for one in some],
+            x=figure.instants(np.array([message.t_s for message in entries])),
+            y=[place] * len(entries),
+            text=[escape(message.text) for message in entries],
             name=name,
             showlegend=False,
             cliponaxis=False,
-            marker={"size": 9, "color": [ALARM_COLOUR if one.trouble else colour_of("bess") for one in some]},
+            marker={
+                "size": 9,
+                "color": [ALARM_COLOUR if message.trouble else colour_of("bess") for message in entries],
+            },
             hovertemplate="%{text}<extra></extra>",
         )
 
@@ -227,12 +231,12 @@ def _lane(
     place: int,
     rules: list[str],
     colours: list[str],
-    most: int,
+    max_points: int,
 ) -> None:
-    """One lane as a row of coloured cells; if the rules change too often, those that decided longest."""
+    """Draw a lane as a row of coloured cells; if rules change too often, the rule in force longest in each interval."""
     codes, texts, edges = np.array([rules.index(rule) for rule in lane.rules]), lane.texts, lane.t_s
-    if len(codes) > most:
-        edges = steps.edges(results.end_s, resolution_s(results.end_s, most))
+    if len(codes) > max_points:
+        edges = steps.edges(results.end_s, resolution_s(results.end_s, max_points))
         share = steps.mean(lane.t_s, codes[:, None] == np.arange(len(rules)), edges, results.end_s)
         codes = np.argmax(np.nan_to_num(share), axis=1)
         edges, texts = edges[:-1], [f"{lane.name} by {rules[code]}" for code in codes]

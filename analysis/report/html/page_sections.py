@@ -23,12 +23,12 @@ _MS_PER_S = 1e3
 
 
 def points_per_line(n_figures: int) -> int:
-    """Limit on the points of a line, so that a page of so many figures stays small."""
+    """Return the limit on the points of a line that keeps a page of so many figures small."""
     return min(_MAX_POINTS, _LINE_POINTS // max(n_figures, 1))
 
 
 def points_per_connector(runs: Iterable[Results]) -> int:
-    """Limit on the points in time of the maps of connectors, so that a page of these runs stays small."""
+    """Return the limit on the points in time of maps of connectors that keeps a page of these runs small."""
     connectors = sum(_count_connectors(results) for results in runs)
     return min(_MAX_POINTS, max(_CELLS // max(connectors, 1), 100))
 
@@ -54,7 +54,7 @@ def charts_section(
     figures : mapping of str to dict
         plotly figures by their id on the page.
     legend : sequence of (name, colour)
-        Whose the lines are, shown above.
+        Names of the runs and the colours of their lines, shown above the figures.
     folded : mapping of str to (title, figure)
         Figures that are shown on a click, by their id.
 
@@ -69,7 +69,7 @@ def charts_section(
 
 
 def controllers_section(runs: Mapping[str, Results]) -> PageSection:
-    """How long decisions took and how solvers ended, for each run by its name; one without a name stands alone."""
+    """Make a section of decision times and solver statuses by run; a run named "" is shown without its name."""
     rows = []
     for run, results in runs.items():
         for name, times in decision_times(results).iterrows():
@@ -88,7 +88,7 @@ def controllers_section(runs: Mapping[str, Results]) -> PageSection:
 
 
 def events_section(runs: Mapping[str, Results]) -> PageSection:
-    """What happened, of all runs in order of time, with a field to filter them."""
+    """Make a section of the events of all runs in order of time, with a field to filter them."""
     tables = [results.events().assign(run=run) for run, results in runs.items()]
     tables = [table for table in tables if len(table)]
     events = pd.concat(tables).sort_values("t_s", kind="stable") if tables else pd.DataFrame()
@@ -101,7 +101,7 @@ def events_section(runs: Mapping[str, Results]) -> PageSection:
 
 
 def scenarios_section(title: str, runs: Mapping[str, Results]) -> PageSection:
-    """The resolved scenarios and the versions, folded."""
+    """Make a folded section of the resolved scenarios and the versions."""
     rows = [
         {"name": name, "scenario": results.scenario, "versions": results.attributes.get("versions", {})}
         for name, results in runs.items()

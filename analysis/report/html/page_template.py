@@ -21,9 +21,9 @@ class PageSection:
     title : str
         The heading, also the text of the link to it.
     template : str
-        File in ``templates/`` that shows the content, which it knows as ``part``.
+        File in ``templates/`` that shows the content, which it accesses as ``part``.
     content : any
-        What the template shows.
+        Content that the template shows.
     """
 
     title: str
@@ -39,11 +39,11 @@ def render(template: str, title: str, sections: Sequence[PageSection], **context
     template : str
         File in ``templates/`` that extends ``page.html``.
     title : str
-        Of the page.
+        Title of the page.
     sections : sequence of PageSection
-        What stands below the header, with links to each.
+        Sections below the header, which links to each of them.
     **context : any
-        What the template shows besides.
+        Further variables of the template.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def render(template: str, title: str, sections: Sequence[PageSection], **context
 
 
 def plotly_script() -> str:
-    """The script of plotly.js, which a browser reads faster than as it is delivered.
+    """Return the script of plotly.js, changed so that a browser parses it faster.
 
     Its module is one function that is called at once. Between brackets, V8 reads its 5 MB once and not twice: a page is
     drawn with 14 % less processor time. Another form of the script is left as it is.

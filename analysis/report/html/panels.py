@@ -1,4 +1,4 @@
-"""Panels over one time axis, as plotly figures in plain data (what plotly.js reads), and what is drawn into them."""
+"""Panels over one time axis as plotly figures in plain data (as plotly.js reads them), and lines and shades in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHADES = {kpis.ISLANDED: ("islanded", "rgba(86,180,233,0.20)"), kpis.DEAD: ("no 
 
 _TITLE_PX, _LEGEND_PX = 38, 48  # room above a panel
 _MARGIN = {"l": 64, "r": 16, "t": 4, "b": 48}
-_MOST_SHADES = 200
+_MAX_SHADES = 200
 ALARM_COLOUR = "#C81E1E"
 _ALARM, _ALARM_STRIP = "alarm", (0.95, 1.0)
 
@@ -59,7 +59,7 @@ class Figure:
         self._shades: list[_Shade] = []
 
     def panel(self, title: str, height_px: float, legend: bool = False, **axis: Any) -> str:
-        """Add a panel below the last, with the figure's legend on top or not; returns the y axis for its traces."""
+        """Add a panel below the last one and return its y axis; `legend` puts the legend of the figure on top of it."""
         head_px = _TITLE_PX + (_LEGEND_PX if legend else 0)
         self._panels.append(_Panel(title, height_px, head_px, axis))
         return self.last_axis
@@ -80,11 +80,11 @@ class Figure:
         strip: tuple[float, float] = (0.0, 1.0),
         axis: str | None = None,
     ) -> None:
-        """Shade a period [s] in all panels, or in that of one y axis; `strip` is the part of their height."""
+        """Mark a period [s] in all panels, or in that of one y axis; `strip` is the shaded part of their height."""
         self._shades.append(_Shade(begin_s, end_s, colour, strip, axis))
 
     def trace(self, **fields: Any) -> None:
-        """Add a trace as it stands."""
+        """Add a plotly trace unchanged."""
         self._data.append(fields)
 
     def held(
@@ -110,13 +110,13 @@ class Figure:
         )
 
     def instants(self, t_s: np.ndarray) -> list[str]:
-        """Local clock at times [s], at the offset of the start."""
+        """Format times [s] as local time at the UTC offset of the start."""
         instants = self._results.clock(t_s)
         whole = not np.any(instants.astype("i8") % 1000)
         return np.datetime_as_string(instants, unit="s" if whole else "ms").tolist()
 
     def times(self, t_s: np.ndarray, step_s: float | None) -> dict[str, Any]:
-        """The x values of a trace."""
+        """Return the x values of a trace, as start and step if times are equidistant."""
         if step_s is None:
             return {"x": self.instants(t_s)}
         return {"x0": self.instants(t_s[:1])[0], "dx": step_s * 1e3}
@@ -127,7 +127,7 @@ class Figure:
         self.trace(type="scatter", mode="markers", name=name, x=[None], y=[None], marker=marker, hoverinfo="skip")
 
     def plotly(self) -> dict[str, Any]:
-        """The figure: data and layout; colours that depend on the theme are left to the page."""
+        """Return data and layout of the figure; the page sets the colours that depend on the theme."""
         total = sum(panel.height_px + panel.head_px for panel in self._panels)
         layout: dict[str, Any] = {
             "height": total + _MARGIN["t"] + _MARGIN["b"],
@@ -185,14 +185,14 @@ class Figure:
 
 
 def packed(values: np.ndarray) -> dict[str, str]:
-    """An array, shape (m,) or (n, m), in plotly's binary form; single precision is ample for a picture."""
+    """Encode an array, shape (m,) or (n, m), in the binary form of plotly, in single precision."""
     raw = np.ascontiguousarray(values, dtype="<f4")
     array = {"dtype": "f4", "bdata": base64.b64encode(raw.tobytes()).decode()}
     return array if raw.ndim == 1 else array | {"shape": ", ".join(map(str, raw.shape))}
 
 
 def faded(colour: str) -> str:
-    """A colour for what is used, beside the full one for what is fed."""
+    """Return the faded colour for power that is used, beside the full colour for power that is fed."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.72)"
 
@@ -204,12 +204,12 @@ def line(
     axis: str,
     colour: str,
     hover: str,
-    most: int,
+    max_points: int,
     *,
     factor: float = 1.0,
     name: str = "",
 ) -> None:
-    """Draw a signal; if it changes too often, its mean within the band of its extremes.
+    """Draw a signal; if it changes too often, draw its means within the band of its extremes.
 
     Parameters
     ----------
@@ -222,23 +222,23 @@ def line(
     axis : str
         y axis of a panel.
     colour : str
-        Of the line, as #RRGGBB.
+        Colour of the line, as #RRGGBB.
     hover : str
-        What is told of a value, in plotly's template.
-    most : int
-        Most points in time.
+        Text shown at a value, as plotly's template.
+    max_points : int
+        Limit on the points in time.
     factor : float
-        On the values.
+        Factor on the values.
     name : str
-        What it is called; its attribute when left out.
+        Name of the line; the attribute of the signal when left out.
     """
     t_s, values = drawable(*results.arrays(path), path)
     values = values * factor
     fields = {"name": name or path.rsplit("/", 1)[1], "hovertemplate": hover, "showlegend": False}
-    if len(t_s) <= most:
+    if len(t_s) <= max_points:
         figure.held(axis, t_s, values, None, line={"color": colour, "width": 1.6}, **fields)
         return
-    step_s = resolution_s(results.end_s, most)
+    step_s = resolution_s(results.end_s, max_points)
     edges = steps.edges(results.end_s, step_s)
     low, high = steps.extremes(t_s, values, edges, results.end_s)
     band = {"showlegend": False, "hoverinfo": "skip", "line": {"width": 0, "color": colour}}
@@ -249,13 +249,13 @@ def line(
 
 
 def drawable(t_s: np.ndarray, values: np.ndarray, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """A signal as a line, shape (k,): of an array the greatest value; a dead bus has no voltage."""
+    """Convert a signal to a line, shape (k,): the greatest value of an array; NaN for the voltage of a dead bus."""
     values = np.asarray(values, dtype=float) if values.ndim == 1 else np.fmax.reduce(values, axis=1)
     return t_s, np.where(values > 0, values, np.nan) if path.endswith("_pu") else values
 
 
 def shades(figure: Figure, results: Results, hub: str, axis: str | None = None, known: set[str] | None = None) -> None:
-    """Shade where a hub is off the grid, and mark its alarms, in all panels or in that of one axis.
+    """Mark the periods in which a hub is off the grid and its alarms, in all panels or in that of one y axis.
 
     Parameters
     ----------
@@ -268,17 +268,17 @@ def shades(figure: Figure, results: Results, hub: str, axis: str | None = None, 
     axis : str, optional
         y axis of a panel; all panels when left out.
     known : set of str, optional
-        What the legend has already; what is new is added.
+        Names that the legend has already; new ones are added.
     """
     known = set() if known is None else known
     t_s, state = hub_supply(results, hub)
-    found = [
+    kinds_of_shade = [
         (name, colour, (0.0, 1.0), steps.episodes(t_s, state == code, results.end_s))
         for code, (name, colour) in SHADES.items()
     ]
-    found.append((_ALARM, ALARM_COLOUR, _ALARM_STRIP, decisions.alarms(results, hub)))
-    for name, colour, strip, (begin_s, end_s) in found:
-        longest = np.argsort(begin_s - end_s, kind="stable")[:_MOST_SHADES]
+    kinds_of_shade.append((_ALARM, ALARM_COLOUR, _ALARM_STRIP, decisions.alarms(results, hub)))
+    for name, colour, strip, (begin_s, end_s) in kinds_of_shade:
+        longest = np.argsort(begin_s - end_s, kind="stable")[:_MAX_SHADES]
         for i in np.sort(longest):
             figure.shade(float(begin_s[i]), float(end_s[i]), colour, strip, axis)
         if len(begin_s) and name not in known:

@@ -13,7 +13,7 @@ _ZERO = 5e-4  # smaller shows as 0
 
 
 def number(value: float, unit: str = "") -> str:
-    """A number for people: three digits or more, thousands set apart, a proper minus."""
+    """Format a number with at least three digits, a space between thousands and a minus sign."""
     if not math.isfinite(value):
         return "–"
     size = abs(value)
@@ -31,12 +31,12 @@ def number(value: float, unit: str = "") -> str:
 
 
 def shown_unit(unit: str) -> str:
-    """A unit as it stands beside a number; that of a plain number is left out."""
+    """Return a unit as it is printed beside a number; empty for the unit 1."""
     return "" if unit == "1" else unit
 
 
 def duration(seconds: float) -> str:
-    """A length of time for people, such as 90 s, 15 min, 2 h 30 min, 31 d."""
+    """Format a length of time, such as 90 s, 15 min, 2 h 30 min, 31 d."""
     whole, parts = round(seconds), []
     for size, name in ((S_PER_DAY, "d"), (S_PER_H, "h"), (S_PER_MIN, "min"), (1, "s")):
         count, whole = divmod(whole, int(size))
@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
 
 
 def period(results: Results) -> str:
-    """From when to when a run goes, for people."""
+    """Format the begin and end of a run."""
     begin = results.start
     end = begin + pd.Timedelta(seconds=results.end_s)
     return f"{begin:%a %d %b %Y %H:%M} to {end:%a %d %b %Y %H:%M} (UTC{begin:%z})"

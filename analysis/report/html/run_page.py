@@ -49,7 +49,7 @@ def write_report(runs: Results | Mapping[str, Results], path: str | os.PathLike)
     Parameters
     ----------
     runs : Results or mapping of str to Results
-        The run, or several by what to call them, to be shown side by side over one time axis.
+        The run, or several by their names, to be shown side by side over one time axis.
     path : str or Path
         File to write; missing folders are made.
 
@@ -76,7 +76,7 @@ def write_report(runs: Results | Mapping[str, Results], path: str | os.PathLike)
 
 
 def page(results: Results) -> str:
-    """The page of one run as text."""
+    """Render the page of one run as text."""
     line_points, connector_points = points_per_line(len(results.hubs)), points_per_connector([results])
     sections = [_figures_section(results.summary(), results.hubs)]
     for place, hub in enumerate(results.hubs, 1):
@@ -128,7 +128,7 @@ def _figures_section(summary: pd.DataFrame, hubs: list[str]) -> PageSection:
 
 
 def _cards(summary: pd.DataFrame) -> list[dict[str, Any]]:
-    """The figures to see first: those of `_CARDS` that the run has."""
+    """Make the cards of the most important key figures: those of `_CARDS` that the run has."""
 
     def with_unit(key: str) -> str:
         total, unit = summary.at[key, "total"], summary.at[key, "unit"]

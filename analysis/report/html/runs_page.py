@@ -24,12 +24,12 @@ from .runs_panels import colours, side_by_side
 
 
 def runs_page(runs: Mapping[str, Results]) -> str:
-    """The page of several runs as text.
+    """Render the page of several runs as text.
 
     Parameters
     ----------
     runs : mapping of str to Results
-        Runs by what to call them; they begin at the same instant and have the same hubs.
+        Runs by their names; they begin at the same instant and have the same hubs.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def runs_page(runs: Mapping[str, Results]) -> str:
 
 
 def check_fit(runs: Mapping[str, Results]) -> None:
-    """Refuse runs that have no time or no hubs in common.
+    """Refuse runs that do not start at the same instant or have different hubs.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def _facts(results: Results) -> list[str]:
 
 
 def _figures_section(runs: Mapping[str, Results]) -> PageSection:
-    """Totals of all runs; those that are the same in all of them fold away."""
+    """Make the table of the totals of all runs; those that are equal in all runs are folded."""
     tables = {name: results.summary() for name, results in runs.items()}
     order = list(dict.fromkeys(key for table in tables.values() for key in table.index))
     known = pd.concat([table[["group", "quantity", "unit"]] for table in tables.values()])

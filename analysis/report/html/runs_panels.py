@@ -22,19 +22,19 @@ RUN_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
 """Colours of runs, in turn."""
 
 
-def side_by_side(runs: Mapping[str, Results], hub: str, most: int = 1500) -> dict[str, Any]:
-    """A hub in several runs: the power balance of each, to one scale, all states of charge and voltages.
+def side_by_side(runs: Mapping[str, Results], hub: str, max_points: int = 1500) -> dict[str, Any]:
+    """Build the figure of a hub in several runs: their power balances on one scale, states of charge and voltages.
 
     In the balance of each run, its periods off the grid are shaded and its alarms marked.
 
     Parameters
     ----------
     runs : mapping of str to Results
-        Runs of one plant by what to call them; at least one.
+        Runs of one plant by their names; at least one.
     hub : str
         Name of the hub.
-    most : int
-        Most points in time of each line; beyond, means over round intervals are shown.
+    max_points : int
+        Limit on the points in time of each line; with more, means over round intervals are shown.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def side_by_side(runs: Mapping[str, Results], hub: str, most: int = 1500) -> dic
         plotly figure: data and layout. Zooming into the time axis zooms into all of them.
     """
     figure = Figure(next(iter(runs.values())), max(results.end_s for results in runs.values()))
-    balances = {name: balance(results, hub, most) for name, results in runs.items()}
+    balances = {name: balance(results, hub, max_points) for name, results in runs.items()}
     low, high = _reach([areas for _, areas, _ in balances.values()])
     shown: set[str] = set()
     shaded: set[str] = set()
@@ -68,18 +68,27 @@ def side_by_side(runs: Mapping[str, Results], hub: str, most: int = 1500) -> dic
             shown.add(area.name)
         shades(figure, runs[name], hub, axis, shaded)
     percent = {"range": [0, 100], "tickvals": [0, 25, 50, 75, 100]}
-    _lines(figure, runs, f"{hub}/bess/soc", "<b>Battery</b>  state of charge [%]", "%{y:.1f} %", most, 100.0, **percent)
-    _lines(figure, runs, f"{hub}/network/v_pu", "<b>Voltage</b>  hub bus [pu]", "%{y:.4f} pu", most)
+    _lines(
+        figure,
+        runs,
+        f"{hub}/bess/soc",
+        "<b>Battery</b>  state of charge [%]",
+        "%{y:.1f} %",
+        max_points,
+        100.0,
+        **percent,
+    )
+    _lines(figure, runs, f"{hub}/network/v_pu", "<b>Voltage</b>  hub bus [pu]", "%{y:.4f} pu", max_points)
     return figure.plotly()
 
 
 def colours(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Each name with the colour of its lines."""
+    """Return each name with the colour of its lines."""
     return list(zip(names, cycle(RUN_COLOURS), strict=False))
 
 
 def _reach(runs: list[list[Area]]) -> tuple[float, float]:
-    """Ends of an axis that holds the stacked areas of all runs."""
+    """Return the ends of an axis that holds the stacked areas of all runs."""
     stacks = [
         max(
             np.max(np.sum([area.p_kw for area in areas if area.source is source], axis=0), initial=0.0)
@@ -96,11 +105,11 @@ def _lines(
     path: str,
     title: str,
     hover: str,
-    most: int,
+    max_points: int,
     factor: float = 1.0,
     **axis_options: Any,
 ) -> None:
-    """A signal of all runs that have it, one line each; of an array the greatest value."""
+    """Draw a signal of all runs that have it, one line each; of an array the greatest value."""
     if not any(results.has(path) for results in runs.values()):
         return
     axis = figure.panel(title, 150, **axis_options)
@@ -109,8 +118,8 @@ def _lines(
             continue
         t_s, values = drawable(*results.arrays(path), path)
         step_s = None
-        if len(t_s) > most:
-            step_s = resolution_s(results.end_s, most)
+        if len(t_s) > max_points:
+            step_s = resolution_s(results.end_s, max_points)
             edges = steps.edges(results.end_s, step_s)
             t_s, values = edges[:-1], steps.mean(t_s, values, edges, results.end_s)
         figure.held(

@@ -22,7 +22,7 @@ _POWER = LinearSegmentedColormap.from_list("power", ["#dfe6ec", "#cfe0ec", "#3d9
 
 
 def overview(results: Results, hub: str | None = None) -> Figure:
-    """A hub over the whole run.
+    """Draw a hub over the whole run: powers, state of charge, connectors and voltage.
 
     Parameters
     ----------
@@ -79,13 +79,13 @@ def overview(results: Results, hub: str | None = None) -> Figure:
 
 
 def held(results: Results, t_s: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Clock and values of a step-held line, drawn to the end of the run."""
+    """Return clock times and values of a step-held line, extended to the end of the run."""
     ends = results.clock(np.append(t_s, np.full(min(len(t_s), 1), results.end_s)))
     return ends, np.append(values, values[-1:])
 
 
 def powers(axes: Axes, results: Results, hub: str) -> None:
-    """Draw what feeds the bus upwards and what uses it downwards, stacked [kW]."""
+    """Draw the powers that feed the bus upwards and those that are used downwards, stacked [kW]."""
     t_s, areas, _ = balance(results, hub)
     for source in (True, False):
         level = np.zeros(len(t_s))
@@ -135,7 +135,7 @@ def _voltage(axes: Axes, results: Results, hub: str) -> None:
 
 
 def shade(all_axes: np.ndarray, results: Results, hub: str) -> list[Patch]:
-    """Shade the periods off the grid; returns their legend entries."""
+    """Mark the periods off the grid with shades, and return their legend entries."""
     t_s, state = hub_supply(results, hub)
     patches = []
     for code, (name, colour, alpha) in SHADES.items():

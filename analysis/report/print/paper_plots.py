@@ -1,4 +1,4 @@
-"""Figures for papers: one matplotlib function a figure type. Each draws into given axes, or new ones, and returns them.
+"""Figures for papers, one function for each type, which draws into matplotlib axes and returns them.
 
 New axes belong to a figure of their own: ``plots.power_balance(results).figure.savefig("balance.pdf")``.
 """
@@ -24,7 +24,7 @@ _GOOD, _BAD, _NEITHER, _OPEN = "#009E73", "#D55E00", "#0072B2", "#8A8F98"
 
 
 def power_balance(results: Results, hub: str | None = None, axes: Axes | None = None) -> Axes:
-    """What feeds the bus of a hub and what uses it, stacked over time [kW]; periods off the grid shaded.
+    """Draw the stacked powers that feed the bus of a hub and that use it [kW]; periods off the grid are shaded.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def power_balance(results: Results, hub: str | None = None, axes: Axes | None = 
 
 
 def state_of_charge(runs: Results | Mapping[str, Results], hub: str | None = None, axes: Axes | None = None) -> Axes:
-    """State of charge of the stationary battery over time [%], of one run or of several of one plant.
+    """Draw the state of charge of the stationary battery over time [%], of one run or of several of one plant.
 
     Parameters
     ----------
     runs : Results or mapping of str to Results
-        The run, or runs by what to call them.
+        The run, or runs by their names.
     hub, axes
         See `power_balance`.
 
@@ -91,15 +91,15 @@ def state_of_charge(runs: Results | Mapping[str, Results], hub: str | None = Non
 
 
 def kpi_differences(comparison: Comparison, kpi: str, axes: Axes | None = None) -> Axes:
-    """Differences of one key figure to the baseline, with their confidence intervals.
+    """Draw the differences of one key figure from the baseline, with their confidence intervals.
 
-    Filled: found, or exact; green for the better, red for the worse, blue where nobody can say. Hollow and grey: may
-    be chance.
+    Filled marks are significant or exact differences: green is better, red is worse, blue has no better direction.
+    Hollow grey marks may be due to chance.
 
     Parameters
     ----------
     comparison : Comparison
-        Of `compare.compare`.
+        Comparison by `paired_statistics.compare`.
     kpi : str
         Key of the figure.
     axes : Axes, optional

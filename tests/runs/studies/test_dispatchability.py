@@ -529,7 +529,7 @@ def test_demand_that_nothing_can_serve_is_refused_with_bus_phase_and_value():
     case = small_case(feeder=feeder, demand_kw={"e": np.array([[900.0, 0.0, 0.0]])})
     (problem, *_) = service_problems(case, ["noon"])
     assert problem.key == "demand in period noon at bus e, phase a"
-    assert problem.given == 900.0
+    assert problem.value == 900.0
     assert "200.000 kW" in problem.allowed
 
 
@@ -638,7 +638,7 @@ def test_voltages_that_no_power_keeps_are_told_with_their_place():
     (problem,) = service_problems(small_case(feeder=feeder), ["noon"])
     assert problem.key.startswith("voltage in period noon at bus")
     assert problem.allowed == "must be 0.9 to 1.05 pu; no power within all other limits keeps all voltages"
-    assert float(str(problem.given).removesuffix(" pu")) > 1.05
+    assert float(str(problem.value).removesuffix(" pu")) > 1.05
     assert solve_limits(small_case(feeder=feeder)).unbalanced == np.inf  # as a drawn case that is left out
 
 
@@ -647,7 +647,7 @@ def test_demand_that_only_the_voltages_keep_from_being_served_is_told_by_its_vol
     feeder = replace(small_case().feeder, v_min_pu=0.97)
     (problem,) = service_problems(small_case(feeder=feeder, radiation=np.zeros(1)), ["night"])
     assert problem.key == "voltage in period night at bus e, phase a"
-    assert problem.given == "0.9466 pu"
+    assert problem.value == "0.9466 pu"
 
 
 def test_demand_where_there_is_no_bus_or_phase_is_told_with_its_place(tmp_path):

@@ -110,16 +110,16 @@ def signal(path: str, check, begin_s: float = 0.0, until_s: float = math.inf, **
 
 
 def test_every_value_of_the_window_counts(made):
-    assert holds(made, signal("cp/p_kw", Bounds(most=35)))
+    assert holds(made, signal("cp/p_kw", Bounds(high=35)))
     told = ("hub/cp/p_kw is 35 kW at 1min40s, must be <= 34 kW",)
-    fails(made, signal("cp/p_kw", Bounds(most=34)), *told, at=100, value=35)
-    fails(made, signal("cp/p_kw", Bounds(least=5)), "is 0 kW at 5min, must be >= 5 kW", at=300, value=0)
+    fails(made, signal("cp/p_kw", Bounds(high=34)), *told, at=100, value=35)
+    fails(made, signal("cp/p_kw", Bounds(low=5)), "is 0 kW at 5min, must be >= 5 kW", at=300, value=0)
 
 
 def test_the_window_has_the_value_held_at_its_beginning_and_not_the_one_at_its_end(made):
     assert holds(made, signal("cp/p_kw", Bounds(35, 35), 150, 300))
     fails(made, signal("cp/p_kw", Bounds(35, 35), 150, 301), "is 0 kW at 5min, must be 35 kW", at=300, value=0)
-    fails(made, signal("cp/p_kw", Bounds(most=34), 150, 300), "at 2min30s", at=150, value=35)
+    fails(made, signal("cp/p_kw", Bounds(high=34), 150, 300), "at 2min30s", at=150, value=35)
 
 
 def test_an_instant_sees_the_value_from_then_on(made):
@@ -135,26 +135,26 @@ def test_the_worst_violation_is_told(made):
 def test_the_tolerance_is_allowed_and_no_more(made):
     assert holds(made, signal("cp/p_kw", Bounds(34, 34, tolerance=1), 100, 300))
     fails(made, signal("cp/p_kw", Bounds(34, 34, tolerance=0.9), 100, 300), "within 0.9", at=100, value=35)
-    assert holds(made, signal("cp/p_kw", Bounds(most=35 - 1e-7)))
+    assert holds(made, signal("cp/p_kw", Bounds(high=35 - 1e-7)))
 
 
 def test_every_element_has_to_pass_unless_one_is_named_or_all_are_summed(made):
-    assert holds(made, signal("cp/connector_p_kw", Bounds(most=15), element=2))
-    fails(made, signal("cp/connector_p_kw", Bounds(most=15)), "element 1 is 20 kW at 0s", at=0, value=20)
+    assert holds(made, signal("cp/connector_p_kw", Bounds(high=15), element=2))
+    fails(made, signal("cp/connector_p_kw", Bounds(high=15)), "element 1 is 20 kW at 0s", at=0, value=20)
     assert holds(made, signal("cp/connector_p_kw", Bounds(35, 35), 100, 300, element="sum"))
     fails(
-        made, signal("cp/connector_p_kw", Bounds(most=34), element="sum"), "sum is 35 kW at 1min40s", at=100, value=35
+        made, signal("cp/connector_p_kw", Bounds(high=34), element="sum"), "sum is 35 kW at 1min40s", at=100, value=35
     )
 
 
 def test_an_element_that_does_not_exist_fails(made):
-    fails(made, signal("cp/connector_p_kw", Bounds(most=99), element=3), "has 2 elements, no element 3")
+    fails(made, signal("cp/connector_p_kw", Bounds(high=99), element=3), "has 2 elements, no element 3")
 
 
 def test_the_mean_is_weighted_by_time(made):
     mean_kw = (30 * 100 + 35 * 200 + 0 * 10 + 10 * 90) / 400
     assert holds(made, signal("cp/p_kw", Bounds(mean_kw, mean_kw), mean=True))
-    fails(made, signal("cp/p_kw", Bounds(most=27), mean=True), "mean is 27.25 kW", at=0, value=mean_kw)
+    fails(made, signal("cp/p_kw", Bounds(high=27), mean=True), "mean is 27.25 kW", at=0, value=mean_kw)
     assert holds(made, signal("cp/p_kw", Bounds(32.5, 32.5), 50, 150, mean=True))
 
 
@@ -169,7 +169,7 @@ def test_what_is_unknown_passes_beside_what_is_known_but_not_alone(made):
 
 
 def test_a_signal_that_is_not_there_fails_with_those_near_it(made):
-    fails(made, signal("cp/p_kww", Bounds(most=1)), "no signal 'hub/cp/p_kww'", "did you mean hub/cp/p_kw")
+    fails(made, signal("cp/p_kww", Bounds(high=1)), "no signal 'hub/cp/p_kww'", "did you mean hub/cp/p_kw")
 
 
 @settings(max_examples=examples(25))
@@ -187,7 +187,7 @@ def test_bounds_are_those_of_every_second_of_the_window(tmp_path_factory, values
         writer.close("complete")
     until = min(begin + length, 100)
     seconds = [values[min(t // 10, len(values) - 1)] for t in range(begin, until)]
-    one = outcome(path, signal("x/p_kw", Bounds(least=least), begin, until))
+    one = outcome(path, signal("x/p_kw", Bounds(low=least), begin, until))
     assert one.ok == (min(seconds) >= least)
     assert one.ok or one.value == min(seconds)
 
@@ -268,9 +268,9 @@ def test_key_figures(made):
     assert holds(made, Kpi("x", "delivered_kwh", Bounds(1.5, 1.5)))
     assert holds(made, Kpi("x", "delivered_kwh", Bounds(1, 2), "hub"))
     told = "delivered_kwh is 1.5 kWh, must be >= 2 kWh"
-    fails(made, Kpi("x", "delivered_kwh", Bounds(least=2)), told, value=1.5)
-    fails(made, Kpi("x", "served", Bounds(most=0), "hub"), "served of hub is 1, must be <= 0", value=1)
-    fails(made, Kpi("x", "dg_kwh", Bounds(most=0)), "there is no dg_kwh")
+    fails(made, Kpi("x", "delivered_kwh", Bounds(low=2)), told, value=1.5)
+    fails(made, Kpi("x", "served", Bounds(high=0), "hub"), "served of hub is 1, must be <= 0", value=1)
+    fails(made, Kpi("x", "dg_kwh", Bounds(high=0)), "there is no dg_kwh")
 
 
 def test_all_key_figures_of_the_summary_have_a_name_to_expect(tmp_path):
@@ -429,7 +429,7 @@ def test_nothing_recorded_yet_names_the_way_to_record_it(made):
 
 
 def test_outcomes_stand_in_the_order_of_the_expectations(made):
-    expectations = [signal("cp/p_kw", Bounds(most=most)) for most in (50, 1, 40)]
+    expectations = [signal("cp/p_kw", Bounds(high=most)) for most in (50, 1, 40)]
     with open_results(made) as results:
         assert [one.ok for one in evaluate(results, expectations)] == [True, False, True]
         assert evaluate(results, []) == []

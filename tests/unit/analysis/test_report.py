@@ -247,7 +247,7 @@ def test_sources_and_uses_have_the_same_height_at_every_time(day):
 
 
 def test_connectors_without_an_ev_are_blank_and_idle_ones_are_not(day):
-    cells = views.connectors(day, "depot", most=288)
+    cells = views.connectors(day, "depot", max_points=288)
     assert cells is not None
     t_s, p_kw, step_s = cells
     assert step_s == 300.0
@@ -265,7 +265,7 @@ def test_power_of_a_connector_is_that_while_an_ev_is_there(tmp_path):
             writer.append(0, t_s, [p_kw])
             writer.append(1, t_s, [session])
     with open_results(tmp_path / "r.h5") as results:
-        cells = views.connectors(results, "a", most=2)
+        cells = views.connectors(results, "a", max_points=2)
     assert cells is not None
     assert cells[1].tolist() == [[8.0, 4.0]]
 
@@ -333,7 +333,7 @@ def test_lines_reach_the_end_of_the_run(day):
 
 
 @pytest.mark.parametrize(
-    ("end_s", "most", "least_s", "step_s"),
+    ("end_s", "max_intervals", "min_s", "step_s"),
     [
         (60.0, 100, 0.0, 1.0),
         (86400.0, 1500, 0.0, 60.0),
@@ -341,8 +341,8 @@ def test_lines_reach_the_end_of_the_run(day):
         (31 * 86400.0, 1500, 0.0, 1800.0),
     ],
 )
-def test_resolution_is_round_and_fine_enough(end_s, most, least_s, step_s):
-    assert views.resolution_s(end_s, most, least_s) == step_s
+def test_resolution_is_round_and_fine_enough(end_s, max_intervals, min_s, step_s):
+    assert views.resolution_s(end_s, max_intervals, min_s) == step_s
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def test_rules_that_change_all_the_time_are_those_that_decided_longest(tmp_path)
             to.event(3.0 * k, "a.controller", "rule", "cp 1 kW by long")
             to.event(3.0 * k + 2.0, "a.controller", "rule", "cp 0 kW by short")
     with open_results(tmp_path / "r.h5") as results:
-        (lane,) = [trace for trace in hub_figure(results, "a", most=100)["data"] if trace["type"] == "heatmap"]
+        (lane,) = [trace for trace in hub_figure(results, "a", max_points=100)["data"] if trace["type"] == "heatmap"]
     assert len(lane["z"][0]) <= 100
     assert set(np.ravel(lane["z"])) == {0}
 

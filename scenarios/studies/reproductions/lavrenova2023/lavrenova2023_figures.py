@@ -171,7 +171,7 @@ def _panels(heights: Sequence[float], title: str) -> tuple[Figure, Sequence[Axes
 
 def _dispatch(axes: Axes, results: Results, hub: str, title: str) -> None:
     """What feeds the bus upwards, what uses it downwards."""
-    t_s, areas, _ = balance(results, hub, most=10_000)
+    t_s, areas, _ = balance(results, hub, max_points=10_000)
     for source, sign in ((True, 1.0), (False, -1.0)):
         level = np.zeros(len(t_s))
         for area in (area for area in areas if area.source == source):
