@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from math import inf
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from evhub.analysis.kpis.kpi_formulas import energy
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.checks.expect_translation import _plates
 from evhub.scenarios.errors import InputError
+from evhub.scenarios.schema.field_path import changed, find
 from evhub.simulators.charge_point.charge_point_section import kinds_of
 
 from ...helpers import plants
@@ -25,6 +27,7 @@ from .test_laws import RUNS, check_balance, check_delivered, powers
 
 FAST = {"name": "fast", "count": 2, "rated_kw": 150, "current": "dc", "cabinet_kw": 200}
 SLOW = {"name": "slow", "count": 6, "rated_kw": 11, "current": "ac", "phases": 3}
+PLANNERS = ("milp_dispatch", "ievcs", "ems")
 ENGINES = ("inprocess", "mosaik")
 
 
@@ -59,7 +62,7 @@ def connectors_kw(results, at_s: float) -> list[float]:
     return p_kw[np.searchsorted(t_s, at_s, side="right") - 1].tolist()
 
 
-# --- laws -------------------------------------------------------------------------------------------------------------
+# --- laws -----------------------------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -134,7 +137,7 @@ def test_the_law_of_ratings_finds_a_cabinet_that_gives_too_much(tmp_path):
     assert finding is not None and "cabinet of fast is 300 kW together" in finding.text
 
 
-# --- what the forms mean ----------------------------------------------------------------------------------------------
+# --- what the forms mean --------------------------------------------------------------------------------------------
 
 
 @settings(RUNS, max_examples=examples(6))
@@ -200,7 +203,7 @@ def test_discharging_counts_for_the_cabinet_as_charging_does(tmp_path):
     assert p_kw.min() < -1.0 and np.abs(p_kw).sum(axis=1).max() == pytest.approx(100.0)
 
 
-# --- which connector ---------------------------------------------------------------------------------------------------
+# --- which connector ------------------------------------------------------------------------------------------------
 
 
 def test_who_waits_for_one_group_does_not_hold_up_those_for_another(tmp_path):
@@ -253,11 +256,11 @@ def test_the_efficiency_is_that_of_the_connector_an_ev_takes(tmp_path):
     assert sessions["soc_end"].to_list() == pytest.approx([0.1 + 20 / 400, 0.1 + 16 / 400])
 
 
-# --- who knows of it ---------------------------------------------------------------------------------------------------
+# --- who knows of it ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategy", ["equal_share", "edf", "llf", "fcfs", "round_robin", "pv_first", "emh"])
-def test_strategies_share_what_a_cabinet_has(tmp_path, strategy):
+@pytest.mark.parametrize("strategy", ["equal_share", "edf", "llf", "fcfs", "round_robin", "pv_first", "emh", *PLANNERS])
+def test_controllers_ask_for_no_more_than_a_cabinet_has(tmp_path, strategy):
     data = mixed(visit(100), visit(150), visit(10), visit(10), controller=strategy)
     with run(data, tmp_path) as results:
         limit_kw = results.arrays("depot/cp/connector_limit_kw")[1]
@@ -292,7 +295,7 @@ def test_a_plan_does_not_expect_more_of_an_ev_than_its_group_gives():
     assert controller.parameters["sessions"].p_max_kw.tolist() == [11.0, inf, inf, 11.0]
 
 
-# --- bad input ---------------------------------------------------------------------------------------------------------
+# --- bad input ------------------------------------------------------------------------------------------------------
 
 WRONG = {
     "the same name twice": ({"connectors": [FAST, {**SLOW, "name": "fast"}]}, "connectors[1].name", "only group"),
@@ -368,6 +371,16 @@ def test_a_mistake_is_one_line_at_its_key(case):
     (problem,) = error.value.problems
     assert problem.key.endswith(key) and problem.key.startswith("hubs.depot")
     assert text in str(problem)
+
+
+@pytest.mark.parametrize("connectors", [[FAST, SLOW], {"groups": [FAST, SLOW]}], ids=["list", "groups"])
+def test_a_sweep_reaches_a_group_in_both_forms(connectors):
+    data = mixed(connectors=connectors)
+    scenario = plants.loaded(data).scenario
+    place = "connectors[1]" if isinstance(connectors, list) else "connectors.groups[1]"
+    keys = find(scenario, f"hubs.depot.{place}.count", Path())
+    other = plants.loaded(changed(data, scenario, keys, 4)).scenario
+    assert [kind.count for kind in kinds_of(other.hubs["depot"].connectors)] == [2, 4]
 
 
 @pytest.mark.parametrize(
