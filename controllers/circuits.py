@@ -12,9 +12,12 @@ of its connectors. Its row counts kilowatts where the others count amperes; no r
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from ..simulators.water_filling import Cabinet, within_cabinets
 
 _DUST = 1e-9
 
@@ -31,11 +34,14 @@ class Circuits:
         Current there for each kilowatt at a connector [A/kW]; of a cabinet 1 [kW/kW].
     limit_a : ndarray, shape (n_limits,)
         Largest current [A]; of a cabinet what it gives [kW].
+    cabinets : sequence of Cabinet
+        The cabinets among the limits.
     """
 
     name: tuple[str, ...]
     a_per_kw: np.ndarray
     limit_a: np.ndarray
+    cabinets: Sequence[Cabinet] = ()
     magnitude_a_per_kw: np.ndarray = field(init=False, repr=False)
     """Absolute values of `a_per_kw`, shape (n_limits, n_connectors)."""
 
@@ -46,6 +52,26 @@ class Circuits:
     def none(cls, n_connectors: int) -> Circuits:
         """Circuits that carry everything."""
         return cls((), np.zeros((0, n_connectors), dtype=complex), np.zeros(0))
+
+    def reachable_kw(self, p_kw: np.ndarray, active: np.ndarray) -> np.ndarray:
+        """Limit what connectors can give to their shares of the cabinets.
+
+        Parameters
+        ----------
+        p_kw : ndarray, shape (n_connectors,)
+            What each can give by itself [kW].
+        active : ndarray of bool, shape (n_connectors,)
+            Who wants any.
+
+        Returns
+        -------
+        ndarray, shape (n_connectors,)
+            Powers [kW] that those who are active can have all at the same time.
+        """
+        if not self.cabinets:
+            return p_kw
+        shares_kw = within_cabinets(self.cabinets, np.where(active, p_kw, 0.0), np.zeros(p_kw.size))
+        return np.where(active, shares_kw, p_kw)
 
     def current_a(self, p_kw: np.ndarray) -> np.ndarray:
         """Current at each limit [A], shape (n_limits,), for powers of the connectors [kW]."""

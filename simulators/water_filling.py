@@ -1,14 +1,35 @@
 """Water filling: a power rises in all connectors together, each until it is full; what one cannot use goes to the rest.
 
-The level at which the power is used up is known in closed form.
+The level at which the power is used up is known in closed form. Cabinets of power modules share what they have in this
+way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Cabinet:
+    """A cabinet of power modules that several connectors share.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in messages.
+    members : ndarray of int
+        Places of its connectors.
+    limit_kw : float
+        What its modules give together [kW].
+    """
+
+    name: str
+    members: np.ndarray
+    limit_kw: float
 
 
 def fill(available_kw: float, max_kw: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
@@ -107,3 +128,36 @@ def fill_members(available_kw: float, max_kw: np.ndarray, members: np.ndarray) -
     shares_kw = np.zeros_like(max_kw)
     shares_kw[members] = fill(available_kw, max_kw[members])
     return shares_kw
+
+
+def within_cabinets(cabinets: Iterable[Cabinet], p_kw: np.ndarray, minimum_kw: np.ndarray) -> np.ndarray:
+    """Limit powers to what cabinets have: one that is short shares it by water filling.
+
+    A module serves one connector, so that charging and discharging count alike. A connector that would get less than
+    its least power pauses.
+
+    Parameters
+    ----------
+    cabinets : iterable of Cabinet
+        Each connector is in one at most.
+    p_kw : ndarray, shape (n,)
+        What each connector would take if it had the cabinet for itself [kW], negative when it discharges.
+    minimum_kw : ndarray, shape (n,)
+        The least that each can charge with [kW], or what it would take if that is less.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Powers [kW]; the very array where no cabinet is short.
+    """
+    cut_kw = p_kw
+    for cabinet in cabinets:
+        own_kw = p_kw[cabinet.members]
+        max_kw = np.abs(own_kw)
+        if max_kw.sum() <= cabinet.limit_kw:
+            continue
+        min_kw = np.minimum(minimum_kw[cabinet.members], max_kw) * (own_kw > 0.0)
+        shares_kw = fill_or_pause(partial(fill_members, cabinet.limit_kw, max_kw), max_kw, min_kw)
+        cut_kw = cut_kw.copy() if cut_kw is p_kw else cut_kw
+        cut_kw[cabinet.members] = np.copysign(shares_kw, own_kw)
+    return cut_kw

@@ -218,7 +218,7 @@ def observe(
     load_kw = _load_kw(t_s, hub, memory)
     limit = limit_kw(site, p, islanded)
     busy = connectors.occupied & (connectors.requested_kwh - connectors.energy_kwh > _DUST_KWH)
-    most_kw = np.minimum(site.connector_kw, connectors.p_max_kw)
+    most_kw = site.circuits.reachable_kw(np.minimum(site.connector_kw, connectors.p_max_kw), busy)
     soc_min = max(site.bess_soc_min, p.soc_min or 0.0)
     soc_max = min(site.bess_soc_max, 1.0 if p.soc_max is None else p.soc_max)
     ages_s = [hub.age_s.get(device, 0.0) for device in _COORDINATED]

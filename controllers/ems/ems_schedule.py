@@ -111,14 +111,16 @@ def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Dema
     known = {name: k for k, name in enumerate(expected.id)}
     plugs = hub.connectors
     found = []
-    for c in np.flatnonzero(plugs.occupied & ~plugs.faulted).tolist():
+    able = plugs.occupied & ~plugs.faulted
+    charge_kw = site.circuits.reachable_kw(np.minimum(site.connector_kw, plugs.p_max_kw), able)
+    for c in np.flatnonzero(able).tolist():
         name = plugs.session_id[c] or f"connector {c + 1}"
         k = known.get(name)
         leaves_s = plugs.departure_s[c]
         if np.isnan(leaves_s):
             leaves_s = end_s
         needed = float(plugs.remaining_kwh[c])
-        power = float(min(site.connector_kw[c], plugs.p_max_kw[c]))
+        power = float(charge_kw[c])
         capacity = float(expected.capacity_kwh[k]) if k is not None else np.inf
         soc = float(plugs.soc[c])
         if np.isnan(soc) and k is not None:

@@ -118,7 +118,8 @@ def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s
     place = {name: i for i, name in enumerate(seen.session_id) if name is not None}
     at = np.array([place.get(name, -1) for name in told.id], dtype=int)
     there = at >= 0
-    rated_kw = np.where(there, np.where(seen.faulted, 0.0, site.connector_kw)[at], site.connector_kw.max(initial=0.0))
+    able_kw = site.circuits.reachable_kw(np.where(seen.faulted, 0.0, site.connector_kw), seen.occupied)
+    rated_kw = np.where(there, able_kw[at], site.connector_kw.max(initial=0.0))
     charge_kw = np.minimum(told.p_max_kw, rated_kw)
     asked_kwh = np.where(there, seen.requested_kwh[at], told.energy_kwh)
     arrived_kwh = told.soc * told.capacity_kwh

@@ -255,6 +255,7 @@ def _evs(
     seen, plan = hub.connectors, schedule.plan
     usable = seen.occupied & ~seen.faulted
     most_kw = np.where(usable, np.minimum(site.connector_kw, seen.p_max_kw), 0.0)
+    most_kw = site.circuits.reachable_kw(most_kw, usable)
     missing_kwh = np.where(usable, seen.remaining_kwh, 0.0)
     # who announced no departure is served at once
     left_s = np.where(np.isnan(seen.departure_s), 0.0, np.maximum(seen.departure_s - t_s, 0.0))

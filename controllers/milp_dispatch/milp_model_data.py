@@ -160,7 +160,9 @@ def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None,
     there = at >= 0
     missing_kwh = np.where(there, seen.remaining_kwh[at], told.energy_kwh)
     delivered_kwh = np.where(there, seen.energy_kwh[at], 0.0)
-    rated_kw = np.where(there, np.where(seen.faulted, 0.0, site.connector_kw)[at], site.connector_kw.max())
+    charging = seen.occupied & (seen.remaining_kwh > _DONE_KWH)
+    able_kw = site.circuits.reachable_kw(np.where(seen.faulted, 0.0, site.connector_kw), charging)
+    rated_kw = np.where(there, able_kw[at], site.connector_kw.max())
     charge_kw = mode_kw(modes_kw, np.minimum(told.p_max_kw, rated_kw))
     arrival_s = np.where(there, window.t_s, np.maximum(told.arrival_s, window.t_s))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -111,7 +111,7 @@ def _circuits(section: schema.Connectors | None, connectors: ConnectorParameters
     limit_a = np.append(of_currents.limit_a, [cabinet.limit_kw for cabinet in of_cabinets])
     for array in (a_per_kw, limit_a):
         array.flags.writeable = False
-    return Circuits((*of_currents.name, *(cabinet.name for cabinet in of_cabinets)), a_per_kw, limit_a)
+    return Circuits((*of_currents.name, *(cabinet.name for cabinet in of_cabinets)), a_per_kw, limit_a, of_cabinets)
 
 
 def _current_limits(section: schema.Connectors | None) -> Circuits:

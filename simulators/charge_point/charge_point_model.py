@@ -7,39 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from math import floor, inf
 
 import numpy as np
 
 from ..inverter import clip_q
 from ..units import W_PER_KW, energy_kwh, power_kw
-from ..water_filling import fill_members, fill_or_pause
+from ..water_filling import Cabinet
 
 MINIMUM_A = 6.0
 """Smallest current a control pilot can offer [A], IEC 61851-1 table A.8."""
 
 ENERGY_DUST_KWH = 1e-9
 """Less than this is rounding, not energy that is missing [kWh]."""
-
-
-@dataclass(frozen=True)
-class Cabinet:
-    """A cabinet of power modules that several connectors share.
-
-    Parameters
-    ----------
-    name : str
-        What it is called in messages.
-    members : ndarray of int
-        Places of its connectors.
-    limit_kw : float
-        What its modules give together [kW].
-    """
-
-    name: str
-    members: np.ndarray
-    limit_kw: float
 
 
 @dataclass(frozen=True)
@@ -187,37 +167,6 @@ def request_kw(
         able = parameters.v2g & v2g & powered
         return np.where(able & (limit_kw < 0.0), np.maximum(limit_kw, -max_kw), charge_kw)
     return charge_kw
-
-
-def within_cabinets(parameters: ConnectorParameters, p_kw: np.ndarray) -> np.ndarray:
-    """What cabinets leave of the powers that EVs would take: more than it has, a cabinet shares by water filling.
-
-    A module serves one connector, so that charging and discharging count alike. A connector that would get less than
-    its least power pauses.
-
-    Parameters
-    ----------
-    parameters : ConnectorParameters
-        The connectors.
-    p_kw : ndarray, shape (n,)
-        What each would take if it had the cabinet for itself [kW], negative when it discharges.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        Powers [kW]; the very array where no cabinet is short.
-    """
-    cut_kw = p_kw
-    for cabinet in parameters.cabinets:
-        own_kw = p_kw[cabinet.members]
-        max_kw = np.abs(own_kw)
-        if max_kw.sum() <= cabinet.limit_kw:
-            continue
-        min_kw = np.minimum(parameters.minimum_kw[cabinet.members], max_kw) * (own_kw > 0.0)
-        shares_kw = fill_or_pause(partial(fill_members, cabinet.limit_kw, max_kw), max_kw, min_kw)
-        cut_kw = cut_kw.copy() if cut_kw is p_kw else cut_kw
-        cut_kw[cabinet.members] = np.copysign(shares_kw, own_kw)
-    return cut_kw
 
 
 def until_energy(

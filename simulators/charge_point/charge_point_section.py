@@ -121,8 +121,8 @@ def _check_circuits(circuits: CircuitsSection | None, count: int) -> None:
             )
 
 
-ONE_KIND, LIST_OF_KINDS, KINDS = "one kind of connectors", "a list of groups", "groups"
-"""How the forms of the section are called inside pydantic."""
+ONE_KIND, LIST_OF_KINDS, KINDS = "one kind of connectors", "a list of groups", "groups of connectors"
+"""How the forms of the section are called inside pydantic; no key of a file is called so."""
 
 
 def _form(value: object) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from ..adapter import BUS_PORT, Adapter, Clock, Device, Port
 from ..battery import battery_model as battery
 from ..units import energy_kwh
+from ..water_filling import within_cabinets
 from . import charge_point_model as model
 
 
@@ -164,7 +165,7 @@ class ChargePoint(Device):
         if asked.size:
             self._free_kw[asked], self._free_until_s[asked] = self._held(t_s, request_kw, asked)
             self._free_request_kw = request_kw
-        shared_kw = model.within_cabinets(self._connectors, self._free_kw)
+        shared_kw = within_cabinets(self._connectors.cabinets, self._free_kw, self._connectors.minimum_kw)
         self._cut = shared_kw != self._free_kw
         return np.where(self._cut, shared_kw, request_kw)
 

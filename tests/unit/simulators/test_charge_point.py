@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evhub.simulators.charge_point import charge_point_model as model
+from evhub.simulators.water_filling import within_cabinets
 
 powers = st.floats(0.1, 50.0)
 
@@ -53,3 +54,72 @@ def test_power_on_the_phases_is_all_the_power_where_it_is_drawn(p_kw, phase):
     one = model.ConnectorParameters(np.full(6, 22.0), np.zeros(6), phase, none.astype(bool), none)
     expected = [p_kw[phase == k].sum() + p_kw[phase < 0].sum() / 3.0 for k in range(3)]
     assert model.phase_kw(one, p_kw) == pytest.approx(expected, abs=1e-12)
+
+
+@st.composite
+def groups(draw) -> list[model.ConnectorParameters]:
+    """Some groups of connectors of different kinds, a few of them with a cabinet."""
+    return [
+        model.connectors(
+            draw(st.integers(1, 4)),
+            draw(st.sampled_from([7.36, 22.0, 150.0])),
+            ac=draw(st.booleans()),
+            phases=draw(st.sampled_from([1, 3])),
+            nominal_v=400.0,
+            v2g=draw(st.booleans()),
+            cabinet_kw=draw(st.sampled_from([inf, 5.0, 40.0, 200.0])),
+        )
+        for _ in range(draw(st.integers(1, 3)))
+    ]
+
+
+@given(kinds=groups(), seed=st.integers(0, 2**32 - 1))
+def test_the_connectors_of_a_hub_do_what_each_group_does_by_itself(kinds, seed):
+    together, rng = model.joined(kinds), np.random.default_rng(seed)
+    n = together.rated_kw.size
+    ends = np.cumsum([group.rated_kw.size for group in kinds])[:-1]
+    limit_kw, accepted_kw = rng.uniform(-200.0, 200.0, n), rng.uniform(1.0, 200.0, n)
+    q_kvar, v2g, powered = rng.uniform(-20.0, 20.0, n), rng.random(n) < 0.5, rng.random(n) < 0.8
+    request_kw = model.request_kw(together, limit_kw, accepted_kw, v2g, powered)
+    shared_kw = within_cabinets(together.cabinets, request_kw, together.minimum_kw)
+    fed_kvar = model.reactive_kvar(together, shared_kw, q_kvar, powered & v2g)
+    on_phase_kw = np.zeros(3)
+    parts = zip(*(np.split(array, ends) for array in (limit_kw, accepted_kw, q_kvar, v2g, powered)), strict=True)
+    for group, (own_limit_kw, own_accepted_kw, own_q_kvar, own_v2g, own_powered), asked_kw, got_kw, got_kvar in zip(
+        kinds, parts, np.split(request_kw, ends), np.split(shared_kw, ends), np.split(fed_kvar, ends), strict=True
+    ):
+        alone_kw = model.request_kw(group, own_limit_kw, own_accepted_kw, own_v2g, own_powered)
+        assert asked_kw.tolist() == alone_kw.tolist()
+        assert got_kw.tolist() == within_cabinets(group.cabinets, alone_kw, group.minimum_kw).tolist()
+        assert got_kvar.tolist() == model.reactive_kvar(group, got_kw, own_q_kvar, own_powered & own_v2g).tolist()
+        on_phase_kw += model.phase_kw(group, got_kw)
+    assert model.phase_kw(together, shared_kw) == pytest.approx(on_phase_kw, abs=1e-9)
+
+
+@given(kinds=groups(), seed=st.integers(0, 2**32 - 1))
+def test_a_cabinet_gives_all_it_has_and_not_more_and_nobody_gets_more_than_asked_or_less_than_its_least(kinds, seed):
+    one, rng = model.joined(kinds), np.random.default_rng(seed)
+    free_kw = rng.uniform(-1.0, 1.0, one.rated_kw.size) * one.rated_kw
+    p_kw = within_cabinets(one.cabinets, free_kw, one.minimum_kw)
+    assert (np.abs(p_kw) <= np.abs(free_kw)).all() and (p_kw * free_kw >= 0.0).all()
+    charging = p_kw > 0.0
+    assert (p_kw[charging] >= np.minimum(one.minimum_kw, free_kw)[charging] - 1e-9).all()
+    alone = np.ones(p_kw.size, dtype=bool)
+    for cabinet in one.cabinets:
+        alone[cabinet.members] = False
+        used_kw, wanted_kw = np.abs(p_kw[cabinet.members]).sum(), np.abs(free_kw[cabinet.members]).sum()
+        assert used_kw <= cabinet.limit_kw + 1e-9
+        if not one.minimum_kw[cabinet.members].any():
+            assert used_kw == pytest.approx(min(wanted_kw, cabinet.limit_kw))
+    assert p_kw[alone].tolist() == free_kw[alone].tolist()
+
+
+def test_single_phase_connectors_take_turns_within_their_group():
+    of_two = [connectors(count=n, ac=True, phases=1, v2g=False) for n in (2, 4)]
+    dc = connectors(count=1, v2g=False)
+    assert model.joined([of_two[0], dc, of_two[1]]).phase.tolist() == [0, 1, -1, 0, 1, 2, 0]
+
+
+def test_no_connector_gives_more_than_its_cabinet():
+    one = connectors(count=2, rated_kw=150.0, v2g=False, cabinet_kw=100.0)
+    assert one.rated_kw.tolist() == [100.0, 100.0]
