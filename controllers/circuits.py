@@ -41,11 +41,11 @@ class Circuits:
 
     @classmethod
     def none(cls, n_connectors: int) -> Circuits:
-        """Circuits that carry everything."""
+        """Return circuits that carry any current."""
         return cls((), np.zeros((0, n_connectors), dtype=complex), np.zeros(0))
 
     def current_a(self, p_kw: np.ndarray) -> np.ndarray:
-        """Current at each limit [A], shape (n_limits,), for powers of the connectors [kW]."""
+        """Compute the current at each limit [A], shape (n_limits,), for powers of the connectors [kW]."""
         return np.abs(self.a_per_kw @ p_kw)
 
 
@@ -68,28 +68,28 @@ class Room:
         """What each connector has got [kW]."""
 
     def most(self, connector: int, kw: float) -> float:
-        """How much of a power a connector can still get [kW]."""
+        """Limit a power to what one connector can still get [kW]."""
         kw = min(kw, self.kw)
         if kw <= 0.0 or not self._current_a.size:
             return max(kw, 0.0)
         return min(kw, self._reach(self.circuits.a_per_kw[:, connector], kw))
 
     def give(self, connector: int, kw: float) -> None:
-        """Give a connector more power [kW]."""
+        """Allocate more power to one connector [kW]."""
         self.given_kw[connector] += kw
         self.kw -= kw
         if self._current_a.size:
             self._current_a += kw * self.circuits.a_per_kw[:, connector]
 
     def give_all(self, p_kw: np.ndarray) -> None:
-        """Give every connector more power [kW]; see `surely`."""
+        """Allocate more power to every connector [kW]; `count_fitting` says whether it fits."""
         self.given_kw += p_kw
         self.kw -= float(p_kw.sum())
         if self._current_a.size:
             self._current_a += self.circuits.a_per_kw.dot(p_kw)
 
     def surely(self, p_kw: np.ndarray, order: np.ndarray) -> int:
-        """How many can get their powers one after the other: as many as would fit if no currents cancelled.
+        """Count the connectors that can get their powers in this order if no currents cancel each other.
 
         Parameters
         ----------
@@ -108,14 +108,14 @@ class Room:
         return int(np.count_nonzero(fits))  # sums only rise: those that fit are the first ones
 
     def rise(self, members: np.ndarray, kw: float) -> float:
-        """How much of a power each of several connectors can still get at the same time [kW]."""
+        """Limit a power to what each of several connectors can still get at the same time [kW]."""
         kw = min(kw, self.kw / len(members))
         if kw <= 0.0 or not self._current_a.size:
             return max(kw, 0.0)
         return min(kw, self._reach(self.circuits.a_per_kw[:, members].sum(axis=1), kw))
 
     def give_each(self, members: np.ndarray, kw: float) -> None:
-        """Give several connectors more power, each the same [kW]."""
+        """Allocate the same additional power to each of several connectors [kW]."""
         self.given_kw[members] += kw
         self.kw -= len(members) * kw
         if self._current_a.size:
@@ -134,5 +134,5 @@ class Room:
 
 
 def whole_steps(room: Room, members: np.ndarray, wanted_kw: np.ndarray, step_kw: float) -> int:
-    """How many steps of power all of several connectors can surely get."""
+    """Count the whole steps of power that each of several connectors can still get."""
     return math.floor(room.rise(members, float((wanted_kw - room.given_kw)[members].min())) / step_kw - _DUST)

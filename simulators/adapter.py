@@ -84,7 +84,7 @@ class Schedule:
         self._default = default
 
     def at(self, t_s: float):
-        """The value at a time."""
+        """Return the value that holds at a time."""
         value = self._default
         for start, end, replacement in self._intervals:
             if start <= t_s < end:
@@ -92,7 +92,7 @@ class Schedule:
         return value
 
     def next_change(self, t_s: float) -> float:
-        """The first time after ``t_s`` at which an event starts or ends, infinite when there is none."""
+        """Find the first time after ``t_s`` at which an event starts or ends, infinite when there is none."""
         place = bisect_right(self.edges, t_s)
         return self.edges[place] if place < len(self.edges) else math.inf
 
@@ -152,12 +152,12 @@ class Clock:
         object.__setattr__(self, "end_s", self.steps * self.time_step_s)
 
     def seconds(self, step: int) -> float:
-        """Time of a step [s]."""
+        """Return the time of a step [s]."""
         t_s = step * self.time_step_s
         return t_s if t_s.is_integer() else round(t_s, 9)  # 3 * 0.3 is not 0.9
 
     def step_at_or_after(self, t_s: float) -> int:
-        """The first step at or after a time."""
+        """Return the first step at or after a time."""
         return math.ceil(t_s / self.time_step_s - 1e-9)
 
 
@@ -165,7 +165,7 @@ NEVER = 2**62
 
 
 def named(error: TypeError, model: str, eid: str, t_s: float) -> RuntimeError:
-    """A TypeError with the device in which it arose: mosaik would take it for a value that cannot be serialised."""
+    """Convert a TypeError to an error that names the device: mosaik takes a TypeError for unserialisable data."""
     return RuntimeError(f"{model} of {eid} at {t_s:g} s: {error}")
 
 
@@ -235,7 +235,7 @@ class Adapter(mosaik_api_v3.Simulator):
         return None if soonest == NEVER else soonest
 
     def get_data(self, outputs: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
-        """What changed in the last step."""
+        """Return the outputs that changed in the last step."""
         return {
             eid: {port: changed[port] for port in ports if port in changed}
             for eid, ports in outputs.items()

@@ -97,7 +97,7 @@ def simulated_kinds() -> tuple[DeviceKind, ...]:
 
 
 def derived(function: Callable[[], T]) -> Callable[[], T]:
-    """Cache a table that is derived from the kinds until these change."""
+    """Register a function whose result is cached until the kinds of devices change."""
     cached = cache(function)
     _derived.append(cached)
     return cached

@@ -90,7 +90,7 @@ def overcurrent(
 def causes(
     hub: Hub, t_s: float, *, timeout_s: float, faulted: np.ndarray, overcurrent_level: int = 0
 ) -> dict[Key, str]:
-    """What raises an alarm now.
+    """List the alarms that have a cause now.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ class Log:
         """Bit n - 1 is set while alarm n is active."""
 
     def about(self, number: int) -> Iterable[str]:
-        """What the active alarms of a number are about."""
+        """List the subjects of the active alarms with a number."""
         return [about for n, about in self._active if n == number]
 
     def update(self, t_s: float, found: Mapping[Key, str], clear_s: float, islanded: bool) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ class Relief(NamedTuple):
 
 
 def bess_ready(bess_kw: float, soc: float, soc_min: float, rated_kw: float) -> bool:
-    """Whether the battery can move towards less charging or more discharging (flag_ready_bess).
+    """Return whether the battery can charge less or discharge more (flag_ready_bess).
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ class Emh(base.Controller):
         _fit(hub, self.sites[hub], given)
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Let the rules decide for every hub."""
+        """Decide the set points of every hub by the rules."""
         now = observation.time.time()
         setpoints: dict[str, base.Setpoints] = {}
         events: list[tuple[str, str, str]] = []

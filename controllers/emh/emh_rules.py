@@ -42,7 +42,7 @@ class Rule:
     act: Callable[[Rule, HubSituation, References], None]
 
     def keep(self, reference, least: float = -float("inf"), most: float = float("inf")) -> None:
-        """Bound a reference [kW] with this rule's name and rank."""
+        """Limit a reference [kW] with this rule's name and rank."""
         reference.keep(self.rank, self.name, least, most)
 
 

@@ -12,7 +12,7 @@ _DUST_KW = 1e-9
 def weights(
     busy: np.ndarray, plugged_s: np.ndarray, preferred: tuple[int, ...] = (), of_last: float = 1.0
 ) -> np.ndarray:
-    """Weights of the connectors: the longer since the authentication, the larger.
+    """Compute the weights of the connectors: the longer since the authentication, the larger.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def _needed_kw(weight: np.ndarray, most_kw: np.ndarray, least_kw: np.ndarray) ->
 def admit(
     available_kw: float, target_kw: np.ndarray, measured_kw: np.ndarray, last_kw: np.ndarray, weight: np.ndarray
 ) -> np.ndarray:
-    """Limits on the way to a new sharing: power in use comes down before anyone gets more.
+    """Limit the powers on the way to new shares: powers come down before any power rises.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ class Reference:
         self._bounds: list[_Bound] = []
 
     def want(self, value: float, rule: str, counting_kw: float = 0.0) -> None:
-        """Wish for a value [kW]; it replaces the wish of an earlier rule.
+        """Set the wish of a rule [kW]; it replaces the wish of an earlier rule.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class Reference:
         self._bounds.append(_Bound(rank, rule, least, most))
 
     def settle(self, wish: float | None = None) -> tuple[float, str]:
-        """The value within all bounds [kW], and the rule that decided it: the last one whose bound the value touches.
+        """Clip the wish to all bounds [kW], and name the rule that decided: the last one whose bound the value touches.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class References:
         self.frozen = False
 
     def cp_wish_kw(self, bess_kw: float, dg_kw: float, bess_seen_kw: float, dg_seen_kw: float) -> float:
-        """The wish for the charge point, less what it counts on and battery and generator do not give.
+        """Return the wish for the charge point, less the part that battery and generator should give but do not.
 
         A source counts when its power is both asked for and measured: a bound may have taken it back, and a generator
         needs time to start.

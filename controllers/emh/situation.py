@@ -153,7 +153,7 @@ class HubSituation:
 
 
 def capacity_kw(site: base.Site, parameters: EmhParameters, islanded: bool) -> float:
-    """Capacity that must not be exceeded [kW].
+    """Return the capacity that must not be exceeded [kW].
 
     The contracted one on the grid; in an island the installed one, or the rating of the secondary source where that is
     smaller.
@@ -170,7 +170,7 @@ def limit_kw(site: base.Site, parameters: EmhParameters, islanded: bool) -> floa
 
 
 def is_peak(now: time, parameters: EmhParameters) -> bool:
-    """Whether it is peak time; both ends belong to it."""
+    """Return whether it is peak time; start and end belong to it."""
     peak = parameters.peak
     return peak is not None and peak.start <= now <= peak.end
 
@@ -178,7 +178,7 @@ def is_peak(now: time, parameters: EmhParameters) -> bool:
 def observe(
     t_s: float, now: time, site: base.Site, hub: base.Hub, memory: Memory
 ) -> tuple[HubSituation, list[tuple[str, str]]]:
-    """Put a hub into plain numbers, and bring its alarms up to date.
+    """Convert what is seen of a hub to plain numbers, and update its alarms.
 
     Parameters
     ----------

@@ -128,7 +128,7 @@ class Loop:
     margin: float = 2e-4
 
     def run(self, dispatch: EmsDispatch, background_pu: np.ndarray, cuts: tuple[Cut, ...] = ()) -> LoopResult:
-        """Iterate.
+        """Run dispatch and load flow in turn until no limit is broken, or no better schedule is found.
 
         Parameters
         ----------
@@ -228,7 +228,7 @@ class Loop:
         return share
 
     def kept(self, u: np.ndarray, background_pu: np.ndarray) -> np.ndarray:
-        """Steps in which the load flow of set points, shape (k, 2 m), finds every limit kept, shape (k,)."""
+        """Return in which steps the load flow of set points, shape (k, 2 m), keeps every limit, shape (k,)."""
         flow = self.flow(u, background_pu)
         beyond = excess(self.network, self.limits, quantities(flow))
         return flow.converged & (np.abs(beyond).max(axis=1, initial=0.0) <= _TOLERANCE_PU)

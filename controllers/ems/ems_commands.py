@@ -93,7 +93,7 @@ def commanded(
 
 
 def present(plan: HubPlan, is_there: np.ndarray) -> HubPlan:
-    """A plan without the EVs that are not there, shape (n_sessions,)."""
+    """Remove the EVs that are not present from a plan; `is_there` has the shape (n_sessions,)."""
     there = is_there[:, None]
     return balanced(replace(plan, session_kw=plan.session_kw * there, session_q_kvar=plan.session_q_kvar * there))
 

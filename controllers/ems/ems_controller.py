@@ -130,7 +130,7 @@ class Ems(base.Controller):
             known = compiled(net)
 
         def index_of(name: str, bus: int | str, part: str = "") -> int:
-            """Pandapower index of a bus that has a source."""
+            """Find the pandapower index of a bus that has a source."""
             with base.parameter(f"network.buses.{name}{part}"):
                 index = find_bus(net, bus, f"hub {name!r}")
                 known.node(index, f"hub {name!r}")

@@ -74,11 +74,11 @@ class EmsSchedule:
         return float(self.breaks_kw.max(initial=0.0))
 
     def broken(self, cuts: Sequence[Cut]) -> list[Cut]:
-        """Those of its constraints that are broken."""
+        """Return those constraints of the schedule that are broken."""
         return [cut for cut, kw in zip(cuts, self.breaks_kw, strict=True) if kw > BROKEN_KW]
 
     def held_back(self, share: np.ndarray, hubs: Collection[str]) -> EmsSchedule:
-        """The same with all set points of some hubs scaled in each step, shape (k,); load is served as it was."""
+        """Scale all set points of some hubs by a share for each step, shape (k,); the load is served as before."""
         plans = dict(self.plans)
         for name in hubs:
             plan = plans[name]
@@ -162,7 +162,7 @@ class EmsDispatch:
         self.close()
 
     def close(self) -> None:
-        """Free the solver's memory; a second call does nothing."""
+        """Close the solver and free its memory; a second call does nothing."""
         self._program.close()
 
     def solve(self, cuts: Sequence[Cut], boxes: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> EmsSchedule:
@@ -201,7 +201,7 @@ class EmsDispatch:
         return EmsSchedule(plans, u, rest, cost, broken)
 
     def clipped(self, schedule: EmsSchedule) -> EmsSchedule:
-        """A schedule that was held back within what devices and contracts allow: least power, most purchase."""
+        """Clip a scaled-down schedule to the minimum power of the generators and the purchase limits."""
         plans = dict(schedule.plans)
         for name in self.places:
             plan, given = plans[name], self._models[name].data
@@ -291,14 +291,14 @@ class EmsDispatch:
 
 
 def balanced(plan: HubPlan) -> HubPlan:
-    """The same with what is bought and sold that fits its devices."""
+    """Set purchase and sale of a plan to what balances the powers of its devices."""
     net_kw = plan.load_kw.sum(axis=0) + plan.session_kw.sum(axis=0) - plan.pv_kw - plan.bess_kw - plan.dg_kw
     net_kw = net_kw - plan.other_kw
     return replace(plan, buy_kw=np.maximum(net_kw, 0.0), sell_kw=np.maximum(-net_kw, 0.0))
 
 
 def set_points(plans: Mapping[str, HubPlan], places: Mapping[str, Places], m: int) -> tuple[np.ndarray, np.ndarray]:
-    """What plans feed in at each of m places, and what their load alone does, both of shape (k, 2 m) [kW, kvar]."""
+    """Sum what plans feed in at each of m places, and what their loads alone do, both of shape (k, 2 m) [kW, kvar]."""
     rest = np.zeros((len(next(iter(plans.values())).buy_kw), 2 * m))
     u = np.zeros_like(rest)
     for name, at in places.items():

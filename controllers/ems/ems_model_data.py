@@ -26,7 +26,7 @@ _POWER_FACTOR = 0.8
 
 
 def purchase_kw(limits: Iterable[PurchaseLimit], hub: str | None, steps: Steps) -> np.ndarray:
-    """Purchase limits of a hub, or with None of all together [kW], shape (k,); inf where there is none."""
+    """Return the purchase limits of a hub, or with None of all hubs together [kW], shape (k,); inf without a limit."""
     most = np.full(steps.n, np.inf)
     for limit in limits:
         if limit.hub == hub:
@@ -38,7 +38,7 @@ def purchase_kw(limits: Iterable[PurchaseLimit], hub: str | None, steps: Steps) 
 def hub_data(
     name: str, hub: base.Hub, site: base.Site, steps: Steps, demands: Sequence[Demand], eens: np.ndarray, peak_kw: float
 ) -> HubData:
-    """Everything about one hub in the window.
+    """Collect the model data of one hub in the window.
 
     Parameters
     ----------

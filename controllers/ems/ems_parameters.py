@@ -174,7 +174,7 @@ class EmsParameters(base.Parameters):
 
 
 def parameters_of(hub: base.Hub) -> EmsParameters:
-    """Parameters in force at a hub.
+    """Return the parameters in force at a hub.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def window(t_s: float, step_s: float, horizon_s: float, end_s: float = np.inf) -
 
 
 def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Demand]:
-    """Who needs how much by when.
+    """List the energy that each EV needs, and by when.
 
     Power is constant in a step: an EV charges from the first edge after its arrival to the last one before it leaves,
     unless it stays within one step.

@@ -105,7 +105,7 @@ class Change:
     shifted_s: float = 0.0
 
     def is_news(self, told: Change) -> bool:
-        """Whether it differs enough from what was told last."""
+        """Return whether the change differs enough from the last one that was reported."""
         moved = self.shifted_s * told.shifted_s <= 0.0 and self.shifted_s != 0.0
         changed = max(abs(self.reduced_kwh - told.reduced_kwh), abs(self.later_kwh - told.later_kwh))
         return moved or changed > 10.0 * _SMALL_KWH

@@ -20,7 +20,7 @@ class BasicControl(GridRule):
     """
 
     def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
-        """Surplus to storage, deficit from the grid."""
+        """Store the surplus, and cover a deficit from the grid."""
         pv_kw = float(np.nan_to_num(hub.p_pv_kw))
         # without its meter the load may be anything
         room_kw = site.contracted_kw - hub.net_load_kw + pv_kw if isfinite(hub.net_load_kw) else 0.0

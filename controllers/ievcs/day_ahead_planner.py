@@ -106,7 +106,7 @@ class Day:
         self._program: Program | None = None
 
     def close(self) -> None:
-        """Free the solver's memory."""
+        """Close the solver and free its memory."""
         if self._program is not None:
             self._program.close()
 
@@ -140,7 +140,7 @@ class Day:
     def update_prices(
         self, hub: base.Hub, t_s: float, first: IevcsSchedule, backlog_kwh: float
     ) -> IevcsSchedule | None:
-        """Stage II: new prices from the plan of stage I, and the plan at these prices.
+        """Choose new prices from the plan of stage I, and plan again at these prices (stage II).
 
         Of some subsidies up to the ceiling, the one that pays the owners most: below it fewer accept, above it the
         station asks for less.

@@ -170,7 +170,7 @@ class Action:
         self.taken: list[tuple[Measure, float]] = []
 
     def take(self, measures: tuple[Measure, ...], kw: float) -> float:
-        """Let measures take a power, in order; gives what is left of it [kW].
+        """Apply measures in order until they have taken a power, and return what is left of it [kW].
 
         What the grid takes is only counted: `grid_kw` has the deviation in it from the begin, and the other measures
         move it back.
@@ -264,7 +264,7 @@ _LOAD_CLASS = {
 
 
 def control(situation: TableSituation, dif_kw: float, measures: tuple[Measure, ...]) -> Action:
-    """Balance a deviation.
+    """Decide the set points that balance a deviation.
 
     Parameters
     ----------
@@ -289,7 +289,7 @@ def control(situation: TableSituation, dif_kw: float, measures: tuple[Measure, .
 def storage_limits(
     soc: float, capacity_kwh: float, window: tuple[float, float], rated_kw: float, eta: tuple[float, float], dt_s: float
 ) -> tuple[float, float]:
-    """What storage can do until the next decision.
+    """Compute the powers that storage can hold until the next decision.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ def storage_limits(
 
 
 def least_kw(missing_kwh: np.ndarray, most_kw: np.ndarray, left_s: np.ndarray, dt_s: float) -> np.ndarray:
-    """Power now with which EVs still get their energy, if they charge at full power after the next decision.
+    """Compute the power now with which EVs still get their energy, if they charge at full power from the next decision.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class Surprises:
         self._faulted: frozenset[int] = frozenset()
 
     def seen(self, hub: base.Hub, schedule: IevcsSchedule | None, t_s: float) -> list[Told]:
-        """Events since the last call.
+        """Report the events since the last call.
 
         Parameters
         ----------

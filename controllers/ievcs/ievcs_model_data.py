@@ -63,7 +63,7 @@ class ExpectedEvs:
     v2g: np.ndarray
 
     def charging_prices(self, prices: DriverPrices, steps: Steps) -> np.ndarray:
-        """What each driver pays in each step [1/kWh], shape (n_sessions, n)."""
+        """Return what each driver pays in each step [1/kWh], shape (n_sessions, n)."""
         asked_kwh = self.target_kwh - self.arrived_kwh
         return prices.of_sessions(
             self.names, steps.edges_s, self.arrival_s, self.departure_s, asked_kwh, self.charge_kw
@@ -96,7 +96,7 @@ class PlanStart:
 
 
 def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s: float) -> ExpectedEvs:
-    """Who is there and who will come, as a plan that starts a little later finds them.
+    """List the EVs that are present or expected, as a plan that starts a little later finds them.
 
     What is plugged in goes on at its present power until the plan starts. An EV that announced no departure is expected
     to leave as soon as it can be served.
@@ -155,7 +155,7 @@ def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s
 
 
 def grid_of_steps(t_s: float, midnight_s: float, until_s: float, resolution_s: float) -> np.ndarray:
-    """Edges of the steps from now to the horizon [s], shape (n + 1,); those between lie on the clock."""
+    """Build the edges of the steps from now to the horizon [s], shape (n + 1,); the inner ones lie on the clock."""
     n = ceil((until_s - t_s) / resolution_s) + 1
     first_s = midnight_s - resolution_s * ceil((midnight_s - t_s) / resolution_s)
     inner_s = first_s + resolution_s * np.arange(n + 1)
@@ -163,7 +163,7 @@ def grid_of_steps(t_s: float, midnight_s: float, until_s: float, resolution_s: f
 
 
 def pv_kw(site: base.Site, hub: base.Hub, steps: Steps, t_s: float, memory_s: float | None) -> np.ndarray:
-    """PV power of the open steps [kW], shape (n,): the forecast, corrected by what is measured now."""
+    """Forecast the PV power of the open steps [kW], shape (n,), corrected by what is measured now."""
     edges_s = steps.edges_s[steps.now :]
     told_kw = hub.forecast.pv_kw(edges_s)
     now_kw = hub.p_pv_kw
@@ -180,13 +180,13 @@ def pv_kw(site: base.Site, hub: base.Hub, steps: Steps, t_s: float, memory_s: fl
 
 
 def demand_kw(hub: base.Hub, steps: Steps) -> np.ndarray:
-    """Expected load of each class in the open steps [kW], shape (4, n)."""
+    """Forecast the load of each class in the open steps [kW], shape (4, n)."""
     told_kw = hub.forecast.load_kw(steps.edges_s[steps.now :])
     return np.array([_padded(steps, column) for column in told_kw.T])
 
 
 def price(hub: base.Hub, steps: Steps, name: str) -> np.ndarray:
-    """A price in the open steps [1/kWh], shape (n,)."""
+    """Forecast a price in the open steps [1/kWh], shape (n,)."""
     return _padded(steps, hub.forecast.price(name, steps.edges_s[steps.now :]))
 
 
@@ -202,7 +202,7 @@ def hub_data(
     slots: Sequence[str],
     n_slots: int,
 ) -> HubData:
-    """Put together the data of the model.
+    """Collect the data of the model of one hub.
 
     Parameters
     ----------

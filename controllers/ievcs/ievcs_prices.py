@@ -49,7 +49,7 @@ class DriverPrices:
         asked_kwh: np.ndarray,
         charge_kw: np.ndarray,
     ) -> np.ndarray:
-        """What each driver pays.
+        """Return what each driver pays in each step.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ def _in_cheapest_hours(
 
 
 def of_stage_one(charging_per_kwh: np.ndarray, subsidy_per_kwh: float, agreed: Mapping[str, float]) -> DriverPrices:
-    """Prices before stage II.
+    """Build the prices before stage II.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def tiers(
     paid: Callable[[np.ndarray], float],
     paid_before: float,
 ) -> np.ndarray:
-    """Charging price in three tiers by the load of each hour.
+    """Compute a charging price in three tiers by the load of each hour.
 
     The mean price that drivers pay stays: all tiers are scaled so that they pay as much as before for what the plan of
     stage I charges.
@@ -187,7 +187,7 @@ def ceiling(
     buy_per_kwh: np.ndarray,
     left: float,
 ) -> tuple[float, float] | None:
-    """The lowest subsidy that may be offered, and the highest for which the plan of stage I stays within the bound.
+    """Compute the lowest subsidy that may be offered, and the highest that keeps the plan of stage I within the bound.
 
     The plan stays possible at the new prices, for whoever accepts a subsidy accepts a higher one. So what is planned at
     the new prices costs at most what this plan costs at them: the bound holds whatever the owners answer. No subsidy is
@@ -227,7 +227,7 @@ def ceiling(
 
 
 def accepting(owners: Owners, prices: DriverPrices, names: Sequence[str]) -> np.ndarray:
-    """Which of the owners that agreed to V2G accept the subsidy.
+    """Return which of the owners that agreed to V2G accept the subsidy.
 
     The share of owners rises linearly with the subsidy less the mean charging price. Everybody has a fixed place
     between the first and the last, which follows from the name of the session alone.

@@ -50,7 +50,7 @@ class IevcsSchedule:
     backlog_kwh: float
 
     def step(self, t_s: float) -> int | None:
-        """The step that holds a time [s]; None where the plan says nothing."""
+        """Find the step that holds a time [s]; None where the plan has none."""
         edges_s = self.steps.edges_s
         if not self.steps.now_s <= t_s < edges_s[-1]:
             return None
@@ -116,7 +116,7 @@ class IevcsSchedule:
         return {name: float(price[0]) for name, price in self.driver_prices.items() if name in there}
 
     def paid_by_drivers(self, prices: DriverPrices) -> float:
-        """What drivers would pay for what the plan charges, at these prices [currency]."""
+        """Compute what drivers would pay for what the plan charges, at these prices [currency]."""
         rows = [self.rows[name] for name in self.evs.names]
         charged_kwh = np.maximum(self.plan.session_kw[rows], 0.0) * self.steps.hours
         return float((self.evs.charging_prices(prices, self.steps) * charged_kwh).sum())

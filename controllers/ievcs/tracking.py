@@ -54,15 +54,15 @@ class LoadAccount:
     _put_off_kw: float = 0.0
 
     def ahead_kwh(self, dt_s: float) -> float:
-        """What will be put off after a time [s] at what was decided last [kWh]."""
+        """Return the energy that will be put off after a time [s] with what was decided last [kWh]."""
         return max(self.backlog_kwh + energy_kwh(self._put_off_kw, dt_s), 0.0)
 
     def advance(self, dt_s: float) -> None:
-        """Let time pass [s]."""
+        """Advance the account of postponed energy by a time [s]."""
         self.backlog_kwh = self.ahead_kwh(dt_s)
 
     def wanted_kw(self, demand_kw: np.ndarray, recovery_kw: float) -> np.ndarray:
-        """Demand of the classes [kW], shape (4,), and as much more as makes good what waits."""
+        """Return the demand of the classes [kW], shape (4,), plus the power that serves postponed energy."""
         waits = self.backlog_kwh > _WAITING_KWH
         return demand_kw + np.where(np.arange(4) == SHIFTABLE, recovery_kw * waits, 0.0)
 
@@ -183,7 +183,7 @@ def follow(
 
 
 def price_limit(parameters: IevcsParameters, schedule: IevcsSchedule) -> float:
-    """Purchase price from which the grid counts as being at its peak (sigma_lim) [1/kWh]."""
+    """Return the purchase price from which the grid counts as being at its peak (sigma_lim) [1/kWh]."""
     if parameters.price_limit_per_kwh is not None:
         return parameters.price_limit_per_kwh
     buy = schedule.buy_per_kwh[schedule.steps.now :]
@@ -229,7 +229,7 @@ def _may_wait_kw(
 
 
 def storage_kw(site: base.Site, hub: base.Hub, period_s: float) -> tuple[float, float]:
-    """What the storage can do until the next decision, least and most [kW]."""
+    """Return the lowest and the highest power that the storage can hold until the next decision [kW]."""
     if not site.bess_kw or "bess" in hub.failed or not np.isfinite(hub.soc):
         return 0.0, 0.0
     return storage_limits(

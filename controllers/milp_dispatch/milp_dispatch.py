@@ -38,7 +38,7 @@ class MilpDispatchPlan:
     evs: ExpectedDay | None
 
     def step(self, t_s: float) -> int | None:
-        """The step that holds a time [s]; None outside the plan."""
+        """Find the step that holds a time [s]; None outside the plan."""
         edges_s = self.window.edges_s
         if not edges_s[0] <= t_s < edges_s[-1]:
             return None

@@ -59,7 +59,7 @@ class Window:
 
     @classmethod
     def of(cls, parameters: MilpParameters, t_s: float, end_s: float) -> Window:
-        """The window of a plan made at a time, as long as the horizon or the run."""
+        """Build the window of a plan made at a time, as long as the horizon or the run."""
         n = ceil(min(parameters.horizon, end_s) / parameters.resolution)
         return cls(t_s, parameters.resolution * np.arange(n + 1), end_s)
 
@@ -81,7 +81,7 @@ class Window:
         return np.append(edges_s[edges_s < self.end_s][: self.relative_s.size - 1], min(edges_s[-1], self.end_s))
 
     def padded(self, values: np.ndarray) -> np.ndarray:
-        """Values of the m steps within the run, and 0 after it, shape (n,)."""
+        """Fill the values of the m steps within the run with 0 for the steps after it, shape (n,)."""
         known = np.zeros(self.relative_s.size - 1)
         known[: self.known_edges_s.size - 1] = values
         return known
@@ -115,7 +115,7 @@ class ExpectedDay:
 
 
 def mode_kw(modes_kw: tuple[float, ...] | None, accepted_kw: np.ndarray) -> np.ndarray:
-    """Power of the fastest charging mode that an EV accepts.
+    """Return the power of the fastest charging mode that an EV accepts.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def mode_kw(modes_kw: tuple[float, ...] | None, accepted_kw: np.ndarray) -> np.n
 
 
 def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None, window: Window) -> ExpectedDay:
-    """Who is there and who will come before the plan ends.
+    """List the EVs that are present or expected before the plan ends.
 
     An EV that announced no departure is charged at once.
 
@@ -179,7 +179,7 @@ def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None,
 
 
 def grid(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: Window) -> GridData:
-    """Prices and limits of the grid (eq. 16): the contract for import, the installation for export."""
+    """Collect prices and limits of the grid (eq. 16): the contract for import, the installation for export."""
     buy, sell = (window.padded(hub.forecast.price(name, window.known_edges_s)) for name in ("buy", "sell"))
     return GridData(
         buy_per_kwh=buy + parameters.exchange_per_kwh,
@@ -191,13 +191,13 @@ def grid(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: Win
 
 
 def pv(hub: base.Hub, parameters: MilpParameters, window: Window) -> PvData:
-    """PV as forecast (eq. 13)."""
+    """Collect the PV forecast (eq. 13)."""
     available_kw = window.padded(hub.forecast.pv_kw(window.known_edges_s)) * window.share
     return PvData(available_kw * ("pv" not in hub.failed), curtailable=parameters.curtail)
 
 
 def storage(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: Window) -> StorageData:
-    """The battery as it is now (eq. 14-15).
+    """Collect the data of the battery as it is now (eq. 14-15).
 
     Raises
     ------
@@ -226,7 +226,7 @@ def storage(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: 
 
 
 def softened(asked: HubData, worth_per_kwh: float) -> Iterator[tuple[HubData, str]]:
-    """The same day with less and less of what is wished but not needed, and how it is planned then.
+    """Yield the same day with fewer of the wishes that are not needs, and a text that says how it is planned then.
 
     First PV may be cut; then the battery holds at the end as much as it can, at a worth of `worth_per_kwh`, and no more
     than was asked for. The worth shall be above every price, and below what an EV's energy is worth: EVs come first.
@@ -242,13 +242,13 @@ def softened(asked: HubData, worth_per_kwh: float) -> Iterator[tuple[HubData, st
 
 
 def load(hub: base.Hub, parameters: MilpParameters, window: Window) -> LoadsData:
-    """The local load, all classes together: nothing of it is cut by choice."""
+    """Collect the local load, all classes together: nothing of it is cut by choice."""
     demand_kw = window.padded(hub.forecast.load_kw(window.known_edges_s).sum(axis=1)) * window.share
     return LoadsData(demand_kw, 0.0, 0.0, 0.0, eens_per_kwh=(parameters.load_eens_per_kwh, 0.0, 0.0, 0.0))
 
 
 def sessions(evs: ExpectedDay, parameters: MilpParameters, window: Window, slots: int) -> SessionsData:
-    """The EVs in the slots of the model (eq. 17-18); their energies are counted at the connector, from now.
+    """Collect the EVs in the slots of the model (eq. 17-18); energies are counted at the connector, from now.
 
     One that stays longer than the plan reaches gets that share of its energy which the plan covers of its stay.
     """

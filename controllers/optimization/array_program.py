@@ -74,19 +74,19 @@ class ArrayProgram:
         self.close()
 
     def close(self) -> None:
-        """Free the solver's memory; a second call does nothing."""
+        """Close the solver and free its memory; a second call does nothing."""
         self._program.close()
 
     def set_costs(self, columns, cost) -> None:
-        """New costs of the columns at these places (an array of int, or a slice)."""
+        """Set the costs of the columns at these positions (an array of int, or a slice)."""
         self._program.set_costs(self._columns[columns], cost)
 
     def set_row_bounds(self, rows, lower, upper) -> None:
-        """New bounds of the rows at these places; rows without coefficients have none."""
+        """Set the bounds of the rows at these positions; rows without coefficients have none."""
         self._program.set_row_bounds(self._rows[rows], lower, upper)
 
     def set_bounds(self, columns, lower, upper) -> None:
-        """New bounds of the columns at these places."""
+        """Set the bounds of the columns at these positions."""
         self._program.set_bounds(self._columns[columns], lower, upper)
 
     def solve(self, gap: float = 1e-9, time_limit_s: float | None = None) -> Solution:
@@ -94,5 +94,5 @@ class ArrayProgram:
         return self._program.solve(gap=gap, time_limit_s=time_limit_s)
 
     def values(self) -> np.ndarray:
-        """Columns at the point that the last solve found, shape (n,)."""
+        """Return the columns at the point that the last solve found, shape (n,)."""
         return self._program.values(self._columns)

@@ -194,11 +194,11 @@ class HubModel:
         return objective([(self._blocks[name], part) for name, part in self._numbers.items()])
 
     def injection(self, part: str) -> list[tuple[float, np.ndarray]]:
-        """Terms of a part that feed the hub bus [kW]: signs, and variables of shape (n,); none if it is not there."""
+        """Return the terms of a part that feed the hub bus [kW]: signs, and variables of shape (n,); none if absent."""
         return _KINDS[part].injection(self._blocks[part]) if part in self._blocks else []
 
     def reactive(self, part: str) -> list[tuple[float, np.ndarray]]:
-        """The same of its reactive power [kvar]; none if it has no set points of it."""
+        """Return the same terms of reactive power [kvar]; none if the part has no set points of it."""
         block = self._blocks.get(part)
         if block is None or block.component("q_out") is None:
             return []
@@ -215,7 +215,7 @@ class HubModel:
         return model
 
     def update(self, program: Program, data: HubData) -> None:
-        """Give a loaded program new forecasts, prices, sessions, states and a new first step.
+        """Update a loaded program with new forecasts, prices, sessions, states and a new first step.
 
         Parameters
         ----------
@@ -268,7 +268,7 @@ class HubModel:
                     step_cost += (numbers.cost * found).reshape(-1, n).sum(axis=0)
 
         def of(item: str, shape: tuple[int, ...] = (n,)) -> np.ndarray:
-            """Zero for a part that is not there."""
+            """Return the values of an item, zeros for a part that is not there."""
             return values.get(item, np.zeros(shape))
 
         # buying and selling at once at the same price costs nothing, and means nothing

@@ -55,14 +55,14 @@ def declare_exclusive(model: BlockData, x: Any, y: Any, binary: Any) -> None:
 
 
 def entries(variable: Any) -> list[Any]:
-    """The data of a Pyomo component or slice of it, in index order; of an array of entries, those."""
+    """List the data of a Pyomo component or slice in index order, or the entries of an array."""
     if isinstance(variable, np.ndarray):
         return variable.tolist()
     return list(variable.values()) if hasattr(variable, "values") else [variable]
 
 
 def exclusives(model: BlockData, column_of: dict[int, int]) -> Exclusive:
-    """All that was declared on a model and its blocks.
+    """Collect all exclusive quantities that were declared on a model and its blocks.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def exclusives(model: BlockData, column_of: dict[int, int]) -> Exclusive:
 
 
 def rounded(form: StandardForm, exclusive: Exclusive, x: np.ndarray) -> np.ndarray:
-    """A point with whole numbers near one without.
+    """Round a solution of the relaxation to a point with whole numbers.
 
     Parameters
     ----------

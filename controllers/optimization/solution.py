@@ -68,7 +68,7 @@ class Solution:
 
 
 def relative_gap(objective: float, bound: float) -> float:
-    """Relative distance of an objective from its bound.
+    """Compute the relative distance of an objective from its bound.
 
     Parameters
     ----------

@@ -21,5 +21,5 @@ class EqualShare(Sharing):
         most_kw: np.ndarray,
         least_kw: np.ndarray,
     ) -> np.ndarray:
-        """Equal shares; see `Sharing.share`."""
+        """Share the power equally; see `Sharing.share`."""
         return share_equally(room_kw, most_kw, least_kw, site.circuits)

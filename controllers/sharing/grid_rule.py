@@ -20,7 +20,7 @@ class GridRule(base.Controller):
         self._off_grid = EqualShare(self.sites, idle, self.period_s, self.rng)
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Let every hub follow the rule."""
+        """Decide by the rule where the grid is there, and by `equal_share` elsewhere."""
         setpoints = dict(self._off_grid.decide(observation).setpoints)
         for name, hub in observation.hubs.items():
             if not (hub.dead or hub.islanded):
@@ -33,7 +33,7 @@ class GridRule(base.Controller):
 
 
 def served_kw(site: base.Site, hub: base.Hub, room_kw: float) -> tuple[np.ndarray, np.ndarray]:
-    """Full power for every EV; equal shares where the room cannot feed them all.
+    """Allocate full power to every EV, or equal shares where the power is not enough for all.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class InOrder(Sharing):
 
     @abstractmethod
     def keys(self, t_s: float, connectors: base.Connectors, most_kw: np.ndarray) -> np.ndarray:
-        """What the order goes by, the smallest first; NaN comes last.
+        """Return the numbers that the connectors are sorted by, the smallest first; NaN comes last.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class InOrder(Sharing):
         most_kw: np.ndarray,
         least_kw: np.ndarray,
     ) -> np.ndarray:
-        """Shares by the order; nobody gets more than is left of the request. See `Sharing.share`."""
+        """Share the power in order; nobody gets more than is left of the request. See `Sharing.share`."""
         connectors, parameters = hub.connectors, self.in_force(hub)
         order = self.keys(t_s, connectors, most_kw).argsort(kind="stable")
         rest_kw = np.maximum(connectors.remaining_kwh * S_PER_H / self.period_s, least_kw)
@@ -82,7 +82,7 @@ class InOrder(Sharing):
         order: np.ndarray,
         parameters: Sharing.Parameters,
     ) -> None:
-        """One after the other, each as much as it can use.
+        """Allocate to one connector after the other as much as it can use.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class EarliestDeadlineFirst(InOrder):
     """Who leaves first is served first; who announced no departure comes last."""
 
     def keys(self, t_s: float, connectors: base.Connectors, most_kw: np.ndarray) -> np.ndarray:
-        """The announced departure."""
+        """Return the announced departures."""
         return connectors.departure_s
 
 
@@ -123,7 +123,7 @@ class LeastLaxityFirst(InOrder):
     """Who has the least time to spare is served first; who announced no departure comes last."""
 
     def keys(self, t_s: float, connectors: base.Connectors, most_kw: np.ndarray) -> np.ndarray:
-        """Time until the departure less the time that charging at full power still takes."""
+        """Compute the time until the departure less the time that charging at full power still takes."""
         with np.errstate(divide="ignore", invalid="ignore"):
             needed_s = connectors.remaining_kwh / most_kw * S_PER_H
         return connectors.departure_s - t_s - needed_s
@@ -133,7 +133,7 @@ class FirstComeFirstServed(InOrder):
     """Who plugged in first is served first."""
 
     def keys(self, t_s: float, connectors: base.Connectors, most_kw: np.ndarray) -> np.ndarray:
-        """When it plugged in."""
+        """Return the times of plugging in."""
         return connectors.plugged_s
 
 
@@ -156,7 +156,7 @@ class RoundRobin(FirstComeFirstServed):
         order: np.ndarray,
         parameters: Sharing.Parameters,
     ) -> None:
-        """First the least power of each, then in steps by turns; see `InOrder.give`."""
+        """Allocate the minimum power to each connector first, then steps by turns; see `InOrder.allocate`."""
         step_kw, wanted = cast("RoundRobin.Parameters", parameters).step_kw, wanted_kw.tolist()
         members = []
         for i in order.tolist():

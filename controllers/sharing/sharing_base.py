@@ -69,7 +69,7 @@ class Sharing(base.Controller):
         """
 
     def in_force(self, hub: base.Hub) -> Parameters:
-        """The parameters of a hub; its own where this strategy stands in for a controller that has others."""
+        """Return the parameters of a hub; its own where this strategy stands in for a controller that has others."""
         given = hub.parameters
         return given if isinstance(given, type(self).Parameters) else self.parameters
 

@@ -12,7 +12,7 @@ from ..water_filling import fill, fill_within
 
 
 def self_consumption_kw(site: Site, hub: Hub) -> float:
-    """Battery power that keeps PV energy in the hub: surplus in, deficit out.
+    """Compute the battery power that stores a PV surplus and covers a deficit.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def self_consumption_kw(site: Site, hub: Hub) -> float:
 
 
 def usable_kw(site: Site, hub: Hub) -> np.ndarray:
-    """What each connector can use at once.
+    """Return the power that each connector can use at once.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def usable_kw(site: Site, hub: Hub) -> np.ndarray:
 
 
 def offered_kw(shares_kw: np.ndarray, minimum_kw: np.ndarray) -> np.ndarray:
-    """Limits that let EVs take their shares: a connector cannot offer less than its least power.
+    """Compute the limits that let EVs take their shares: a connector cannot offer less than its minimum power.
 
     Parameters
     ----------

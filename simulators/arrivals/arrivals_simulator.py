@@ -26,7 +26,7 @@ class StationDevice(Device):
         self._present: set[int] = set()
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Let everything happen that is due."""
+        """Advance the station to a time, and emit who is plugged in and what happened."""
         told: list[tuple[str, str]] = []
         ended: list[dict] = []
         authenticated: set[int] = set()

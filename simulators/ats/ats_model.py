@@ -220,7 +220,7 @@ class AtsOutputs(NamedTuple):
 
 
 def initial(parameters: AtsParameters, t_s: float = 0.0, islanded: bool = False) -> AtsState:
-    """State at the start of a run: connected, or islanded on the secondary source.
+    """Return the state at the start of a run: connected, or islanded on the secondary source.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ _FIELDS = tuple(each.name for each in fields(BatteryParameters) if each.init)
 
 
 def stack(parameters: Sequence[BatteryParameters]) -> BatteryParameters:
-    """Put packs side by side.
+    """Combine the parameters of packs into one object.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def stack(parameters: Sequence[BatteryParameters]) -> BatteryParameters:
 
 
 def put(parameters: BatteryParameters, index: int, one: BatteryParameters) -> BatteryParameters:
-    """Exchange one pack: a vehicle arrives at a connector.
+    """Replace one pack, for example when a vehicle arrives at a connector.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def _of(units: Sequence[Unit]) -> BatteryParameters:
 
 
 def capacity_kwh(parameters: BatteryParameters) -> Array:
-    """Nominal energy: capacity times open-circuit voltage at half charge.
+    """Compute the nominal energy: capacity times open-circuit voltage at half charge.
 
     For an ideal battery this is the energy between SoC 0 and 1. For the published cells it is close to the open-circuit
     energy between SoC 0.1 and 1, stretched to the whole range; a charge needs more at the terminals by the losses.
@@ -146,5 +146,5 @@ def capacity_kwh(parameters: BatteryParameters) -> Array:
 
 
 def energy_wh(cell: tremblay.Cell):
-    """Nominal energy of a cell [Wh]: capacity times open-circuit voltage at half charge."""
+    """Compute the nominal energy of a cell [Wh]: capacity times open-circuit voltage at half charge."""
     return cell.q_ah * tremblay.open_circuit_v(cell, 0.5 * cell.q_ah)

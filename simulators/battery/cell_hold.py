@@ -17,7 +17,7 @@ _NOTHING_W = 1e-9  # less is what sums of set points leave behind by rounding
 def hold(
     unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, step_s: float, cv_resolution: float = CV_RESOLUTION
 ) -> tuple[float, float, ChargingPhase]:
-    """Constant power delivered on request from now on, and how long.
+    """Limit a requested power to what the cell can deliver, and compute how long it can be held constant.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class ChargingPhase(IntEnum):
 
 
 def limit(unit: Unit, it_ah: float, sign: float) -> tuple[float, ChargingPhase]:
-    """Greatest power [W], >= 0, that keeps current and settled voltage within their limits; and which of them binds."""
+    """Compute the greatest power [W], >= 0, within the limits of current and settled voltage, and which one binds."""
     most_a, limit_v = _limits(unit, sign)
     rest_v, resistance = settled_source(unit, it_ah, sign)
     voltage_v = rest_v - sign * resistance * most_a
@@ -49,7 +49,7 @@ def limit(unit: Unit, it_ah: float, sign: float) -> tuple[float, ChargingPhase]:
 def piece(
     unit: Unit, p_w: float, limit_w: float, phase: ChargingPhase, cv_resolution: float
 ) -> tuple[float, float, ChargingPhase]:
-    """Where a request stands on the staircase that stands for the limits.
+    """Compute the piece of constant power that stands for a limit at this point of a charge.
 
     Along a limit the power changes all the time. It is cut into pieces of constant power, each between two levels with
     a fixed ratio, at its mean. The levels are those of the request, not of the moment: whoever asks again in the middle
@@ -89,7 +89,7 @@ def piece(
 
 
 def clear_until_ah(unit: Unit, p_w: float) -> float:
-    """Extracted charge up to which a power keeps clear of the limits, at most the end of the window."""
+    """Compute the extracted charge up to which a power meets no limit, at most the end of the window."""
     sign = 1.0 if p_w > 0 else -1.0
     most_a, limit_v = _limits(unit, sign)
     if p_w > 0:
@@ -128,7 +128,7 @@ def _limits(unit: Unit, sign: float) -> tuple[float, float]:
 
 
 def within(unit: Unit, sign: float, it_ah: float) -> float:
-    """The extracted charge, or the end of the window if that comes first."""
+    """Limit an extracted charge to the end of the SoC window."""
     return min(it_ah, unit.it_empty_ah) if sign > 0 else max(it_ah, unit.it_full_ah)
 
 

@@ -50,7 +50,7 @@ class ConnectorParameters:
 def connectors(
     count: int, rated_kw: float, *, ac: bool, phases: int, nominal_v: float, v2g: bool
 ) -> ConnectorParameters:
-    """Equal connectors, single-phase ones spread over the phases in turn.
+    """Build equal connectors; single-phase ones are spread over the phases in turn.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def connectors(
 def request_kw(
     parameters: ConnectorParameters, limit_kw: np.ndarray, accepted_kw: np.ndarray, v2g: np.ndarray, powered: np.ndarray
 ) -> np.ndarray:
-    """What the EVs would take under the limits, before their batteries have a say.
+    """Compute the power that the EVs request under the limits of controller, connector and EV.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def request_kw(
 def until_energy(
     p_kw: np.ndarray, hold_s: np.ndarray, remaining_kwh: np.ndarray, step_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shorten what a battery would take, so that a session ends with exactly the energy it asked for.
+    """Limit what a battery takes, so that a session ends with exactly the energy it asked for.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def until_energy(
 def reactive_kvar(
     parameters: ConnectorParameters, p_kw: np.ndarray, q_set_kvar: np.ndarray, plugged: np.ndarray
 ) -> np.ndarray:
-    """Reactive power of the connectors; only those that can feed back have an inverter that gives any.
+    """Limit the reactive power of the connectors; only those that can feed back have an inverter that gives any.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def reactive_kvar(
 
 
 def phase_kw(parameters: ConnectorParameters, p_kw: np.ndarray) -> np.ndarray:
-    """Power of the connectors on each phase.
+    """Sum the power of the connectors on each phase.
 
     Parameters
     ----------

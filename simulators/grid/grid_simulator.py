@@ -65,7 +65,7 @@ class GridConnection(Device):
         self.inputs = {"bus": 1, **dict.fromkeys(self._phases, _NO_PHASES), **dict.fromkeys(powers, 0.0)}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Balance the hub bus and read the meters."""
+        """Compute the power balance of the hub bus, and read the meters."""
         held = self.inputs
         bus = Bus(held["bus"])
         p_kw = grid.Powers(tuple([held[port] for port in self._p_drawn]), tuple([held[port] for port in self._p_fed]))

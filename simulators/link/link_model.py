@@ -54,7 +54,7 @@ class Delay:
             raise ValueError(f"mean_s must be > 0 for lognormal, got {self.mean_s}")
 
     def sample(self, u: float) -> float:
-        """Quantile of the distribution: a delay for a number drawn evenly from [0, 1).
+        """Convert a random number from [0, 1) to a delay: the quantile of the distribution.
 
         Parameters
         ----------

@@ -122,7 +122,7 @@ class LoadOutputs(NamedTuple):
 
 
 def initial(n: int = 1, t_s: float = 0.0) -> LoadState:
-    """Give the state of n loads before anything was demanded, at the scenario time `t_s` [s]."""
+    """Return the state of n loads before anything was demanded, at the scenario time `t_s` [s]."""
     return LoadState(t_s, np.zeros(n), np.zeros((n, 4)), np.zeros(n), np.zeros((n, 4)), np.inf)
 
 
@@ -135,7 +135,7 @@ def step(
     dt_s: float,
     time_step_s: float = 1.0,
 ) -> tuple[LoadState, LoadOutputs]:
-    """Account for the elapsed time, then apply the inputs that hold from now on.
+    """Advance the loads by the elapsed time, then apply the inputs that hold from now on.
 
     Limits are ceilings: they cannot make a class take more than it wants, which is its demand and, for the shiftable
     class, its backlog. The critical class obeys none, the controllable class only within its band.

@@ -82,7 +82,7 @@ class AdmittanceNetwork:
         return PowerFlowEquations(self.y, (), self.free)
 
     def node(self, bus: int, user: str = "bus") -> int:
-        """Node of a bus.
+        """Return the node of a bus.
 
         Parameters
         ----------

@@ -27,7 +27,7 @@ _VOLTAGE_DEPENDENCE = ("const_z_p_percent", "const_i_p_percent", "const_z_q_perc
 
 
 def lv_feeder() -> pp.pandapowerNet:
-    """Small low-voltage feeder for one hub: the default network.
+    """Build the default network, a small low-voltage feeder for one hub.
 
     A 20 kV grid held at 1.0 pu (bus 0), a 400 kVA transformer (standard type ``0.4 MVA 20/0.4 kV``), its busbar (bus 1)
     and three stretches of 100 m cable (standard type ``NAYY 4x150 SE``, 270 A) to buses 2, 3 and 4, each of which has
@@ -52,7 +52,7 @@ def lv_feeder() -> pp.pandapowerNet:
 
 
 def available() -> dict[str, Callable[[], pp.pandapowerNet]]:
-    """Networks that can be had by name.
+    """List the networks that can be had by name.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def build(source: str) -> pp.pandapowerNet:
 
 
 def find_bus(net: pp.pandapowerNet, bus: int | str, user: str = "bus") -> int:
-    """Pandapower index of a bus that is in service.
+    """Find the pandapower index of a bus that is in service.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def find_bus(net: pp.pandapowerNet, bus: int | str, user: str = "bus") -> int:
 
 
 def find_row(table, key: int | str, kind: str, user: str) -> int:
-    """Pandapower index of a row given by index or name.
+    """Find the pandapower index of a row by its index or name.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def find_row(table, key: int | str, kind: str, user: str) -> int:
 
 
 def sources(net: pp.pandapowerNet) -> list[int]:
-    """Buses that hold a slack in service, one entry for each slack.
+    """List the buses that hold a slack in service, one entry for each slack.
 
     Parameters
     ----------

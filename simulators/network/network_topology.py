@@ -121,7 +121,7 @@ class Topology:
             raise ValueError("the network has elements whose power depends on the voltage, which are not supported")
 
     def solve(self, load_scale: float, hub_kva: NDArray) -> SolvedFlow | None:
-        """Flow at new powers (parameters as in `Topology`); None if the iteration does not converge."""
+        """Solve the flow at new powers (parameters as in `Topology`); None if the iteration does not converge."""
         s = self._s_fixed + self._fed_in(load_scale, hub_kva)
         v = self._solver.solve(s)
         if v is None:

@@ -123,7 +123,7 @@ class PowerFlowEquations:
             return None
 
     def jacobians(self, v: np.ndarray) -> Iterator[csc_array]:
-        """Give the Jacobian of the bus powers at each of k sets of voltages.
+        """Yield the Jacobian of the bus powers at each of k sets of voltages.
 
         Parameters
         ----------
@@ -227,5 +227,5 @@ class HeldNewton:
 
 
 def polar(v: np.ndarray) -> np.ndarray:
-    """Angles [rad], then magnitudes of complex voltages, shape (2 n,)."""
+    """Return the angles [rad], then the magnitudes of complex voltages, shape (2 n,)."""
     return np.concatenate((np.angle(v), np.abs(v)))

@@ -54,7 +54,7 @@ class Matrices:
     _lookup: np.ndarray
 
     def node_of(self, bus: ArrayLike) -> np.ndarray:
-        """Node of each pandapower bus; -1 where it has no source. Buses that a closed switch joins are one node."""
+        """Return the node of each pandapower bus, -1 without a source; buses joined by a closed switch are one node."""
         node = self._lookup[np.asarray(bus, dtype=int)]
         return np.where(node < len(self.bus), node, -1)
 

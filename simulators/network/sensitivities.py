@@ -46,7 +46,7 @@ def voltage_change(network: AdmittanceNetwork, v: np.ndarray, nodes: np.ndarray)
 
 
 def along(phasor: complex, change: np.ndarray, turned: float = 0.0) -> tuple[float, np.ndarray]:
-    """Length of a phasor in a direction, and the sensitivities of that.
+    """Compute the length of a phasor in a direction, and its sensitivities to the set points.
 
     Parameters
     ----------

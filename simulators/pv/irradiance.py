@@ -118,7 +118,7 @@ def clear_sky(
     clearness: float = 1.0,
     linke_turbidity: float | None = None,
 ) -> Series:
-    """Irradiance of a cloudless sky on a plane, after Ineichen & Perez 2002 and Hay & Davies 1980.
+    """Compute the irradiance of a cloudless sky on a plane, after Ineichen & Perez 2002 and Hay & Davies 1980.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def clear_sky(
 
 
 def typical_year(plane: Plane, year: TypicalYear, start: datetime, duration_s: float) -> tuple[Series, Series]:
-    """Irradiance on a plane and ambient temperature at the same hours of a typical year.
+    """Compute the irradiance on a plane and the ambient temperature from the same hours of a typical year.
 
     The hours of the file are found by month, day and hour of its clock; 29 February takes 28 February. The steps are
     the hours of the file: it knows nothing in between.

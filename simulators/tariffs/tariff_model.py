@@ -55,7 +55,7 @@ class Tariffs:
     def of(
         cls, prices: Mapping[str, Series | float], until_s: float, demand_per_kw: float = 0.0, currency: str = "EUR"
     ) -> Tariffs:
-        """Put the prices of a run together.
+        """Combine the prices of a run into one object.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class Tariffs:
         return cls(series, float(demand_per_kw), currency)
 
     def prices_at(self, t_s: float) -> TariffPrices:
-        """Give the prices at a scenario time [s].
+        """Return the prices at a scenario time [s].
 
         Raises
         ------
@@ -97,7 +97,7 @@ class Tariffs:
         return TariffPrices(*self.series.at(t_s).tolist())
 
     def next_change(self, t_s: float) -> float:
-        """Give the first time after `t_s` at which any price differs [s]; inf when there is none.
+        """Find the first time after `t_s` at which any price differs [s]; inf when there is none.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Tariffs:
         return self.series.next_change(t_s)
 
     def price(self, name: str) -> Series:
-        """Give one price as a series [currency/kWh].
+        """Return one price as a series [currency/kWh].
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Tariffs:
         return Series(self.series.t_s, self.series.values[:, _column(name)], self.series.end_s)
 
     def changed(self, name: str, value: float, from_s: float, until_s: float = math.inf) -> Tariffs:
-        """Give the tariffs with another value of one price for a while; the last change wins.
+        """Return the tariffs with another value of one price for a while; the last change wins.
 
         Parameters
         ----------
@@ -262,7 +262,7 @@ class TimeOfUse:
         return cls(tuple(seasons), frozenset(holidays))
 
     def price_at(self, local: datetime) -> float:
-        """Give the price at a time of the local clock [currency/kWh]."""
+        """Return the price at a time of the local clock [currency/kWh]."""
         season = next(season for season in self.seasons if local.month in season.months)
         if local.date() in self.holidays:
             breaks = season.holiday

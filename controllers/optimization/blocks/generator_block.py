@@ -176,5 +176,5 @@ def sentences(block: BlockData, steps: Steps, data: GeneratorData) -> None:
 
 
 def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
-    """Terms that feed the hub bus [kW], each of shape (n,): the pieces of the cost curve."""
+    """Return the terms that feed the hub bus [kW], each of shape (n,): the pieces of the cost curve."""
     return [(1.0, piece) for piece in array(block, "power")]

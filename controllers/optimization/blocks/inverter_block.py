@@ -16,7 +16,7 @@ ANGLES = np.pi / 8 + np.pi / 4 * np.arange(8)
 
 
 def sides(one_way: bool) -> np.ndarray:
-    """Angles of the sides that can bind: all 8, or the 4 on the side of positive active power."""
+    """Return the angles of the sides that can bind: all 8, or the 4 on the side of positive active power."""
     return ANGLES[np.cos(ANGLES) > 0.0] if one_way else ANGLES
 
 

@@ -93,7 +93,7 @@ def block_of(numbers: Numbers) -> BlockData:
 
 
 def array(block: BlockData, name: str) -> np.ndarray:
-    """Give a variable of a block as an array of its entries, to be sliced like numbers."""
+    """Return a variable of a block as an array of its entries, to be sliced like numbers."""
     variable = getattr(block, name)
     entries = np.empty(len(variable), dtype=object)
     entries[:] = list(variable.values())
@@ -161,7 +161,7 @@ def refuse_new_matrix(built: Numbers, new: Numbers) -> None:
 
 
 def update(program: Program, block: BlockData, numbers: Numbers) -> None:
-    """Give a loaded program the new numbers of a block; check them with `refuse_new_matrix` first.
+    """Update a loaded program with new numbers of a block; check them with `refuse_new_matrix` first.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ CLASSES = ("critical", "controllable", "shiftable", "general")
 
 
 def demand_kw(steps: Steps, data: LoadsData) -> np.ndarray:
-    """Demand of each class in the open steps [kW].
+    """Return the demand of each class in the open steps [kW].
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def sentences(block: BlockData, steps: Steps, data: LoadsData) -> None:
 
 
 def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
-    """Terms that feed the hub bus [kW], each of shape (n,).
+    """Return the terms that feed the hub bus [kW], each of shape (n,).
 
     What is not served counts as fed in, against the demand of the three classes that cannot be moved; shiftable load
     that is served counts negative.
@@ -181,6 +181,6 @@ def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
 
 
 def fixed_kw(steps: Steps, data: LoadsData) -> np.ndarray:
-    """Demand that stands on the load side of the balance, all but the shiftable [kW], shape (n,)."""
+    """Sum the demand on the load side of the balance, all classes but the shiftable one [kW], shape (n,)."""
     critical, controllable, _, general = demand_kw(steps, data)
     return critical + controllable + general

@@ -95,5 +95,5 @@ def sentences(block: BlockData, steps: Steps, data: PvData) -> None:
 
 
 def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
-    """Terms that feed the hub bus [kW], each of shape (n,)."""
+    """Return the terms that feed the hub bus [kW], each of shape (n,)."""
     return [(1.0, array(block, "power"))]

@@ -154,7 +154,7 @@ _PER_SESSION = (
 
 
 def fits_kwh(steps: Steps, data: SessionsData) -> np.ndarray:
-    """Largest energy that each EV can take in before it leaves [kWh], shape (n_sessions,)."""
+    """Compute the largest energy that each EV can take in before it leaves [kWh], shape (n_sessions,)."""
     return data.eta_charge * data.charge_kw * (steps.share(data.arrival_s, data.departure_s) @ steps.hours)
 
 
@@ -185,7 +185,7 @@ def numbers(steps: Steps, data: SessionsData) -> Numbers:
     returned = subsidy * steps.hours + throughput_per_kw(steps, "sessions.wear_per_kwh", data.wear_per_kwh)
 
     def slots(values) -> np.ndarray:
-        """Zero where there is no session."""
+        """Fill the slots without a session with zero."""
         values = np.asarray(values)
         filled = np.zeros((data.n_slots, *values.shape[1:]))
         filled[: len(here)][here] = values[here]
@@ -324,7 +324,7 @@ def sentences(block: BlockData, steps: Steps, data: SessionsData) -> None:
 
 
 def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
-    """Terms that feed the hub bus [kW], each of shape (n,): what each EV gives back less what it takes."""
+    """Return the terms that feed the hub bus [kW], each of shape (n,): what EVs give back less what they take."""
     terms = [(-1.0, power) for power in array(block, "charge")]
     if block.component("discharge") is not None:
         terms += [(1.0, power) for power in array(block, "discharge")]

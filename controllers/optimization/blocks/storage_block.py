@@ -170,5 +170,5 @@ def sentences(block: BlockData, steps: Steps, data: StorageData) -> None:
 
 
 def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
-    """Terms that feed the hub bus [kW], each of shape (n,): discharge less charge."""
+    """Return the terms that feed the hub bus [kW], each of shape (n,): discharge less charge."""
     return [(1.0, array(block, "discharge")), (-1.0, array(block, "charge"))]

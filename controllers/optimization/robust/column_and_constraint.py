@@ -175,7 +175,7 @@ class _ScenarioPart:
         self._last: tuple[np.ndarray, Worst] | None = None
 
     def worst(self, x: np.ndarray, deadline: float, stack: ExitStack) -> Worst:
-        """Worst case of an x; kept as long as the x of this part stays."""
+        """Solve for the worst case of an x; the answer is kept as long as the x of this part stays the same."""
         mine = x[self.part.x]
         if self._last is None or not np.array_equal(self._last[0], mine):
             if self._sub is None:

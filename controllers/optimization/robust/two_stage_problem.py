@@ -107,20 +107,20 @@ class TwoStage:
         return float(np.minimum(cost[paid] * lower[paid], cost[paid] * upper[paid]).sum())
 
     def at(self, s: np.ndarray) -> tuple[Matrix, np.ndarray]:
-        """Coefficients of x, shape (r, n), and right-hand side, shape (r,), for one s of shape (k,)."""
+        """Return the coefficients of x, shape (r, n), and the right-hand side, shape (r,), for one s of shape (k,)."""
         row, scenario, first, value = self.products
         part = sparse.csr_array((value * s[scenario], (row, first)), shape=self.E.shape)
         return sparse.csr_array(self.E + part), self.rhs - self.H @ s
 
     def effect(self, x: np.ndarray) -> Matrix:
-        """Coefficients of s, shape (r, k), for one x of shape (n,)."""
+        """Return the coefficients of s, shape (r, k), for one x of shape (n,)."""
         row, scenario, first, value = self.products
         part = sparse.coo_array((value * x[first], (row, scenario)), shape=self.H.shape)
         return sparse.coo_array(self.H + part)
 
 
 def vertices(F: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """Corners of a bounded polytope ``F z <= f`` of few dimensions, shape (v, k).
+    """List the corners of a bounded polytope ``F z <= f`` of few dimensions, shape (v, k).
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def vertices(F: np.ndarray, f: np.ndarray) -> np.ndarray:
 
 
 def one_of(problem: TwoStage, corners: np.ndarray) -> TwoStage:
-    """The problem whose uncertainty is a polytope: s becomes the choice of one of its corners.
+    """Convert the uncertainty from a polytope to a choice: s selects one of its corners.
 
     The worst case of a polytope is at a corner, because the recourse cost is convex in s.
 
@@ -229,7 +229,7 @@ def recourse_parts(problem: TwoStage) -> list[Part]:
 
 
 def restricted(problem: TwoStage, early: np.ndarray) -> TwoStage:
-    """The problem whose recourse variables at some places are decided before the uncertainty is known.
+    """Return the problem in which some recourse variables are decided before the uncertainty is known.
 
     They become first-stage variables behind the others. Whatever this problem allows the whole one allows, too, so its
     optimum is an upper bound; and a recourse that only these variables join falls into parts.

@@ -15,7 +15,7 @@ from .two_stage_problem import Matrix, TwoStage
 
 
 def recourse_cost(problem: TwoStage, x: np.ndarray, s: np.ndarray, solver: str = "glpk") -> float:
-    """Cost of the best recourse for one x and one s; inf if there is none."""
+    """Compute the cost of the best recourse for one x and one s; inf if there is none."""
     E, rhs = problem.at(s)
     rhs = rhs - E @ x
     columns = (problem.recourse_cost, problem.recourse_lower, problem.recourse_upper)
@@ -118,7 +118,7 @@ class WorstCase:
         self._program.close()
 
     def of(self, x: np.ndarray, time_limit_s: float | None) -> Worst:
-        """Worst case of an x, shape (n,); proven if bound and cost agree.
+        """Solve for the worst case of an x, shape (n,); it is proven if bound and cost agree.
 
         Raises
         ------
@@ -156,7 +156,7 @@ def _dual_rows(problem: TwoStage) -> tuple[Matrix, np.ndarray]:
 def price_bounds(
     problem: TwoStage, touched: np.ndarray, solver: str, deadline: float = inf
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the dual prices of all rows, shape (r,) each; those of the rows that s touches are finite.
+    """Compute bounds of the dual prices of all rows, shape (r,) each; finite for the rows in which s stands.
 
     These are the big M of the products ``w = s * price``, whose exact envelope over a binary s and a price between m
     and M is ``m s <= w <= M s`` and ``price - M (1 - s) <= w <= price - m (1 - s)``. They are not guessed:
