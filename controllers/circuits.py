@@ -49,7 +49,7 @@ class Circuits:
         return np.abs(self.a_per_kw @ p_kw)
 
 
-class Room:
+class Allocation:
     """What is left of a power and of the circuits' currents while connectors get their shares.
 
     Parameters
@@ -64,31 +64,31 @@ class Room:
         self.kw = room_kw
         self.circuits = circuits
         self._current_a = np.zeros(circuits.limit_a.size, dtype=complex)
-        self.given_kw = np.zeros(circuits.a_per_kw.shape[1])
+        self.allocated_kw = np.zeros(circuits.a_per_kw.shape[1])
         """What each connector has got [kW]."""
 
-    def most(self, connector: int, kw: float) -> float:
+    def max_extra_kw(self, connector: int, kw: float) -> float:
         """Limit a power to what one connector can still get [kW]."""
         kw = min(kw, self.kw)
         if kw <= 0.0 or not self._current_a.size:
             return max(kw, 0.0)
         return min(kw, self._reach(self.circuits.a_per_kw[:, connector], kw))
 
-    def give(self, connector: int, kw: float) -> None:
+    def allocate(self, connector: int, kw: float) -> None:
         """Allocate more power to one connector [kW]."""
-        self.given_kw[connector] += kw
+        self.allocated_kw[connector] += kw
         self.kw -= kw
         if self._current_a.size:
             self._current_a += kw * self.circuits.a_per_kw[:, connector]
 
-    def give_all(self, p_kw: np.ndarray) -> None:
+    def allocate_all(self, p_kw: np.ndarray) -> None:
         """Allocate more power to every connector [kW]; `count_fitting` says whether it fits."""
-        self.given_kw += p_kw
+        self.allocated_kw += p_kw
         self.kw -= float(p_kw.sum())
         if self._current_a.size:
             self._current_a += self.circuits.a_per_kw.dot(p_kw)
 
-    def surely(self, p_kw: np.ndarray, order: np.ndarray) -> int:
+    def count_fitting(self, p_kw: np.ndarray, order: np.ndarray) -> int:
         """Count the connectors that can get their powers in this order if no currents cancel each other.
 
         Parameters
@@ -107,16 +107,16 @@ class Room:
         fits = (np.cumsum(by_order_kw) <= room_kw) & (sums_a <= room_a[:, np.newaxis]).all(axis=0)
         return int(np.count_nonzero(fits))  # sums only rise: those that fit are the first ones
 
-    def rise(self, members: np.ndarray, kw: float) -> float:
+    def common_increment(self, members: np.ndarray, kw: float) -> float:
         """Limit a power to what each of several connectors can still get at the same time [kW]."""
         kw = min(kw, self.kw / len(members))
         if kw <= 0.0 or not self._current_a.size:
             return max(kw, 0.0)
         return min(kw, self._reach(self.circuits.a_per_kw[:, members].sum(axis=1), kw))
 
-    def give_each(self, members: np.ndarray, kw: float) -> None:
+    def allocate_each(self, members: np.ndarray, kw: float) -> None:
         """Allocate the same additional power to each of several connectors [kW]."""
-        self.given_kw[members] += kw
+        self.allocated_kw[members] += kw
         self.kw -= len(members) * kw
         if self._current_a.size:
             self._current_a += kw * self.circuits.a_per_kw[:, members].sum(axis=1)
@@ -133,6 +133,9 @@ class Room:
         return max(0.0, kw)
 
 
-def whole_steps(room: Room, members: np.ndarray, wanted_kw: np.ndarray, step_kw: float) -> int:
+def whole_steps(allocation: Allocation, members: np.ndarray, wanted_kw: np.ndarray, step_kw: float) -> int:
     """Count the whole steps of power that each of several connectors can still get."""
-    return math.floor(room.rise(members, float((wanted_kw - room.given_kw)[members].min())) / step_kw - _DUST)
+    return math.floor(
+        allocation.common_increment(members, float((wanted_kw - allocation.allocated_kw)[members].min())) / step_kw
+        - _DUST
+    )

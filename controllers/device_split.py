@@ -63,12 +63,12 @@ def by_merit(total_kw: float, minimum_kw: Sequence[float], rated_kw: Sequence[fl
     best = None
     for count in range(1, len(useful) + 1):
         running = useful[:count]
-        least = sum(minimum_kw[i] for i in running) if count > 1 else 0.0
-        most = sum(rated_kw[i] for i in running)
-        given = min(max(total_kw, least), most)
-        if best is None or abs(given - total_kw) < abs(best[1] - total_kw):
-            best = running, given
-        if given == total_kw:
+        lowest_kw = sum(minimum_kw[i] for i in running) if count > 1 else 0.0
+        highest_kw = sum(rated_kw[i] for i in running)
+        reached_kw = min(max(total_kw, lowest_kw), highest_kw)
+        if best is None or abs(reached_kw - total_kw) < abs(best[1] - total_kw):
+            best = running, reached_kw
+        if reached_kw == total_kw:
             break
     running, left_kw = best or (useful, 0.0)
     if len(running) == 1:

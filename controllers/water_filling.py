@@ -10,19 +10,19 @@ from functools import lru_cache
 
 import numpy as np
 
-from .circuits import Room
+from .circuits import Allocation
 
 _DUST_KW = 1e-9
 
 
-def fill(available_kw: float, most_kw: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
-    """Share a power so that each gets ``min(most, level * weight)``, at the level that uses it up.
+def fill(available_kw: float, max_kw: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Share a power so that each gets ``min(max_kw, level * weight)``, at the level that uses it up.
 
     Parameters
     ----------
     available_kw : float
         To be shared [kW]; below 0 there is nothing.
-    most_kw : ndarray, shape (n,)
+    max_kw : ndarray, shape (n,)
         What each can use [kW], >= 0.
     weight : ndarray, shape (n,), optional
         How fast each rises, >= 0; 0 gets nothing. All equally when left out.
@@ -32,19 +32,19 @@ def fill(available_kw: float, most_kw: np.ndarray, weight: np.ndarray | None = N
     ndarray, shape (n,)
         Shares [kW]; their sum is what is available, or all are full.
     """
-    most_kw = np.asarray(most_kw, dtype=float)
-    weight = np.ones(most_kw.size) if weight is None else np.asarray(weight, dtype=float)
-    filled_kw, before_kw, weight_left = _filling(most_kw.tobytes(), weight.tobytes())
+    max_kw = np.asarray(max_kw, dtype=float)
+    weight = np.ones(max_kw.size) if weight is None else np.asarray(weight, dtype=float)
+    filled_kw, before_kw, weight_left = _filling(max_kw.tobytes(), weight.tobytes())
     if available_kw <= 0.0 or not filled_kw.size:
-        return np.zeros(most_kw.size)
+        return np.zeros(max_kw.size)
     place = filled_kw.searchsorted(available_kw)
     if place == filled_kw.size:
-        return np.where(weight > 0.0, most_kw, 0.0)
-    return np.minimum(most_kw, float((available_kw - before_kw[place]) / weight_left[place]) * weight)
+        return np.where(weight > 0.0, max_kw, 0.0)
+    return np.minimum(max_kw, float((available_kw - before_kw[place]) / weight_left[place]) * weight)
 
 
 @lru_cache(maxsize=1024)
-def _filling(most_bytes: bytes, weight_bytes: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _filling(max_bytes: bytes, weight_bytes: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How connectors fill up one after the other as the level rises; it stays until one changes its status.
 
     Returns
@@ -53,32 +53,37 @@ def _filling(most_bytes: bytes, weight_bytes: bytes) -> tuple[np.ndarray, np.nda
         Of each connector that takes part, in the order in which they fill up: the power given when it is full, the
         power of those that were full before, and the weight of itself and of those that are not full then.
     """
-    most_kw, weight = np.frombuffer(most_bytes), np.frombuffer(weight_bytes)
-    members = ((weight > 0.0) & (most_kw > 0.0)).nonzero()[0]
-    most_kw, weight = most_kw[members], weight[members]
-    order = (most_kw / weight).argsort(kind="stable")
-    most_kw, weight = most_kw[order], weight[order]
-    before_kw = np.append(0.0, most_kw.cumsum())[:-1]
+    max_kw, weight = np.frombuffer(max_bytes), np.frombuffer(weight_bytes)
+    members = ((weight > 0.0) & (max_kw > 0.0)).nonzero()[0]
+    max_kw, weight = max_kw[members], weight[members]
+    order = (max_kw / weight).argsort(kind="stable")
+    max_kw, weight = max_kw[order], weight[order]
+    before_kw = np.append(0.0, max_kw.cumsum())[:-1]
     weight_left = weight[::-1].cumsum()[::-1]
-    return before_kw + most_kw / weight * weight_left, before_kw, weight_left
+    return before_kw + max_kw / weight * weight_left, before_kw, weight_left
 
 
-def fill_within(room: Room, most_kw: np.ndarray, members: np.ndarray) -> None:
+def fill_within(allocation: Allocation, max_kw: np.ndarray, members: np.ndarray) -> None:
     """Raise the powers of connectors together, each until it, the room or one of its circuits is full.
 
     Parameters
     ----------
     room : Room
         What there is.
-    most_kw : ndarray, shape (n,)
+    max_kw : ndarray, shape (n,)
         What each can use [kW].
     members : ndarray of int
         Who takes part.
     """
-    while members.size and room.kw > _DUST_KW:
-        step_kw = room.rise(members, float((most_kw - room.given_kw)[members].min()))
-        room.give_each(members, step_kw)
-        able = np.array([room.most(i, float(most_kw[i] - room.given_kw[i])) > _DUST_KW for i in members.tolist()])
+    while members.size and allocation.kw > _DUST_KW:
+        step_kw = allocation.common_increment(members, float((max_kw - allocation.allocated_kw)[members].min()))
+        allocation.allocate_each(members, step_kw)
+        able = np.array(
+            [
+                allocation.max_extra_kw(i, float(max_kw[i] - allocation.allocated_kw[i])) > _DUST_KW
+                for i in members.tolist()
+            ]
+        )
         if able.all() and step_kw <= _DUST_KW:
             return  # each could alone, but not all together
         members = members[able]

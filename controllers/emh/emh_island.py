@@ -58,7 +58,7 @@ def step(
     *,
     charging_kw: float,
     pv_kw: float,
-    most_kw: float,
+    max_kw: float,
     step_kw: float,
     pv_share: float,
     every_s: float,
@@ -77,7 +77,7 @@ def step(
         Now [s].
     charging_kw, pv_kw : float
         Measured charging power of the battery and power of PV [kW].
-    most_kw : float
+    max_kw : float
         Most charging power [kW].
     step_kw, pv_share, every_s : float
         Step of the battery [kW], PV's step as a share of it, time between changes [s].
@@ -101,7 +101,7 @@ def step(
             pv_limit_kw = pv_share * charge_kw
     elif pv_follows:
         falling = False
-        if may_rise and charge_kw + step_kw <= most_kw + 1e-9:
+        if may_rise and charge_kw + step_kw <= max_kw + 1e-9:
             charge_kw += step_kw
     else:
         falling = True

@@ -28,8 +28,8 @@ class ReferenceRank(IntEnum):
 class _Bound(NamedTuple):
     rank: int
     rule: str
-    least: float
-    most: float
+    min_kw: float
+    max_kw: float
 
 
 class Reference:
@@ -57,9 +57,9 @@ class Reference:
         """
         self.wish, self.wished_by, self.counting_kw = value, rule, counting_kw
 
-    def keep(self, rank: int, rule: str, least: float = -inf, most: float = inf) -> None:
+    def keep(self, rank: int, rule: str, min_kw: float = -inf, max_kw: float = inf) -> None:
         """Set bounds [kW]."""
-        self._bounds.append(_Bound(rank, rule, least, most))
+        self._bounds.append(_Bound(rank, rule, min_kw, max_kw))
 
     def settle(self, wish: float | None = None) -> tuple[float, str]:
         """Clip the wish to all bounds [kW], and name the rule that decided: the last one whose bound the value touches.
@@ -73,11 +73,11 @@ class Reference:
         bounds = self._bounds
         if len(bounds) > 1:
             bounds = sorted(bounds, key=lambda bound: -bound.rank)
-        for _, name, least, most in bounds:
-            if value <= least:
-                value, rule = least, name
-            if value >= most:
-                value, rule = most, name
+        for _, name, min_kw, max_kw in bounds:
+            if value <= min_kw:
+                value, rule = min_kw, name
+            if value >= max_kw:
+                value, rule = max_kw, name
         return value, rule
 
 
@@ -120,5 +120,5 @@ class References:
         counted_kw = self.cp.counting_kw
         if counted_kw <= 0.0:
             return self.cp.wish
-        given_kw = max(0.0, min(bess_kw, bess_seen_kw)) + max(0.0, min(dg_kw, dg_seen_kw))
-        return max(0.0, self.cp.wish - max(0.0, counted_kw - given_kw))
+        delivered_kw = max(0.0, min(bess_kw, bess_seen_kw)) + max(0.0, min(dg_kw, dg_seen_kw))
+        return max(0.0, self.cp.wish - max(0.0, counted_kw - delivered_kw))

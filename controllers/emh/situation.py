@@ -84,7 +84,7 @@ class HubSituation:
         The limit less the local load; the protection value while the load is not known.
     busy : ndarray of bool, shape (n_connectors,)
         An EV is plugged in and wants energy.
-    most_kw : ndarray, shape (n_connectors,)
+    max_kw : ndarray, shape (n_connectors,)
         What each connector could draw at most: its rating, or what its EV accepts where that is less; 0 at a free one.
     need_kw : float
         The sum of that over the busy connectors that work.
@@ -124,7 +124,7 @@ class HubSituation:
     limit_kw: float
     room_kw: float
     busy: np.ndarray
-    most_kw: np.ndarray
+    max_kw: np.ndarray
     need_kw: float
     connectors: base.Connectors
     alarms: frozenset[int]
@@ -202,10 +202,10 @@ def observe(
     frozen = memory.connectors is not None and (8 in memory.log.numbers or hub.age_s.get("cp", 0.0) > p.timeout_s)
     connectors = memory.connectors = memory.connectors if frozen and memory.connectors else hub.connectors
     over = p.overcurrent
-    most_a = over.max_a or site.installed_kw * W_PER_KW / (3**0.5 * site.nominal_v)
+    max_a = over.max_a or site.installed_kw * W_PER_KW / (3**0.5 * site.nominal_v)
     highest_a = max(hub.i_grid_a.tolist())
     memory.overcurrent = alarms.overcurrent(
-        memory.overcurrent, t_s, highest_a > most_a, over.t1_s, over.t2_s, over.clear_s
+        memory.overcurrent, t_s, highest_a > max_a, over.t1_s, over.t2_s, over.clear_s
     )
     found = alarms.causes(
         hub,
@@ -218,7 +218,7 @@ def observe(
     load_kw = _load_kw(t_s, hub, memory)
     limit = limit_kw(site, p, islanded)
     busy = connectors.occupied & (connectors.requested_kwh - connectors.energy_kwh > _DUST_KWH)
-    most_kw = np.minimum(site.connector_kw, connectors.p_max_kw)
+    max_kw = np.minimum(site.connector_kw, connectors.p_max_kw)
     soc_min = max(site.bess_soc_min, p.soc_min or 0.0)
     soc_max = min(site.bess_soc_max, 1.0 if p.soc_max is None else p.soc_max)
     ages_s = [hub.age_s.get(device, 0.0) for device in _COORDINATED]
@@ -251,8 +251,8 @@ def observe(
         limit_kw=limit,
         room_kw=p.cp_protection_kw if isnan(load_kw) else limit - load_kw,
         busy=busy,
-        most_kw=most_kw,
-        need_kw=float(most_kw.dot(busy & ~connectors.faulted)),
+        max_kw=max_kw,
+        need_kw=float(max_kw.dot(busy & ~connectors.faulted)),
         connectors=connectors,
         alarms=memory.log.numbers,
         overcurrent_level=memory.overcurrent.level,

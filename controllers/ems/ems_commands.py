@@ -18,7 +18,7 @@ def commanded(
     loop: Loop,
     schedule: EmsSchedule,
     places: Mapping[str, Places],
-    least_kw: Mapping[str, np.ndarray],
+    min_kw: Mapping[str, np.ndarray],
     room_kw: Mapping[str, np.ndarray],
     shared_kw: np.ndarray,
     background_pu: np.ndarray,
@@ -37,7 +37,7 @@ def commanded(
         From the loop.
     places : mapping of str to Places
         Hubs on the network.
-    least_kw : mapping of str to ndarray, shape (n_sessions,)
+    min_kw : mapping of str to ndarray, shape (n_sessions,)
         Least power of the connector of each EV [kW].
     room_kw : mapping of str to ndarray, shape (k,)
         Most that each hub on the network may purchase [kW].
@@ -54,7 +54,7 @@ def commanded(
         Steps in which every limit is kept, with and without EVs that get full.
     """
     ends = {name: _last(schedule.plans[name].session_kw) for name in places}
-    plans = {name: _paused(plan, least_kw[name]) for name, plan in schedule.plans.items()}
+    plans = {name: _paused(plan, min_kw[name]) for name, plan in schedule.plans.items()}
     m = len(loop.nodes)
 
     def u(of: Mapping[str, HubPlan]) -> np.ndarray:
@@ -85,7 +85,7 @@ def commanded(
         charge_kw = np.maximum(np.where(ends[name], plans[name].session_kw, 0.0), 0.0)
         share = 1.0 - np.minimum(over_kw / np.maximum(charge_kw.sum(axis=0), 1e-9), 1.0)
         fewer = np.where(charge_kw > 0.0, share, 1.0) * plans[name].session_kw
-        plans[name] = _paused(replace(plans[name], session_kw=fewer), least_kw[name])
+        plans[name] = _paused(replace(plans[name], session_kw=fewer), min_kw[name])
     # where one of several EVs had to pause, the others may be too much
     plans = scaled(plans, every, np.where(kept(without) & ~kept(plans), none, every))
     u_kw, rest = set_points(plans, places, m)
@@ -98,8 +98,8 @@ def present(plan: HubPlan, is_there: np.ndarray) -> HubPlan:
     return balanced(replace(plan, session_kw=plan.session_kw * there, session_q_kvar=plan.session_q_kvar * there))
 
 
-def _paused(plan: HubPlan, least_kw: np.ndarray) -> HubPlan:
-    low = (plan.session_kw > 0.0) & (plan.session_kw < least_kw[:, None] - 1e-6)
+def _paused(plan: HubPlan, min_kw: np.ndarray) -> HubPlan:
+    low = (plan.session_kw > 0.0) & (plan.session_kw < min_kw[:, None] - 1e-6)
     return balanced(replace(plan, session_kw=np.where(low, 0.0, plan.session_kw)))
 
 

@@ -204,14 +204,14 @@ class EmsDispatch:
         """Clip a scaled-down schedule to the minimum power of the generators and the purchase limits."""
         plans = dict(schedule.plans)
         for name in self.places:
-            plan, given = plans[name], self._models[name].data
+            plan, data = plans[name], self._models[name].data
             dg_kw = plan.dg_kw
-            if given.dg is not None:
-                dg_kw = np.where(dg_kw > BROKEN_KW, np.maximum(dg_kw, given.dg.minimum_kw), 0.0)
+            if data.dg is not None:
+                dg_kw = np.where(dg_kw > BROKEN_KW, np.maximum(dg_kw, data.dg.minimum_kw), 0.0)
             plan = balanced(replace(plan, dg_kw=dg_kw))
             charge_kw = np.maximum(plan.session_kw, 0.0)
-            most_kw = given.grid.import_kw if given.grid is not None else np.inf
-            over_kw = np.maximum(plan.buy_kw - plan.sell_kw - most_kw, 0.0)
+            max_kw = data.grid.import_kw if data.grid is not None else np.inf
+            over_kw = np.maximum(plan.buy_kw - plan.sell_kw - max_kw, 0.0)
             fewer = 1.0 - np.minimum(over_kw / np.maximum(charge_kw.sum(axis=0), 1e-9), 1.0)
             session_kw = np.where(charge_kw > 0.0, fewer, 1.0) * plan.session_kw
             plans[name] = balanced(replace(plan, session_kw=session_kw))

@@ -123,10 +123,10 @@ def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Dema
         soc = float(plugs.soc[c])
         if np.isnan(soc) and k is not None:
             soc = float(expected.soc[k] + plugs.energy_kwh[c] / capacity)
-        least = float(expected.soc_v2g_min[k]) if k is not None else 0.0
-        floor = min(least, float(expected.soc[k])) if k is not None else 0.0
+        min_soc = float(expected.soc_v2g_min[k]) if k is not None else 0.0
+        floor = min(min_soc, float(expected.soc[k])) if k is not None else 0.0
         # an EV below its floor gives nothing back before it has left it
-        v2g = bool(plugs.v2g[c]) and np.isfinite(capacity) and soc >= least
+        v2g = bool(plugs.v2g[c]) and np.isfinite(capacity) and soc >= min_soc
         found.append(_demand(name, c, now_s, leaves_s, needed, power, soc, capacity, floor, v2g, steps))
     present = {demand.name for demand in found}
     for k, name in enumerate(expected.id):

@@ -80,8 +80,8 @@ def ranks(
         }
         share = weights.model_dump()
         value = 10.0 * sum(share[item] * part for item, part in parts.items()) / sum(share.values())
-        most = max(parts, key=lambda item: share[item] * parts[item])
-        reason = f"priority {value:.1f}, mostly by its {most}"
+        main_part = max(parts, key=lambda item: share[item] * parts[item])
+        reason = f"priority {value:.1f}, mostly by its {main_part}"
         if vehicle.priority is not None:
             value, reason = vehicle.priority, f"priority {vehicle.priority:g}, set by hand"
         found.append(PriorityRank(value, vehicle.critical, f"critical, {reason}" if vehicle.critical else reason))
@@ -104,10 +104,10 @@ class Change:
     later_kwh: float = 0.0
     shifted_s: float = 0.0
 
-    def is_news(self, told: Change) -> bool:
+    def is_news(self, reported: Change) -> bool:
         """Return whether the change differs enough from the last one that was reported."""
-        moved = self.shifted_s * told.shifted_s <= 0.0 and self.shifted_s != 0.0
-        changed = max(abs(self.reduced_kwh - told.reduced_kwh), abs(self.later_kwh - told.later_kwh))
+        moved = self.shifted_s * reported.shifted_s <= 0.0 and self.shifted_s != 0.0
+        changed = max(abs(self.reduced_kwh - reported.reduced_kwh), abs(self.later_kwh - reported.later_kwh))
         return moved or changed > 10.0 * _SMALL_KWH
 
     def text(self, demand: Demand, rank: PriorityRank) -> str:

@@ -113,8 +113,8 @@ def of_stage_one(charging_per_kwh: np.ndarray, subsidy_per_kwh: float, agreed: M
     -------
     DriverPrices
     """
-    least = max([subsidy_per_kwh, *agreed.values(), float(charging_per_kwh.max(initial=0.0))])
-    return DriverPrices(charging_per_kwh, least, agreed=agreed)
+    lowest = max([subsidy_per_kwh, *agreed.values(), float(charging_per_kwh.max(initial=0.0))])
+    return DriverPrices(charging_per_kwh, lowest, agreed=agreed)
 
 
 def tiers(
@@ -211,19 +211,19 @@ def ceiling(
 
     Returns
     -------
-    least, most : float
+    lowest, highest : float
         Subsidies [1/kWh]; None instead of both where the lowest is beyond the bound already.
     """
     here = steps.open
     returned_kwh = float((np.maximum(-plan.session_kw, 0.0).sum(axis=0) * steps.hours)[here].sum())
     dearest = float(charging_per_kwh[here].max(initial=0.0))
-    least = max(subsidy_per_kwh, dearest)
+    lowest = max(subsidy_per_kwh, dearest)
     # a rounding of the scale of the tiers is no cost
-    if left < (least - subsidy_per_kwh) * returned_kwh - 1e-9:
+    if left < (lowest - subsidy_per_kwh) * returned_kwh - 1e-9:
         return None
-    worth = dearest + float(np.ptp(buy_per_kwh[here])) if here.any() else least
-    most = subsidy_per_kwh + left / returned_kwh if returned_kwh > 1e-9 else np.inf
-    return least, max(least, min(most, worth))
+    worth = dearest + float(np.ptp(buy_per_kwh[here])) if here.any() else lowest
+    highest = subsidy_per_kwh + left / returned_kwh if returned_kwh > 1e-9 else np.inf
+    return lowest, max(lowest, min(highest, worth))
 
 
 def accepting(owners: Owners, prices: DriverPrices, names: Sequence[str]) -> np.ndarray:

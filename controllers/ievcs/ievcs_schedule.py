@@ -99,8 +99,8 @@ class IevcsSchedule:
     @cached_property
     def paid_to_owners(self) -> float:
         """What the owners get for what they give back, by the plan [currency]."""
-        given_kw = np.maximum(-self.plan.session_kw, 0.0).sum(axis=0)
-        return float(given_kw @ self.steps.hours) * self.prices.subsidy_per_kwh
+        returned_kw = np.maximum(-self.plan.session_kw, 0.0).sum(axis=0)
+        return float(returned_kw @ self.steps.hours) * self.prices.subsidy_per_kwh
 
     @cached_property
     def driver_prices(self) -> dict[str, np.ndarray]:

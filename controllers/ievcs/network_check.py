@@ -73,7 +73,7 @@ class NetworkCheck:
         low, high = self._feeder.v_min_pu - _TOLERANCE_PU, self._feeder.v_max_pu + _TOLERANCE_PU
         return np.where(v_pu < low, -1, np.where(v_pu > high, 1, 0))
 
-    def most_import_kw(self, up_to_kw: float) -> float:
+    def max_import_kw(self, up_to_kw: float) -> float:
         """Find by bisection, to 0.1 kW, the largest import <= `up_to_kw` at which the voltage is not too low [kW]."""
         low_kw, high_kw = 0.0, up_to_kw
         if self._side(np.array([high_kw]))[0] >= 0:

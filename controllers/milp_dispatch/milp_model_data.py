@@ -154,21 +154,21 @@ def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None,
     -------
     ExpectedDay
     """
-    told, seen = hub.forecast.sessions(float(window.known_edges_s[-1])), hub.connectors
+    forecast, seen = hub.forecast.sessions(float(window.known_edges_s[-1])), hub.connectors
     place = {name: i for i, name in enumerate(seen.session_id) if name is not None}
-    at = np.array([place.get(name, -1) for name in told.id], dtype=int)
+    at = np.array([place.get(name, -1) for name in forecast.id], dtype=int)
     there = at >= 0
-    missing_kwh = np.where(there, seen.remaining_kwh[at], told.energy_kwh)
+    missing_kwh = np.where(there, seen.remaining_kwh[at], forecast.energy_kwh)
     delivered_kwh = np.where(there, seen.energy_kwh[at], 0.0)
     rated_kw = np.where(there, np.where(seen.faulted, 0.0, site.connector_kw)[at], site.connector_kw.max())
-    charge_kw = mode_kw(modes_kw, np.minimum(told.p_max_kw, rated_kw))
-    arrival_s = np.where(there, window.t_s, np.maximum(told.arrival_s, window.t_s))
+    charge_kw = mode_kw(modes_kw, np.minimum(forecast.p_max_kw, rated_kw))
+    arrival_s = np.where(there, window.t_s, np.maximum(forecast.arrival_s, window.t_s))
     with np.errstate(divide="ignore", invalid="ignore"):
         at_once_s = arrival_s + missing_kwh / energy_kwh(charge_kw, 1.0)
-    departure_s = np.where(np.isnan(told.departure_s), np.minimum(at_once_s, window.end_s), told.departure_s)
+    departure_s = np.where(np.isnan(forecast.departure_s), np.minimum(at_once_s, window.end_s), forecast.departure_s)
     kept = np.flatnonzero(~(missing_kwh <= _DONE_KWH) & ~(departure_s <= arrival_s))
     return ExpectedDay(
-        names=tuple(told.id[k] for k in kept),
+        names=tuple(forecast.id[k] for k in kept),
         connectors=tuple(str(at[k] + 1) if there[k] else "any" for k in kept),
         arrival_s=arrival_s[kept],
         departure_s=departure_s[kept],
@@ -236,8 +236,8 @@ def softened(asked: HubData, worth_per_kwh: float) -> Iterator[tuple[HubData, st
         asked = replace(asked, pv=replace(pv, curtailable=True))
         yield asked, "with PV that may be cut"
     if bess is not None and bess.end_kwh > 0.0:
-        most_kwh = max(bess.end_kwh, bess.energy_kwh)
-        fuller = replace(bess, end_kwh=0.0, end_per_kwh=worth_per_kwh, energy_max_kwh=most_kwh)
+        max_kwh = max(bess.end_kwh, bess.energy_kwh)
+        fuller = replace(bess, end_kwh=0.0, end_per_kwh=worth_per_kwh, energy_max_kwh=max_kwh)
         yield replace(asked, bess=fuller), "as near to soc_end as it gets"
 
 

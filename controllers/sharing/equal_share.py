@@ -18,8 +18,8 @@ class EqualShare(Sharing):
         site: base.Site,
         hub: base.Hub,
         room_kw: float,
-        most_kw: np.ndarray,
-        least_kw: np.ndarray,
+        max_kw: np.ndarray,
+        min_kw: np.ndarray,
     ) -> np.ndarray:
         """Share the power equally; see `Sharing.share`."""
-        return share_equally(room_kw, most_kw, least_kw, site.circuits)
+        return share_equally(room_kw, max_kw, min_kw, site.circuits)

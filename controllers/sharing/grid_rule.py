@@ -47,6 +47,6 @@ def served_kw(site: base.Site, hub: base.Hub, room_kw: float) -> tuple[np.ndarra
     shares_kw, limits_kw : ndarray, shape (n_connectors,)
         What each is to get, and the limits that let it [kW].
     """
-    most_kw = usable_kw(site, hub)
-    shares_kw = share_equally(room_kw, most_kw, np.minimum(site.connector_minimum_kw, most_kw), site.circuits)
+    max_kw = usable_kw(site, hub)
+    shares_kw = share_equally(room_kw, max_kw, np.minimum(site.connector_minimum_kw, max_kw), site.circuits)
     return shares_kw, offered_kw(shares_kw, site.connector_minimum_kw)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..circuits import Circuits, Room
+from ..circuits import Allocation, Circuits
 from ..contract import Hub, Site
 from ..water_filling import fill, fill_within
 
@@ -73,7 +73,7 @@ def offered_kw(shares_kw: np.ndarray, minimum_kw: np.ndarray) -> np.ndarray:
 
 
 def share_equally(
-    available_kw: float, most_kw: np.ndarray, least_kw: np.ndarray, circuits: Circuits | None = None
+    available_kw: float, max_kw: np.ndarray, min_kw: np.ndarray, circuits: Circuits | None = None
 ) -> np.ndarray:
     """Share a power equally; what one cannot use goes on to the others.
 
@@ -81,9 +81,9 @@ def share_equally(
     ----------
     available_kw : float
         To be shared [kW].
-    most_kw : ndarray, shape (n,)
+    max_kw : ndarray, shape (n,)
         What each can use [kW]; 0 takes no part.
-    least_kw : ndarray, shape (n,)
+    min_kw : ndarray, shape (n,)
         Below this one gets nothing [kW]; the last ones (by index) pause first, so that the others can run.
     circuits : Circuits, optional
         Current limits to keep; who is held back by one leaves more to those who are not.
@@ -91,27 +91,27 @@ def share_equally(
     Returns
     -------
     ndarray, shape (n,)
-        Shares [kW]; without circuits their sum is ``min(available_kw, sum(most_kw))``, less what minimum powers leave
+        Shares [kW]; without circuits their sum is ``min(available_kw, sum(max_kw))``, less what minimum powers leave
         unused.
     """
-    members = np.flatnonzero((most_kw > 0.0) & (most_kw >= least_kw - 1e-12))
+    members = np.flatnonzero((max_kw > 0.0) & (max_kw >= min_kw - 1e-12))
     available_kw = max(0.0, available_kw)
     while members.size:
-        shares = _filled(available_kw, most_kw, members, circuits)
-        short = members[shares[members] < least_kw[members] - 1e-12]
+        shares = _filled(available_kw, max_kw, members, circuits)
+        short = members[shares[members] < min_kw[members] - 1e-12]
         if not short.size:
             return shares
         # one pause may free enough for the rest, so they go one by one
         members = members[members != short[-1]]
-    return np.zeros_like(most_kw)
+    return np.zeros_like(max_kw)
 
 
-def _filled(available_kw: float, most_kw: np.ndarray, members: np.ndarray, circuits: Circuits | None) -> np.ndarray:
+def _filled(available_kw: float, max_kw: np.ndarray, members: np.ndarray, circuits: Circuits | None) -> np.ndarray:
     """Equal shares of those who take part."""
     if circuits is not None and circuits.limit_a.size:
-        room = Room(available_kw, circuits)
-        fill_within(room, most_kw, members)
-        return room.given_kw
-    shares = np.zeros_like(most_kw)
-    shares[members] = fill(available_kw, most_kw[members])
+        allocation = Allocation(available_kw, circuits)
+        fill_within(allocation, max_kw, members)
+        return allocation.allocated_kw
+    shares = np.zeros_like(max_kw)
+    shares[members] = fill(available_kw, max_kw[members])
     return shares

@@ -86,7 +86,7 @@ class Session:
     def __post_init__(self):
         wrong = violations({name: getattr(self, name) for name in _RULES})
         if wrong:
-            listed = "; ".join(f"{field} {allowed}, got {given!r}" for field, given, allowed in wrong)
+            listed = "; ".join(f"{field} {allowed}, got {value!r}" for field, value, allowed in wrong)
             raise ValueError(f"session {self.id!r}: {listed}")
 
 
@@ -126,7 +126,7 @@ def violations(values: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
 
     Returns
     -------
-    list of (field, given, allowed)
+    list of (field, value, allowed)
         Empty when all is well.
     """
     wrong = []

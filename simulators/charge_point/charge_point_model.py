@@ -100,11 +100,11 @@ def request_kw(
     ndarray, shape (n,)
         Requested power [kW]; 0 where the limit is below what the connector can offer at all.
     """
-    most_kw = np.minimum(parameters.rated_kw, accepted_kw)
+    max_kw = np.minimum(parameters.rated_kw, accepted_kw)
     offered = np.minimum(limit_kw, parameters.rated_kw) >= parameters.minimum_kw
-    charge_kw = np.where(offered & powered, np.minimum(np.maximum(limit_kw, 0.0), most_kw), 0.0)
+    charge_kw = np.where(offered & powered, np.minimum(np.maximum(limit_kw, 0.0), max_kw), 0.0)
     if parameters.v2g:
-        return np.where(v2g & powered & (limit_kw < 0.0), np.maximum(limit_kw, -most_kw), charge_kw)
+        return np.where(v2g & powered & (limit_kw < 0.0), np.maximum(limit_kw, -max_kw), charge_kw)
     return charge_kw
 
 
@@ -130,18 +130,18 @@ def until_energy(
         The same, except where the energy runs out before: there the power lasts for whole steps, and the last step
         brings the rest at a lower power. A session that has got all of it takes nothing more.
     """
-    given_kw, given_s, left_kwh = p_kw.tolist(), hold_s.tolist(), remaining_kwh.tolist()
-    for i, kw in enumerate(given_kw):
+    limited_kw, limited_s, left_kwh = p_kw.tolist(), hold_s.tolist(), remaining_kwh.tolist()
+    for i, kw in enumerate(limited_kw):
         if kw <= 0.0:
             continue
         if left_kwh[i] <= ENERGY_DUST_KWH:
-            given_kw[i], given_s[i] = 0.0, inf
+            limited_kw[i], limited_s[i] = 0.0, inf
             continue
         per_step_kwh = energy_kwh(kw, step_s)
         if left_kwh[i] < per_step_kwh:
-            given_kw[i] = power_kw(left_kwh[i], step_s)
-        given_s[i] = min(given_s[i], max(floor(left_kwh[i] / per_step_kwh + 1e-9), 1) * step_s)
-    return np.array(given_kw), np.array(given_s)
+            limited_kw[i] = power_kw(left_kwh[i], step_s)
+        limited_s[i] = min(limited_s[i], max(floor(left_kwh[i] / per_step_kwh + 1e-9), 1) * step_s)
+    return np.array(limited_kw), np.array(limited_s)
 
 
 def reactive_kvar(

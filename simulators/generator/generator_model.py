@@ -157,8 +157,8 @@ def reactive_kvar(p_kw, q_set_kvar):
     float or array, shape (n,)
         Reactive power [kvar], ``|q| <= tan(acos(0.8)) p``.
     """
-    most_kvar = np.tan(np.arccos(POWER_FACTOR)) * np.asarray(p_kw)
-    return np.clip(q_set_kvar, -most_kvar, most_kvar)
+    max_kvar = np.tan(np.arccos(POWER_FACTOR)) * np.asarray(p_kw)
+    return np.clip(q_set_kvar, -max_kvar, max_kvar)
 
 
 def efficiency(parameters: GeneratorParameters, p_kw):

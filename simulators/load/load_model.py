@@ -57,8 +57,8 @@ class LoadParameters:
     recovery_kw: np.ndarray | float = 0.0
     deadlines_s: tuple[float, ...] = ()
     power_factor: np.ndarray | float = 1.0
-    _least: np.ndarray = field(init=False, repr=False)
-    _most: np.ndarray = field(init=False, repr=False)
+    _min_share: np.ndarray = field(init=False, repr=False)
+    _max_share: np.ndarray = field(init=False, repr=False)
     _q_per_p: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -76,8 +76,8 @@ class LoadParameters:
         for name, value in (
             ("deadlines_s", deadlines_s),
             # the share of its demand that each class is served at least and at most, whatever its limit
-            ("_least", np.stack([one, lower, zero, zero], axis=-1)),
-            ("_most", np.stack([one, upper * one, one, one], axis=-1)),
+            ("_min_share", np.stack([one, lower, zero, zero], axis=-1)),
+            ("_max_share", np.stack([one, upper * one, one, one], axis=-1)),
             ("_q_per_p", np.sqrt(1 - factor**2) / factor),
         ):
             object.__setattr__(self, name, value)
@@ -168,7 +168,7 @@ def step(
     demand_kw = np.asarray(demand_kw, dtype=float)
     t_s, backlog_kwh, eens_kwh = _advance(parameters, state, dt_s)
 
-    served_kw = np.minimum(np.maximum(limit_kw, demand_kw * parameters._least), demand_kw * parameters._most)
+    served_kw = np.minimum(np.maximum(limit_kw, demand_kw * parameters._min_share), demand_kw * parameters._max_share)
     if not served_kw.min() >= 0:
         raise ValueError(f"demand_kw must be >= 0 and limit_kw a number, got {demand_kw} and {limit_kw}")
     next_event_s = np.full(len(served_kw), np.inf)

@@ -151,8 +151,8 @@ def clear_sky(
         raise ValueError(f"clearness must be >= 0, got {clearness}")
     t_s = np.arange(math.ceil(duration_s / resolution_s)) * resolution_s
     instants = _instants(start, t_s + resolution_s / 2)
-    given = {} if linke_turbidity is None else {"linke_turbidity": linke_turbidity}
-    sky = plane._location.get_clearsky(instants, model="ineichen", **given)
+    options = {} if linke_turbidity is None else {"linke_turbidity": linke_turbidity}
+    sky = plane._location.get_clearsky(instants, model="ineichen", **options)
     w_m2 = clearness * _on_plane(plane, instants, sky["ghi"], sky["dni"], sky["dhi"])
     return Series(t_s, w_m2, t_s[-1] + resolution_s)
 

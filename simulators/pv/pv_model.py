@@ -47,8 +47,8 @@ class PvParameters:
 
     def __post_init__(self):
         kva = self.rated_kw if self.inverter_kva is None else self.inverter_kva
-        given = (self.rated_kw, kva, self.gamma_per_k, self.noct_c, self.pvwatts)
-        rated_kw, kva, gamma_per_k, noct_c, pvwatts = np.broadcast_arrays(*np.atleast_1d(*given))
+        values = (self.rated_kw, kva, self.gamma_per_k, self.noct_c, self.pvwatts)
+        rated_kw, kva, gamma_per_k, noct_c, pvwatts = np.broadcast_arrays(*np.atleast_1d(*values))
         for name, values, bad, allowed in (
             ("rated_kw", rated_kw, ~(rated_kw > 0), "> 0"),
             ("inverter_kva", kva, ~(kva > 0), "> 0"),

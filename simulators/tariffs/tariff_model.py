@@ -81,8 +81,8 @@ class Tariffs:
             _column(name)
         if not demand_per_kw >= 0:
             raise ValueError(f"demand_per_kw must be >= 0, got {demand_per_kw}")
-        given = [prices.get(name, 0.0) for name in NAMES]
-        columns = [price if isinstance(price, Series) else Series.constant(price) for price in given]
+        values = [prices.get(name, 0.0) for name in NAMES]
+        columns = [price if isinstance(price, Series) else Series.constant(price) for price in values]
         series = combine(lambda *values: np.column_stack(values), *columns, from_s=0.0, until_s=until_s)
         return cls(series, float(demand_per_kw), currency)
 
@@ -245,9 +245,9 @@ class TimeOfUse:
             If there is an unknown key, or something is not understood; the text says which and where.
         """
         _refuse_unknown(data, _FILE_KEYS)
-        given: list[Any] = data.get("seasons") or []
+        sections: list[Any] = data.get("seasons") or []
         seasons = []
-        for number, season in enumerate(given):
+        for number, season in enumerate(sections):
             try:
                 _refuse_unknown(season, ("months", *_KINDS))
                 kinds = {name: tuple(Break(*pair) for pair in season.get(name, ())) for name in _KINDS}

@@ -47,9 +47,9 @@ def numbers(
         return {}, {}
     finite(f"{item}.inverter_kva", inverter_kva, 0.0)
     cost = finite(f"{item}.q_per_kvarh", q_per_kvarh, 0.0) * steps.hours
-    most = np.where(steps.open, inverter_kva, 0.0)
-    q = column(most.shape, most, cost)
-    inside = row((sides(one_way).size, *most.shape), upper=inverter_kva * np.cos(np.pi / 8))
+    max_kvar = np.where(steps.open, inverter_kva, 0.0)
+    q = column(max_kvar.shape, max_kvar, cost)
+    inside = row((sides(one_way).size, *max_kvar.shape), upper=inverter_kva * np.cos(np.pi / 8))
     return {"q_out": q, "q_in": q}, {"circle": inside}
 
 

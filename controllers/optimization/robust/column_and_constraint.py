@@ -77,7 +77,7 @@ def solve(
     tolerance: float = 1e-3,
     start: Sequence[np.ndarray] = (),
     incumbent: tuple[np.ndarray, float] | None = None,
-    most_rounds: int = 200,
+    max_rounds: int = 200,
     time_limit_s: float | None = None,
     tell: Callable[[Iteration], None] | None = None,
 ) -> Robust:
@@ -95,7 +95,7 @@ def solve(
         Values of s whose recourse the first master problem has already.
     incumbent : tuple of ndarray, shape (n,), and float, optional
         A first stage that obeys the limits, and what its recourse costs at most: an upper bound to start with.
-    most_rounds : int
+    max_rounds : int
         After so many the bounds stay open; the method is finite, and every round adds another s.
     time_limit_s : float, optional
         Wall time [s], looked at before and within each linear or mixed-integer program; the round in which it ends is
@@ -114,15 +114,15 @@ def solve(
         If no x obeys the limits (with what is in conflict), a recourse is infeasible, prices have no bound, or there is
         less than one round.
     """
-    if most_rounds < 1:
-        raise ValueError(f"{most_rounds} rounds: allowed are numbers >= 1")
+    if max_rounds < 1:
+        raise ValueError(f"{max_rounds} rounds: allowed are numbers >= 1")
     deadline = inf if time_limit_s is None else perf_counter() + time_limit_s
     parts = [_ScenarioPart(part, solver, start) for part in recourse_parts(problem)]
     log: list[Iteration] = []
     best, best_worst = incumbent or (np.zeros(0), inf)
-    lower, upper = _least(problem), float(problem.cost @ best) + best_worst if best.size else inf
+    lower, upper = _lower_bound(problem), float(problem.cost @ best) + best_worst if best.size else inf
     with ExitStack() as stack:
-        for number in range(most_rounds):
+        for number in range(max_rounds):
             began = perf_counter()
             left_s = _left(deadline) if number or best.size else None
             solved = None if left_s == 0.0 else _master(problem, parts, solver, left_s)
@@ -151,7 +151,7 @@ def solve(
     return Robust(best, lower, upper, best_worst, _together(parts, problem), tuple(log))
 
 
-def _least(problem: TwoStage) -> float:
+def _lower_bound(problem: TwoStage) -> float:
     """What the optimum costs at least, by the bounds of x and the costs of the recourse."""
     paid = np.flatnonzero(problem.cost)
     ends = [problem.cost[paid] * bound[paid] for bound in (problem.lower, problem.upper)]
@@ -250,8 +250,8 @@ def _master(
         if solution.status is SolveStatus.TIME_LIMIT:
             return None
         if not solution.ok:
-            told = "; ".join(solution.conflict[:5])
-            raise ValueError(f"the first stage is {solution.status.value}{': ' if told else ''}{told}")
+            conflicts = "; ".join(solution.conflict[:5])
+            raise ValueError(f"the first stage is {solution.status.value}{': ' if conflicts else ''}{conflicts}")
         if isnan(solution.bound):
             return None
         values = program.values()

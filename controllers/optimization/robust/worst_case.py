@@ -66,7 +66,7 @@ class WorstCase:
         pattern = pattern + abs(problem.H)
         pattern = sparse.coo_array(pattern)
         self._touched, self._by = pattern.row, pattern.col
-        least, most = price_bounds(problem, self._touched, solver, deadline)
+        price_min, price_max = price_bounds(problem, self._touched, solver, deadline)
 
         m, q = problem.recourse_cost.size, problem.choice_upper.size
         (r, k), c, w = problem.H.shape, capped.size, self._touched.size
@@ -74,7 +74,7 @@ class WorstCase:
         minus_price = sparse.csr_array((-np.ones(w), (np.arange(w), self._touched)), shape=(w, r + c))
         choose = sparse.csr_array((np.ones(w), (np.arange(w), self._by)), shape=(w, k))
         product = sparse.csr_array(sparse.eye_array(w))
-        low_w, high_w = least[self._touched], most[self._touched]
+        low_w, high_w = price_min[self._touched], price_max[self._touched]
 
         def times(diagonal: np.ndarray) -> Matrix:
             return sparse.csr_array(sparse.diags_array(diagonal) @ choose)
@@ -102,8 +102,8 @@ class WorstCase:
         self._program = ArrayProgram(
             matrix,
             np.concatenate([np.zeros(r), -self._room[capped], np.zeros(k + w)]),
-            np.concatenate([least, np.zeros(c + k), np.minimum(low_w, 0.0)]),
-            np.concatenate([most, np.full(c, inf), np.ones(k), np.maximum(high_w, 0.0)]),
+            np.concatenate([price_min, np.zeros(c + k), np.minimum(low_w, 0.0)]),
+            np.concatenate([price_max, np.full(c, inf), np.ones(k), np.maximum(high_w, 0.0)]),
             row_lower,
             row_upper,
             integer=integer,
@@ -187,8 +187,8 @@ def price_bounds(
     TimeoutError
         If the deadline is over before all are found.
     """
-    least = np.where(problem.equal, -inf, 0.0)
-    most = np.full(problem.rhs.size, inf)
+    price_min = np.where(problem.equal, -inf, 0.0)
+    price_max = np.full(problem.rhs.size, inf)
     columns: Any = sparse.csc_array(problem.G)
     alone = np.flatnonzero(np.diff(columns.indptr) == 1)
     row, factor = columns.indices[columns.indptr[alone]], columns.data[columns.indptr[alone]]
@@ -196,24 +196,24 @@ def price_bounds(
     open_up, open_down = ~np.isfinite(problem.recourse_upper[alone]), ~np.isfinite(problem.recourse_lower[alone])
     caps = (open_up & (factor > 0)) | (open_down & (factor < 0))
     floors = (open_up & (factor < 0)) | (open_down & (factor > 0))
-    np.minimum.at(most, row[caps], limit[caps])
-    np.maximum.at(least, row[floors], limit[floors])
+    np.minimum.at(price_max, row[caps], limit[caps])
+    np.maximum.at(price_min, row[floors], limit[floors])
 
-    unknown = [i for i in np.unique(touched) if not (np.isfinite(least[i]) and np.isfinite(most[i]))]
+    unknown = [i for i in np.unique(touched) if not (np.isfinite(price_min[i]) and np.isfinite(price_max[i]))]
     if unknown:
         matrix, floor = _dual_rows(problem)
-        more = matrix.shape[1] - least.size
-        lower, upper = np.append(least, np.zeros(more)), np.append(most, np.full(more, inf))
+        more = matrix.shape[1] - price_min.size
+        lower, upper = np.append(price_min, np.zeros(more)), np.append(price_max, np.full(more, inf))
         cost = np.zeros(lower.size)
         with ArrayProgram(matrix, cost, lower, upper, floor, problem.recourse_cost, solver=solver) as program:
             for i in unknown:
                 if perf_counter() >= deadline:
                     raise TimeoutError(f"the bound of the price of recourse row {i} was not found in time")
-                for sign, bounds in ((-1.0, most), (1.0, least)):
+                for sign, bounds in ((-1.0, price_max), (1.0, price_min)):
                     program.set_costs([i], sign)
                     solution = program.solve()
                     if not solution.ok:
                         raise ValueError(f"the price of recourse row {i} has no bound: it needs a slack with a penalty")
                     bounds[i] = sign * solution.objective
                 program.set_costs([i], 0.0)
-    return least, most
+    return price_min, price_max
