@@ -50,7 +50,7 @@ class Circuits:
 
 
 class Allocation:
-    """What is left of a power and of the circuits' currents while connectors get their shares.
+    """Power allocated to connectors, and what is left of the power and of the currents that the circuits allow.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The contract between a controller and the hub it runs: what it sees, what it answers.
+"""The contract between a controller and its hub: what the controller sees, and what it answers.
 
 A controller sees measurements, sessions, prices and the plates of the devices, never the plant itself. It answers with
 set points. Signs: sources are positive when they feed the hub bus (``bess_kw > 0`` discharges), connectors are positive
@@ -81,7 +81,7 @@ def file_of(name: str, key: str, info: ValidationInfo) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DevicePlates:
-    """What is written on one device.
+    """Ratings of one device.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ class ExpectedSessions:
 
 
 class Forecast(ABC):
-    """What is expected of one hub, as told at the time of the observation.
+    """The forecast for one hub at the time of the observation.
 
     Times are edges of n intervals [s since the start], shape (n + 1,), increasing, up to the end of the run; every
     answer has one mean an interval.

@@ -1,4 +1,4 @@
-"""What controllers have in common that plan: how a solve ended, and what happens without a new plan."""
+"""Texts and records of controllers that plan: how a solve ended, and what happens without a new plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Water filling: a power rises in all connectors together, each until it is full; what one cannot use goes to the rest.
+"""Water filling: the power of all connectors rises together; what a full one cannot use goes to the rest.
 
 Without circuits the level at which the power is used up is known in closed form. Where currents are limited, too, the
 connectors rise from one limit to the next.
@@ -64,7 +64,7 @@ def _filling(max_bytes: bytes, weight_bytes: bytes) -> tuple[np.ndarray, np.ndar
 
 
 def fill_within(allocation: Allocation, max_kw: np.ndarray, members: np.ndarray) -> None:
-    """Raise the powers of connectors together, each until it, the room or one of its circuits is full.
+    """Raise the powers of connectors together, each until it is full, the power is used up, or a circuit is full.
 
     Parameters
     ----------

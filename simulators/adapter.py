@@ -1,4 +1,4 @@
-"""The shape every simulator of the plant shares, so that each adapter says only what is its own.
+"""The base classes of all simulators of the plant, so that each adapter holds only what differs.
 
 An adapter is a table of ports and a ``Device``: what one hub has of its kind. The base class turns the table into
 mosaik's META, holds inputs until they change, wakes a device when it asked to be woken or an input arrives, and hands
@@ -104,7 +104,7 @@ class Fault(NamedTuple):
 
 
 class Device:
-    """What one hub has of a kind of simulator, or one of several.
+    """The device of a simulator at one hub, or one of several devices there.
 
     A subclass sets itself up in ``__init__`` from plain data and implements ``update``, which sends outputs with
     ``emit`` and returns the time of its next own event [s], infinite when only an input can change anything.
@@ -134,7 +134,7 @@ class Device:
         self.changed[port] = value
 
     def emit_events(self, events: list) -> None:
-        """Send what happened; every list counts, equal ones too."""
+        """Send events; every list is sent, also one that equals the last."""
         if events:
             self.changed["events"] = [[kind, text] for kind, text in events]
 
@@ -204,10 +204,10 @@ class Adapter(mosaik_api_v3.Simulator):
         return self.meta
 
     def configure(self) -> None:
-        """Take the settings of the whole simulator; most have none."""
+        """Take the settings of the whole simulator; by default there are none."""
 
     def create(self, num: int, model: str, *, eid: str, parameters: Mapping[str, Any]):
-        """Create one device; its entity id is the hub's name, or that and its own where a hub has several."""
+        """Create one device; its entity id is the name of the hub, followed by its own name where a hub has several."""
         if num != 1 or eid in self.devices:
             raise ValueError(f"one {self.model} for each entity, got {num} more for {eid!r}")
         self.devices[eid] = self.device(self.clock, **parameters)

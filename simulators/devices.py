@@ -1,4 +1,4 @@
-"""The kinds of devices there are: those of evhub, and those that installed packages register."""
+"""The kinds of devices that there are: those of evhub, and those that installed packages register."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def kinds() -> tuple[DeviceKind, ...]:
 
 
 def broken_kinds() -> dict[str, str]:
-    """Return what packages register that cannot be used: by the name it is registered under, what is wrong."""
+    """Return why packages' kinds cannot be used, by the names under which they are registered."""
     return dict(_found()[1])
 
 

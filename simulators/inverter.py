@@ -1,4 +1,4 @@
-"""Apparent-power rating of an inverter: active power has priority, reactive power gets what is left.
+"""Apparent-power rating of an inverter: active power has priority, reactive power may use what is left.
 
 Common to PV, stationary batteries and vehicles that feed back. Plain arithmetic: floats and arrays alike.
 """

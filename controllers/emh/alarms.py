@@ -36,7 +36,7 @@ _ISLANDED_ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class OvercurrentWatch:
-    """State of alarm 1 (figure 4).
+    """The state of alarm 1 (figure 4).
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ NO_OVERCURRENT = OvercurrentWatch()
 def overcurrent(
     state: OvercurrentWatch, t_s: float, over: bool, t1_s: float, t2_s: float, clear_s: float
 ) -> OvercurrentWatch:
-    """Advance alarm 1.
+    """Advance the state of alarm 1.
 
     The first overcurrent gives level 1. Another one from ``t1_s`` to ``t2_s`` after it gives level 2; one that comes
     later is a new occurrence. Either level ends when there was no overcurrent for ``clear_s``, but not before ``t2_s``.

@@ -9,7 +9,7 @@ INACTIVE_KW = 1e-6
 
 
 class Relief(NamedTuple):
-    """What brings the import back below its limit."""
+    """The changes that bring the import back below its limit."""
 
     bess_kw: float
     """Reference of the battery, > 0 discharges [kW]."""
@@ -35,7 +35,7 @@ def bess_ready(bess_kw: float, soc: float, soc_min: float, rated_kw: float) -> b
 
 
 def relief(p_in_kw: float, limit_kw: float, evse_kw: float, bess_kw: float, ready: bool, max_kw: float) -> Relief:
-    """Share what is above the limit between battery and charge point (eq. 2-5).
+    """Split what is above the limit between battery and charge point (eq. 2-5).
 
     The shares are proportional to what flows. What a ready battery cannot take, because it saturates, goes to the
     charge point.

@@ -17,7 +17,7 @@ class CostDispatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """What the cost rules may ask of the battery.
+    """The limits of the battery that the cost rules keep.
 
     Parameters
     ----------

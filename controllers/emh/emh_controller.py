@@ -1,4 +1,4 @@
-"""The controller `emh`: looks at each hub, lets the rules work on its references, and shares the power by rank."""
+"""The controller `emh`: it observes each hub, sets references by its rules, and shares the power by rank."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ _REACHED_KW = 0.05
 
 @dataclass(frozen=True, slots=True)
 class RampState:
-    """Where the ramp stands.
+    """The state of the ramp.
 
     Parameters
     ----------

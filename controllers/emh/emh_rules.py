@@ -1,4 +1,4 @@
-"""The ordered list of rules: name, rank, guard, action; it reads like the hierarchy of Leal et al. 2024, section 3.
+"""The ordered list of rules, each with name, rank, guard and action, after Leal et al. 2024, section 3.
 
 A rule looks at the `HubSituation` and changes the `References`: rules of protection set bounds, rules of economics set
 wishes, those of the status both (see `references`). A scenario may leave rules out or put them in another order; a
@@ -22,7 +22,7 @@ _DUST_KW = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule.
+    """A rule: it sets or limits references while its guard holds.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the rules work on: a wish for each reference, and the bounds it has to keep.
+"""The references that rules set: a wish for each, and the bounds within which it stays.
 
 Rules of status and economics set wishes; the last one counts. Any rule may set bounds, and each bound has the rank of
 its rule. At the end the wish is clipped to the bounds, those of the highest rank last. So bounds need no order:
@@ -33,7 +33,7 @@ class _Bound(NamedTuple):
 
 
 class Reference:
-    """One reference [kW]: what is wished for and by which rule, and between which bounds it has to stay."""
+    """One reference [kW]: the wish, the rule that set it, and the bounds of all rules."""
 
     __slots__ = ("_bounds", "counting_kw", "wish", "wished_by")
 
@@ -58,7 +58,7 @@ class Reference:
         self.wish, self.wished_by, self.counting_kw = value, rule, counting_kw
 
     def keep(self, rank: int, rule: str, min_kw: float = -inf, max_kw: float = inf) -> None:
-        """Set bounds [kW]."""
+        """Add bounds [kW] of a rule."""
         self._bounds.append(_Bound(rank, rule, min_kw, max_kw))
 
     def settle(self, wish: float | None = None) -> tuple[float, str]:

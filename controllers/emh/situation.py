@@ -1,4 +1,4 @@
-"""What the rules look at: the hub in plain numbers, and what is remembered of it between decisions."""
+"""The situation of a hub that the rules read, and what is kept of it between decisions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COORDINATED = ("grid", "pv", "bess")
 
 @dataclass(slots=True)
 class Memory:
-    """What is remembered of one hub.
+    """The state that is kept of one hub between decisions.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Memory:
 
 @dataclass(slots=True)
 class HubSituation:
-    """One hub at one decision; powers [kW].
+    """The situation of one hub at one decision; powers [kW].
 
     Parameters
     ----------

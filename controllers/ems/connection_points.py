@@ -1,4 +1,4 @@
-"""Where the parts of a hub, and its EVs, are connected."""
+"""The buses at which the parts of a hub, and its EVs, are connected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dispatch, load flow, constraints, dispatch again, until no limit is broken (processes 410 to 440)."""
+"""The loop of dispatch, load flow and new constraints, until no limit is broken (processes 410 to 440)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Round:
 
 @dataclass(frozen=True)
 class LoopResult:
-    """What the loop came to.
+    """The result of the loop.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class LoopResult:
 
 @dataclass(frozen=True)
 class Loop:
-    """The network, its limits, and how hard to try.
+    """The loop on one network: its limits, and the number of iterations allowed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is commanded of a schedule: powers that the devices can give, checked also for EVs that get full early."""
+"""The commands of a schedule: powers that the devices can give, also checked for EVs that are full early."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def commanded(
     shared_kw: np.ndarray,
     background_pu: np.ndarray,
 ) -> tuple[EmsSchedule, np.ndarray]:
-    """Make a schedule fit to be commanded, and check just that by load flow.
+    """Make a schedule that devices can follow, and check it by load flow.
 
     An EV below the least power of its connector pauses. In the last step in which an EV charges it may get full early:
     the limits must hold with it and without it. PV is lowered, with its reactive power, until they hold without, then

@@ -39,7 +39,7 @@ _FIXED = ("network", "step_s", "horizon_s", "max_iterations", "priorities", "sol
 
 @dataclass(frozen=True)
 class _Window:
-    """What was decided for a window, and for whom."""
+    """The schedule of a window, and the hubs and EVs for which it was made."""
 
     steps: Steps
     outcome: LoopResult
@@ -49,7 +49,7 @@ class _Window:
 
 @dataclass
 class _EmsMemory:
-    """What a hub was told last, so that nothing is told twice."""
+    """The last reports to a hub, so that nothing is reported twice."""
 
     changes: dict[str, priorities.Change] = field(default_factory=dict)
     alarm: str = ""
@@ -97,7 +97,7 @@ class Ems(base.Controller):
             self._connect(parameters)
 
     def check(self, hub: str, parameters: base.Parameters) -> None:
-        """Refuse what cannot change during a run, and limits of other hubs."""
+        """Refuse parameters that cannot change during a run, and limits of other hubs."""
         if not isinstance(parameters, EmsParameters):
             raise TypeError(f"parameters of ems expected, got {type(parameters).__name__}")
         changed = [key for key in _FIXED if getattr(parameters, key) != getattr(self._parameters, key)]
@@ -169,7 +169,7 @@ class Ems(base.Controller):
         self._loop = Loop(known, np.array(list(nodes)), limits, parameters.max_iterations, grid.margin_pu)
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Plan where it is time to, and command what is planned for now."""
+        """Plan when a plan is due, and command the present step of the plan."""
         events: list[tuple[str, str, str]] = []
         records: dict[str, dict[str, float]] = {}
         diagnostics: dict[str, float] = {}

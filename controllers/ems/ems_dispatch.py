@@ -101,7 +101,7 @@ class DispatchError(RuntimeError):
 
 
 class EmsDispatch:
-    """The model of a window, loaded once; `solve` it again and again with more constraints.
+    """The model of a window, loaded once; `solve` can be called again with more constraints.
 
     Constraints of the network are put behind the rows that are there, and the solver goes on from its last basis.
     It belongs to the thread that made it, and is closed by ``with`` or `close`.

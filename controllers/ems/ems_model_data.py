@@ -1,4 +1,4 @@
-"""From what a hub tells to what the dispatch needs."""
+"""The data of the dispatch, from what a hub reports."""
 
 from __future__ import annotations
 

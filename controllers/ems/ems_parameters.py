@@ -1,4 +1,4 @@
-"""What the operator of the depots tells `ems`."""
+"""The parameters of `ems`."""
 
 from __future__ import annotations
 

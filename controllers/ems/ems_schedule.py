@@ -1,4 +1,4 @@
-"""The charging schedule (415): who needs how much by when, from actual status and expected sessions."""
+"""The charging schedule (415): energy and departure of each EV, from actual status and expected sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..optimization.blocks.time_steps import Steps
 
 @dataclass(frozen=True)
 class Demand:
-    """What one EV needs.
+    """The demand of one EV.
 
     Parameters
     ----------
@@ -191,5 +191,5 @@ def _demand(
 
 
 def put_off(demand: Demand) -> Demand:
-    """Leave what can be charged after the window to later windows."""
+    """Return the demand without the energy that can be charged after the window."""
     return replace(demand, energy_kwh=demand.energy_kwh - demand.later_kwh, later_kwh=0.0)

@@ -1,4 +1,4 @@
-"""Who comes first when not all can be served, and what was changed for whom (450, 460)."""
+"""Priorities of vehicles when not all can be served, and the changes that follow from them (450, 460)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SMALL_SHIFT_S = 15 * S_PER_MIN
 
 @dataclass(frozen=True)
 class PriorityRank:
-    """Where a vehicle stands.
+    """The priority of a vehicle.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def ranks(
 
 @dataclass(frozen=True)
 class Change:
-    """What was changed for a vehicle.
+    """The change of the schedule of one vehicle.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Change:
         return moved or changed > 10.0 * _SMALL_KWH
 
     def text(self, demand: Demand, rank: PriorityRank) -> str:
-        """Say it, and why."""
+        """Describe the change, and its reason."""
         parts = []
         if self.reduced_kwh:
             parts.append(f"reduced by {self.reduced_kwh:.1f} of {demand.energy_kwh:.1f} kWh")

@@ -31,7 +31,7 @@ _SPARE_SLOTS = 4
 
 @dataclass(frozen=True)
 class DayPlanResult:
-    """What came of an attempt to plan.
+    """The result of an attempt to plan.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Day:
             self._program.close()
 
     def plan(self, hub: base.Hub, t_s: float, start_s: float, backlog_kwh: float) -> DayPlanResult:
-        """Plan the rest of the day: stage I at its begin, stage III later.
+        """Plan the rest of the day: stage I at its start, stage III later.
 
         Parameters
         ----------

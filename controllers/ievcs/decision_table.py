@@ -1,4 +1,4 @@
-"""Stage IV: the deviation from the plan, by a decision table (Yan & Tu 2022, section 2.3, table 1, figure 5).
+"""Stage IV: deviations from the plan are balanced by a decision table (Yan & Tu 2022, section 2.3, table 1, figure 5).
 
 Figure 5 is only drawn. The table follows table 1 where it speaks, and the rules in the text elsewhere.
 """
@@ -39,7 +39,7 @@ class Subsidy(Enum):
 
 
 class Measure(Enum):
-    """What can take a part of the deviation."""
+    """A measure that can balance a part of the deviation."""
 
     LOAD_SERVED = "load that the plan cuts is served"
     BUY_LESS = "the grid supplies less"
@@ -105,7 +105,7 @@ RELIEF = (*_STORAGE_HELPS, *_EVS_HELP, Measure.GENERAL_CUT, Measure.CONTROLLABLE
 
 @dataclass(frozen=True)
 class TableSituation:
-    """What stage IV may move; arrays have the shape (n_connectors,).
+    """The powers that stage IV may change, and their limits; arrays have the shape (n_connectors,).
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class TableSituation:
 
 
 class Action:
-    """The set points while the measures are taken one by one.
+    """The set points as they change from measure to measure.
 
     Parameters
     ----------

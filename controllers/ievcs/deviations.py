@@ -1,4 +1,4 @@
-"""What is not as the plan has it, told once as events: EVs that stay away or leave early, chargers out of order."""
+"""Deviations from the plan, reported once as events: EVs that are late, absent or leave early, and faulty chargers."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from .tracking import Followed, LoadAccount, follow, storage_kw
 
 @dataclass
 class _IevcsMemory:
-    """What is kept of a hub between decisions."""
+    """The state that is kept of a hub between decisions."""
 
     day: Day | None = None
     schedule: IevcsSchedule | None = None
@@ -45,7 +45,7 @@ class _IevcsMemory:
 
 @dataclass
 class _Answer:
-    """What is gathered for the decision."""
+    """The parts of a decision, collected hub by hub."""
 
     setpoints: dict[str, base.Setpoints] = field(default_factory=dict)
     events: list[tuple[str, str, str]] = field(default_factory=list)
@@ -91,12 +91,12 @@ class Ievcs(base.Controller):
         self._surprises = {name: Surprises(name, self.period_s) for name in self.sites}
 
     def check(self, hub: str, parameters: base.Parameters) -> None:
-        """Refuse what cannot change during a run."""
+        """Refuse parameters that cannot change during a run."""
         if cast(IevcsParameters, parameters).feeder != self.parameters.feeder:
             raise base.ParameterError("feeder", "cannot change during a run")
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Plan where it is time to, and follow the plans."""
+        """Plan when a plan is due, and follow the plans."""
         answer = _Answer()
         for name, hub in observation.hubs.items():
             self._decide(name, hub, observation, answer)

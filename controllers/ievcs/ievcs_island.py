@@ -1,4 +1,4 @@
-"""Off the grid: load is cut to what the secondary source and storage carry, as far as it can be cut."""
+"""Set points in an island: load is cut to what the secondary source and storage can supply, as far as it may be cut."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def carried(
     now_kw: np.ndarray,
     bess_max_kw: float,
 ) -> tuple[base.Setpoints, np.ndarray]:
-    """Keep the load within what the secondary source carries.
+    """Limit the load to what the secondary source and storage can supply.
 
     Critical load and the least of the controllable cannot be cut. While the source alone can carry them, storage lends
     to all classes; otherwise it is kept for them, and all else is cut. What costs least per kWh is cut first, and

@@ -1,4 +1,4 @@
-"""From what a hub sees and expects to the data of its model: eq. (1) and (3)-(10) of Yan & Tu 2022."""
+"""The data of the model of a hub, from observation and forecast: eq. (1) and (3)-(10) of Yan & Tu 2022."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ V2G_MIN_SOC = 0.2
 
 @dataclass(frozen=True)
 class ExpectedEvs:
-    """EVs that a plan reckons with; arrays have the shape (n_sessions,).
+    """The EVs that a plan includes; arrays have the shape (n_sessions,).
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class ExpectedEvs:
 
 @dataclass(frozen=True)
 class PlanStart:
-    """What a plan starts from.
+    """The state at the start of a plan.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ _HASHES = float(2**32)
 
 @dataclass(frozen=True)
 class DriverPrices:
-    """What drivers pay and get.
+    """The prices that drivers pay, and the subsidy that owners get.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A plan on the clock of the run."""
+"""A plan of `ievcs` on the clock of the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CRITICAL, CONTROLLABLE, SHIFTABLE, GENERAL = range(4)
 
 @dataclass(frozen=True)
 class IevcsSchedule:
-    """A plan of stage I or III, and what it reckoned with.
+    """A plan of stage I or III, and the data it was made from.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Power flow of a plan: where the voltage at the hub's bus leaves its limits, import or export is limited further."""
+"""Voltage check of a plan by power flow: where the voltage at the hub's bus breaks a limit, the exchange is limited."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INSIDE = 1.02
 
 
 class NetworkCheck:
-    """The feeder with the hub in the place of the loads at its bus, at unity power factor.
+    """The feeder, with the hub in place of the loads at its bus, at unity power factor.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From a plan and what is measured to set points: stage IV, or basic control in its place."""
+"""Set points from a plan and measurements: stage IV, or basic control in its place."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FACTORS = 0.2, 5.0
 
 @dataclass
 class LoadAccount:
-    """What the controller knows of the classes of the load: one meter shows their sum.
+    """The account of the load by class; one meter shows only their sum.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class LoadAccount:
         return demand_kw + np.where(np.arange(4) == SHIFTABLE, recovery_kw * waits, 0.0)
 
     def measure(self, p_load_kw: float, demand_kw: np.ndarray, recovery_kw: float) -> None:
-        """Compare the meter [kW] with the expected demand of the classes [kW], shape (4,).
+        """Update the demand of the classes [kW], shape (4,), from the meter [kW].
 
         Classes that run at their limit say nothing of their demand.
         """
@@ -80,14 +80,14 @@ class LoadAccount:
                 self.factor = rest_kw / free_kw
 
     def decided(self, limit_kw: np.ndarray, demand_kw: float, served_kw: float) -> None:
-        """Keep the limits [kW], and what they do to the shiftable load [kW]."""
+        """Store the limits [kW], and the shiftable load [kW] that they postpone."""
         self.limit_kw = limit_kw
         self._put_off_kw = demand_kw - served_kw
 
 
 @dataclass(frozen=True)
 class Followed:
-    """Set points, and how they came about.
+    """Set points that follow a plan, and how they were found.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def follow(
     period_s: float,
     import_kw: float,
 ) -> Followed:
-    """Follow a plan, and balance what is not as planned.
+    """Follow a plan, and balance the deviations from it.
 
     Parameters
     ----------

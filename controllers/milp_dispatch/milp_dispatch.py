@@ -1,4 +1,4 @@
-"""A plan on the clock of the run, and how it is followed when reality differs."""
+"""A plan of `milp_dispatch` on the clock of the run, and how it is followed when reality differs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class MilpDispatchPlan:
         return float(self.plan.session_unserved_kwh.sum() + lost_kwh.sum())
 
     def setpoints(self, site: base.Site, hub: base.Hub, t_s: float) -> base.Setpoints:
-        """Follow the plan.
+        """Return the set points that follow the plan.
 
         The battery runs as planned. Every EV charges so that it has, at the end of the step, the energy that the plan
         gives it until then: late or slow EVs catch up as far as their charging mode allows. An EV that the plan does

@@ -1,4 +1,4 @@
-"""From what a hub sees and expects to the data of its model."""
+"""The data of the model of a hub, from observation and forecast."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Window:
 
 @dataclass(frozen=True)
 class ExpectedDay:
-    """The EVs that a plan reckons with; arrays have the shape (n_sessions,).
+    """The EVs that a plan includes; arrays have the shape (n_sessions,).
 
     Parameters
     ----------

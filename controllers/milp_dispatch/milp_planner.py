@@ -1,4 +1,4 @@
-"""Plans a hub again and again on one loaded model (Lavrenova & Denysiuk 2023, eq. 11-18)."""
+"""The planner of a hub, which solves one loaded model again and again (Lavrenova & Denysiuk 2023, eq. 11-18)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .milp_parameters import MilpParameters
 
 @dataclass(frozen=True)
 class PlanOutcome:
-    """What came of an attempt to plan.
+    """The result of an attempt to plan.
 
     Parameters
     ----------

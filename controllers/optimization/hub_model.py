@@ -46,7 +46,7 @@ from .program import Program
 
 @dataclass(frozen=True)
 class HubData:
-    """What is known of a hub at a decision; a part that is None is not there.
+    """The data of a hub at a decision; a part that is None is absent.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class HubData:
 
 @dataclass(frozen=True)
 class HubPlan:
-    """What to do in each step; steps that are over are 0.
+    """The plan of a hub: powers in each step; steps that are over are 0.
 
     Parameters
     ----------
@@ -322,7 +322,7 @@ def _load_kw(data: HubData) -> np.ndarray:
 
 
 def other_kw(data: HubData) -> np.ndarray:
-    """Return the net power that all else feeds in, 0 in the steps that are over [kW], shape (n,)."""
+    """Return the net power that devices outside the model feed in, 0 in the steps that are over [kW], shape (n,)."""
     if data.other_kw is None:
         return np.zeros(data.steps.n)
     return data.steps.open * data.steps.series("other_kw", data.other_kw)

@@ -1,4 +1,4 @@
-"""Whole numbers from the LP relaxation.
+"""Whole-number points from the LP relaxation.
 
 In most plans the relaxation is as good as the mixed-integer program: nobody charges and discharges at once if that
 costs energy. Then only the binaries, which cost nothing, are fractional, and rounding them the right way gives a point
@@ -29,7 +29,7 @@ NO_EXCLUSIVES = Exclusive(_NONE, _NONE, _NONE)
 
 
 def declare_exclusive(model: BlockData, x: Any, y: Any, binary: Any) -> None:
-    """Say that a binary only keeps two quantities from being positive at once.
+    """Mark a binary whose only purpose is to keep two quantities from being positive at once.
 
     The declaration guides the rounding of the binary; it adds no constraint (the model has ``x <= M binary``,
     ``y <= M (1 - binary)`` or the like), and the rounded point is checked against the whole model.

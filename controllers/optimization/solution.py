@@ -1,4 +1,4 @@
-"""What a solve came to."""
+"""Status and result of a solve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contracted power, shared equally: the yardstick with the simplest charging strategy."""
+"""Equal shares of the contracted power: the simplest charging strategy, used as a reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules have in common that serve every EV at once while the grid is there."""
+"""Base of the rules that serve every EV at once while the grid is there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .sharing_rules import offered_kw, share_equally, usable_kw
 
 
 class GridRule(base.Controller):
-    """On the grid a rule of its own; off the grid it does as `equal_share`, and the battery rests."""
+    """Base of controllers with their own rule on the grid; off the grid `equal_share` decides and the battery rests."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -29,7 +29,7 @@ class GridRule(base.Controller):
 
     @abstractmethod
     def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
-        """Set points of a hub on the grid."""
+        """Decide the set points of a hub on the grid."""
 
 
 def served_kw(site: base.Site, hub: base.Hub, room_kw: float) -> tuple[np.ndarray, np.ndarray]:

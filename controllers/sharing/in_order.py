@@ -1,4 +1,4 @@
-"""Connectors served in an order: who leaves first, has least time to spare, came first, or all by turns.
+"""Connectors served in an order: by departure, by time to spare, by arrival, or by turns.
 
 The strategies of the field by which others are measured; see Lee et al. 2021, "Adaptive Charging Networks: A Framework
 for Smart Electric Vehicle Charging", doi:10.1109/TSG.2021.3074437, for the same names.

@@ -1,4 +1,4 @@
-"""What strategies have in common that share a limited power among the connectors."""
+"""Base of the strategies that share a limited power among the connectors."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Sharing(base.Controller):
         return parameters if isinstance(parameters, type(self).Parameters) else self.parameters
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Share the room under the limit."""
+        """Share the power under the limit among the connectors of every hub."""
         t_s = observation.t_s
         return base.Decision(
             {

@@ -1,4 +1,4 @@
-"""Everyone at full power: the yardstick without a charging strategy."""
+"""Full power for every EV: the reference without a charging strategy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EVs that come, wait, plug in, authenticate and leave."""
+"""The simulator of EVs that arrive, wait, plug in, authenticate and leave."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FAULTS = {"faulted": "out of order", "repaired": "works again"}
 
 
 class StationDevice(Device):
-    """The connectors of one hub as places that EVs occupy."""
+    """The connectors of one hub, as places that EVs occupy."""
 
     def __init__(self, clock: Clock, *, station: model.Station, sessions: list[str]):
         super().__init__(clock)

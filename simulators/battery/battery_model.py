@@ -63,7 +63,7 @@ class BatteryState:
 
 @dataclass(frozen=True, eq=False)
 class Hold:
-    """What n packs deliver from now on.
+    """The power that n packs deliver from now on, and for how long.
 
     Parameters
     ----------

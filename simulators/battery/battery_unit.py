@@ -1,4 +1,4 @@
-"""One battery pack on Python floats: its parameters, the ends of its charge, and the voltages of its cells.
+"""One battery pack in Python floats: its parameters, the limits of its charge, and the voltages of its cells.
 
 A hub has a handful of active batteries at a time; for so few, floats are several times faster than arrays. Beside this
 file stand the motion (`cell_motion`), the limits (`cell_limits`) and what they leave of a request (`cell_hold`);

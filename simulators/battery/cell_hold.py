@@ -1,4 +1,4 @@
-"""What limits and charge leave of a request for power, and for how long it can be held constant."""
+"""The power that limits and charge allow of a request, and for how long it can be held constant."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ CC_RESOLUTION = 0.02
 
 
 class ChargingPhase(IntEnum):
-    """What decides the power of a battery."""
+    """The limit that decides the power of a battery."""
 
     IDLE = 0
     """Nothing is asked, or the converter has no rating in this direction."""

@@ -1,4 +1,4 @@
-"""Where a cell gets at constant power, and when: charge and filtered current over time."""
+"""Charge and filtered current of a cell over time at constant power, and the time to an end of the SoC window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packs that a scenario names: ideal ones, and of published cells scaled to an energy."""
+"""The battery packs that a scenario can name: ideal ones, and packs of published cells scaled to an energy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The charging connectors of a hub with the EVs at them."""
+"""The simulator of the charging connectors of a hub and the EVs at them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PluggedSessions:
 
 
 class ChargePoint(Device):
-    """The connectors of one hub: who is plugged in, how much they take, what they have got."""
+    """The connectors of one hub: who is plugged in, how much power they take, and how much energy they have got."""
 
     def __init__(
         self,

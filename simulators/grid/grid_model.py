@@ -63,7 +63,7 @@ NO_POWERS = Powers()
 
 
 class Balance(NamedTuple):
-    """Flows through the ATS, as they are."""
+    """The flows through the ATS, without errors of meters."""
 
     p_grid_kw: float
     """From the public grid [kW]; < 0 exports."""

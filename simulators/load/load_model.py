@@ -1,4 +1,4 @@
-"""Local loads in the four classes of Yan & Tu 2022: what of the demand is served, put off, made good or lost.
+"""Local loads in the four classes of Yan & Tu 2022: which demand is served, postponed, recovered or lost.
 
 - *critical*: always served while the bus has voltage;
 - *controllable*: served within a band of its demand;
@@ -101,7 +101,7 @@ class LoadState(NamedTuple):
 
 
 class LoadOutputs(NamedTuple):
-    """What holds from now on."""
+    """The outputs of n loads that hold from now on."""
 
     p_kw: np.ndarray
     """Power of all classes [kW], shape (n,)."""

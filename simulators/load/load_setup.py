@@ -15,7 +15,7 @@ from .load_section import LoadSection
 
 
 def device_parameters(section: LoadSection, inputs: DeviceInputs) -> dict[str, Any]:
-    """Return the demand of each class over the run, and how far each obeys a limit."""
+    """Return the parameters of a local load, its demand over the run, its switch, and its single-phase loads."""
     demand_kw = _demand_kw(section, inputs)
     band = (section.controllable.band if section.controllable else None) or (0.0, 1.0)
     recovery_kw = float(demand_kw.values[:, load.SHIFTABLE].max())

@@ -1,4 +1,4 @@
-"""The network that `ems` plans with: what pandapower makes of it, as admittance matrices and ratings.
+"""The network that `ems` plans with: admittance matrices and ratings, made from what pandapower compiles.
 
 It is the controller's own picture. The plant may be fed by another network, or by none.
 """
@@ -113,7 +113,7 @@ def solved(factors: Any, columns: np.ndarray) -> np.ndarray:
 
 
 def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> AdmittanceNetwork:
-    """Turn a pandapower network into matrices.
+    """Convert a pandapower network to matrices.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ class LoadFlow:
 
 
 def solve(network: AdmittanceNetwork, s_pu: np.ndarray) -> LoadFlow:
-    """Solve every step.
+    """Solve the load flow of every step.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where a network comes from: a name, a pandapower file, or the small default feeder; and how its buses are addressed.
+"""Networks by name, from a pandapower file, or the small default feeder; and how their buses are addressed.
 
 A bus is addressed by its **pandapower index** (an integer) or by its **name** (a string). Numbers of the literature are
 neither: the buses 1..33 of the 33-bus feeder are 0..32 in `case33bw`, so that "bus 18" of a paper is bus 17 here.

@@ -1,4 +1,4 @@
-"""One set of switch positions of a network: what pandapower made of it, ready to be solved again at other powers.
+"""A network at one set of switch positions, compiled once so that it can be solved again at other powers.
 
 pandapower turns a network into bus, branch and generator arrays, which are read once for each set of outages. As long
 as no branch is switched, loads, hubs and islanded hubs change nothing but the power fed into a bus: a hub whose switch

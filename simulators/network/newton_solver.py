@@ -1,4 +1,4 @@
-"""Newton's method for power flows at constant admittances: one set of equations and one Jacobian for all who need them.
+"""Newton's method for power flows at constant admittances, with one set of equations and one Jacobian.
 
 The Jacobian may be held while it still contracts: between two events in the grid only powers change, so admittances
 and, nearly, the Jacobian stay. Holding its factors makes an iteration a handful of small products; the answer is the

@@ -1,4 +1,4 @@
-"""What pandapower makes of a network when it solves it, read once for all who solve it again.
+"""The matrices that pandapower makes of a network when it solves it, read once so that it can be solved again.
 
 The arrays are those of the MATPOWER format (``net._ppc``), without what is out of service.
 """
@@ -60,7 +60,7 @@ class Matrices:
 
 
 def matrices_of(net: pp.pandapowerNet) -> Matrices:
-    """Read what pandapower made of a network that it has just solved.
+    """Read the matrices that pandapower made of a network which it has just solved.
 
     Parameters
     ----------

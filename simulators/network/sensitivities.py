@@ -1,4 +1,4 @@
-"""How voltages and currents answer to set points, from the Jacobian of the power flow (process 440)."""
+"""Sensitivities of voltages and currents to set points, from the Jacobian of the power flow (process 440)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .admittances import AdmittanceNetwork, solved
 
 
 def voltage_change(network: AdmittanceNetwork, v: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-    """Change of the complex voltages per unit of power fed in.
+    """Compute the change of the complex voltages per unit of power fed in.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Photovoltaic plants behind their inverters: what they could give, and what they give under a power limit."""
+"""Photovoltaic plants behind their inverters: available power, and power under a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What energy costs: fixed, time-of-use and given prices, and their changes during a run."""
+"""Prices of energy: fixed, time-of-use or from a series, and their changes during a run."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _column(name: str) -> int:
 
 
 class Break(NamedTuple):
-    """From an hour of the day on, a price holds."""
+    """A price that holds from an hour of the day on."""
 
     from_hour: float
     """Hour of the local clock, 0 to 24."""

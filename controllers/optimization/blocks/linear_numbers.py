@@ -1,4 +1,4 @@
-"""How every block is written: numbers beside structure.
+"""Base of all blocks: their numbers, separate from their structure.
 
 The matrix of a block is built once. Everything that changes in a rolling horizon stands in a `Numbers`: bounds and
 costs of columns, bounds of rows. The same numbers go into the Pyomo block when it is built and into the loaded program
@@ -22,7 +22,7 @@ Values = np.ndarray | float
 
 
 class MatrixError(ValueError):
-    """A number that stands in the matrix of a built model and is to be another."""
+    """An attempt to change a number in the matrix of a built model."""
 
     def __init__(self, name: str, built: object, asked: object):
         super().__init__(f"{name} stands in the matrix: built with {built}, got {asked}")

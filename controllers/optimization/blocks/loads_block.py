@@ -15,7 +15,7 @@ from .time_steps import Steps
 
 @dataclass(frozen=True)
 class LoadsData:
-    """Forecast of the load and what it costs not to serve it.
+    """The forecast of the load, and the cost of load that is not served.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""PV: what the sun gives, less what is curtailed."""
+"""PV: available power less what is curtailed."""
 
 from __future__ import annotations
 

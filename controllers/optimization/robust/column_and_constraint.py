@@ -46,7 +46,7 @@ class Iteration(NamedTuple):
 
 @dataclass(frozen=True)
 class Robust:
-    """What the method found.
+    """The result of the method.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ class _ScenarioPart:
         return self._last[1]
 
     def add(self, worst: Worst, paid: float) -> bool:
-        """Note a worst case that costs more than the master paid; tell whether it is new."""
+        """Add a worst case that costs more than the master paid; return whether it is new."""
         return worst.s is not None and worst.cost > paid + _NOTHING and self._note(worst.s)
 
     def _note(self, s: np.ndarray) -> bool:

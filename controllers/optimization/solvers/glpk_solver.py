@@ -74,7 +74,7 @@ class Glpk:
             glp.glp_scale_prob(problem, glp.GLP_SF_AUTO)
 
     def extend(self, form: StandardForm) -> None:
-        """Take a program that has more columns and rows than the one loaded."""
+        """Update the loaded program with one that has more columns and rows."""
         problem = self._own()
         m, n = self._form.row_lower.size, self._form.cost.size
         columns, rows = np.arange(n, form.cost.size), np.arange(m, form.row_lower.size)

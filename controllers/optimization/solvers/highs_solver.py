@@ -58,7 +58,7 @@ class Highs:
         self._solver.setOptionValue("allow_unbounded_or_infeasible", False)
 
     def extend(self, form: StandardForm) -> None:
-        """Take a program that has more columns and rows than the one loaded."""
+        """Update the loaded program with one that has more columns and rows."""
         m, n = self._form.row_lower.size, self._form.cost.size
         rows = form.matrix[m:]
         none = np.empty(0, dtype=np.int32)
