@@ -37,10 +37,10 @@ def fill(available_kw: float, max_kw: np.ndarray, weight: np.ndarray | None = No
     filled_kw, before_kw, weight_left = _filling(max_kw.tobytes(), weight.tobytes())
     if available_kw <= 0.0 or not filled_kw.size:
         return np.zeros(max_kw.size)
-    place = filled_kw.searchsorted(available_kw)
-    if place == filled_kw.size:
+    index = filled_kw.searchsorted(available_kw)
+    if index == filled_kw.size:
         return np.where(weight > 0.0, max_kw, 0.0)
-    return np.minimum(max_kw, float((available_kw - before_kw[place]) / weight_left[place]) * weight)
+    return np.minimum(max_kw, float((available_kw - before_kw[index]) / weight_left[index]) * weight)
 
 
 @lru_cache(maxsize=1024)

@@ -93,8 +93,8 @@ class Schedule:
 
     def next_change(self, t_s: float) -> float:
         """Find the first time after ``t_s`` at which an event starts or ends, infinite when there is none."""
-        place = bisect_right(self.edges, t_s)
-        return self.edges[place] if place < len(self.edges) else math.inf
+        index = bisect_right(self.edges, t_s)
+        return self.edges[index] if index < len(self.edges) else math.inf
 
 
 class Fault(NamedTuple):

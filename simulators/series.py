@@ -293,8 +293,8 @@ def combine(function: Callable[..., np.ndarray], *series: Series, from_s: float,
     ValueError
         If a series does not cover the span.
     """
-    t_s = np.unique(np.concatenate([one.change_times(from_s, until_s) for one in series]))
-    return Series(t_s, function(*[one.sample(t_s) for one in series]), until_s)
+    t_s = np.unique(np.concatenate([quantity.change_times(from_s, until_s) for quantity in series]))
+    return Series(t_s, function(*[quantity.sample(t_s) for quantity in series]), until_s)
 
 
 def by_clock(

@@ -100,7 +100,7 @@ class Emh(base.Controller):
         if by != memory.decided_by:
             before = memory.decided_by or ("",) * len(by)
             values = zip(_DECIDED, before, by, (cp_kw, bess_kw, pv_kw, dg_kw), strict=True)
-            messages = [f"{one} {kw:.2f} kW by {rule}" for one, was, rule, kw in values if rule != was]
+            messages = [f"{reference} {kw:.2f} kW by {rule}" for reference, was, rule, kw in values if rule != was]
             memory.decided_by = by
         code = self._codes.get
         records = {

@@ -207,14 +207,14 @@ def observe(
     memory.overcurrent = alarms.overcurrent(
         memory.overcurrent, t_s, highest_a > max_a, over.t1_s, over.t2_s, over.clear_s
     )
-    found = alarms.causes(
+    causes = alarms.causes(
         hub,
         t_s,
         timeout_s=p.timeout_s,
         faulted=connectors.faulted,
         overcurrent_level=memory.overcurrent.level,
     )
-    events = memory.log.update(t_s, found, p.clear_s, islanded)
+    events = memory.log.update(t_s, causes, p.clear_s, islanded)
     load_kw = _load_kw(t_s, hub, memory)
     limit = limit_kw(site, p, islanded)
     busy = connectors.occupied & (connectors.requested_kwh - connectors.energy_kwh > _DUST_KWH)
@@ -243,7 +243,7 @@ def observe(
         bess_kw=_known(hub.p_bess_kw),
         dg_kw=_known(hub.p_dg_kw),
         cp_kw=_known(hub.p_cp_kw),
-        pv_at_0=site.pv_kw == 0.0 or (hub.p_pv_kw <= island.ZERO_KW and (7, "pv") not in found),
+        pv_at_0=site.pv_kw == 0.0 or (hub.p_pv_kw <= island.ZERO_KW and (7, "pv") not in causes),
         soc=hub.soc,
         soc_min=soc_min,
         soc_max=soc_max,

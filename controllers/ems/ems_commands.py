@@ -64,13 +64,13 @@ def commanded(
         return loop.kept(u(of), background_pu)
 
     def scaled(of: Mapping[str, HubPlan], pv: np.ndarray, ev: np.ndarray) -> dict[str, HubPlan]:
-        found = dict(of)
+        scaled_plans = dict(of)
         for name in places:
             plan = of[name]
             session_kw = np.where(ends[name], ev, 1.0) * plan.session_kw
             lower = replace(plan, pv_kw=pv * plan.pv_kw, pv_q_kvar=pv * plan.pv_q_kvar, session_kw=session_kw)
-            found[name] = balanced(lower)
-        return found
+            scaled_plans[name] = balanced(lower)
+        return scaled_plans
 
     every, none = np.ones(len(background_pu)), np.zeros(len(background_pu))
     without = scaled(plans, every, none)

@@ -154,14 +154,14 @@ class Ems(base.Controller):
             return nodes.setdefault(known.node(index), len(nodes))
 
         for name, site in self.sites.items():
-            own, count = buses[name], site.connector_kw.size
-            if own.connectors and len(own.connectors) != count:
-                text = f"must name {count} buses, got {len(own.connectors)}"
+            hub_buses, count = buses[name], site.connector_kw.size
+            if hub_buses.connectors and len(hub_buses.connectors) != count:
+                text = f"must name {count} buses, got {len(hub_buses.connectors)}"
                 raise base.ParameterError(f"network.buses.{name}.connectors", text)
             self._sites[name] = ConnectionPoints(
-                *(place(name, getattr(own, part), part) for part in ("pv", "bess", "dg", "load")),
+                *(place(name, getattr(hub_buses, part), part) for part in ("pv", "bess", "dg", "load")),
                 connectors=tuple(
-                    place(name, bus, f"connectors[{n}]") for n, bus in enumerate(own.connectors or [None])
+                    place(name, bus, f"connectors[{n}]") for n, bus in enumerate(hub_buses.connectors or [None])
                 ),
             )
         low, high = grid.band_pu

@@ -273,7 +273,7 @@ class EmsDispatch:
 
     def _fed_in(self) -> list[tuple[np.ndarray, list[tuple[float, np.ndarray]]]]:
         """Constant and terms (sign, columns of the steps) of what is fed in at each place: active, then reactive."""
-        found = [(np.zeros(self.steps.n), []) for _ in range(2 * self._m)]
+        fed_in = [(np.zeros(self.steps.n), []) for _ in range(2 * self._m)]
         for name, places in self.places.items():
             hub = self._models[name]
             for part in ("pv", "bess", "dg", "load", "sessions"):
@@ -282,12 +282,12 @@ class EmsDispatch:
                     if reactive and part == "sessions" and hub.data.sessions is not None:
                         where = tuple(where[k] for k in hub.data.sessions.inverters)
                     for n, (sign, entries) in enumerate(terms):
-                        place = where[n % len(where)] + self._m * reactive
-                        found[place][1].append((sign, self._program.columns(entries)))
+                        position = where[n % len(where)] + self._m * reactive
+                        fed_in[position][1].append((sign, self._program.columns(entries)))
             if hub.data.load is not None:
-                found[places.load][0][:] -= loads.fixed_kw(self.steps, hub.data.load)
-            found[places.load][0][:] += other_kw(hub.data)
-        return found
+                fed_in[places.load][0][:] -= loads.fixed_kw(self.steps, hub.data.load)
+            fed_in[places.load][0][:] += other_kw(hub.data)
+        return fed_in
 
 
 def balanced(plan: HubPlan) -> HubPlan:

@@ -110,7 +110,7 @@ def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Dema
     expected = hub.forecast.sessions(until_s=float(end_s))
     known = {name: k for k, name in enumerate(expected.id)}
     plugs = hub.connectors
-    found = []
+    demands = []
     for c in np.flatnonzero(plugs.occupied & ~plugs.faulted).tolist():
         name = plugs.session_id[c] or f"connector {c + 1}"
         k = known.get(name)
@@ -127,12 +127,12 @@ def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Dema
         floor = min(min_soc, float(expected.soc[k])) if k is not None else 0.0
         # an EV below its floor gives nothing back before it has left it
         v2g = bool(plugs.v2g[c]) and np.isfinite(capacity) and soc >= min_soc
-        found.append(_demand(name, c, now_s, leaves_s, needed, power, soc, capacity, floor, v2g, steps))
-    present = {demand.name for demand in found}
+        demands.append(_demand(name, c, now_s, leaves_s, needed, power, soc, capacity, floor, v2g, steps))
+    present = {demand.name for demand in demands}
     for k, name in enumerate(expected.id):
         if name in present or name in plugs.session_id or np.isnan(expected.departure_s[k]):
             continue
-        found.append(
+        demands.append(
             _demand(
                 name,
                 -1,
@@ -148,7 +148,7 @@ def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Dema
                 steps,
             )
         )
-    return [demand for demand in found if demand.ready_s > demand.begin_s and demand.power_kw > 0.0]
+    return [demand for demand in demands if demand.ready_s > demand.begin_s and demand.power_kw > 0.0]
 
 
 def _demand(

@@ -69,7 +69,7 @@ def ranks(
     known = [vehicles.get(demand.name, FleetVehicle()) for demand in demands]
     longest = max((vehicle.route_km for vehicle in known), default=0.0) or 1.0
     latest_s = max((demand.departure_s - now_s for demand in demands), default=0.0) or 1.0
-    found = []
+    ranked = []
     for demand, vehicle in zip(demands, known, strict=True):
         parts = {
             "purpose": _PURPOSES.index(vehicle.purpose) / (len(_PURPOSES) - 1),
@@ -84,8 +84,8 @@ def ranks(
         reason = f"priority {value:.1f}, mostly by its {main_part}"
         if vehicle.priority is not None:
             value, reason = vehicle.priority, f"priority {vehicle.priority:g}, set by hand"
-        found.append(PriorityRank(value, vehicle.critical, f"critical, {reason}" if vehicle.critical else reason))
-    return found
+        ranked.append(PriorityRank(value, vehicle.critical, f"critical, {reason}" if vehicle.critical else reason))
+    return ranked
 
 
 @dataclass(frozen=True)

@@ -115,8 +115,8 @@ def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s
     ExpectedEvs
     """
     forecast, seen = hub.forecast.sessions(until_s), hub.connectors
-    place = {name: i for i, name in enumerate(seen.session_id) if name is not None}
-    at = np.array([place.get(name, -1) for name in forecast.id], dtype=int)
+    connector_of = {name: i for i, name in enumerate(seen.session_id) if name is not None}
+    at = np.array([connector_of.get(name, -1) for name in forecast.id], dtype=int)
     there = at >= 0
     rated_kw = np.where(there, np.where(seen.faulted, 0.0, site.connector_kw)[at], site.connector_kw.max(initial=0.0))
     charge_kw = np.minimum(forecast.p_max_kw, rated_kw)

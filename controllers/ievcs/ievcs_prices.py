@@ -68,13 +68,13 @@ class DriverPrices:
             Prices [1/kWh].
         """
         price = self.charging_per_kwh
-        found = np.tile(price, (len(names), 1))
+        prices = np.tile(price, (len(names), 1))
         if self.cheapest_hours:
-            found[:] = _in_cheapest_hours(edges_s, price, arrival_s, departure_s, asked_kwh, charge_kw)[:, None]
+            prices[:] = _in_cheapest_hours(edges_s, price, arrival_s, departure_s, asked_kwh, charge_kw)[:, None]
         for row, name in enumerate(names):
             if name in self.agreed:
-                found[row] = self.agreed[name]
-        return found
+                prices[row] = self.agreed[name]
+        return prices
 
 
 def _in_cheapest_hours(
@@ -157,15 +157,15 @@ def tiers(
     today = steps.open & (begin_s < day_end_s)
     # hours are counted back from midnight, so that they are those of the clock
     hour = np.ceil((day_end_s - begin_s) / S_PER_H - 1e-9).astype(int)[today]
-    _, place = np.unique(hour, return_inverse=True)
-    energy, length = np.bincount(place, (load_kw * hours)[today]), np.bincount(place, hours[today])
+    _, hour_index = np.unique(hour, return_inverse=True)
+    energy, length = np.bincount(hour_index, (load_kw * hours)[today]), np.bincount(hour_index, hours[today])
     mean_kw = energy / length
     low_kw, high_kw = np.quantile(mean_kw, tiers.quantiles)
     factor = np.where(mean_kw > high_kw, 1.0 + tiers.spread, np.where(mean_kw <= low_kw, 1.0 - tiers.spread, 1.0))
 
     def scaled(scale: float) -> np.ndarray:
         price = charging_per_kwh.copy()
-        price[today] *= scale * factor[place]
+        price[today] *= scale * factor[hour_index]
         return price
 
     if np.isclose(paid(scaled(1.0)), paid_before):

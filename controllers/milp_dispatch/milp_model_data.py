@@ -132,8 +132,8 @@ def mode_kw(modes_kw: tuple[float, ...] | None, accepted_kw: np.ndarray) -> np.n
     if modes_kw is None:
         return accepted_kw
     modes = np.sort(modes_kw)
-    place = np.searchsorted(modes, accepted_kw, side="right") - 1
-    return np.where(place >= 0, modes[np.maximum(place, 0)], accepted_kw)
+    mode_index = np.searchsorted(modes, accepted_kw, side="right") - 1
+    return np.where(mode_index >= 0, modes[np.maximum(mode_index, 0)], accepted_kw)
 
 
 def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None, window: Window) -> ExpectedDay:
@@ -155,8 +155,8 @@ def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None,
     ExpectedDay
     """
     forecast, seen = hub.forecast.sessions(float(window.known_edges_s[-1])), hub.connectors
-    place = {name: i for i, name in enumerate(seen.session_id) if name is not None}
-    at = np.array([place.get(name, -1) for name in forecast.id], dtype=int)
+    connector_of = {name: i for i, name in enumerate(seen.session_id) if name is not None}
+    at = np.array([connector_of.get(name, -1) for name in forecast.id], dtype=int)
     there = at >= 0
     missing_kwh = np.where(there, seen.remaining_kwh[at], forecast.energy_kwh)
     delivered_kwh = np.where(there, seen.energy_kwh[at], 0.0)

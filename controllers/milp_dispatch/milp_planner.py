@@ -130,10 +130,10 @@ class Planner:
             return solution, "", ()
         for softer, how in data.softened(hub_data, 0.5 * parameters.eens_per_kwh):
             model.update(program, softer)
-            found = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
-            if found.ok:
+            softened = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
+            if softened.ok:
                 text = f"infeasible: {'; '.join(solution.conflict)}; planned {how}"
-                return found, text, (*kind(solution), how)
+                return softened, text, (*kind(solution), how)
         return solution, "", ()
 
     def _data(

@@ -203,7 +203,7 @@ class HubModel:
         if block is None or block.component("q_out") is None:
             return []
         both = ((1.0, array(block, "q_out")), (-1.0, array(block, "q_in")))
-        return [(sign, each) for sign, entries in both for each in entries.reshape(-1, self.data.steps.n)]
+        return [(sign, terms) for sign, entries in both for terms in entries.reshape(-1, self.data.steps.n)]
 
     @cached_property
     def model(self) -> pyo.ConcreteModel:

@@ -76,11 +76,11 @@ def exclusives(model: BlockData, column_of: dict[int, int]) -> Exclusive:
     Exclusive
         Columns.
     """
-    found: list[tuple[list[VarData], ...]] = []
+    triples: list[tuple[list[VarData], ...]] = []
     for block in model.block_data_objects(active=True):
-        found += block.private_data().get("exclusive", [])
+        triples += block.private_data().get("exclusive", [])
     return Exclusive(
-        *(np.array([column_of[id(v)] for triple in found for v in triple[part]], dtype=int) for part in range(3))
+        *(np.array([column_of[id(v)] for triple in triples for v in triple[part]], dtype=int) for part in range(3))
     )
 
 

@@ -151,12 +151,12 @@ class Program:
         places = [place_of.get(id(entry), -1) for entry in data]
         if -1 in places:
             raise ValueError(f"{data[places.index(-1)].name}: {otherwise}")
-        found = np.array(places, dtype=int)
+        positions = np.array(places, dtype=int)
         if isinstance(component, Component):
-            found.flags.writeable = False
+            positions.flags.writeable = False
             # kept with the component: the id of one that is gone may come back
-            self._known[id(place_of), id(component)] = component, found
-        return found
+            self._known[id(place_of), id(component)] = component, positions
+        return positions
 
     def set_bounds(self, columns: np.ndarray, lower, upper) -> None:
         """Set the bounds of variables.

@@ -79,7 +79,7 @@ class BatteryParameters(tremblay.Cell):
         object.__setattr__(self, "units", tuple(checked_units))
 
 
-_FIELDS = tuple(each.name for each in fields(BatteryParameters) if each.init)
+_FIELDS = tuple(item.name for item in fields(BatteryParameters) if item.init)
 
 
 def stack(parameters: Sequence[BatteryParameters]) -> BatteryParameters:
@@ -95,10 +95,10 @@ def stack(parameters: Sequence[BatteryParameters]) -> BatteryParameters:
     BatteryParameters
         Of all packs, in order.
     """
-    return _of([unit for each in parameters for unit in each.units])
+    return _of([unit for packs in parameters for unit in packs.units])
 
 
-def put(parameters: BatteryParameters, index: int, one: BatteryParameters) -> BatteryParameters:
+def put(parameters: BatteryParameters, index: int, replacement: BatteryParameters) -> BatteryParameters:
     """Replace one pack, for example when a vehicle arrives at a connector.
 
     Parameters
@@ -107,7 +107,7 @@ def put(parameters: BatteryParameters, index: int, one: BatteryParameters) -> Ba
         Of n packs.
     index : int
         Which one.
-    one : BatteryParameters
+    replacement : BatteryParameters
         Of one pack, the new one.
 
     Returns
@@ -116,7 +116,7 @@ def put(parameters: BatteryParameters, index: int, one: BatteryParameters) -> Ba
         Of n packs.
     """
     units = list(parameters.units)
-    units[index] = one.units[0]
+    units[index] = replacement.units[0]
     return _of(units)
 
 

@@ -11,7 +11,7 @@ from ..units import W_PER_KW
 from . import tremblay_cell as tremblay
 from .battery_parameters import BatteryParameters, energy_wh
 
-_CELL_FIELDS = tuple(each.name for each in fields(tremblay.Cell))
+_CELL_FIELDS = tuple(item.name for item in fields(tremblay.Cell))
 _LIMIT_FIELDS = ("v_max_v", "v_min_v", "i_charge_max_a", "i_discharge_max_a", "i_end_a")
 
 

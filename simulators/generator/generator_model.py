@@ -74,7 +74,7 @@ class GeneratorParameters:
     """The gensets one by one."""
 
     def __post_init__(self):
-        names = [own.name for own in fields(self) if own.init]
+        names = [item.name for item in fields(self) if item.init]
         arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(getattr(self, name), float)) for name in names))
         for name, array in zip(names, arrays, strict=True):
             if name in ("rated_kw", "fuel_capacity_l", "fuel_slope"):

@@ -47,9 +47,9 @@ def _demand_kw(section: LoadSection, inputs: DeviceInputs) -> Series:
     """Return the demand by class, values of shape (k, 4) [kW]."""
     columns = []
     for label in load.CLASSES:
-        own = getattr(section, label)
-        if own is not None:
-            columns.append(inputs.series(own.demand, f"{label}.demand", low=0.0))
+        class_section = getattr(section, label)
+        if class_section is not None:
+            columns.append(inputs.series(class_section.demand, f"{label}.demand", low=0.0))
         elif label == "critical" and section.demand is not None:
             columns.append(inputs.series(section.demand, "demand", low=0.0))
         else:

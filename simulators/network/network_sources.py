@@ -158,11 +158,11 @@ def find_row(table, key: int | str, kind: str, user: str) -> int:
             else f"{user}: there is no {kind} with index {key}; the network has none"
         )
     names = table["name"].astype(str)
-    found = table.index[names == key]
-    if len(found) == 1:
-        return int(found[0])
-    if len(found):
-        raise ValueError(f"{user}: {kind} name {key!r} stands for indices {', '.join(map(str, found))}; use an index")
+    matches = table.index[names == key]
+    if len(matches) == 1:
+        return int(matches[0])
+    if len(matches):
+        raise ValueError(f"{user}: {kind} name {key!r} stands for indices {', '.join(map(str, matches))}; use an index")
     raise ValueError(f"{user}: there is no {kind} named {key!r}; {_close(str(key), names.unique())}")
 
 

@@ -31,10 +31,10 @@ def voltage_change(network: AdmittanceNetwork, v: np.ndarray, nodes: np.ndarray)
         At the very end of what the network can carry, where the Jacobian is singular.
     """
     free, m = network.free, len(nodes)
-    place = np.full(network.bus.size, -1)
-    place[free] = np.arange(free.size)
+    free_index = np.full(network.bus.size, -1)
+    free_index[free] = np.arange(free.size)
     fed_in = np.zeros((2 * free.size, 2 * m))
-    for j, row in enumerate(place[nodes]):
+    for j, row in enumerate(free_index[nodes]):
         if row >= 0:
             fed_in[row, j] = fed_in[free.size + row, m + j] = 1.0
     change = np.zeros((len(v), network.bus.size, 2 * m), dtype=complex)

@@ -192,11 +192,11 @@ class Season:
             breaks = tuple(Break(float(hour), float(price)) for hour, price in getattr(self, name))
             if not breaks and name == "holiday":
                 breaks = self.weekend
-            hours = [one.from_hour for one in breaks]
+            hours = [entry.from_hour for entry in breaks]
             if not breaks or hours[0] != 0 or hours != sorted(set(hours)) or hours[-1] >= 24:
                 raise ValueError(f"{name} must have hours that rise from 0 and stay below 24, got {hours}")
-            if not all(math.isfinite(one.price_per_kwh) for one in breaks):
-                raise ValueError(f"{name} must have finite prices, got {[one.price_per_kwh for one in breaks]}")
+            if not all(math.isfinite(entry.price_per_kwh) for entry in breaks):
+                raise ValueError(f"{name} must have finite prices, got {[entry.price_per_kwh for entry in breaks]}")
             object.__setattr__(self, name, breaks)
 
 
@@ -269,7 +269,7 @@ class TimeOfUse:
         else:
             breaks = season.weekday if local.weekday() < 5 else season.weekend
         hour = (local - local.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds() / S_PER_H
-        return next(one.price_per_kwh for one in reversed(breaks) if one.from_hour <= hour)
+        return next(entry.price_per_kwh for entry in reversed(breaks) if entry.from_hour <= hour)
 
     def series(self, start: datetime, duration_s: float) -> Series:
         """Resolve the tariff over a run, over changes of daylight saving time too.
@@ -292,7 +292,7 @@ class TimeOfUse:
             If `start` has no time zone.
         """
         days = [getattr(season, name) for season in self.seasons for name in _KINDS]
-        hours = {one.from_hour for breaks in days for one in breaks}
+        hours = {entry.from_hour for breaks in days for entry in breaks}
         return by_clock(self.price_at, [hour * S_PER_H for hour in sorted(hours)], start, duration_s)
 
 

@@ -133,19 +133,19 @@ def solve(
             between = perf_counter()
             value = best_worst
             if number or not upper - lower < tolerance:
-                found = [part.worst(x, deadline, stack) for part in parts]
-                value = sum(one.bound for one in found)
+                cases = [part.worst(x, deadline, stack) for part in parts]
+                value = sum(case.bound for case in cases)
                 total = float(problem.cost @ x) + value
                 if total < upper or not best.size:
                     upper, best, best_worst = total, x, value
             else:
-                found = []
+                cases = []
             log.append(Iteration(lower, upper, value, between - began, perf_counter() - between))
             if tell is not None:
                 tell(log[-1])
             if upper - lower < tolerance or perf_counter() >= deadline:
                 break
-            added = [part.add(one, cost) for part, one, cost in zip(parts, found, paid, strict=True)]
+            added = [part.add(case, cost) for part, case, cost in zip(parts, cases, paid, strict=True)]
             if not any(added):
                 break  # to the digits of the solver nothing new is left, and the bounds stay open
     return Robust(best, lower, upper, best_worst, _together(parts, problem), tuple(log))
@@ -206,11 +206,11 @@ _NO_TIME = Worst(inf, -inf, None)
 def _together(parts: list[_ScenarioPart], problem: TwoStage) -> np.ndarray:
     """Scenarios of all parts side by side; a part with fewer repeats its last."""
     count = max((len(part.scenarios) for part in parts), default=0)
-    found = np.zeros((count, problem.H.shape[1]))
+    scenarios = np.zeros((count, problem.H.shape[1]))
     for part in parts:
         for row in range(count if part.scenarios else 0):
-            found[row, part.part.s] = part.scenarios[min(row, len(part.scenarios) - 1)]
-    return found
+            scenarios[row, part.part.s] = part.scenarios[min(row, len(part.scenarios) - 1)]
+    return scenarios
 
 
 def _master(

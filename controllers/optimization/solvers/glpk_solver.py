@@ -190,12 +190,12 @@ class Glpk:
                 continue
             if code == glp.GLP_ENOPFS:
                 return SolveStatus.INFEASIBLE
-            found = {
+            statuses = {
                 glp.GLP_OPT: SolveStatus.OPTIMAL,
                 glp.GLP_NOFEAS: SolveStatus.INFEASIBLE,
                 glp.GLP_UNBND: SolveStatus.UNBOUNDED,
             }
-            return found.get(glp.glp_get_status(self._problem)) if code == 0 else None
+            return statuses.get(glp.glp_get_status(self._problem)) if code == 0 else None
 
     def solve_mip(self, gap: float, limit_s: float = inf, *, exact: bool = False) -> tuple[SolveStatus, float]:
         """Solve by branch and bound with GLPK's presolve, after `solve_lp`.

@@ -173,7 +173,7 @@ class Highs:
         with Interruptible() as self._interruptible:
             solver.run()
         kinds = highspy.HighsModelStatus
-        found = {
+        statuses = {
             kinds.kOptimal: SolveStatus.OPTIMAL,
             kinds.kModelEmpty: SolveStatus.OPTIMAL,
             kinds.kInfeasible: SolveStatus.INFEASIBLE,
@@ -181,9 +181,9 @@ class Highs:
             kinds.kInterrupt: SolveStatus.TIME_LIMIT,
         }
         status = solver.getModelStatus()
-        if status not in found:
+        if status not in statuses:
             raise RuntimeError(f"HiGHS ended with {solver.modelStatusToString(status)}")
-        return found[status]
+        return statuses[status]
 
     def _look(self, event) -> None:
         """Called by HiGHS while it runs; the answer holds until another is given, also for the next run."""
