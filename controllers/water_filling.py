@@ -68,7 +68,7 @@ def fill_within(allocation: Allocation, max_kw: np.ndarray, members: np.ndarray)
 
     Parameters
     ----------
-    room : Room
+    allocation : Allocation
         What there is.
     max_kw : ndarray, shape (n,)
         What each can use [kW].

@@ -86,7 +86,7 @@ class InOrder(Sharing):
 
         Parameters
         ----------
-        room : Room
+        allocation : Allocation
             What is to be shared.
         wanted_kw : ndarray, shape (n_connectors,)
             What each connector can use [kW].

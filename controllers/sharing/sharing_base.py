@@ -65,7 +65,7 @@ class Sharing(base.Controller):
         Returns
         -------
         ndarray, shape (n_connectors,)
-            Shares [kW] that the room and the circuits of the site hold.
+            Shares [kW] within the power available and the limits of the circuits of the site.
         """
 
     def in_force(self, hub: base.Hub) -> Parameters:
