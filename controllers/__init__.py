@@ -1,1 +1,1 @@
-"""Decisions: one folder or file a strategy; ``contract`` is the contract between a controller and the plant."""
+"""Controllers, one folder or file for each strategy; `contract` is the interface between controller and plant."""

@@ -50,7 +50,7 @@ class Circuits:
 
     @classmethod
     def none(cls, n_connectors: int) -> Circuits:
-        """Circuits that carry everything."""
+        """Return circuits that carry any current."""
         return cls((), np.zeros((0, n_connectors), dtype=complex), np.zeros(0))
 
     def reachable_kw(self, p_kw: np.ndarray, active: np.ndarray) -> np.ndarray:
@@ -74,12 +74,12 @@ class Circuits:
         return np.where(active, shares_kw, p_kw)
 
     def current_a(self, p_kw: np.ndarray) -> np.ndarray:
-        """Current at each limit [A], shape (n_limits,), for powers of the connectors [kW]."""
+        """Compute the current at each limit [A], shape (n_limits,), for powers of the connectors [kW]."""
         return np.abs(self.a_per_kw @ p_kw)
 
 
-class Room:
-    """What is left of a power and of the circuits' currents while connectors get their shares.
+class Allocation:
+    """Power allocated to connectors, and what is left of the power and of the currents that the circuits allow.
 
     Parameters
     ----------
@@ -93,32 +93,32 @@ class Room:
         self.kw = room_kw
         self.circuits = circuits
         self._current_a = np.zeros(circuits.limit_a.size, dtype=complex)
-        self.given_kw = np.zeros(circuits.a_per_kw.shape[1])
+        self.allocated_kw = np.zeros(circuits.a_per_kw.shape[1])
         """What each connector has got [kW]."""
 
-    def most(self, connector: int, kw: float) -> float:
-        """How much of a power a connector can still get [kW]."""
+    def max_extra_kw(self, connector: int, kw: float) -> float:
+        """Limit a power to what one connector can still get [kW]."""
         kw = min(kw, self.kw)
         if kw <= 0.0 or not self._current_a.size:
             return max(kw, 0.0)
         return min(kw, self._reach(self.circuits.a_per_kw[:, connector], kw))
 
-    def give(self, connector: int, kw: float) -> None:
-        """Give a connector more power [kW]."""
-        self.given_kw[connector] += kw
+    def allocate(self, connector: int, kw: float) -> None:
+        """Allocate more power to one connector [kW]."""
+        self.allocated_kw[connector] += kw
         self.kw -= kw
         if self._current_a.size:
             self._current_a += kw * self.circuits.a_per_kw[:, connector]
 
-    def give_all(self, p_kw: np.ndarray) -> None:
-        """Give every connector more power [kW]; see `surely`."""
-        self.given_kw += p_kw
+    def allocate_all(self, p_kw: np.ndarray) -> None:
+        """Allocate more power to every connector [kW]; `count_fitting` says whether it fits."""
+        self.allocated_kw += p_kw
         self.kw -= float(p_kw.sum())
         if self._current_a.size:
             self._current_a += self.circuits.a_per_kw.dot(p_kw)
 
-    def surely(self, p_kw: np.ndarray, order: np.ndarray) -> int:
-        """How many can get their powers one after the other: as many as would fit if no currents cancelled.
+    def count_fitting(self, p_kw: np.ndarray, order: np.ndarray) -> int:
+        """Count the connectors that can get their powers in this order if no currents cancel each other.
 
         Parameters
         ----------
@@ -136,16 +136,16 @@ class Room:
         fits = (np.cumsum(by_order_kw) <= room_kw) & (sums_a <= room_a[:, np.newaxis]).all(axis=0)
         return int(np.count_nonzero(fits))  # sums only rise: those that fit are the first ones
 
-    def rise(self, members: np.ndarray, kw: float) -> float:
-        """How much of a power each of several connectors can still get at the same time [kW]."""
+    def common_increment(self, members: np.ndarray, kw: float) -> float:
+        """Limit a power to what each of several connectors can still get at the same time [kW]."""
         kw = min(kw, self.kw / len(members))
         if kw <= 0.0 or not self._current_a.size:
             return max(kw, 0.0)
         return min(kw, self._reach(self.circuits.a_per_kw[:, members].sum(axis=1), kw))
 
-    def give_each(self, members: np.ndarray, kw: float) -> None:
-        """Give several connectors more power, each the same [kW]."""
-        self.given_kw[members] += kw
+    def allocate_each(self, members: np.ndarray, kw: float) -> None:
+        """Allocate the same additional power to each of several connectors [kW]."""
+        self.allocated_kw[members] += kw
         self.kw -= len(members) * kw
         if self._current_a.size:
             self._current_a += kw * self.circuits.a_per_kw[:, members].sum(axis=1)
@@ -162,29 +162,37 @@ class Room:
         return max(0.0, kw)
 
 
-def whole_steps(room: Room, members: np.ndarray, wanted_kw: np.ndarray, step_kw: float) -> int:
-    """How many steps of power all of several connectors can surely get."""
-    return math.floor(room.rise(members, float((wanted_kw - room.given_kw)[members].min())) / step_kw - _DUST)
+def whole_steps(allocation: Allocation, members: np.ndarray, wanted_kw: np.ndarray, step_kw: float) -> int:
+    """Count the whole steps of power that each of several connectors can still get."""
+    return math.floor(
+        allocation.common_increment(members, float((wanted_kw - allocation.allocated_kw)[members].min())) / step_kw
+        - _DUST
+    )
 
 
-def fill_within(room: Room, most_kw: np.ndarray, members: np.ndarray) -> None:
+def fill_within(allocation: Allocation, max_kw: np.ndarray, members: np.ndarray) -> None:
     """Raise the powers of connectors together, each until it, the room or one of its circuits is full.
 
     Where currents are limited there is no closed form: the connectors rise from one limit to the next.
 
     Parameters
     ----------
-    room : Room
+    allocation : Allocation
         What there is.
-    most_kw : ndarray, shape (n,)
+    max_kw : ndarray, shape (n,)
         What each can use [kW].
     members : ndarray of int
         Who takes part.
     """
-    while members.size and room.kw > _DUST:
-        step_kw = room.rise(members, float((most_kw - room.given_kw)[members].min()))
-        room.give_each(members, step_kw)
-        able = np.array([room.most(i, float(most_kw[i] - room.given_kw[i])) > _DUST for i in members.tolist()])
+    while members.size and allocation.kw > _DUST:
+        step_kw = allocation.common_increment(members, float((max_kw - allocation.allocated_kw)[members].min()))
+        allocation.allocate_each(members, step_kw)
+        able = np.array(
+            [
+                allocation.max_extra_kw(i, float(max_kw[i] - allocation.allocated_kw[i])) > _DUST
+                for i in members.tolist()
+            ]
+        )
         if able.all() and step_kw <= _DUST:
             return  # each could alone, but not all together
         members = members[able]

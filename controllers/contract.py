@@ -1,4 +1,4 @@
-"""The contract between a controller and the hub it runs: what it sees, what it answers.
+"""The contract between a controller and its hub: what the controller sees, and what it answers.
 
 A controller sees measurements, sessions, prices and the plates of the devices, never the plant itself. It answers with
 set points. Signs: sources are positive when they feed the hub bus (``bess_kw > 0`` discharges), connectors are positive
@@ -81,7 +81,7 @@ def file_of(name: str, key: str, info: ValidationInfo) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DevicePlates:
-    """What is written on one device.
+    """Ratings of one device.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ class ExpectedSessions:
 
 
 class Forecast(ABC):
-    """What is expected of one hub, as told at the time of the observation.
+    """The forecast for one hub at the time of the observation.
 
     Times are edges of n intervals [s since the start], shape (n + 1,), increasing, up to the end of the run; every
     answer has one mean an interval.
@@ -258,22 +258,22 @@ class Forecast(ABC):
 
     @abstractmethod
     def pv_kw(self, edges_s: np.ndarray) -> np.ndarray:
-        """Available PV power [kW], shape (n,)."""
+        """Forecast the available PV power [kW], shape (n,)."""
 
     @abstractmethod
     def load_kw(self, edges_s: np.ndarray) -> np.ndarray:
-        """Demand of the local load by class: critical, controllable, shiftable, general [kW], shape (n, 4)."""
+        """Forecast the local load by class: critical, controllable, shiftable, general [kW], shape (n, 4)."""
 
     @abstractmethod
     def price(self, name: str, edges_s: np.ndarray) -> np.ndarray:
-        """A price by the name it has in `Prices` [1/kWh], shape (n,)."""
+        """Forecast a price by the name it has in `Prices` [1/kWh], shape (n,)."""
 
     @abstractmethod
     def sessions(self, until_s: float) -> ExpectedSessions:
-        """Sessions that are not over yet, plugged in or still to come before a time."""
+        """List the sessions that are not over yet, plugged in or expected before a time."""
 
     def other_kw(self, edges_s: np.ndarray) -> np.ndarray:
-        """Net power that devices without a field of their own in `Hub` feed in, see `Hub.p_other_kw` [kW], shape (n,).
+        """Forecast the net power of devices that have no field in `Hub`, see `Hub.p_other_kw` [kW]; shape (n,).
 
         Of a device whose power nobody foresees it is what it gives now.
         """

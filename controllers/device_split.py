@@ -1,4 +1,4 @@
-"""A set point for all devices of a kind, divided among them: one rule a kind, declared in it.
+"""Rules that divide a set point for all devices of a kind among them; each kind declares its rule.
 
 Every rule gives one device all that is asked, and equal devices equal shares.
 """
@@ -42,7 +42,7 @@ def by_capability(total_kw: float, can_kw: np.ndarray, rated_kw: np.ndarray) -> 
 
 
 def by_merit(total_kw: float, minimum_kw: Sequence[float], rated_kw: Sequence[float]) -> np.ndarray:
-    """Divide a power among generators in their order: no more run than it takes, and none below its least power.
+    """Divide a power among generators in their order, with as few running as possible and none below its minimum power.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def by_merit(total_kw: float, minimum_kw: Sequence[float], rated_kw: Sequence[fl
     best = None
     for count in range(1, len(useful) + 1):
         running = useful[:count]
-        least = sum(minimum_kw[i] for i in running) if count > 1 else 0.0
-        most = sum(rated_kw[i] for i in running)
-        given = min(max(total_kw, least), most)
-        if best is None or abs(given - total_kw) < abs(best[1] - total_kw):
-            best = running, given
-        if given == total_kw:
+        lowest_kw = sum(minimum_kw[i] for i in running) if count > 1 else 0.0
+        highest_kw = sum(rated_kw[i] for i in running)
+        reached_kw = min(max(total_kw, lowest_kw), highest_kw)
+        if best is None or abs(reached_kw - total_kw) < abs(best[1] - total_kw):
+            best = running, reached_kw
+        if reached_kw == total_kw:
             break
     running, left_kw = best or (useful, 0.0)
     if len(running) == 1:
@@ -84,7 +84,7 @@ def by_merit(total_kw: float, minimum_kw: Sequence[float], rated_kw: Sequence[fl
 
 
 def by_availability(total_kw: float, wanted_kw: np.ndarray, rated_kw: np.ndarray) -> np.ndarray:
-    """Divide an upper limit: what a device does not use goes to those that could use more, and none gets what is left.
+    """Divide an upper limit: what one device does not use goes to devices that can use more.
 
     Parameters
     ----------

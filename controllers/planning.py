@@ -1,4 +1,4 @@
-"""What controllers have in common that plan: how a solve ended, and what happens without a new plan."""
+"""Texts and records of controllers that plan: how a solve ended, and what happens without a new plan."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PLAN_RECORDS = {
 
 
 def plan_records(plan: HubPlan, k: int) -> dict[str, float]:
-    """Values of `PLAN_RECORDS` in a step of a plan [kW]."""
+    """Return the values of `PLAN_RECORDS` in a step of a plan [kW]."""
     return {"plan_grid_kw": float(plan.buy_kw[k] - plan.sell_kw[k]), "plan_bess_kw": float(plan.bess_kw[k])}
 
 
 def ended(solution: Solution) -> tuple[int, str]:
-    """How a solve ended.
+    """Describe how a solve ended.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def kind(cause: Solution | Exception) -> tuple[str, ...]:
 
 
 def consequence(planned: bool, in_force: bool, rule: str) -> str:
-    """What happens now that planning has failed, or a plan is not proven the best.
+    """Say what happens after planning has failed, or when a plan is not proven the best.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""The plant: a folder a device, with its physics and its mosaik simulator, a thin adapter, side by side."""
+"""The plant: one folder for each kind of device, with its physics and, as a thin adapter, its mosaik simulator."""

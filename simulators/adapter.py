@@ -1,4 +1,4 @@
-"""The shape every simulator of the plant shares, so that each adapter says only what is its own.
+"""The base classes of all simulators of the plant, so that each adapter holds only what differs.
 
 An adapter is a table of ports and a ``Device``: what one hub has of its kind. The base class turns the table into
 mosaik's META, holds inputs until they change, wakes a device when it asked to be woken or an input arrives, and hands
@@ -84,7 +84,7 @@ class Schedule:
         self._default = default
 
     def at(self, t_s: float):
-        """The value at a time."""
+        """Return the value that holds at a time."""
         value = self._default
         for start, end, replacement in self._intervals:
             if start <= t_s < end:
@@ -92,9 +92,9 @@ class Schedule:
         return value
 
     def next_change(self, t_s: float) -> float:
-        """The first time after ``t_s`` at which an event starts or ends, infinite when there is none."""
-        place = bisect_right(self.edges, t_s)
-        return self.edges[place] if place < len(self.edges) else math.inf
+        """Find the first time after ``t_s`` at which an event starts or ends, infinite when there is none."""
+        index = bisect_right(self.edges, t_s)
+        return self.edges[index] if index < len(self.edges) else math.inf
 
 
 class Fault(NamedTuple):
@@ -104,7 +104,7 @@ class Fault(NamedTuple):
 
 
 class Device:
-    """What one hub has of a kind of simulator, or one of several.
+    """The device of a simulator at one hub, or one of several devices there.
 
     A subclass sets itself up in ``__init__`` from plain data and implements ``update``, which sends outputs with
     ``emit`` and returns the time of its next own event [s], infinite when only an input can change anything.
@@ -134,7 +134,7 @@ class Device:
         self.changed[port] = value
 
     def emit_events(self, events: list) -> None:
-        """Send what happened; every list counts, equal ones too."""
+        """Send events; every list is sent, also one that equals the last."""
         if events:
             self.changed["events"] = [[kind, text] for kind, text in events]
 
@@ -152,12 +152,12 @@ class Clock:
         object.__setattr__(self, "end_s", self.steps * self.time_step_s)
 
     def seconds(self, step: int) -> float:
-        """Time of a step [s]."""
+        """Return the time of a step [s]."""
         t_s = step * self.time_step_s
         return t_s if t_s.is_integer() else round(t_s, 9)  # 3 * 0.3 is not 0.9
 
     def step_at_or_after(self, t_s: float) -> int:
-        """The first step at or after a time."""
+        """Return the first step at or after a time."""
         return math.ceil(t_s / self.time_step_s - 1e-9)
 
 
@@ -165,7 +165,7 @@ NEVER = 2**62
 
 
 def named(error: TypeError, model: str, eid: str, t_s: float) -> RuntimeError:
-    """A TypeError with the device in which it arose: mosaik would take it for a value that cannot be serialised."""
+    """Convert a TypeError to an error that names the device: mosaik takes a TypeError for unserialisable data."""
     return RuntimeError(f"{model} of {eid} at {t_s:g} s: {error}")
 
 
@@ -204,10 +204,10 @@ class Adapter(mosaik_api_v3.Simulator):
         return self.meta
 
     def configure(self) -> None:
-        """Take the settings of the whole simulator; most have none."""
+        """Take the settings of the whole simulator; by default there are none."""
 
     def create(self, num: int, model: str, *, eid: str, parameters: Mapping[str, Any]):
-        """Create one device; its entity id is the hub's name, or that and its own where a hub has several."""
+        """Create one device; its entity id is the name of the hub, followed by its own name where a hub has several."""
         if num != 1 or eid in self.devices:
             raise ValueError(f"one {self.model} for each entity, got {num} more for {eid!r}")
         self.devices[eid] = self.device(self.clock, **parameters)
@@ -235,7 +235,7 @@ class Adapter(mosaik_api_v3.Simulator):
         return None if soonest == NEVER else soonest
 
     def get_data(self, outputs: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
-        """What changed in the last step."""
+        """Return the outputs that changed in the last step."""
         return {
             eid: {port: changed[port] for port in ports if port in changed}
             for eid, ports in outputs.items()

@@ -1,4 +1,4 @@
-"""A kind of device: one declaration, from which wiring, link, faults, results, checks, tables and pictures are derived.
+"""The declaration of a kind of device, from which wiring, link, faults, results, checks, tables and pictures follow.
 
 A package adds a device with a folder of its own, a `DeviceKind`, and an entry point of the group ``evhub.devices``.
 The declaration names its parts by text, ``package.module:name``, so that a list of kinds is read without importing
@@ -263,7 +263,7 @@ class DeviceInputs(Protocol):
 
 
 def load(place: str) -> Any:
-    """Return what stands at ``package.module:name``.
+    """Load the object at ``package.module:name``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The kinds of devices there are: those of evhub, and those that installed packages register."""
+"""The kinds of devices that there are: those of evhub, and those that installed packages register."""
 
 from __future__ import annotations
 
@@ -36,35 +36,35 @@ def kinds() -> tuple[DeviceKind, ...]:
 
 
 def broken_kinds() -> dict[str, str]:
-    """Return what packages register that cannot be used: by the name it is registered under, what is wrong."""
+    """Return why packages' kinds cannot be used, by the names under which they are registered."""
     return dict(_found()[1])
 
 
 @cache
 def _found() -> tuple[tuple[DeviceKind, ...], dict[str, str]]:
-    found, broken = list(BUILT_IN), {}
+    usable, broken = list(BUILT_IN), {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         package = entry.dist.name if entry.dist is not None else "unknown"
         try:
-            found.append(_checked(entry.load(), found))
+            usable.append(_checked(entry.load(), usable))
         except Exception as error:  # what another package does when it is imported cannot be foreseen
             text = str(error) if isinstance(error, DeclarationError) else f"{type(error).__name__}: {error}"
             broken[entry.name] = f"package {package}: device {entry.name} ({entry.value}) cannot be used: {text}"
     for kind in _added:
-        found.append(_checked(kind, found))
-    return tuple(found), broken
+        usable.append(_checked(kind, usable))
+    return tuple(usable), broken
 
 
-def _checked(kind: Any, found: Sequence[DeviceKind]) -> DeviceKind:
+def _checked(kind: Any, known: Sequence[DeviceKind]) -> DeviceKind:
     """Return a kind that fits its simulator and takes only names that are free."""
     if not isinstance(kind, DeviceKind):
         raise DeclarationError(f"must be a DeviceKind, got {type(kind).__name__}")
     for name in (kind.name, kind.section_key):
-        if any(name in (other.name, other.section_key) for other in found):
+        if any(name in (other.name, other.section_key) for other in known):
             raise DeclarationError(f"the name {name} is taken by another kind of device")
         if name in (*RESERVED, *_SECTIONS):
             raise DeclarationError(f"the name {name} is reserved")
-    taken = {command.setpoint for other in found for command in other.commands}
+    taken = {command.setpoint for other in known for command in other.commands}
     for command in kind.commands:
         if command.setpoint in taken:
             raise DeclarationError(f"the set point {command.setpoint} is taken by another kind of device")
@@ -97,7 +97,7 @@ def simulated_kinds() -> tuple[DeviceKind, ...]:
 
 
 def derived(function: Callable[[], T]) -> Callable[[], T]:
-    """Cache a table that is derived from the kinds until these change."""
+    """Register a function whose result is cached until the kinds of devices change."""
     cached = cache(function)
     _derived.append(cached)
     return cached
@@ -117,9 +117,9 @@ def with_kind(*kinds_added: DeviceKind) -> Iterator[None]:
     DeclarationError
         If one does not fit its simulator, or takes a name that is not free.
     """
-    found = list(kinds())
+    known = list(kinds())
     for kind in kinds_added:
-        found.append(_checked(kind, found))
+        known.append(_checked(kind, known))
     _added.extend(kinds_added)
     _forget()
     try:

@@ -1,4 +1,4 @@
-"""Apparent-power rating of an inverter: active power has priority, reactive power gets what is left.
+"""Apparent-power rating of an inverter: active power has priority, reactive power may use what is left.
 
 Common to PV, stationary batteries and vehicles that feed back. Plain arithmetic: floats and arrays alike.
 """
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 
 def q_available_kvar(p_kw: ArrayLike, s_rated_kva: ArrayLike):
-    """Reactive power that the rating leaves beside an active power, ``sqrt(s_rated**2 - p**2)``.
+    """Compute the reactive power that the rating leaves beside an active power, ``sqrt(s_rated**2 - p**2)``.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def q_available_kvar(p_kw: ArrayLike, s_rated_kva: ArrayLike):
 
 
 def clip_q(p_kw: ArrayLike, q_set_kvar: ArrayLike, s_rated_kva: ArrayLike):
-    """Reactive power within what the active power leaves of the rating.
+    """Clip reactive power to what the active power leaves of the rating.
 
     Parameters
     ----------

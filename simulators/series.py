@@ -67,7 +67,7 @@ class Series:
 
     @classmethod
     def constant(cls, value) -> Series:
-        """Give the series that always has one value, a number or an array of shape (m,)."""
+        """Build the series that always has one value, a number or an array of shape (m,)."""
         return cls(np.array([0.0]), np.array([value], dtype=float), end_s=1.0, repeats=True)
 
     @classmethod
@@ -139,7 +139,7 @@ class Series:
         return self.start_s <= from_s and until_s <= self.until_s
 
     def at(self, t_s: float):
-        """Give the value that holds at a time [s]: a float, or a read-only array of shape (m,).
+        """Return the value that holds at a time [s]: a float, or a read-only array of shape (m,).
 
         Raises
         ------
@@ -150,7 +150,7 @@ class Series:
         return self._held[i - 1]
 
     def next_change(self, t_s: float) -> float:
-        """Give the first time after `t_s` at which the value really differs [s]; inf when there is none.
+        """Find the first time after `t_s` at which the value really differs [s]; inf when there is none.
 
         Raises
         ------
@@ -168,7 +168,7 @@ class Series:
         return times[i] + (round_ + 1) * self._period_s
 
     def mean(self, from_s: float, until_s: float):
-        """Give the mean value from `from_s` until `until_s` [s]: a float, or an array of shape (m,).
+        """Average the value from `from_s` until `until_s` [s]: a float, or an array of shape (m,).
 
         Raises
         ------
@@ -179,7 +179,7 @@ class Series:
         return float(mean) if self.values.ndim == 1 else mean
 
     def means(self, edges_s: np.ndarray) -> np.ndarray:
-        """Give the mean values of adjoining intervals, such as the steps of a plan.
+        """Average the values over adjoining intervals, such as the steps of a plan.
 
         Parameters
         ----------
@@ -207,7 +207,7 @@ class Series:
         return areas / lengths_s.reshape(-1, *[1] * (self.values.ndim - 1))
 
     def sample(self, t_s: np.ndarray) -> np.ndarray:
-        """Give the values at many times, the array form of `at`.
+        """Return the values at many times, the array form of `at`.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ class Series:
         return self.values[np.searchsorted(self.t_s, t_s, side="right") - 1]
 
     def change_times(self, from_s: float, until_s: float) -> np.ndarray:
-        """Give `from_s` and all changes after it and before `until_s` [s], shape (k,).
+        """Return `from_s` and all changes after it and before `until_s` [s], shape (k,).
 
         Raises
         ------
@@ -293,8 +293,8 @@ def combine(function: Callable[..., np.ndarray], *series: Series, from_s: float,
     ValueError
         If a series does not cover the span.
     """
-    t_s = np.unique(np.concatenate([one.change_times(from_s, until_s) for one in series]))
-    return Series(t_s, function(*[one.sample(t_s) for one in series]), until_s)
+    t_s = np.unique(np.concatenate([quantity.change_times(from_s, until_s) for quantity in series]))
+    return Series(t_s, function(*[quantity.sample(t_s) for quantity in series]), until_s)
 
 
 def by_clock(

@@ -1,4 +1,4 @@
-"""What several devices of a kind make together: one rule for what controllers see and what results hold."""
+"""Totals of several devices of a kind, by one rule for the view of controllers and the results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def weighted_mean(values: Sequence[Any], weights: Sequence[float], default: float = nan) -> Any:
-    """Return the mean of values weighted with capacities; that of one value is itself.
+    """Average values weighted with capacities; the mean of one value is that value exactly.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def weighted_mean(values: Sequence[Any], weights: Sequence[float], default: floa
 
 
 def total(rule: str, values: Sequence[Any], weights: Sequence[float]) -> Any:
-    """Return what the values of several devices make together.
+    """Return the total of the values of several devices.
 
     Parameters
     ----------

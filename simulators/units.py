@@ -13,7 +13,7 @@ KW_PER_MW = 1000.0
 
 
 def energy_kwh(p_kw, dt_s):
-    """Energy of a power held constant.
+    """Compute the energy of a power held constant.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def energy_kwh(p_kw, dt_s):
 
 
 def power_kw(e_kwh, dt_s):
-    """Constant power that moves an energy in a time, the inverse of `energy_kwh`.
+    """Compute the constant power that moves an energy in a time, the inverse of `energy_kwh`.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ _ISLANDED_ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class OvercurrentWatch:
-    """State of alarm 1 (figure 4).
+    """The state of alarm 1 (figure 4).
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ NO_OVERCURRENT = OvercurrentWatch()
 def overcurrent(
     state: OvercurrentWatch, t_s: float, over: bool, t1_s: float, t2_s: float, clear_s: float
 ) -> OvercurrentWatch:
-    """Advance alarm 1.
+    """Advance the state of alarm 1.
 
     The first overcurrent gives level 1. Another one from ``t1_s`` to ``t2_s`` after it gives level 2; one that comes
     later is a new occurrence. Either level ends when there was no overcurrent for ``clear_s``, but not before ``t2_s``.
@@ -90,7 +90,7 @@ def overcurrent(
 def causes(
     hub: Hub, t_s: float, *, timeout_s: float, faulted: np.ndarray, overcurrent_level: int = 0
 ) -> dict[Key, str]:
-    """What raises an alarm now.
+    """List the alarms that have a cause now.
 
     Parameters
     ----------
@@ -110,35 +110,35 @@ def causes(
     dict
         Cause of each alarm, by its number and what it is about.
     """
-    found: dict[Key, str] = {}
+    cause_of: dict[Key, str] = {}
     if overcurrent_level:
-        found[1, "connection"] = "overcurrent of a phase"
+        cause_of[1, "connection"] = "overcurrent of a phase"
         if overcurrent_level == 2:
-            found[1, "connection, second level"] = "overcurrent persists: CP stopped"
+            cause_of[1, "connection, second level"] = "overcurrent persists: CP stopped"
     for device, age_s in hub.age_s.items():
         if age_s > timeout_s:
             if device == "cp":
-                found[8, "OCPP"] = f"no message for {timeout_s:g} s"
+                cause_of[8, "OCPP"] = f"no message for {timeout_s:g} s"
                 continue
-            found[7, device] = f"no message for {timeout_s:g} s"
+            cause_of[7, device] = f"no message for {timeout_s:g} s"
             number = _RAISED_BY_SILENCE[device]
             if number != 5 or not hub.islanded:
-                found[number, device if number > 2 else f"{device} meters"] = "alarm 7, communication timeout"
+                cause_of[number, device if number > 2 else f"{device} meters"] = "alarm 7, communication timeout"
     # until the first message, and when none came for long, a meter has not said anything
     if not hub.age_s or (t_s > timeout_s and hub.age_s.get("grid", 0.0) <= timeout_s):
         for meter, field in _METERS.items():
             if isnan(getattr(hub, field)):
-                found[2, f"{meter} meter"] = "meter reports an error"
+                cause_of[2, f"{meter} meter"] = "meter reports an error"
     if hub.failed:
         for number, device in ((3, "pv"), (4, "bess"), (5, "dg")):
             if device in hub.failed and (number != 5 or not hub.islanded):
-                found.setdefault(
+                cause_of.setdefault(
                     (number, device), "converter reports an error" if number < 5 else "DG reports an error"
                 )
     if np.count_nonzero(faulted):
         for i in faulted.nonzero()[0].tolist():
-            found[6, f"connector {i + 1}"] = "connector reports a fault"
-    return found
+            cause_of[6, f"connector {i + 1}"] = "connector reports a fault"
+    return cause_of
 
 
 @dataclass(slots=True)
@@ -159,17 +159,17 @@ class Log:
         """Bit n - 1 is set while alarm n is active."""
 
     def about(self, number: int) -> Iterable[str]:
-        """What the active alarms of a number are about."""
+        """List the subjects of the active alarms with a number."""
         return [about for n, about in self._active if n == number]
 
-    def update(self, t_s: float, found: Mapping[Key, str], clear_s: float, islanded: bool) -> list[tuple[str, str]]:
+    def update(self, t_s: float, cause_of: Mapping[Key, str], clear_s: float, islanded: bool) -> list[tuple[str, str]]:
         """Raise and clear alarms.
 
         Parameters
         ----------
         t_s : float
             Now [s].
-        found : mapping
+        cause_of : mapping
             See `causes`.
         clear_s : float
             An alarm ends when its cause has been away for this long [s]; alarm 1 has its own rule.
@@ -182,10 +182,10 @@ class Log:
             Events: ``alarm`` and ``alarm over``, with number, cause and action.
         """
         active = self._active
-        if not found and not active:
+        if not cause_of and not active:
             return []
         events = []
-        for key, cause in found.items():
+        for key, cause in cause_of.items():
             if key in active:
                 active[key].seen_s = t_s
                 continue
@@ -196,7 +196,9 @@ class Log:
             active[key] = _Active(t_s, t_s, cause, action)
             events.append(("alarm", f"alarm {number}, {about}: {cause}; {action}"))
         over = [
-            key for key, alarm in active.items() if key not in found and (key[0] == 1 or t_s - alarm.seen_s >= clear_s)
+            key
+            for key, alarm in active.items()
+            if key not in cause_of and (key[0] == 1 or t_s - alarm.seen_s >= clear_s)
         ]
         for key in over:
             alarm, (number, about) = active.pop(key), key

@@ -9,7 +9,7 @@ INACTIVE_KW = 1e-6
 
 
 class Relief(NamedTuple):
-    """What brings the import back below its limit."""
+    """The changes that bring the import back below its limit."""
 
     bess_kw: float
     """Reference of the battery, > 0 discharges [kW]."""
@@ -18,7 +18,7 @@ class Relief(NamedTuple):
 
 
 def bess_ready(bess_kw: float, soc: float, soc_min: float, rated_kw: float) -> bool:
-    """Whether the battery can move towards less charging or more discharging (flag_ready_bess).
+    """Return whether the battery can charge less or discharge more (flag_ready_bess).
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def bess_ready(bess_kw: float, soc: float, soc_min: float, rated_kw: float) -> b
     return INACTIVE_KW < bess_kw < rated_kw and soc > soc_min
 
 
-def relief(p_in_kw: float, limit_kw: float, evse_kw: float, bess_kw: float, ready: bool, most_kw: float) -> Relief:
-    """Share what is above the limit between battery and charge point (eq. 2-5).
+def relief(p_in_kw: float, limit_kw: float, evse_kw: float, bess_kw: float, ready: bool, max_kw: float) -> Relief:
+    """Split what is above the limit between battery and charge point (eq. 2-5).
 
     The shares are proportional to what flows. What a ready battery cannot take, because it saturates, goes to the
     charge point.
@@ -48,7 +48,7 @@ def relief(p_in_kw: float, limit_kw: float, evse_kw: float, bess_kw: float, read
         Measured power of the charge point, and of the battery (> 0 discharges) [kW].
     ready : bool
         See `bess_ready`.
-    most_kw : float
+    max_kw : float
         Most the battery may discharge [kW]; 0 when it may only charge less.
 
     Returns
@@ -63,6 +63,6 @@ def relief(p_in_kw: float, limit_kw: float, evse_kw: float, bess_kw: float, read
     shortfall_kw = 0.0
     if ready:
         wanted_kw = bess_kw + share * abs(bess_kw)
-        bess_kw = min(wanted_kw, max(most_kw, bess_kw))
+        bess_kw = min(wanted_kw, max(max_kw, bess_kw))
         shortfall_kw = wanted_kw - bess_kw
     return Relief(bess_kw, max(0.0, evse_kw - (share * evse_kw + shortfall_kw)))

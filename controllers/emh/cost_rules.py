@@ -17,7 +17,7 @@ class CostDispatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """What the cost rules may ask of the battery.
+    """The limits of the battery that the cost rules keep.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Battery:
     last_kw: float
 
     def cover(self, deficit_kw: float) -> float:
-        """Reference that covers a deficit [kW].
+        """Return the reference that covers a deficit [kW].
 
         Where discharging is not allowed, a battery that is charging slowly goes on if it may; otherwise it rests.
         """
@@ -45,12 +45,12 @@ class Battery:
         return max(min(self.last_kw, 0.0), -self.slow_kw) if self.may_charge else 0.0
 
     def store(self, surplus_kw: float) -> float:
-        """Reference that takes up a surplus, slowly [kW]."""
+        """Return the reference that stores a surplus at slow charging power [kW]."""
         return -max(0.0, min(self.slow_kw, surplus_kw)) if self.may_charge else 0.0
 
 
 def rule_1(need_kw: float, room_kw: float, pv_kw: float, charging_pays: bool, battery: Battery) -> CostDispatch:
-    """Where the generator costs as much as the grid, or more: it rests.
+    """Dispatch a hub whose generator costs as much as the grid or more: the generator rests.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def rule_1(need_kw: float, room_kw: float, pv_kw: float, charging_pays: bool, ba
 def rule_2(
     need_kw: float, room_kw: float, pv_kw: float, charging_pays: bool, battery: Battery, dg_kw: float
 ) -> CostDispatch:
-    """Where the generator is cheaper than the grid: it gives what battery and grid leave over.
+    """Dispatch a hub whose generator is cheaper than the grid: it covers what battery and grid cannot.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ def dg_may_run(
     soc_min: float,
     peak: bool,
 ) -> bool:
-    """Whether the generator may run; what is NaN allows nothing.
+    """Return whether the generator may run; it may not if a value is NaN.
 
     Parameters
     ----------
@@ -47,10 +47,10 @@ def dg_may_run(
 def bess_may_discharge(
     *, soc: float, soc_min: float, soc_off_peak: float, tr_grid: float, tr_bess: float, peak: bool
 ) -> bool:
-    """Whether the battery may discharge; outside the peak hours only above ``soc_off_peak`` (the paper's 50 %)."""
+    """Return whether the battery may discharge; outside the peak hours only above ``soc_off_peak`` (paper: 50 %)."""
     return soc > soc_min and tr_grid > tr_bess and (peak or soc > soc_off_peak)
 
 
 def bess_may_charge(*, soc: float, soc_max: float, p_in_kw: float, pv_kw: float, limit_kw: float) -> bool:
-    """Whether the battery may charge: it is not full, and there is PV power or room below the limit [kW]."""
+    """Return whether the battery may charge: it is not full, and there is PV power or import below the limit [kW]."""
     return soc < soc_max and (pv_kw > 0.0 or p_in_kw + pv_kw < limit_kw)

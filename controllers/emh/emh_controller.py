@@ -1,4 +1,4 @@
-"""The controller `emh`: looks at each hub, lets the rules work on its references, and shares the power by rank."""
+"""The controller `emh`: it observes each hub, sets references by its rules, and shares the power by rank."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ class Emh(base.Controller):
 
     def check(self, hub: str, parameters: base.Parameters) -> None:
         """Refuse rules that do not exist, and what does not fit the plates of a hub."""
-        given = cast("EmhParameters", parameters)
-        self._choose(given)
-        _fit(hub, self.sites[hub], given)
+        emh_parameters = cast("EmhParameters", parameters)
+        self._choose(emh_parameters)
+        _fit(hub, self.sites[hub], emh_parameters)
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Let the rules decide for every hub."""
+        """Decide the set points of every hub by the rules."""
         now = observation.time.time()
         setpoints: dict[str, base.Setpoints] = {}
         events: list[tuple[str, str, str]] = []
         records: dict[str, dict[str, float]] = {}
         for name, hub in observation.hubs.items():
             site, memory = self.sites[name], self._memory[name]
-            situation, told = observe(observation.t_s, now, site, hub, memory)
+            situation, messages = observe(observation.t_s, now, site, hub, memory)
             setpoints[name], records[name], decided = self._settle(situation, memory)
-            events += [(name, kind, text) for kind, text in told]
+            events += [(name, kind, text) for kind, text in messages]
             events += [(name, "rule", text) for text in decided]
         return base.Decision(setpoints, events, records)
 
@@ -96,11 +96,11 @@ class Emh(base.Controller):
             memory.ramp = s.ramp
         memory.bess_kw, memory.connector_kw = bess_kw, connector_kw
         by = (cp_by, bess_by, pv_by, dg_by)
-        told = []
+        messages = []
         if by != memory.decided_by:
             before = memory.decided_by or ("",) * len(by)
             values = zip(_DECIDED, before, by, (cp_kw, bess_kw, pv_kw, dg_kw), strict=True)
-            told = [f"{one} {kw:.2f} kW by {rule}" for one, was, rule, kw in values if rule != was]
+            messages = [f"{reference} {kw:.2f} kW by {rule}" for reference, was, rule, kw in values if rule != was]
             memory.decided_by = by
         code = self._codes.get
         records = {
@@ -112,7 +112,7 @@ class Emh(base.Controller):
             "rule_pv": code(pv_by, 0.0),
             "rule_dg": code(dg_by, 0.0),
         }
-        return base.Setpoints(connector_kw, bess_kw, max(0.0, pv_kw), max(0.0, dg_kw)), records, told
+        return base.Setpoints(connector_kw, bess_kw, max(0.0, pv_kw), max(0.0, dg_kw)), records, messages
 
 
 def _connectors_kw(s: HubSituation, refs: References, cp_kw: float, last_kw: np.ndarray) -> np.ndarray:
@@ -122,7 +122,7 @@ def _connectors_kw(s: HubSituation, refs: References, cp_kw: float, last_kw: np.
     weight = s.busy.astype(float) if refs.weights is None else refs.weights
     if refs.excluded is not None:
         weight = weight * ~refs.excluded
-    target_kw = priority.share(cp_kw, weight, s.most_kw, s.site.connector_minimum_kw)
+    target_kw = priority.share(cp_kw, weight, s.max_kw, s.site.connector_minimum_kw)
     return priority.admit(cp_kw, target_kw, s.connectors.p_kw, last_kw, weight)
 
 

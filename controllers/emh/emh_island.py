@@ -11,7 +11,7 @@ _REACHED_KW = 0.05
 
 @dataclass(frozen=True, slots=True)
 class RampState:
-    """Where the ramp stands.
+    """The state of the ramp.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ FOOT = RampState()
 
 
 def restart(state: RampState, t_s: float, every_s: float) -> RampState:
-    """The ramp from its foot; the first step comes after `every_s`."""
+    """Return the ramp at its start; the first step comes after `every_s`."""
     return RampState(0.0, 0.0, False, t_s + every_s, state.discharging)
 
 
@@ -58,13 +58,13 @@ def step(
     *,
     charging_kw: float,
     pv_kw: float,
-    most_kw: float,
+    max_kw: float,
     step_kw: float,
     pv_share: float,
     every_s: float,
     may_rise: bool,
 ) -> RampState:
-    """One change of the ramp, when it is time for one (figure 5).
+    """Advance the ramp by one step when it is due (figure 5).
 
     Upwards: first the battery; once it has reached its reference, PV by a smaller step; while PV reaches its limit,
     again. When PV falls short, downwards by the same steps: first PV, then the battery; as soon as PV reaches its limit
@@ -77,7 +77,7 @@ def step(
         Now [s].
     charging_kw, pv_kw : float
         Measured charging power of the battery and power of PV [kW].
-    most_kw : float
+    max_kw : float
         Most charging power [kW].
     step_kw, pv_share, every_s : float
         Step of the battery [kW], PV's step as a share of it, time between changes [s].
@@ -101,7 +101,7 @@ def step(
             pv_limit_kw = pv_share * charge_kw
     elif pv_follows:
         falling = False
-        if may_rise and charge_kw + step_kw <= most_kw + 1e-9:
+        if may_rise and charge_kw + step_kw <= max_kw + 1e-9:
             charge_kw += step_kw
     else:
         falling = True
@@ -117,7 +117,7 @@ def pv_limit_kw(state: RampState, charging_kw: float, pv_share: float) -> float:
 
 
 def relief_kw(consumption_kw: float, slow_kw: float) -> float:
-    """Slow discharge that relieves the secondary source, within what the hub consumes [kW]."""
+    """Compute the slow discharge that relieves the secondary source, within what the hub consumes [kW]."""
     return max(0.0, min(slow_kw, consumption_kw))
 
 
@@ -127,5 +127,5 @@ def above_limit_kw(consumption_kw: float, limit_kw: float, rated_kw: float) -> f
 
 
 def released_kw(last_kw: float, pv_at_0: bool) -> float:
-    """Reference of a battery that is to go to 0 [kW]: it holds its charging until PV is measured at 0."""
+    """Return the reference of a battery that shall go to 0 [kW]: it goes on charging until PV is measured at 0."""
     return 0.0 if pv_at_0 else min(last_kw, 0.0)

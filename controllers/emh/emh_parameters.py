@@ -1,4 +1,4 @@
-"""The customer information of a hub: what its operator sets, and may change during a run."""
+"""The parameters of `emh`: what the operator of a hub sets, and may change during a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ordered list of rules: name, rank, guard, action; it reads like the hierarchy of Leal et al. 2024, section 3.
+"""The ordered list of rules, each with name, rank, guard and action, after Leal et al. 2024, section 3.
 
 A rule looks at the `HubSituation` and changes the `References`: rules of protection set bounds, rules of economics set
 wishes, those of the status both (see `references`). A scenario may leave rules out or put them in another order; a
@@ -22,7 +22,7 @@ _DUST_KW = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule.
+    """A rule: it sets or limits references while its guard holds.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ class Rule:
     applies: Callable[[HubSituation], bool]
     act: Callable[[Rule, HubSituation, References], None]
 
-    def keep(self, reference, least: float = -float("inf"), most: float = float("inf")) -> None:
-        """Bound a reference [kW] with this rule's name and rank."""
-        reference.keep(self.rank, self.name, least, most)
+    def keep(self, reference, min_kw: float = -float("inf"), max_kw: float = float("inf")) -> None:
+        """Limit a reference [kW] with this rule's name and rank."""
+        reference.keep(self.rank, self.name, min_kw, max_kw)
 
 
 # --- protection: alarms -----------------------------------------------------------------------------------------------
@@ -54,28 +54,28 @@ def _alarm(number: int) -> Callable[[HubSituation], bool]:
 
 
 def _stop_pv(rule: Rule, s: HubSituation, refs: References) -> None:
-    rule.keep(refs.pv, most=0.0)
+    rule.keep(refs.pv, max_kw=0.0)
 
 
 def _stop_bess(rule: Rule, s: HubSituation, refs: References) -> None:
     """In an island the battery is released only when PV is measured at 0, so that PV has nowhere else to flow."""
     held_kw = island.released_kw(s.last_bess_kw, s.pv_at_0 or not s.islanded)
-    rule.keep(refs.bess, least=held_kw, most=held_kw)
+    rule.keep(refs.bess, min_kw=held_kw, max_kw=held_kw)
 
 
 def _stop_dg(rule: Rule, s: HubSituation, refs: References) -> None:
-    rule.keep(refs.dg, most=0.0)
+    rule.keep(refs.dg, max_kw=0.0)
 
 
 def _overcurrent(rule: Rule, s: HubSituation, refs: References) -> None:
-    rule.keep(refs.cp, most=0.0 if s.overcurrent_level == 2 else s.parameters.cp_protection_kw)
+    rule.keep(refs.cp, max_kw=0.0 if s.overcurrent_level == 2 else s.parameters.cp_protection_kw)
     _stop_pv(rule, s, refs)
     _stop_bess(rule, s, refs)
     _stop_dg(rule, s, refs)
 
 
 def _meter_error(rule: Rule, s: HubSituation, refs: References) -> None:
-    rule.keep(refs.cp, most=s.parameters.cp_protection_kw)
+    rule.keep(refs.cp, max_kw=s.parameters.cp_protection_kw)
     _stop_pv(rule, s, refs)
     _stop_bess(rule, s, refs)
     _stop_dg(rule, s, refs)
@@ -120,13 +120,13 @@ def _over_contracted(s: HubSituation) -> bool:
 
 def _relieve(rule: Rule, s: HubSituation, refs: References, limit: float) -> None:
     ready = capacity.bess_ready(s.bess_kw, s.soc, s.soc_min, s.site.bess_kw) and not s.alarms & {1, 2, 4}
-    most_kw = s.site.bess_kw if s.soc > s.soc_min else 0.0
-    back = capacity.relief(s.p_in_kw, limit, s.cp_kw, s.bess_kw, ready, most_kw)
+    max_kw = s.site.bess_kw if s.soc > s.soc_min else 0.0
+    back = capacity.relief(s.p_in_kw, limit, s.cp_kw, s.bess_kw, ready, max_kw)
     # charging stops at once, before the connectors pay for it; in an island PV, which only feeds the charging, too
-    rule.keep(refs.bess, least=max(0.0, back.bess_kw) if ready else 0.0)
-    rule.keep(refs.cp, most=back.cp_kw)
+    rule.keep(refs.bess, min_kw=max(0.0, back.bess_kw) if ready else 0.0)
+    rule.keep(refs.cp, max_kw=back.cp_kw)
     if s.islanded:
-        rule.keep(refs.pv, most=0.0)
+        rule.keep(refs.pv, max_kw=0.0)
 
 
 def _installed_capacity(rule: Rule, s: HubSituation, refs: References) -> None:
@@ -143,7 +143,7 @@ def _contracted_capacity(rule: Rule, s: HubSituation, refs: References) -> None:
 def _dead_bus(rule: Rule, s: HubSituation, refs: References) -> None:
     for reference in (refs.cp, refs.bess, refs.pv, refs.dg):
         reference.want(0.0, rule.name)
-        rule.keep(reference, least=0.0, most=0.0)
+        rule.keep(reference, min_kw=0.0, max_kw=0.0)
 
 
 def _connected(rule: Rule, s: HubSituation, refs: References) -> None:
@@ -158,7 +158,7 @@ def _islanded(rule: Rule, s: HubSituation, refs: References) -> None:
     refs.bess.want(0.0, rule.name)
     refs.dg.want(0.0, rule.name)
     refs.cp.want(max(0.0, s.room_kw), rule.name)
-    rule.keep(refs.cp, most=s.parameters.cp_islanded_kw)
+    rule.keep(refs.cp, max_kw=s.parameters.cp_islanded_kw)
     _stop_dg(rule, s, refs)
 
 
@@ -167,13 +167,13 @@ def _islanded(rule: Rule, s: HubSituation, refs: References) -> None:
 
 def _battery(s: HubSituation) -> cost.Battery:
     p, tr = s.parameters, s.prices
-    most_kw = s.site.bess_kw if p.bess_discharge_kw is None else min(p.bess_discharge_kw, s.site.bess_kw)
+    max_kw = s.site.bess_kw if p.bess_discharge_kw is None else min(p.bess_discharge_kw, s.site.bess_kw)
     # where the need has room, charging takes what that leaves, and must not stop itself
     own_kw = min(0.0, s.bess_kw) if s.need_kw <= s.room_kw else 0.0
     # a battery that fed the grid would not serve the connectors
-    most_kw = max(0.0, min(most_kw, s.consumption_kw))
+    max_kw = max(0.0, min(max_kw, s.consumption_kw))
     return cost.Battery(
-        discharge_kw=most_kw,
+        discharge_kw=max_kw,
         slow_kw=s.slow_kw,
         may_discharge=criteria.bess_may_discharge(
             soc=s.soc, soc_min=s.soc_min, soc_off_peak=p.soc_off_peak, tr_grid=tr.buy, tr_bess=tr.bess, peak=s.peak
@@ -213,8 +213,8 @@ def _cost_rule_2(rule: Rule, s: HubSituation, refs: References) -> None:
     pays = tr.charging > tr.bess
     battery = _battery(s)
     # with the battery never more than the hub draws
-    most_kw = s.consumption_kw - (battery.discharge_kw if pays and battery.may_discharge else 0.0)
-    dg_kw = max(0.0, min(s.site.dg_kw, most_kw)) if may_run else 0.0
+    max_kw = s.consumption_kw - (battery.discharge_kw if pays and battery.may_discharge else 0.0)
+    dg_kw = max(0.0, min(s.site.dg_kw, max_kw)) if may_run else 0.0
     _wish(rule, refs, cost.rule_2(s.need_kw, s.room_kw, s.pv_kw, pays, battery, dg_kw))
 
 
@@ -234,7 +234,7 @@ def _island_ramp(rule: Rule, s: HubSituation, refs: References) -> None:
         s.t_s,
         charging_kw=-s.bess_kw,
         pv_kw=s.pv_kw,
-        most_kw=ramp.bess_share * s.site.bess_kw,
+        max_kw=ramp.bess_share * s.site.bess_kw,
         step_kw=ramp.step_kw,
         pv_share=ramp.pv_share,
         # PV must have heard of its limit before it can be short of it

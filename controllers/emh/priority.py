@@ -12,7 +12,7 @@ _DUST_KW = 1e-9
 def weights(
     busy: np.ndarray, plugged_s: np.ndarray, preferred: tuple[int, ...] = (), of_last: float = 1.0
 ) -> np.ndarray:
-    """Weights of the connectors: the longer since the authentication, the larger.
+    """Compute the weights of the connectors: the longer since the authentication, the larger.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def weights(
     return weight
 
 
-def share(available_kw: float, weight: np.ndarray, most_kw: np.ndarray, least_kw: np.ndarray) -> np.ndarray:
+def share(available_kw: float, weight: np.ndarray, max_kw: np.ndarray, min_kw: np.ndarray) -> np.ndarray:
     """Share a power by weight; what one cannot use goes on to the others.
 
     Parameters
@@ -49,44 +49,44 @@ def share(available_kw: float, weight: np.ndarray, most_kw: np.ndarray, least_kw
         To be shared [kW].
     weight : ndarray, shape (n,)
         Weights; 0 takes no part.
-    most_kw : ndarray, shape (n,)
+    max_kw : ndarray, shape (n,)
         What each can use [kW].
-    least_kw : ndarray, shape (n,)
+    min_kw : ndarray, shape (n,)
         Below this a connector cannot run [kW]: those with the smallest weights pause, so that the others can.
 
     Returns
     -------
     ndarray, shape (n,)
-        Shares [kW], never above ``most_kw``; their sum is ``min(available_kw, sum(most_kw))`` less what pauses leave.
+        Shares [kW], never above ``max_kw``; their sum is ``min(available_kw, sum(max_kw))`` less what pauses leave.
     """
-    shares_kw = fill(available_kw, most_kw, weight)
+    shares_kw = fill(available_kw, max_kw, weight)
     # an EV may accept less than the least that its connector can offer
-    least_kw = np.minimum(least_kw, most_kw)
-    if (shares_kw >= least_kw)[weight > 0.0].all():
+    min_kw = np.minimum(min_kw, max_kw)
+    if (shares_kw >= min_kw)[weight > 0.0].all():
         return shares_kw
     order = (-weight).argsort(kind="stable")[: np.count_nonzero(weight)]
-    runs = _needed_kw(weight[order], most_kw[order], least_kw[order]).searchsorted(available_kw, side="right")
+    runs = _needed_kw(weight[order], max_kw[order], min_kw[order]).searchsorted(available_kw, side="right")
     if runs == order.size:
         return shares_kw
     fewer = np.zeros(weight.size)
     fewer[order[:runs]] = weight[order[:runs]]
-    return fill(available_kw, most_kw, fewer)
+    return fill(available_kw, max_kw, fewer)
 
 
-def _needed_kw(weight: np.ndarray, most_kw: np.ndarray, least_kw: np.ndarray) -> np.ndarray:
+def _needed_kw(weight: np.ndarray, max_kw: np.ndarray, min_kw: np.ndarray) -> np.ndarray:
     """What it takes that the first k connectors all run, for each k [kW], shape (n,); it rises.
 
     The connectors are in the order of their weights, the largest first.
     """
-    level = np.maximum.accumulate(least_kw / weight)
-    given_kw = np.tril(np.minimum(most_kw, np.outer(level, weight)))
-    return given_kw.sum(axis=1) - _DUST_KW
+    level = np.maximum.accumulate(min_kw / weight)
+    shares_kw = np.tril(np.minimum(max_kw, np.outer(level, weight)))
+    return shares_kw.sum(axis=1) - _DUST_KW
 
 
 def admit(
     available_kw: float, target_kw: np.ndarray, measured_kw: np.ndarray, last_kw: np.ndarray, weight: np.ndarray
 ) -> np.ndarray:
-    """Limits on the way to a new sharing: power in use comes down before anyone gets more.
+    """Limit the powers on the way to new shares: powers come down before any power rises.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the rules work on: a wish for each reference, and the bounds it has to keep.
+"""The references that rules set: a wish for each, and the bounds within which it stays.
 
 Rules of status and economics set wishes; the last one counts. Any rule may set bounds, and each bound has the rank of
 its rule. At the end the wish is clipped to the bounds, those of the highest rank last. So bounds need no order:
@@ -28,12 +28,12 @@ class ReferenceRank(IntEnum):
 class _Bound(NamedTuple):
     rank: int
     rule: str
-    least: float
-    most: float
+    min_kw: float
+    max_kw: float
 
 
 class Reference:
-    """One reference [kW]: what is wished for and by which rule, and between which bounds it has to stay."""
+    """One reference [kW]: the wish, the rule that set it, and the bounds of all rules."""
 
     __slots__ = ("_bounds", "counting_kw", "wish", "wished_by")
 
@@ -44,7 +44,7 @@ class Reference:
         self._bounds: list[_Bound] = []
 
     def want(self, value: float, rule: str, counting_kw: float = 0.0) -> None:
-        """Wish for a value [kW]; it replaces the wish of an earlier rule.
+        """Set the wish of a rule [kW]; it replaces the wish of an earlier rule.
 
         Parameters
         ----------
@@ -57,12 +57,12 @@ class Reference:
         """
         self.wish, self.wished_by, self.counting_kw = value, rule, counting_kw
 
-    def keep(self, rank: int, rule: str, least: float = -inf, most: float = inf) -> None:
-        """Set bounds [kW]."""
-        self._bounds.append(_Bound(rank, rule, least, most))
+    def keep(self, rank: int, rule: str, min_kw: float = -inf, max_kw: float = inf) -> None:
+        """Add bounds [kW] of a rule."""
+        self._bounds.append(_Bound(rank, rule, min_kw, max_kw))
 
     def settle(self, wish: float | None = None) -> tuple[float, str]:
-        """The value within all bounds [kW], and the rule that decided it: the last one whose bound the value touches.
+        """Clip the wish to all bounds [kW], and name the rule that decided: the last one whose bound the value touches.
 
         Parameters
         ----------
@@ -73,11 +73,11 @@ class Reference:
         bounds = self._bounds
         if len(bounds) > 1:
             bounds = sorted(bounds, key=lambda bound: -bound.rank)
-        for _, name, least, most in bounds:
-            if value <= least:
-                value, rule = least, name
-            if value >= most:
-                value, rule = most, name
+        for _, name, min_kw, max_kw in bounds:
+            if value <= min_kw:
+                value, rule = min_kw, name
+            if value >= max_kw:
+                value, rule = max_kw, name
         return value, rule
 
 
@@ -105,7 +105,7 @@ class References:
         self.frozen = False
 
     def cp_wish_kw(self, bess_kw: float, dg_kw: float, bess_seen_kw: float, dg_seen_kw: float) -> float:
-        """The wish for the charge point, less what it counts on and battery and generator do not give.
+        """Return the wish for the charge point, less the part that battery and generator should give but do not.
 
         A source counts when its power is both asked for and measured: a bound may have taken it back, and a generator
         needs time to start.
@@ -120,5 +120,5 @@ class References:
         counted_kw = self.cp.counting_kw
         if counted_kw <= 0.0:
             return self.cp.wish
-        given_kw = max(0.0, min(bess_kw, bess_seen_kw)) + max(0.0, min(dg_kw, dg_seen_kw))
-        return max(0.0, self.cp.wish - max(0.0, counted_kw - given_kw))
+        delivered_kw = max(0.0, min(bess_kw, bess_seen_kw)) + max(0.0, min(dg_kw, dg_seen_kw))
+        return max(0.0, self.cp.wish - max(0.0, counted_kw - delivered_kw))

@@ -1,4 +1,4 @@
-"""What the rules look at: the hub in plain numbers, and what is remembered of it between decisions."""
+"""The situation of a hub that the rules read, and what is kept of it between decisions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COORDINATED = ("grid", "pv", "bess")
 
 @dataclass(slots=True)
 class Memory:
-    """What is remembered of one hub.
+    """The state that is kept of one hub between decisions.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Memory:
 
 @dataclass(slots=True)
 class HubSituation:
-    """One hub at one decision; powers [kW].
+    """The situation of one hub at one decision; powers [kW].
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class HubSituation:
         The limit less the local load; the protection value while the load is not known.
     busy : ndarray of bool, shape (n_connectors,)
         An EV is plugged in and wants energy.
-    most_kw : ndarray, shape (n_connectors,)
+    max_kw : ndarray, shape (n_connectors,)
         What each connector could draw at most: its rating, or what its EV accepts where that is less; 0 at a free one.
     need_kw : float
         The sum of that over the busy connectors that work.
@@ -124,7 +124,7 @@ class HubSituation:
     limit_kw: float
     room_kw: float
     busy: np.ndarray
-    most_kw: np.ndarray
+    max_kw: np.ndarray
     need_kw: float
     connectors: base.Connectors
     alarms: frozenset[int]
@@ -153,7 +153,7 @@ class HubSituation:
 
 
 def capacity_kw(site: base.Site, parameters: EmhParameters, islanded: bool) -> float:
-    """Capacity that must not be exceeded [kW].
+    """Return the capacity that must not be exceeded [kW].
 
     The contracted one on the grid; in an island the installed one, or the rating of the secondary source where that is
     smaller.
@@ -170,7 +170,7 @@ def limit_kw(site: base.Site, parameters: EmhParameters, islanded: bool) -> floa
 
 
 def is_peak(now: time, parameters: EmhParameters) -> bool:
-    """Whether it is peak time; both ends belong to it."""
+    """Return whether it is peak time; start and end belong to it."""
     peak = parameters.peak
     return peak is not None and peak.start <= now <= peak.end
 
@@ -178,7 +178,7 @@ def is_peak(now: time, parameters: EmhParameters) -> bool:
 def observe(
     t_s: float, now: time, site: base.Site, hub: base.Hub, memory: Memory
 ) -> tuple[HubSituation, list[tuple[str, str]]]:
-    """Put a hub into plain numbers, and bring its alarms up to date.
+    """Convert what is seen of a hub to plain numbers, and update its alarms.
 
     Parameters
     ----------
@@ -202,23 +202,23 @@ def observe(
     frozen = memory.connectors is not None and (8 in memory.log.numbers or hub.age_s.get("cp", 0.0) > p.timeout_s)
     connectors = memory.connectors = memory.connectors if frozen and memory.connectors else hub.connectors
     over = p.overcurrent
-    most_a = over.max_a or site.installed_kw * W_PER_KW / (3**0.5 * site.nominal_v)
+    max_a = over.max_a or site.installed_kw * W_PER_KW / (3**0.5 * site.nominal_v)
     highest_a = max(hub.i_grid_a.tolist())
     memory.overcurrent = alarms.overcurrent(
-        memory.overcurrent, t_s, highest_a > most_a, over.t1_s, over.t2_s, over.clear_s
+        memory.overcurrent, t_s, highest_a > max_a, over.t1_s, over.t2_s, over.clear_s
     )
-    found = alarms.causes(
+    causes = alarms.causes(
         hub,
         t_s,
         timeout_s=p.timeout_s,
         faulted=connectors.faulted,
         overcurrent_level=memory.overcurrent.level,
     )
-    events = memory.log.update(t_s, found, p.clear_s, islanded)
+    events = memory.log.update(t_s, causes, p.clear_s, islanded)
     load_kw = _load_kw(t_s, hub, memory)
     limit = limit_kw(site, p, islanded)
     busy = connectors.occupied & (connectors.requested_kwh - connectors.energy_kwh > _DUST_KWH)
-    most_kw = site.circuits.reachable_kw(np.minimum(site.connector_kw, connectors.p_max_kw), busy)
+    max_kw = site.circuits.reachable_kw(np.minimum(site.connector_kw, connectors.p_max_kw), busy)
     soc_min = max(site.bess_soc_min, p.soc_min or 0.0)
     soc_max = min(site.bess_soc_max, 1.0 if p.soc_max is None else p.soc_max)
     ages_s = [hub.age_s.get(device, 0.0) for device in _COORDINATED]
@@ -243,7 +243,7 @@ def observe(
         bess_kw=_known(hub.p_bess_kw),
         dg_kw=_known(hub.p_dg_kw),
         cp_kw=_known(hub.p_cp_kw),
-        pv_at_0=site.pv_kw == 0.0 or (hub.p_pv_kw <= island.ZERO_KW and (7, "pv") not in found),
+        pv_at_0=site.pv_kw == 0.0 or (hub.p_pv_kw <= island.ZERO_KW and (7, "pv") not in causes),
         soc=hub.soc,
         soc_min=soc_min,
         soc_max=soc_max,
@@ -251,8 +251,8 @@ def observe(
         limit_kw=limit,
         room_kw=p.cp_protection_kw if isnan(load_kw) else limit - load_kw,
         busy=busy,
-        most_kw=most_kw,
-        need_kw=float(most_kw.dot(busy & ~connectors.faulted)),
+        max_kw=max_kw,
+        need_kw=float(max_kw.dot(busy & ~connectors.faulted)),
         connectors=connectors,
         alarms=memory.log.numbers,
         overcurrent_level=memory.overcurrent.level,

@@ -1,4 +1,4 @@
-"""Where the parts of a hub, and its EVs, are connected."""
+"""The buses at which the parts of a hub, and its EVs, are connected."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class ConnectionPoints:
     connectors: tuple[int, ...]
 
     def places(self, demands: list[Demand]) -> Places:
-        """Places of the parts and of the EVs; who is not there yet is expected at any connector in turn."""
+        """Return the places of the parts and of the EVs; expected EVs are spread over the connectors in turn."""
         count = len(self.connectors)
         sessions = [self.connectors[c % count] for c in plugs(demands)]
         return Places(self.pv, self.bess, self.dg, self.load, tuple(sessions))
 
 
 def plugs(demands: list[Demand]) -> list[int]:
-    """Connector of each EV, modulo their number."""
+    """Return the connector of each EV; an expected EV has its position in the list, to be taken modulo their number."""
     return [demand.connector if demand.connector >= 0 else n for n, demand in enumerate(demands)]

@@ -32,7 +32,7 @@ class NetworkLimits:
     loading: float
 
     def bounds(self, network: AdmittanceNetwork) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper bound of each quantity, both of shape (n + b,); see `quantities`."""
+        """Return the lower and upper bound of each quantity, both of shape (n + b,); see `quantities`."""
         n = network.bus.size
         lower, upper = np.full((2, n + len(network.branches)), [[-np.inf], [np.inf]])
         lower[network.free], upper[network.free] = self.v_min_pu, self.v_max_pu
@@ -82,12 +82,12 @@ class Cut:
         return float(np.abs(self.slope).max())
 
     def at(self, u: np.ndarray) -> float:
-        """Value that it expects at other set points, shape (2 m,)."""
+        """Estimate the quantity at other set points, shape (2 m,)."""
         return self.value + float(self.slope @ (u - self.point))
 
 
 def quantities(flow: LoadFlow) -> np.ndarray:
-    """Voltages of the nodes [pu], then loadings of the branches at the fuller end, shape (k, n + b)."""
+    """Return the voltages of the nodes [pu], then the loadings of the branches at the fuller end, shape (k, n + b)."""
     return np.hstack([flow.v_pu, flow.loading.max(axis=1)])
 
 
@@ -100,7 +100,7 @@ def name(network: AdmittanceNetwork, quantity: int) -> str:
 
 
 def excess(network: AdmittanceNetwork, limits: NetworkLimits, values: np.ndarray) -> np.ndarray:
-    """How far quantities are beyond their limits, > 0 above and < 0 below, shape (k, n + b); NaN counts as inside."""
+    """Compute how far quantities exceed their limits, > 0 above, < 0 below, shape (k, n + b); NaN counts as inside."""
     lower, upper = limits.bounds(network)
     values = np.where(np.isnan(values), np.clip(1.0, lower, upper), values)
     return np.maximum(values - upper, 0.0) - np.maximum(lower - values, 0.0)
@@ -113,7 +113,7 @@ def linearised(
     u: np.ndarray,
     wanted: Mapping[tuple[int, int, bool], float],
 ) -> list[Cut]:
-    """Constraints from sensitivities.
+    """Build linear constraints from sensitivities.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Dispatch, load flow, constraints, dispatch again, until no limit is broken (processes 410 to 440)."""
+"""The loop of dispatch, load flow and new constraints, until no limit is broken (processes 410 to 440)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Round:
 
 @dataclass(frozen=True)
 class LoopResult:
-    """What the loop came to.
+    """The result of the loop.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class LoopResult:
     @property
     def iterations(self) -> int:
         """Dispatches until the load flow agreed for the first time; all of them if it never did."""
-        return next((n for n, one in enumerate(self.rounds, 1) if one.ok), len(self.rounds))
+        return next((n for n, entry in enumerate(self.rounds, 1) if entry.ok), len(self.rounds))
 
     @property
     def network_cost(self) -> float:
@@ -105,7 +105,7 @@ class LoopResult:
 
 @dataclass(frozen=True)
 class Loop:
-    """The network, its limits, and how hard to try.
+    """The loop on one network: its limits, and the number of iterations allowed.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class Loop:
     margin: float = 2e-4
 
     def run(self, dispatch: EmsDispatch, background_pu: np.ndarray, cuts: tuple[Cut, ...] = ()) -> LoopResult:
-        """Iterate.
+        """Run dispatch and load flow in turn until no limit is broken, or no better schedule is found.
 
         Parameters
         ----------
@@ -228,7 +228,7 @@ class Loop:
         return share
 
     def kept(self, u: np.ndarray, background_pu: np.ndarray) -> np.ndarray:
-        """Steps in which the load flow of set points, shape (k, 2 m), finds every limit kept, shape (k,)."""
+        """Return in which steps the load flow of set points, shape (k, 2 m), keeps every limit, shape (k,)."""
         flow = self.flow(u, background_pu)
         beyond = excess(self.network, self.limits, quantities(flow))
         return flow.converged & (np.abs(beyond).max(axis=1, initial=0.0) <= _TOLERANCE_PU)
@@ -243,7 +243,7 @@ class Loop:
 
     def _stuck(self, rounds: list[Round]) -> bool:
         """Whether the last two rounds brought nothing."""
-        if len(rounds) < 3 or any(one.diverged for one in rounds[-3:]):
+        if len(rounds) < 3 or any(entry.diverged for entry in rounds[-3:]):
             return False
         return min(rounds[-1].worst, rounds[-2].worst) > rounds[-3].worst - self.margin
 
@@ -330,14 +330,14 @@ class Loop:
     ) -> tuple[dict[int, np.ndarray], set[int]]:
         """Steps in which a latest constraint was far off, and where it was made; those in which it was too strict."""
         values = quantities(flow)
-        found, too_strict = {}, set()
+        linearised_at, too_strict = {}, set()
         for cut in {cut.key: cut for cut in cuts if not cut.turned}.values():
             off = cut.at(schedule.u[cut.step]) - values[cut.step, cut.quantity]
             if abs(off) > _LINEAR_ERROR and flow.converged[cut.step]:
-                found[cut.step] = cut.point
+                linearised_at[cut.step] = cut.point
                 if (off > 0.0) == cut.upper:
                     too_strict.add(cut.step)
-        return found, too_strict
+        return linearised_at, too_strict
 
     def _loose(self, cuts: tuple[Cut, ...], flow: LoadFlow, schedule: EmsSchedule) -> list[Cut]:
         """Constraints that bind where the quantity itself is well inside, linearised again here."""

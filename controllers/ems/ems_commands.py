@@ -1,4 +1,4 @@
-"""What is commanded of a schedule: powers that the devices can give, checked also for EVs that get full early."""
+"""The commands of a schedule: powers that the devices can give, also checked for EVs that are full early."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def commanded(
     loop: Loop,
     schedule: EmsSchedule,
     places: Mapping[str, Places],
-    least_kw: Mapping[str, np.ndarray],
+    min_kw: Mapping[str, np.ndarray],
     room_kw: Mapping[str, np.ndarray],
     shared_kw: np.ndarray,
     background_pu: np.ndarray,
 ) -> tuple[EmsSchedule, np.ndarray]:
-    """Make a schedule fit to be commanded, and check just that by load flow.
+    """Make a schedule that devices can follow, and check it by load flow.
 
     An EV below the least power of its connector pauses. In the last step in which an EV charges it may get full early:
     the limits must hold with it and without it. PV is lowered, with its reactive power, until they hold without, then
@@ -37,7 +37,7 @@ def commanded(
         From the loop.
     places : mapping of str to Places
         Hubs on the network.
-    least_kw : mapping of str to ndarray, shape (n_sessions,)
+    min_kw : mapping of str to ndarray, shape (n_sessions,)
         Least power of the connector of each EV [kW].
     room_kw : mapping of str to ndarray, shape (k,)
         Most that each hub on the network may purchase [kW].
@@ -54,7 +54,7 @@ def commanded(
         Steps in which every limit is kept, with and without EVs that get full.
     """
     ends = {name: _last(schedule.plans[name].session_kw) for name in places}
-    plans = {name: _paused(plan, least_kw[name]) for name, plan in schedule.plans.items()}
+    plans = {name: _paused(plan, min_kw[name]) for name, plan in schedule.plans.items()}
     m = len(loop.nodes)
 
     def u(of: Mapping[str, HubPlan]) -> np.ndarray:
@@ -64,13 +64,13 @@ def commanded(
         return loop.kept(u(of), background_pu)
 
     def scaled(of: Mapping[str, HubPlan], pv: np.ndarray, ev: np.ndarray) -> dict[str, HubPlan]:
-        found = dict(of)
+        scaled_plans = dict(of)
         for name in places:
             plan = of[name]
             session_kw = np.where(ends[name], ev, 1.0) * plan.session_kw
             lower = replace(plan, pv_kw=pv * plan.pv_kw, pv_q_kvar=pv * plan.pv_q_kvar, session_kw=session_kw)
-            found[name] = balanced(lower)
-        return found
+            scaled_plans[name] = balanced(lower)
+        return scaled_plans
 
     every, none = np.ones(len(background_pu)), np.zeros(len(background_pu))
     without = scaled(plans, every, none)
@@ -85,7 +85,7 @@ def commanded(
         charge_kw = np.maximum(np.where(ends[name], plans[name].session_kw, 0.0), 0.0)
         share = 1.0 - np.minimum(over_kw / np.maximum(charge_kw.sum(axis=0), 1e-9), 1.0)
         fewer = np.where(charge_kw > 0.0, share, 1.0) * plans[name].session_kw
-        plans[name] = _paused(replace(plans[name], session_kw=fewer), least_kw[name])
+        plans[name] = _paused(replace(plans[name], session_kw=fewer), min_kw[name])
     # where one of several EVs had to pause, the others may be too much
     plans = scaled(plans, every, np.where(kept(without) & ~kept(plans), none, every))
     u_kw, rest = set_points(plans, places, m)
@@ -93,13 +93,13 @@ def commanded(
 
 
 def present(plan: HubPlan, is_there: np.ndarray) -> HubPlan:
-    """A plan without the EVs that are not there, shape (n_sessions,)."""
+    """Remove the EVs that are not present from a plan; `is_there` has the shape (n_sessions,)."""
     there = is_there[:, None]
     return balanced(replace(plan, session_kw=plan.session_kw * there, session_q_kvar=plan.session_q_kvar * there))
 
 
-def _paused(plan: HubPlan, least_kw: np.ndarray) -> HubPlan:
-    low = (plan.session_kw > 0.0) & (plan.session_kw < least_kw[:, None] - 1e-6)
+def _paused(plan: HubPlan, min_kw: np.ndarray) -> HubPlan:
+    low = (plan.session_kw > 0.0) & (plan.session_kw < min_kw[:, None] - 1e-6)
     return balanced(replace(plan, session_kw=np.where(low, 0.0, plan.session_kw)))
 
 

@@ -39,7 +39,7 @@ _FIXED = ("network", "step_s", "horizon_s", "max_iterations", "priorities", "sol
 
 @dataclass(frozen=True)
 class _Window:
-    """What was decided for a window, and for whom."""
+    """The schedule of a window, and the hubs and EVs for which it was made."""
 
     steps: Steps
     outcome: LoopResult
@@ -49,7 +49,7 @@ class _Window:
 
 @dataclass
 class _EmsMemory:
-    """What a hub was told last, so that nothing is told twice."""
+    """The last reports to a hub, so that nothing is reported twice."""
 
     changes: dict[str, priorities.Change] = field(default_factory=dict)
     alarm: str = ""
@@ -80,32 +80,32 @@ class Ems(base.Controller):
         super().__init__(*args, **kwargs)
         if not isinstance(self.parameters, EmsParameters):
             raise TypeError(f"parameters of ems expected, got {type(self.parameters).__name__}")
-        self._given = given = self.parameters
+        self._parameters = parameters = self.parameters
         self._memory = {name: _EmsMemory() for name in self.sites}
         self._window: _Window | None = None
         self._tried: tuple | None = None
         self._loop: Loop | None = None
         self._sites: dict[str, ConnectionPoints] = {}
-        if self.period_s > given.step_s:
+        if self.period_s > parameters.step_s:
             raise base.ParameterError(
                 "period",
-                f"must not be longer than step_s {given.step_s:g} s, got {self.period_s:g} s: "
+                f"must not be longer than step_s {parameters.step_s:g} s, got {self.period_s:g} s: "
                 "only the step that is on is safe to command",
             )
-        self._know_hubs(given)
-        if given.network is not None:
-            self._connect(given)
+        self._know_hubs(parameters)
+        if parameters.network is not None:
+            self._connect(parameters)
 
     def check(self, hub: str, parameters: base.Parameters) -> None:
-        """Refuse what cannot change during a run, and limits of other hubs."""
+        """Refuse parameters that cannot change during a run, and limits of other hubs."""
         if not isinstance(parameters, EmsParameters):
             raise TypeError(f"parameters of ems expected, got {type(parameters).__name__}")
-        changed = [key for key in _FIXED if getattr(parameters, key) != getattr(self._given, key)]
+        changed = [key for key in _FIXED if getattr(parameters, key) != getattr(self._parameters, key)]
         if changed:
             raise base.ParameterError(changed[0], "cannot change during a run")
         self._know_hubs(parameters)
         for limit in parameters.purchase_limits:
-            if limit.hub not in (hub, None) and limit not in self._given.purchase_limits:
+            if limit.hub not in (hub, None) and limit not in self._parameters.purchase_limits:
                 raise base.ParameterError("purchase_limits", f"an event of hub {hub!r} cannot limit {limit.hub!r}")
 
     def _know_hubs(self, parameters: EmsParameters) -> None:
@@ -114,9 +114,9 @@ class Ems(base.Controller):
             text = f"there is no hub {unknown[0]!r}; hubs are {', '.join(self.sites)}"
             raise base.ParameterError("purchase_limits", text)
 
-    def _connect(self, given: EmsParameters) -> None:
+    def _connect(self, parameters: EmsParameters) -> None:
         """Read the network and find the place of every part."""
-        grid = given.network
+        grid = parameters.network
         if grid is None:
             return
         # pandapower takes a second to load, and not every run has a network
@@ -130,7 +130,7 @@ class Ems(base.Controller):
             known = compiled(net)
 
         def index_of(name: str, bus: int | str, part: str = "") -> int:
-            """Pandapower index of a bus that has a source."""
+            """Find the pandapower index of a bus that has a source."""
             with base.parameter(f"network.buses.{name}{part}"):
                 index = find_bus(net, bus, f"hub {name!r}")
                 known.node(index, f"hub {name!r}")
@@ -154,22 +154,22 @@ class Ems(base.Controller):
             return nodes.setdefault(known.node(index), len(nodes))
 
         for name, site in self.sites.items():
-            own, count = buses[name], site.connector_kw.size
-            if own.connectors and len(own.connectors) != count:
-                text = f"must name {count} buses, got {len(own.connectors)}"
+            hub_buses, count = buses[name], site.connector_kw.size
+            if hub_buses.connectors and len(hub_buses.connectors) != count:
+                text = f"must name {count} buses, got {len(hub_buses.connectors)}"
                 raise base.ParameterError(f"network.buses.{name}.connectors", text)
             self._sites[name] = ConnectionPoints(
-                *(place(name, getattr(own, part), part) for part in ("pv", "bess", "dg", "load")),
+                *(place(name, getattr(hub_buses, part), part) for part in ("pv", "bess", "dg", "load")),
                 connectors=tuple(
-                    place(name, bus, f"connectors[{n}]") for n, bus in enumerate(own.connectors or [None])
+                    place(name, bus, f"connectors[{n}]") for n, bus in enumerate(hub_buses.connectors or [None])
                 ),
             )
         low, high = grid.band_pu
         limits = NetworkLimits(low, high, grid.loading_percent / 100.0)
-        self._loop = Loop(known, np.array(list(nodes)), limits, given.max_iterations, grid.margin_pu)
+        self._loop = Loop(known, np.array(list(nodes)), limits, parameters.max_iterations, grid.margin_pu)
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Plan where it is time to, and command what is planned for now."""
+        """Plan when a plan is due, and command the present step of the plan."""
         events: list[tuple[str, str, str]] = []
         records: dict[str, dict[str, float]] = {}
         diagnostics: dict[str, float] = {}
@@ -183,9 +183,9 @@ class Ems(base.Controller):
             except RuntimeError as error:  # no schedule, or a solver that gave up
                 self._window = self._remembered(observation)
                 kept = self._window is not None and self._window.outcome.kept.all()
-                told = ", and the load flow still agrees with it" if kept and self._loop is not None else ""
+                remark = ", and the load flow still agrees with it" if kept and self._loop is not None else ""
                 goes_on = "the last schedule goes on" if self._window is not None else "nothing charges"
-                self._tell_alarm(observation, f"no dispatch: {error}; {goes_on}{told}", events)
+                self._tell_alarm(observation, f"no dispatch: {error}; {goes_on}{remark}", events)
                 records |= {name: {"verified": 0.0} for name in observation.hubs}
         return base.Decision(
             {name: self._command(name, hub, observation.t_s) for name, hub in observation.hubs.items()},
@@ -237,17 +237,17 @@ class Ems(base.Controller):
         diagnostics: dict[str, float],
     ) -> _Window | None:
         """One window (processes 410 to 460)."""
-        given = self._given
+        parameters = self._parameters
         hubs = {name: hub for name, hub in observation.hubs.items() if not hub.dead}
         if not hubs:
             return None
-        steps = schedule.window(observation.t_s, given.step_s, given.horizon_s, observation.end_s)
+        steps = schedule.window(observation.t_s, parameters.step_s, parameters.horizon_s, observation.end_s)
         demands = {name: schedule.charging_schedule(hub, self.sites[name], steps) for name, hub in hubs.items()}
         eens = {name: np.full(len(each), parameters_of(hubs[name]).eens_per_kwh) for name, each in demands.items()}
         dispatch, outcome = self._respecting(observation, hubs, steps, demands, eens)
         seconds, network_cost = dispatch.seconds, outcome.network_cost
 
-        if given.priorities and any(_unserved_kwh(outcome, name).sum() > _UNSERVED_KWH for name in hubs):
+        if parameters.priorities and any(_unserved_kwh(outcome, name).sum() > _UNSERVED_KWH for name in hubs):
             before = outcome.schedule.plans
             ranked = {
                 name: priorities.ranks(each, (own := parameters_of(hubs[name])).vehicles, own.weights, observation.t_s)
@@ -297,13 +297,13 @@ class Ems(base.Controller):
     ) -> None:
         """Tell what the adjustment changed for whom."""
         for name, each in demands.items():
-            told = self._memory[name].changes
+            reported = self._memory[name].changes
             for k, (demand, rank) in enumerate(zip(each, ranked[name], strict=True)):
                 after_kw = outcome.schedule.plans[name].session_kw[k]
                 change = priorities.change(demand, before[name].session_kw[k], after_kw, steps)
-                if change.is_news(told.get(demand.name, priorities.Change())):
+                if change.is_news(reported.get(demand.name, priorities.Change())):
                     events.append((name, "schedule", change.text(demand, rank)))
-                    told[demand.name] = change
+                    reported[demand.name] = change
 
     def _commanded(
         self, observation: base.Observation, outcome: LoopResult, demands: Mapping[str, list[Demand]], steps: Steps
@@ -311,17 +311,19 @@ class Ems(base.Controller):
         """The outcome with a schedule that devices can follow, checked as they will."""
         if self._loop is None:
             return outcome
-        least, room = {}, {}
+        min_kw, room = {}, {}
         plans = outcome.schedule.plans
         for name in plans:
             minimum_kw = self.sites[name].connector_minimum_kw
-            least[name] = np.array([minimum_kw[c % minimum_kw.size] for c in plugs(demands[name])])
+            min_kw[name] = np.array([minimum_kw[c % minimum_kw.size] for c in plugs(demands[name])])
             limits = parameters_of(observation.hubs[name]).purchase_limits
             room[name] = np.minimum(self.sites[name].contracted_kw, data.purchase_kw(limits, name, steps))
         places = {name: self._sites[name].places(demands[name]) for name in plans if _on_grid(observation.hubs[name])}
         shared_kw = self._shared_kw(observation.hubs, steps)
         background_pu = self._background_pu(observation, steps)
-        schedule, kept = commands.commanded(self._loop, outcome.schedule, places, least, room, shared_kw, background_pu)
+        schedule, kept = commands.commanded(
+            self._loop, outcome.schedule, places, min_kw, room, shared_kw, background_pu
+        )
         return replace(outcome, schedule=schedule, kept=kept)
 
     def _shared_kw(self, hubs: Mapping[str, base.Hub], steps: Steps) -> np.ndarray:
@@ -339,7 +341,7 @@ class Ems(base.Controller):
         before: LoopResult | None = None,
     ) -> tuple[EmsDispatch, LoopResult]:
         """Dispatch the window until the load flow agrees."""
-        given = self._given
+        parameters = self._parameters
         on_grid = {name: hub for name, hub in hubs.items() if _on_grid(hub)}
         with EmsDispatch(
             {
@@ -352,8 +354,8 @@ class Ems(base.Controller):
             0 if self._loop is None else len(self._loop.nodes),
             self._shared_kw(hubs, steps),
             tuple(on_grid),
-            given.solver,
-            given.time_limit_s,
+            parameters.solver,
+            parameters.time_limit_s,
         ) as dispatch:
             if self._loop is None:
                 alone = dispatch.solve((), {})
@@ -364,10 +366,10 @@ class Ems(base.Controller):
 
     def _background_pu(self, observation: base.Observation, steps: Steps) -> np.ndarray:
         """What the network's own loads and plants are expected to feed in, shape (k, n) [pu]."""
-        loop, given = self._loop, self._given.network
-        if loop is None or given is None:
+        loop, grid = self._loop, self._parameters.network
+        if loop is None or grid is None:
             return np.empty((steps.n, 0))
-        scales = sorted(given.load_scale.items())
+        scales = sorted(grid.load_scale.items())
         factors = []
         for begin_s in steps.edges_s[:-1]:
             clock = (observation.time + timedelta(seconds=float(begin_s) - observation.t_s)).time()

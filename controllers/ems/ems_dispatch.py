@@ -74,11 +74,11 @@ class EmsSchedule:
         return float(self.breaks_kw.max(initial=0.0))
 
     def broken(self, cuts: Sequence[Cut]) -> list[Cut]:
-        """Those of its constraints that are broken."""
+        """Return those constraints of the schedule that are broken."""
         return [cut for cut, kw in zip(cuts, self.breaks_kw, strict=True) if kw > BROKEN_KW]
 
     def held_back(self, share: np.ndarray, hubs: Collection[str]) -> EmsSchedule:
-        """The same with all set points of some hubs scaled in each step, shape (k,); load is served as it was."""
+        """Scale all set points of some hubs by a share for each step, shape (k,); the load is served as before."""
         plans = dict(self.plans)
         for name in hubs:
             plan = plans[name]
@@ -101,7 +101,7 @@ class DispatchError(RuntimeError):
 
 
 class EmsDispatch:
-    """The model of a window, loaded once; `solve` it again and again with more constraints.
+    """The model of a window, loaded once; `solve` can be called again with more constraints.
 
     Constraints of the network are put behind the rows that are there, and the solver goes on from its last basis.
     It belongs to the thread that made it, and is closed by ``with`` or `close`.
@@ -162,7 +162,7 @@ class EmsDispatch:
         self.close()
 
     def close(self) -> None:
-        """Free the solver's memory; a second call does nothing."""
+        """Close the solver and free its memory; a second call does nothing."""
         self._program.close()
 
     def solve(self, cuts: Sequence[Cut], boxes: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> EmsSchedule:
@@ -201,17 +201,17 @@ class EmsDispatch:
         return EmsSchedule(plans, u, rest, cost, broken)
 
     def clipped(self, schedule: EmsSchedule) -> EmsSchedule:
-        """A schedule that was held back within what devices and contracts allow: least power, most purchase."""
+        """Clip a scaled-down schedule to the minimum power of the generators and the purchase limits."""
         plans = dict(schedule.plans)
         for name in self.places:
-            plan, given = plans[name], self._models[name].data
+            plan, data = plans[name], self._models[name].data
             dg_kw = plan.dg_kw
-            if given.dg is not None:
-                dg_kw = np.where(dg_kw > BROKEN_KW, np.maximum(dg_kw, given.dg.minimum_kw), 0.0)
+            if data.dg is not None:
+                dg_kw = np.where(dg_kw > BROKEN_KW, np.maximum(dg_kw, data.dg.minimum_kw), 0.0)
             plan = balanced(replace(plan, dg_kw=dg_kw))
             charge_kw = np.maximum(plan.session_kw, 0.0)
-            most_kw = given.grid.import_kw if given.grid is not None else np.inf
-            over_kw = np.maximum(plan.buy_kw - plan.sell_kw - most_kw, 0.0)
+            max_kw = data.grid.import_kw if data.grid is not None else np.inf
+            over_kw = np.maximum(plan.buy_kw - plan.sell_kw - max_kw, 0.0)
             fewer = 1.0 - np.minimum(over_kw / np.maximum(charge_kw.sum(axis=0), 1e-9), 1.0)
             session_kw = np.where(charge_kw > 0.0, fewer, 1.0) * plan.session_kw
             plans[name] = balanced(replace(plan, session_kw=session_kw))
@@ -273,7 +273,7 @@ class EmsDispatch:
 
     def _fed_in(self) -> list[tuple[np.ndarray, list[tuple[float, np.ndarray]]]]:
         """Constant and terms (sign, columns of the steps) of what is fed in at each place: active, then reactive."""
-        found = [(np.zeros(self.steps.n), []) for _ in range(2 * self._m)]
+        fed_in = [(np.zeros(self.steps.n), []) for _ in range(2 * self._m)]
         for name, places in self.places.items():
             hub = self._models[name]
             for part in ("pv", "bess", "dg", "load", "sessions"):
@@ -282,23 +282,23 @@ class EmsDispatch:
                     if reactive and part == "sessions" and hub.data.sessions is not None:
                         where = tuple(where[k] for k in hub.data.sessions.inverters)
                     for n, (sign, entries) in enumerate(terms):
-                        place = where[n % len(where)] + self._m * reactive
-                        found[place][1].append((sign, self._program.columns(entries)))
+                        position = where[n % len(where)] + self._m * reactive
+                        fed_in[position][1].append((sign, self._program.columns(entries)))
             if hub.data.load is not None:
-                found[places.load][0][:] -= loads.fixed_kw(self.steps, hub.data.load)
-            found[places.load][0][:] += other_kw(hub.data)
-        return found
+                fed_in[places.load][0][:] -= loads.fixed_kw(self.steps, hub.data.load)
+            fed_in[places.load][0][:] += other_kw(hub.data)
+        return fed_in
 
 
 def balanced(plan: HubPlan) -> HubPlan:
-    """The same with what is bought and sold that fits its devices."""
+    """Set purchase and sale of a plan to what balances the powers of its devices."""
     net_kw = plan.load_kw.sum(axis=0) + plan.session_kw.sum(axis=0) - plan.pv_kw - plan.bess_kw - plan.dg_kw
     net_kw = net_kw - plan.other_kw
     return replace(plan, buy_kw=np.maximum(net_kw, 0.0), sell_kw=np.maximum(-net_kw, 0.0))
 
 
 def set_points(plans: Mapping[str, HubPlan], places: Mapping[str, Places], m: int) -> tuple[np.ndarray, np.ndarray]:
-    """What plans feed in at each of m places, and what their load alone does, both of shape (k, 2 m) [kW, kvar]."""
+    """Sum what plans feed in at each of m places, and what their loads alone do, both of shape (k, 2 m) [kW, kvar]."""
     rest = np.zeros((len(next(iter(plans.values())).buy_kw), 2 * m))
     u = np.zeros_like(rest)
     for name, at in places.items():

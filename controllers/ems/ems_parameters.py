@@ -1,4 +1,4 @@
-"""What the operator of the depots tells `ems`."""
+"""The parameters of `ems`."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class EmsParameters(base.Parameters):
 
 
 def parameters_of(hub: base.Hub) -> EmsParameters:
-    """Parameters in force at a hub.
+    """Return the parameters in force at a hub.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The charging schedule (415): who needs how much by when, from actual status and expected sessions."""
+"""The charging schedule (415): energy and departure of each EV, from actual status and expected sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..optimization.blocks.time_steps import Steps
 
 @dataclass(frozen=True)
 class Demand:
-    """What one EV needs.
+    """The demand of one EV.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def window(t_s: float, step_s: float, horizon_s: float, end_s: float = np.inf) -
 
 
 def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Demand]:
-    """Who needs how much by when.
+    """List the energy that each EV needs, and by when.
 
     Power is constant in a step: an EV charges from the first edge after its arrival to the last one before it leaves,
     unless it stays within one step.
@@ -110,7 +110,7 @@ def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Dema
     expected = hub.forecast.sessions(until_s=float(end_s))
     known = {name: k for k, name in enumerate(expected.id)}
     plugs = hub.connectors
-    found = []
+    demands = []
     able = plugs.occupied & ~plugs.faulted
     charge_kw = site.circuits.reachable_kw(np.minimum(site.connector_kw, plugs.p_max_kw), able)
     for c in np.flatnonzero(able).tolist():
@@ -125,16 +125,16 @@ def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Dema
         soc = float(plugs.soc[c])
         if np.isnan(soc) and k is not None:
             soc = float(expected.soc[k] + plugs.energy_kwh[c] / capacity)
-        least = float(expected.soc_v2g_min[k]) if k is not None else 0.0
-        floor = min(least, float(expected.soc[k])) if k is not None else 0.0
+        min_soc = float(expected.soc_v2g_min[k]) if k is not None else 0.0
+        floor = min(min_soc, float(expected.soc[k])) if k is not None else 0.0
         # an EV below its floor gives nothing back before it has left it
-        v2g = bool(plugs.v2g[c]) and np.isfinite(capacity) and soc >= least
-        found.append(_demand(name, c, now_s, leaves_s, needed, power, soc, capacity, floor, v2g, steps))
-    present = {demand.name for demand in found}
+        v2g = bool(plugs.v2g[c]) and np.isfinite(capacity) and soc >= min_soc
+        demands.append(_demand(name, c, now_s, leaves_s, needed, power, soc, capacity, floor, v2g, steps))
+    present = {demand.name for demand in demands}
     for k, name in enumerate(expected.id):
         if name in present or name in plugs.session_id or np.isnan(expected.departure_s[k]):
             continue
-        found.append(
+        demands.append(
             _demand(
                 name,
                 -1,
@@ -150,7 +150,7 @@ def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Dema
                 steps,
             )
         )
-    return [demand for demand in found if demand.ready_s > demand.begin_s and demand.power_kw > 0.0]
+    return [demand for demand in demands if demand.ready_s > demand.begin_s and demand.power_kw > 0.0]
 
 
 def _demand(
@@ -193,5 +193,5 @@ def _demand(
 
 
 def put_off(demand: Demand) -> Demand:
-    """Leave what can be charged after the window to later windows."""
+    """Return the demand without the energy that can be charged after the window."""
     return replace(demand, energy_kwh=demand.energy_kwh - demand.later_kwh, later_kwh=0.0)

@@ -1,4 +1,4 @@
-"""Who comes first when not all can be served, and what was changed for whom (450, 460)."""
+"""Priorities of vehicles when not all can be served, and the changes that follow from them (450, 460)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SMALL_SHIFT_S = 15 * S_PER_MIN
 
 @dataclass(frozen=True)
 class PriorityRank:
-    """Where a vehicle stands.
+    """The priority of a vehicle.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def ranks(
     known = [vehicles.get(demand.name, FleetVehicle()) for demand in demands]
     longest = max((vehicle.route_km for vehicle in known), default=0.0) or 1.0
     latest_s = max((demand.departure_s - now_s for demand in demands), default=0.0) or 1.0
-    found = []
+    ranked = []
     for demand, vehicle in zip(demands, known, strict=True):
         parts = {
             "purpose": _PURPOSES.index(vehicle.purpose) / (len(_PURPOSES) - 1),
@@ -80,17 +80,17 @@ def ranks(
         }
         share = weights.model_dump()
         value = 10.0 * sum(share[item] * part for item, part in parts.items()) / sum(share.values())
-        most = max(parts, key=lambda item: share[item] * parts[item])
-        reason = f"priority {value:.1f}, mostly by its {most}"
+        main_part = max(parts, key=lambda item: share[item] * parts[item])
+        reason = f"priority {value:.1f}, mostly by its {main_part}"
         if vehicle.priority is not None:
             value, reason = vehicle.priority, f"priority {vehicle.priority:g}, set by hand"
-        found.append(PriorityRank(value, vehicle.critical, f"critical, {reason}" if vehicle.critical else reason))
-    return found
+        ranked.append(PriorityRank(value, vehicle.critical, f"critical, {reason}" if vehicle.critical else reason))
+    return ranked
 
 
 @dataclass(frozen=True)
 class Change:
-    """What was changed for a vehicle.
+    """The change of the schedule of one vehicle.
 
     Parameters
     ----------
@@ -104,14 +104,14 @@ class Change:
     later_kwh: float = 0.0
     shifted_s: float = 0.0
 
-    def is_news(self, told: Change) -> bool:
-        """Whether it differs enough from what was told last."""
-        moved = self.shifted_s * told.shifted_s <= 0.0 and self.shifted_s != 0.0
-        changed = max(abs(self.reduced_kwh - told.reduced_kwh), abs(self.later_kwh - told.later_kwh))
+    def is_news(self, reported: Change) -> bool:
+        """Return whether the change differs enough from the last one that was reported."""
+        moved = self.shifted_s * reported.shifted_s <= 0.0 and self.shifted_s != 0.0
+        changed = max(abs(self.reduced_kwh - reported.reduced_kwh), abs(self.later_kwh - reported.later_kwh))
         return moved or changed > 10.0 * _SMALL_KWH
 
     def text(self, demand: Demand, rank: PriorityRank) -> str:
-        """Say it, and why."""
+        """Describe the change, and its reason."""
         parts = []
         if self.reduced_kwh:
             parts.append(f"reduced by {self.reduced_kwh:.1f} of {demand.energy_kwh:.1f} kWh")

@@ -20,7 +20,7 @@ class BasicControl(GridRule):
     """
 
     def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
-        """Surplus to storage, deficit from the grid."""
+        """Store the surplus, and cover a deficit from the grid."""
         pv_kw = float(np.nan_to_num(hub.p_pv_kw))
         # without its meter the load may be anything
         room_kw = site.contracted_kw - hub.net_load_kw + pv_kw if isfinite(hub.net_load_kw) else 0.0
@@ -32,7 +32,7 @@ class BasicControl(GridRule):
         """What of a surplus goes into the storage [kW]."""
         if not site.bess_kw or "bess" in hub.failed or not (isfinite(hub.soc) and isfinite(surplus_kw)):
             return 0.0
-        least_kw, _ = storage_limits(
+        min_kw, _ = storage_limits(
             hub.soc,
             site.bess_kwh,
             (site.bess_soc_min, site.bess_soc_max),
@@ -40,4 +40,4 @@ class BasicControl(GridRule):
             (site.bess_eta_charge, site.bess_eta_discharge),
             self.period_s,
         )
-        return min(max(surplus_kw, 0.0), -least_kw)
+        return min(max(surplus_kw, 0.0), -min_kw)

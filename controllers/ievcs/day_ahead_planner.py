@@ -31,7 +31,7 @@ _SPARE_SLOTS = 4
 
 @dataclass(frozen=True)
 class DayPlanResult:
-    """What came of an attempt to plan.
+    """The result of an attempt to plan.
 
     Parameters
     ----------
@@ -106,12 +106,12 @@ class Day:
         self._program: Program | None = None
 
     def close(self) -> None:
-        """Free the solver's memory."""
+        """Close the solver and free its memory."""
         if self._program is not None:
             self._program.close()
 
     def plan(self, hub: base.Hub, t_s: float, start_s: float, backlog_kwh: float) -> DayPlanResult:
-        """Plan the rest of the day: stage I at its begin, stage III later.
+        """Plan the rest of the day: stage I at its start, stage III later.
 
         Parameters
         ----------
@@ -140,7 +140,7 @@ class Day:
     def update_prices(
         self, hub: base.Hub, t_s: float, first: IevcsSchedule, backlog_kwh: float
     ) -> IevcsSchedule | None:
-        """Stage II: new prices from the plan of stage I, and the plan at these prices.
+        """Choose new prices from the plan of stage I, and plan again at these prices (stage II).
 
         Of some subsidies up to the ceiling, the one that pays the owners most: below it fewer accept, above it the
         station asks for less.
@@ -173,15 +173,15 @@ class Day:
         )
         left = parameters.cost_bound + paid(charging) - paid_before
         span = stage_two.ceiling(first.steps, first.plan, before.subsidy_per_kwh, charging, first.buy_per_kwh, left)
-        best, most_paid = None, -1.0
+        best, max_paid = None, -1.0
         for subsidy in np.linspace(*span, _SUBSIDIES).tolist() if span is not None else ():
             self.prices = replace(before, charging_per_kwh=charging, subsidy_per_kwh=subsidy, cheapest_hours=True)
             schedule = self.plan(hub, t_s, t_s, backlog_kwh).schedule
             # where fewer owners accept than before, the plan of stage I may be out of reach, and the best one dearer
             if schedule is None or schedule.plan.cost > first.plan.cost + parameters.cost_bound:
                 continue
-            if schedule.paid_to_owners > most_paid + 1e-6:
-                best, most_paid = schedule, schedule.paid_to_owners
+            if schedule.paid_to_owners > max_paid + 1e-6:
+                best, max_paid = schedule, schedule.paid_to_owners
         self.prices = best.prices if best is not None else before
         return best
 
@@ -189,9 +189,9 @@ class Day:
         """What is in the battery when the plan begins, if it goes on as now [kWh]."""
         site, stored_kwh = self._site, hub.soc * self._site.bess_kwh
         moved_kwh = float(np.nan_to_num(energy_kwh(hub.p_bess_kw, max(ahead_s, 0.0))))
-        least_kwh = min(site.bess_soc_min * site.bess_kwh, stored_kwh)
-        most_kwh = max(site.bess_soc_max * site.bess_kwh, stored_kwh)
-        return float(np.clip(stored_kwh - moved_kwh, least_kwh, most_kwh))
+        min_kwh = min(site.bess_soc_min * site.bess_kwh, stored_kwh)
+        max_kwh = max(site.bess_soc_max * site.bess_kwh, stored_kwh)
+        return float(np.clip(stored_kwh - moved_kwh, min_kwh, max_kwh))
 
     def _seat(self, evs: ExpectedEvs) -> None:
         """Give every new session a slot of its own; a larger model where there are not enough."""

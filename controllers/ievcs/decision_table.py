@@ -1,4 +1,4 @@
-"""Stage IV: the deviation from the plan, by a decision table (Yan & Tu 2022, section 2.3, table 1, figure 5).
+"""Stage IV: deviations from the plan are balanced by a decision table (Yan & Tu 2022, section 2.3, table 1, figure 5).
 
 Figure 5 is only drawn. The table follows table 1 where it speaks, and the rules in the text elsewhere.
 """
@@ -39,7 +39,7 @@ class Subsidy(Enum):
 
 
 class Measure(Enum):
-    """What can take a part of the deviation."""
+    """A measure that can balance a part of the deviation."""
 
     LOAD_SERVED = "load that the plan cuts is served"
     BUY_LESS = "the grid supplies less"
@@ -105,7 +105,7 @@ RELIEF = (*_STORAGE_HELPS, *_EVS_HELP, Measure.GENERAL_CUT, Measure.CONTROLLABLE
 
 @dataclass(frozen=True)
 class TableSituation:
-    """What stage IV may move; arrays have the shape (n_connectors,).
+    """The powers that stage IV may change, and their limits; arrays have the shape (n_connectors,).
 
     Parameters
     ----------
@@ -113,16 +113,16 @@ class TableSituation:
         Exchange at the PCC if nothing is done, > 0 imports [kW].
     import_kw : float
         Most that may be imported [kW].
-    bess_kw, bess_least_kw, bess_most_kw : float
+    bess_kw, bess_min_kw, bess_max_kw : float
         Storage as planned, and what it can do until the next decision, > 0 discharges [kW].
     ev_kw : ndarray
         EVs as planned [kW].
-    ev_least_kw : ndarray
+    ev_min_kw : ndarray
         Power with which an EV still gets its energy if it charges at full power afterwards [kW]; where the owner
         accepts the subsidy it may be negative.
     ev_class : ndarray of int
         Values of `Charging`.
-    load_kw, load_least_kw, load_most_kw : ndarray, shape (4,)
+    load_kw, load_min_kw, load_max_kw : ndarray, shape (4,)
         Load of each class that would be served; the least of it: of the shiftable what cannot be made good later in
         the day, of the controllable the lower end of its band; the most: more where the plan cuts what is worth the
         purchase [kW].
@@ -131,18 +131,18 @@ class TableSituation:
     grid_kw: float
     import_kw: float
     bess_kw: float
-    bess_least_kw: float
-    bess_most_kw: float
+    bess_min_kw: float
+    bess_max_kw: float
     ev_kw: np.ndarray
-    ev_least_kw: np.ndarray
+    ev_min_kw: np.ndarray
     ev_class: np.ndarray
     load_kw: np.ndarray
-    load_least_kw: np.ndarray
-    load_most_kw: np.ndarray
+    load_min_kw: np.ndarray
+    load_max_kw: np.ndarray
 
 
 class Action:
-    """The set points while the measures are taken one by one.
+    """The set points as they change from measure to measure.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ class Action:
         self.taken: list[tuple[Measure, float]] = []
 
     def take(self, measures: tuple[Measure, ...], kw: float) -> float:
-        """Let measures take a power, in order; gives what is left of it [kW].
+        """Apply measures in order until they have taken a power, and return what is left of it [kW].
 
         What the grid takes is only counted: `grid_kw` has the deviation in it from the begin, and the other measures
         move it back.
@@ -197,14 +197,14 @@ class Action:
         if measure is Measure.LOAD_SERVED:
             moved = 0.0
             for part in (CONTROLLABLE, GENERAL):
-                room = min(float(s.load_most_kw[part] - self.load_kw[part]), s.import_kw - self.grid_kw, kw - moved)
+                room = min(float(s.load_max_kw[part] - self.load_kw[part]), s.import_kw - self.grid_kw, kw - moved)
                 self.load_kw[part] += max(room, 0.0)
                 self.grid_kw += max(room, 0.0)
                 moved += max(room, 0.0)
             return moved
         if measure in _LOAD_CLASS:
             part = _LOAD_CLASS[measure]
-            moved = min(kw, max(float(self.load_kw[part] - s.load_least_kw[part]), 0.0))
+            moved = min(kw, max(float(self.load_kw[part] - s.load_min_kw[part]), 0.0))
             self.load_kw[part] -= moved
             self.grid_kw -= moved
             return moved
@@ -221,10 +221,10 @@ class Action:
         elif measure is Measure.STORAGE_GIVES_LESS:
             room = min(now, s.import_kw - self.grid_kw)
         elif up:
-            room = s.bess_most_kw - max(now, 0.0)
+            room = s.bess_max_kw - max(now, 0.0)
         else:
             # what is stored must not push the import above its limit
-            room = min(min(now, 0.0) - s.bess_least_kw, s.import_kw - self.grid_kw)
+            room = min(min(now, 0.0) - s.bess_min_kw, s.import_kw - self.grid_kw)
         moved = min(kw, max(room, 0.0))
         self.bess_kw += moved if up else -moved
         self.grid_kw -= moved if up else -moved
@@ -233,12 +233,12 @@ class Action:
     def _move_evs(self, measure: Measure, kw: float) -> float:
         """EVs of a class, in proportion to what each can leave."""
         s = self._s
-        least = s.ev_least_kw
+        min_kw = s.ev_min_kw
         if measure is Measure.URGENT_WAIT:
-            least = np.zeros_like(least)
+            min_kw = np.zeros_like(min_kw)
         elif measure is not Measure.FLEXIBLE_GIVE:
-            least = np.maximum(least, 0.0)
-        room = np.where(s.ev_class == _EV_CLASS[measure].value, np.maximum(self.ev_kw - least, 0.0), 0.0)
+            min_kw = np.maximum(min_kw, 0.0)
+        room = np.where(s.ev_class == _EV_CLASS[measure].value, np.maximum(self.ev_kw - min_kw, 0.0), 0.0)
         total = float(room.sum())
         if total <= _NOTHING_KW:
             return 0.0
@@ -264,7 +264,7 @@ _LOAD_CLASS = {
 
 
 def control(situation: TableSituation, dif_kw: float, measures: tuple[Measure, ...]) -> Action:
-    """Balance a deviation.
+    """Decide the set points that balance a deviation.
 
     Parameters
     ----------
@@ -289,7 +289,7 @@ def control(situation: TableSituation, dif_kw: float, measures: tuple[Measure, .
 def storage_limits(
     soc: float, capacity_kwh: float, window: tuple[float, float], rated_kw: float, eta: tuple[float, float], dt_s: float
 ) -> tuple[float, float]:
-    """What storage can do until the next decision.
+    """Compute the powers that storage can hold until the next decision.
 
     Parameters
     ----------
@@ -306,7 +306,7 @@ def storage_limits(
 
     Returns
     -------
-    least_kw, most_kw : float
+    min_kw, max_kw : float
         Powers, > 0 discharges [kW].
     """
     room_kwh = max(window[1] - soc, 0.0) * capacity_kwh / eta[0]
@@ -314,14 +314,14 @@ def storage_limits(
     return -min(rated_kw, power_kw(room_kwh, dt_s)), min(rated_kw, power_kw(stored_kwh, dt_s))
 
 
-def least_kw(missing_kwh: np.ndarray, most_kw: np.ndarray, left_s: np.ndarray, dt_s: float) -> np.ndarray:
-    """Power now with which EVs still get their energy, if they charge at full power after the next decision.
+def min_charging_kw(missing_kwh: np.ndarray, max_kw: np.ndarray, left_s: np.ndarray, dt_s: float) -> np.ndarray:
+    """Compute the power now with which EVs still get their energy, if they charge at full power from the next decision.
 
     Parameters
     ----------
     missing_kwh : ndarray, shape (n,)
         Asked for and not delivered yet [kWh].
-    most_kw : ndarray, shape (n,)
+    max_kw : ndarray, shape (n,)
         Full power [kW].
     left_s : ndarray, shape (n,)
         Time to departure [s].
@@ -331,9 +331,9 @@ def least_kw(missing_kwh: np.ndarray, most_kw: np.ndarray, left_s: np.ndarray, d
     Returns
     -------
     ndarray, shape (n,)
-        Powers [kW], negative where an EV could give back; above `most_kw` where it is too late.
+        Powers [kW], negative where an EV could give back; above `max_kw` where it is too late.
     """
-    later_kwh = energy_kwh(most_kw, np.maximum(left_s - 2.0 * dt_s, 0.0))
+    later_kwh = energy_kwh(max_kw, np.maximum(left_s - 2.0 * dt_s, 0.0))
     # who leaves before the next decision has only the time until then, who is late none to lose
     now_s = np.where(left_s > 0.0, np.minimum(left_s, dt_s), dt_s)
     return power_kw(missing_kwh - later_kwh, now_s)

@@ -1,4 +1,4 @@
-"""What is not as the plan has it, told once as events: EVs that stay away or leave early, chargers out of order."""
+"""Deviations from the plan, reported once as events: EVs that are late, absent or leave early, and faulty chargers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .ievcs_schedule import IevcsSchedule
 
 _MISSING_KWH = 0.05
 
-Told = tuple[str, str, str]
+EventText = tuple[str, str, str]
 
 
 class Surprises:
@@ -30,8 +30,8 @@ class Surprises:
         self._came: set[str] = set()
         self._faulted: frozenset[int] = frozenset()
 
-    def seen(self, hub: base.Hub, schedule: IevcsSchedule | None, t_s: float) -> list[Told]:
-        """Events since the last call.
+    def seen(self, hub: base.Hub, schedule: IevcsSchedule | None, t_s: float) -> list[EventText]:
+        """Report the events since the last call.
 
         Parameters
         ----------
@@ -54,20 +54,22 @@ class Surprises:
         }
         texts = [("left early", text) for text in self._left(here, t_s)]
         texts += [("charger fault", text) for text in self._out_of_order(seen)]
-        told = [(self._name, kind, text) for kind, text in texts] + self._late(here, schedule, t_s)
+        messages = [(self._name, kind, text) for kind, text in texts] + self._late(here, schedule, t_s)
         self._here = here
-        return told
+        return messages
 
     def _left(self, here: dict[str, tuple[float, float]], t_s: float) -> list[str]:
         """EVs that are gone before the departure they announced, and without all they asked for."""
-        gone = [(name, *told) for name, told in self._here.items() if name not in here]
+        gone = [(name, *announced) for name, announced in self._here.items() if name not in here]
         return [
             f"{name} left with {missing_kwh:.1f} kWh missing; what was planned for it is a surplus until the next plan"
             for name, departure_s, missing_kwh in gone
             if departure_s > t_s + self._period_s and missing_kwh > _MISSING_KWH
         ]
 
-    def _late(self, here: dict[str, tuple[float, float]], schedule: IevcsSchedule | None, t_s: float) -> list[Told]:
+    def _late(
+        self, here: dict[str, tuple[float, float]], schedule: IevcsSchedule | None, t_s: float
+    ) -> list[EventText]:
         """EVs that were to come and have not: each is told of when it is later than a decision, and when given up."""
         coming: dict[str, float] = {}
         if schedule is not None:

@@ -26,7 +26,7 @@ from .tracking import Followed, LoadAccount, follow, storage_kw
 
 @dataclass
 class _IevcsMemory:
-    """What is kept of a hub between decisions."""
+    """The state that is kept of a hub between decisions."""
 
     day: Day | None = None
     schedule: IevcsSchedule | None = None
@@ -40,12 +40,12 @@ class _IevcsMemory:
     last_s: float = nan
     off_grid: bool = False
     cut: bool = False
-    told: str = ""
+    reported: str = ""
 
 
 @dataclass
 class _Answer:
-    """What is gathered for the decision."""
+    """The parts of a decision, collected hub by hub."""
 
     setpoints: dict[str, base.Setpoints] = field(default_factory=dict)
     events: list[tuple[str, str, str]] = field(default_factory=list)
@@ -86,17 +86,17 @@ class Ievcs(base.Controller):
         self._check = NetworkCheck(feeder) if feeder is not None else None
         self._import_kw = {name: site.contracted_kw for name, site in self.sites.items()}
         if self._check is not None:
-            self._import_kw = {name: self._check.most_import_kw(kw) for name, kw in self._import_kw.items()}
+            self._import_kw = {name: self._check.max_import_kw(kw) for name, kw in self._import_kw.items()}
         self._memory = {name: _IevcsMemory() for name in self.sites}
         self._surprises = {name: Surprises(name, self.period_s) for name in self.sites}
 
     def check(self, hub: str, parameters: base.Parameters) -> None:
-        """Refuse what cannot change during a run."""
+        """Refuse parameters that cannot change during a run."""
         if cast(IevcsParameters, parameters).feeder != self.parameters.feeder:
             raise base.ParameterError("feeder", "cannot change during a run")
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Plan where it is time to, and follow the plans."""
+        """Plan when a plan is due, and follow the plans."""
         answer = _Answer()
         for name, hub in observation.hubs.items():
             self._decide(name, hub, observation, answer)
@@ -208,7 +208,7 @@ class Ievcs(base.Controller):
                 agreed,
             )
         except (ValueError, RuntimeError) as error:
-            answer.events += _told(name, DayPlanResult(None, str(error), REFUSED), memory, t_s)
+            answer.events += _messages(name, DayPlanResult(None, str(error), REFUSED), memory, t_s)
             return
         outcome = self._timed(name, "stage1_s", memory, hub, t_s, t_s, answer, began)
         if outcome.schedule is None:
@@ -248,7 +248,7 @@ class Ievcs(base.Controller):
         outcome = memory.day.plan(hub, t_s, start_s, memory.account.ahead_kwh(start_s - t_s))
         answer.diagnostics[f"{name}/{stage}"] = perf_counter() - began
         answer.diagnostics[f"{name}/status"] = outcome.status
-        answer.events += _told(name, outcome, memory, t_s)
+        answer.events += _messages(name, outcome, memory, t_s)
         return outcome
 
 
@@ -270,17 +270,17 @@ def _next_hour_s(t_s: float, midnight_s: float) -> float:
     return midnight_s - S_PER_H * (ceil((midnight_s - t_s) / S_PER_H - 1e-9) - 1)
 
 
-def _told(name: str, outcome: DayPlanResult, memory: _IevcsMemory, t_s: float) -> list[tuple[str, str, str]]:
+def _messages(name: str, outcome: DayPlanResult, memory: _IevcsMemory, t_s: float) -> list[tuple[str, str, str]]:
     """Events worth telling; the same trouble at every attempt is told once."""
     events = []
     if outcome.tightened:
         events.append((name, "voltage", f"power flow of the plan: {outcome.tightened} steps limited further"))
     same = re.sub(r"\d+", "", outcome.problem)  # it may tell of another step or number
-    if same and same != memory.told:
+    if same and same != memory.reported:
         in_force = memory.schedule is not None and memory.schedule.step(t_s) is not None
         now = consequence(outcome.schedule is not None, in_force, "basic control")
         events.append((name, "alarm", f"{outcome.problem}; {now}"))
-    memory.told = same
+    memory.reported = same
     return events
 
 

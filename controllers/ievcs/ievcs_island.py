@@ -1,4 +1,4 @@
-"""Off the grid: load is cut to what the secondary source and storage carry, as far as it can be cut."""
+"""Set points in an island: load is cut to what the secondary source and storage can supply, as far as it may be cut."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def carried(
     setpoints: base.Setpoints,
     demand_kw: np.ndarray,
     now_kw: np.ndarray,
-    bess_most_kw: float,
+    bess_max_kw: float,
 ) -> tuple[base.Setpoints, np.ndarray]:
-    """Keep the load within what the secondary source carries.
+    """Limit the load to what the secondary source and storage can supply.
 
     Critical load and the least of the controllable cannot be cut. While the source alone can carry them, storage lends
     to all classes; otherwise it is kept for them, and all else is cut. What costs least per kWh is cut first, and
@@ -36,7 +36,7 @@ def carried(
         Expected demand of the load classes [kW]; where it is not known, all that can be cut is cut, and PV too.
     now_kw : ndarray, shape (4,)
         What is expected to be served of it under the limits in force [kW].
-    bess_most_kw : float
+    bess_max_kw : float
         What storage can give until the next decision [kW].
 
     Returns
@@ -52,14 +52,14 @@ def carried(
     # below its band controllable load obeys no limit
     served_kw = demand_kw * np.array([1.0, 1.0 - parameters.controllable_cut, 0.0, 0.0])
     if served_kw.sum() <= firm_kw:
-        room_kw = firm_kw + bess_most_kw - float(served_kw.sum())
+        room_kw = firm_kw + bess_max_kw - float(served_kw.sum())
         for part in sorted((CONTROLLABLE, SHIFTABLE, GENERAL), key=lambda part: -parameters.eens_per_kwh[part]):
-            given_kw = min(float(demand_kw[part] - served_kw[part]), room_kw)
-            served_kw[part] += given_kw
-            room_kw -= given_kw
+            restored_kw = min(float(demand_kw[part] - served_kw[part]), room_kw)
+            served_kw[part] += restored_kw
+            room_kw -= restored_kw
     limit_kw = np.where(served_kw < demand_kw - 1e-9, served_kw, inf)
     limit_kw[SHIFTABLE] = served_kw[SHIFTABLE]
-    bess_kw = float(np.clip(served_kw.sum() - firm_kw, 0.0, bess_most_kw))
+    bess_kw = float(np.clip(served_kw.sum() - firm_kw, 0.0, bess_max_kw))
     cut_kw = max(float(now_kw.sum() - served_kw.sum()), 0.0)
     limited = replace(
         setpoints,

@@ -1,4 +1,4 @@
-"""From what a hub sees and expects to the data of its model: eq. (1) and (3)-(10) of Yan & Tu 2022."""
+"""The data of the model of a hub, from observation and forecast: eq. (1) and (3)-(10) of Yan & Tu 2022."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ..optimization.hub_model import HubData
 from .ievcs_parameters import IevcsParameters
 from .ievcs_prices import DriverPrices, accepting
 
-V2G_LEAST_SOC = 0.2
+V2G_MIN_SOC = 0.2
 """No EV is discharged below this (eq. 10)."""
 
 
 @dataclass(frozen=True)
 class ExpectedEvs:
-    """EVs that a plan reckons with; arrays have the shape (n_sessions,).
+    """The EVs that a plan includes; arrays have the shape (n_sessions,).
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class ExpectedEvs:
     v2g: np.ndarray
 
     def charging_prices(self, prices: DriverPrices, steps: Steps) -> np.ndarray:
-        """What each driver pays in each step [1/kWh], shape (n_sessions, n)."""
+        """Return what each driver pays in each step [1/kWh], shape (n_sessions, n)."""
         asked_kwh = self.target_kwh - self.arrived_kwh
         return prices.of_sessions(
             self.names, steps.edges_s, self.arrival_s, self.departure_s, asked_kwh, self.charge_kw
@@ -72,7 +72,7 @@ class ExpectedEvs:
 
 @dataclass(frozen=True)
 class PlanStart:
-    """What a plan starts from.
+    """The state at the start of a plan.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class PlanStart:
 
 
 def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s: float) -> ExpectedEvs:
-    """Who is there and who will come, as a plan that starts a little later finds them.
+    """List the EVs that are present or expected, as a plan that starts a little later finds them.
 
     What is plugged in goes on at its present power until the plan starts. An EV that announced no departure is expected
     to leave as soon as it can be served.
@@ -114,49 +114,49 @@ def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s
     -------
     ExpectedEvs
     """
-    told, seen = hub.forecast.sessions(until_s), hub.connectors
-    place = {name: i for i, name in enumerate(seen.session_id) if name is not None}
-    at = np.array([place.get(name, -1) for name in told.id], dtype=int)
+    forecast, seen = hub.forecast.sessions(until_s), hub.connectors
+    connector_of = {name: i for i, name in enumerate(seen.session_id) if name is not None}
+    at = np.array([connector_of.get(name, -1) for name in forecast.id], dtype=int)
     there = at >= 0
     able_kw = site.circuits.reachable_kw(np.where(seen.faulted, 0.0, site.connector_kw), seen.occupied)
     rated_kw = np.where(there, able_kw[at], site.connector_kw.max(initial=0.0))
-    charge_kw = np.minimum(told.p_max_kw, rated_kw)
-    asked_kwh = np.where(there, seen.requested_kwh[at], told.energy_kwh)
-    arrived_kwh = told.soc * told.capacity_kwh
-    target_kwh = np.minimum(arrived_kwh + asked_kwh, told.capacity_kwh)
-    floor_soc = np.maximum(V2G_LEAST_SOC, told.soc_v2g_min)
-    floor = floor_soc * told.capacity_kwh
+    charge_kw = np.minimum(forecast.p_max_kw, rated_kw)
+    asked_kwh = np.where(there, seen.requested_kwh[at], forecast.energy_kwh)
+    arrived_kwh = forecast.soc * forecast.capacity_kwh
+    target_kwh = np.minimum(arrived_kwh + asked_kwh, forecast.capacity_kwh)
+    floor_soc = np.maximum(V2G_MIN_SOC, forecast.soc_v2g_min)
+    floor = floor_soc * forecast.capacity_kwh
     ahead_kwh = energy_kwh(seen.p_kw, max(start_s - t_s, 0.0))
     delivered_kwh = np.where(there, (seen.energy_kwh + ahead_kwh)[at], 0.0)
     lowest_kwh = np.minimum(np.minimum(0.0, floor - arrived_kwh), np.where(there, seen.energy_kwh[at], 0.0))
     # a connector stops at what was asked for
     delivered_kwh = np.clip(delivered_kwh, lowest_kwh, np.maximum(target_kwh - arrived_kwh, 0.0))
-    arrival_s = np.where(there, start_s, np.maximum(told.arrival_s, start_s))
+    arrival_s = np.where(there, start_s, np.maximum(forecast.arrival_s, start_s))
     left_kwh = np.maximum(target_kwh - arrived_kwh - delivered_kwh, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         at_once_s = np.where(charge_kw > 0.0, start_s + left_kwh / energy_kwh(charge_kw, 1.0), start_s)
-    departure_s = np.where(np.isnan(told.departure_s), at_once_s, told.departure_s)
+    departure_s = np.where(np.isnan(forecast.departure_s), at_once_s, forecast.departure_s)
     kept = np.flatnonzero(departure_s > arrival_s)
     return ExpectedEvs(
-        names=tuple(told.id[k] for k in kept),
+        names=tuple(forecast.id[k] for k in kept),
         connectors=tuple(str(at[k] + 1) if there[k] else "any" for k in kept),
         there=there[kept],
         # a session that is there began when it plugged in; what counts for its share is the whole stay
-        arrival_s=np.where(there, seen.plugged_s[at], told.arrival_s)[kept],
+        arrival_s=np.where(there, seen.plugged_s[at], forecast.arrival_s)[kept],
         departure_s=departure_s[kept],
         arrived_kwh=arrived_kwh[kept],
         delivered_kwh=delivered_kwh[kept],
         target_kwh=target_kwh[kept],
-        capacity_kwh=told.capacity_kwh[kept],
+        capacity_kwh=forecast.capacity_kwh[kept],
         floor_kwh=np.minimum(floor, arrived_kwh)[kept],
         floor_soc=floor_soc[kept],
         charge_kw=charge_kw[kept],
-        v2g=told.v2g[kept],
+        v2g=forecast.v2g[kept],
     )
 
 
 def grid_of_steps(t_s: float, midnight_s: float, until_s: float, resolution_s: float) -> np.ndarray:
-    """Edges of the steps from now to the horizon [s], shape (n + 1,); those between lie on the clock."""
+    """Build the edges of the steps from now to the horizon [s], shape (n + 1,); the inner ones lie on the clock."""
     n = ceil((until_s - t_s) / resolution_s) + 1
     first_s = midnight_s - resolution_s * ceil((midnight_s - t_s) / resolution_s)
     inner_s = first_s + resolution_s * np.arange(n + 1)
@@ -164,30 +164,30 @@ def grid_of_steps(t_s: float, midnight_s: float, until_s: float, resolution_s: f
 
 
 def pv_kw(site: base.Site, hub: base.Hub, steps: Steps, t_s: float, memory_s: float | None) -> np.ndarray:
-    """PV power of the open steps [kW], shape (n,): the forecast, corrected by what is measured now."""
+    """Forecast the PV power of the open steps [kW], shape (n,), corrected by what is measured now."""
     edges_s = steps.edges_s[steps.now :]
-    told_kw = hub.forecast.pv_kw(edges_s)
+    forecast_kw = hub.forecast.pv_kw(edges_s)
     now_kw = hub.p_pv_kw
     measured_s = t_s - hub.age_s.get("pv", 0.0)
     until_s = min(measured_s + S_PER_MIN, float(edges_s[-1]))
     # just before and after the night a ratio says nothing
     if memory_s is not None and np.isfinite(now_kw) and until_s > measured_s:
         expected_kw = float(hub.forecast.pv_kw(np.array([measured_s, until_s]))[0])
-        if expected_kw > 0.02 * max(told_kw.max(initial=0.0), 1.0):
+        if expected_kw > 0.02 * max(forecast_kw.max(initial=0.0), 1.0):
             lead_s = np.maximum((edges_s[:-1] + edges_s[1:]) / 2.0 - measured_s, 0.0)
-            corrected_kw = told_kw * (1.0 + (now_kw / expected_kw - 1.0) * np.exp(-lead_s / memory_s))
-            told_kw = np.minimum(corrected_kw, np.maximum(told_kw, site.pv_kw))
-    return _padded(steps, told_kw * ("pv" not in hub.failed))
+            corrected_kw = forecast_kw * (1.0 + (now_kw / expected_kw - 1.0) * np.exp(-lead_s / memory_s))
+            forecast_kw = np.minimum(corrected_kw, np.maximum(forecast_kw, site.pv_kw))
+    return _padded(steps, forecast_kw * ("pv" not in hub.failed))
 
 
 def demand_kw(hub: base.Hub, steps: Steps) -> np.ndarray:
-    """Expected load of each class in the open steps [kW], shape (4, n)."""
-    told_kw = hub.forecast.load_kw(steps.edges_s[steps.now :])
-    return np.array([_padded(steps, column) for column in told_kw.T])
+    """Forecast the load of each class in the open steps [kW], shape (4, n)."""
+    forecast_kw = hub.forecast.load_kw(steps.edges_s[steps.now :])
+    return np.array([_padded(steps, column) for column in forecast_kw.T])
 
 
 def price(hub: base.Hub, steps: Steps, name: str) -> np.ndarray:
-    """A price in the open steps [1/kWh], shape (n,)."""
+    """Forecast a price in the open steps [1/kWh], shape (n,)."""
     return _padded(steps, hub.forecast.price(name, steps.edges_s[steps.now :]))
 
 
@@ -203,7 +203,7 @@ def hub_data(
     slots: Sequence[str],
     n_slots: int,
 ) -> HubData:
-    """Put together the data of the model.
+    """Collect the data of the model of one hub.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def hub_data(
             *demand,
             eens_per_kwh=parameters.eens_per_kwh,
             controllable_band=parameters.controllable_cut,
-            shiftable_most_kw=demand[2] + parameters.recovery_kw,
+            shiftable_max_kw=demand[2] + parameters.recovery_kw,
             backlog_kwh=state.backlog_kwh,
             made_good=_made_good(steps, midnight_s),
         ),
@@ -270,7 +270,7 @@ def _storage(
     # worth any purchase and any sale forgone, but no load that is cut and no EV that waits: the battery comes last
     dearest = max(float(price(hub, steps, name)[steps.open].max()) for name in ("buy", "sell"))
     dearest = (dearest + wear_per_kwh) / site.bess_eta_charge
-    least_eens = min(*parameters.eens_per_kwh, parameters.ev_eens_per_kwh)
+    min_eens = min(*parameters.eens_per_kwh, parameters.ev_eens_per_kwh)
     return StorageData(
         energy_kwh=state.bess_kwh,
         energy_min_kwh=lowest_kwh,
@@ -281,7 +281,7 @@ def _storage(
         eta_discharge=site.bess_eta_discharge,
         wear_per_kwh=wear_per_kwh,
         end_kwh=end_kwh,
-        end_missing_per_kwh=max(1.01 * dearest, 0.99 * least_eens),
+        end_missing_per_kwh=max(1.01 * dearest, 0.99 * min_eens),
         exclusive_kw=site.bess_kw,
     )
 

@@ -20,7 +20,7 @@ _HASHES = float(2**32)
 
 @dataclass(frozen=True)
 class DriverPrices:
-    """What drivers pay and get.
+    """The prices that drivers pay, and the subsidy that owners get.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class DriverPrices:
         asked_kwh: np.ndarray,
         charge_kw: np.ndarray,
     ) -> np.ndarray:
-        """What each driver pays.
+        """Return what each driver pays in each step.
 
         Parameters
         ----------
@@ -68,13 +68,13 @@ class DriverPrices:
             Prices [1/kWh].
         """
         price = self.charging_per_kwh
-        found = np.tile(price, (len(names), 1))
+        prices = np.tile(price, (len(names), 1))
         if self.cheapest_hours:
-            found[:] = _in_cheapest_hours(edges_s, price, arrival_s, departure_s, asked_kwh, charge_kw)[:, None]
+            prices[:] = _in_cheapest_hours(edges_s, price, arrival_s, departure_s, asked_kwh, charge_kw)[:, None]
         for row, name in enumerate(names):
             if name in self.agreed:
-                found[row] = self.agreed[name]
-        return found
+                prices[row] = self.agreed[name]
+        return prices
 
 
 def _in_cheapest_hours(
@@ -98,7 +98,7 @@ def _in_cheapest_hours(
 
 
 def of_stage_one(charging_per_kwh: np.ndarray, subsidy_per_kwh: float, agreed: Mapping[str, float]) -> DriverPrices:
-    """Prices before stage II.
+    """Build the prices before stage II.
 
     Parameters
     ----------
@@ -113,8 +113,8 @@ def of_stage_one(charging_per_kwh: np.ndarray, subsidy_per_kwh: float, agreed: M
     -------
     DriverPrices
     """
-    least = max([subsidy_per_kwh, *agreed.values(), float(charging_per_kwh.max(initial=0.0))])
-    return DriverPrices(charging_per_kwh, least, agreed=agreed)
+    lowest = max([subsidy_per_kwh, *agreed.values(), float(charging_per_kwh.max(initial=0.0))])
+    return DriverPrices(charging_per_kwh, lowest, agreed=agreed)
 
 
 def tiers(
@@ -126,7 +126,7 @@ def tiers(
     paid: Callable[[np.ndarray], float],
     paid_before: float,
 ) -> np.ndarray:
-    """Charging price in three tiers by the load of each hour.
+    """Compute a charging price in three tiers by the load of each hour.
 
     The mean price that drivers pay stays: all tiers are scaled so that they pay as much as before for what the plan of
     stage I charges.
@@ -157,15 +157,15 @@ def tiers(
     today = steps.open & (begin_s < day_end_s)
     # hours are counted back from midnight, so that they are those of the clock
     hour = np.ceil((day_end_s - begin_s) / S_PER_H - 1e-9).astype(int)[today]
-    _, place = np.unique(hour, return_inverse=True)
-    energy, length = np.bincount(place, (load_kw * hours)[today]), np.bincount(place, hours[today])
+    _, hour_index = np.unique(hour, return_inverse=True)
+    energy, length = np.bincount(hour_index, (load_kw * hours)[today]), np.bincount(hour_index, hours[today])
     mean_kw = energy / length
     low_kw, high_kw = np.quantile(mean_kw, tiers.quantiles)
     factor = np.where(mean_kw > high_kw, 1.0 + tiers.spread, np.where(mean_kw <= low_kw, 1.0 - tiers.spread, 1.0))
 
     def scaled(scale: float) -> np.ndarray:
         price = charging_per_kwh.copy()
-        price[today] *= scale * factor[place]
+        price[today] *= scale * factor[hour_index]
         return price
 
     if np.isclose(paid(scaled(1.0)), paid_before):
@@ -187,7 +187,7 @@ def ceiling(
     buy_per_kwh: np.ndarray,
     left: float,
 ) -> tuple[float, float] | None:
-    """The lowest subsidy that may be offered, and the highest for which the plan of stage I stays within the bound.
+    """Compute the lowest subsidy that may be offered, and the highest that keeps the plan of stage I within the bound.
 
     The plan stays possible at the new prices, for whoever accepts a subsidy accepts a higher one. So what is planned at
     the new prices costs at most what this plan costs at them: the bound holds whatever the owners answer. No subsidy is
@@ -211,23 +211,23 @@ def ceiling(
 
     Returns
     -------
-    least, most : float
+    lowest, highest : float
         Subsidies [1/kWh]; None instead of both where the lowest is beyond the bound already.
     """
     here = steps.open
     returned_kwh = float((np.maximum(-plan.session_kw, 0.0).sum(axis=0) * steps.hours)[here].sum())
     dearest = float(charging_per_kwh[here].max(initial=0.0))
-    least = max(subsidy_per_kwh, dearest)
+    lowest = max(subsidy_per_kwh, dearest)
     # a rounding of the scale of the tiers is no cost
-    if left < (least - subsidy_per_kwh) * returned_kwh - 1e-9:
+    if left < (lowest - subsidy_per_kwh) * returned_kwh - 1e-9:
         return None
-    worth = dearest + float(np.ptp(buy_per_kwh[here])) if here.any() else least
-    most = subsidy_per_kwh + left / returned_kwh if returned_kwh > 1e-9 else np.inf
-    return least, max(least, min(most, worth))
+    worth = dearest + float(np.ptp(buy_per_kwh[here])) if here.any() else lowest
+    highest = subsidy_per_kwh + left / returned_kwh if returned_kwh > 1e-9 else np.inf
+    return lowest, max(lowest, min(highest, worth))
 
 
 def accepting(owners: Owners, prices: DriverPrices, names: Sequence[str]) -> np.ndarray:
-    """Which of the owners that agreed to V2G accept the subsidy.
+    """Return which of the owners that agreed to V2G accept the subsidy.
 
     The share of owners rises linearly with the subsidy less the mean charging price. Everybody has a fixed place
     between the first and the last, which follows from the name of the session alone.

@@ -1,4 +1,4 @@
-"""A plan on the clock of the run."""
+"""A plan of `ievcs` on the clock of the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CRITICAL, CONTROLLABLE, SHIFTABLE, GENERAL = range(4)
 
 @dataclass(frozen=True)
 class IevcsSchedule:
-    """A plan of stage I or III, and what it reckoned with.
+    """A plan of stage I or III, and the data it was made from.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class IevcsSchedule:
     backlog_kwh: float
 
     def step(self, t_s: float) -> int | None:
-        """The step that holds a time [s]; None where the plan says nothing."""
+        """Find the step that holds a time [s]; None where the plan has none."""
         edges_s = self.steps.edges_s
         if not self.steps.now_s <= t_s < edges_s[-1]:
             return None
@@ -99,8 +99,8 @@ class IevcsSchedule:
     @cached_property
     def paid_to_owners(self) -> float:
         """What the owners get for what they give back, by the plan [currency]."""
-        given_kw = np.maximum(-self.plan.session_kw, 0.0).sum(axis=0)
-        return float(given_kw @ self.steps.hours) * self.prices.subsidy_per_kwh
+        returned_kw = np.maximum(-self.plan.session_kw, 0.0).sum(axis=0)
+        return float(returned_kw @ self.steps.hours) * self.prices.subsidy_per_kwh
 
     @cached_property
     def driver_prices(self) -> dict[str, np.ndarray]:
@@ -116,7 +116,7 @@ class IevcsSchedule:
         return {name: float(price[0]) for name, price in self.driver_prices.items() if name in there}
 
     def paid_by_drivers(self, prices: DriverPrices) -> float:
-        """What drivers would pay for what the plan charges, at these prices [currency]."""
+        """Compute what drivers would pay for what the plan charges, at these prices [currency]."""
         rows = [self.rows[name] for name in self.evs.names]
         charged_kwh = np.maximum(self.plan.session_kw[rows], 0.0) * self.steps.hours
         return float((self.evs.charging_prices(prices, self.steps) * charged_kwh).sum())

@@ -1,4 +1,4 @@
-"""Power flow of a plan: where the voltage at the hub's bus leaves its limits, import or export is limited further."""
+"""Voltage check of a plan by power flow: where the voltage at the hub's bus breaks a limit, the exchange is limited."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INSIDE = 1.02
 
 
 class NetworkCheck:
-    """The feeder with the hub in the place of the loads at its bus, at unity power factor.
+    """The feeder, with the hub in place of the loads at its bus, at unity power factor.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class NetworkCheck:
             self._node = self._network.node(bus)
 
     def v_pu(self, grid_kw: np.ndarray) -> np.ndarray:
-        """Voltage at the hub's bus.
+        """Compute the voltage at the hub's bus.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class NetworkCheck:
         return np.nan_to_num(solve(network, s_pu).v_pu[:, self._node])
 
     def broken(self, grid_kw: np.ndarray) -> np.ndarray:
-        """Where a limit is broken, shape (k,): -1 too low, 1 too high, 0 nowhere."""
+        """Return where a voltage limit is broken, shape (k,): -1 too low, 1 too high, 0 nowhere."""
         # the rest of the feeder stays the same, so that the voltage only falls as the import rises
         if not self._side(np.array([grid_kw.min(), grid_kw.max()])).any():
             return np.zeros(grid_kw.shape, dtype=int)
@@ -73,8 +73,8 @@ class NetworkCheck:
         low, high = self._feeder.v_min_pu - _TOLERANCE_PU, self._feeder.v_max_pu + _TOLERANCE_PU
         return np.where(v_pu < low, -1, np.where(v_pu > high, 1, 0))
 
-    def most_import_kw(self, up_to_kw: float) -> float:
-        """Largest import at which the voltage is not too low, at most `up_to_kw` [kW]; by bisection, to 0.1 kW."""
+    def max_import_kw(self, up_to_kw: float) -> float:
+        """Find by bisection, to 0.1 kW, the largest import <= `up_to_kw` at which the voltage is not too low [kW]."""
         low_kw, high_kw = 0.0, up_to_kw
         if self._side(np.array([high_kw]))[0] >= 0:
             return high_kw
@@ -87,7 +87,7 @@ class NetworkCheck:
         return low_kw
 
     def limits_kw(self, grid_kw: np.ndarray) -> np.ndarray:
-        """Exchange at which the voltage is at the limit it breaks.
+        """Estimate the exchange at which the voltage is at the limit that it breaks.
 
         Parameters
         ----------

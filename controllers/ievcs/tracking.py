@@ -1,4 +1,4 @@
-"""From a plan and what is measured to set points: stage IV, or basic control in its place."""
+"""Set points from a plan and measurements: stage IV, or basic control in its place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .decision_table import (
     Subsidy,
     TableSituation,
     control,
-    least_kw,
+    min_charging_kw,
     storage_limits,
 )
 from .ievcs_parameters import IevcsParameters
@@ -36,7 +36,7 @@ _FACTORS = 0.2, 5.0
 
 @dataclass
 class LoadAccount:
-    """What the controller knows of the classes of the load: one meter shows their sum.
+    """The account of the load by class; one meter shows only their sum.
 
     Attributes
     ----------
@@ -54,20 +54,20 @@ class LoadAccount:
     _put_off_kw: float = 0.0
 
     def ahead_kwh(self, dt_s: float) -> float:
-        """What will be put off after a time [s] at what was decided last [kWh]."""
+        """Return the energy that will be put off after a time [s] with what was decided last [kWh]."""
         return max(self.backlog_kwh + energy_kwh(self._put_off_kw, dt_s), 0.0)
 
     def advance(self, dt_s: float) -> None:
-        """Let time pass [s]."""
+        """Advance the account of postponed energy by a time [s]."""
         self.backlog_kwh = self.ahead_kwh(dt_s)
 
     def wanted_kw(self, demand_kw: np.ndarray, recovery_kw: float) -> np.ndarray:
-        """Demand of the classes [kW], shape (4,), and as much more as makes good what waits."""
+        """Return the demand of the classes [kW], shape (4,), plus the power that serves postponed energy."""
         waits = self.backlog_kwh > _WAITING_KWH
         return demand_kw + np.where(np.arange(4) == SHIFTABLE, recovery_kw * waits, 0.0)
 
     def measure(self, p_load_kw: float, demand_kw: np.ndarray, recovery_kw: float) -> None:
-        """Compare the meter [kW] with the expected demand of the classes [kW], shape (4,).
+        """Update the demand of the classes [kW], shape (4,), from the meter [kW].
 
         Classes that run at their limit say nothing of their demand.
         """
@@ -80,14 +80,14 @@ class LoadAccount:
                 self.factor = rest_kw / free_kw
 
     def decided(self, limit_kw: np.ndarray, demand_kw: float, served_kw: float) -> None:
-        """Keep the limits [kW], and what they do to the shiftable load [kW]."""
+        """Store the limits [kW], and the shiftable load [kW] that they postpone."""
         self.limit_kw = limit_kw
         self._put_off_kw = demand_kw - served_kw
 
 
 @dataclass(frozen=True)
 class Followed:
-    """Set points, and how they came about.
+    """Set points that follow a plan, and how they were found.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def follow(
     period_s: float,
     import_kw: float,
 ) -> Followed:
-    """Follow a plan, and balance what is not as planned.
+    """Follow a plan, and balance the deviations from it.
 
     Parameters
     ----------
@@ -144,9 +144,9 @@ def follow(
     plan = schedule.plan
     waits_kw = _may_wait_kw(parameters, account, t_s, midnight_s, period_s)
     limit_kw, served_kw, demand_kw = _load(schedule, parameters, account, k, waits_kw)
-    ev_kw, ev_least_kw, ev_class = _evs(site, hub, parameters, schedule, k, t_s, period_s)
-    bess_least_kw, bess_most_kw = storage_kw(site, hub, period_s)
-    bess_kw = float(np.clip(plan.bess_kw[k], bess_least_kw, bess_most_kw))
+    ev_kw, ev_min_kw, ev_class = _evs(site, hub, parameters, schedule, k, t_s, period_s)
+    bess_min_kw, bess_max_kw = storage_kw(site, hub, period_s)
+    bess_kw = float(np.clip(plan.bess_kw[k], bess_min_kw, bess_max_kw))
     pv_kw = hub.p_pv_kw if np.isfinite(hub.p_pv_kw) else float(plan.pv_kw[k])
     other_kw = hub.p_other_kw if np.isfinite(hub.p_other_kw) else float(plan.other_kw[k])
     grid_kw = float(served_kw.sum() + ev_kw.sum()) - pv_kw - bess_kw - other_kw
@@ -155,14 +155,14 @@ def follow(
         grid_kw=grid_kw,
         import_kw=import_kw,
         bess_kw=bess_kw,
-        bess_least_kw=bess_least_kw,
-        bess_most_kw=bess_most_kw,
+        bess_min_kw=bess_min_kw,
+        bess_max_kw=bess_max_kw,
         ev_kw=ev_kw,
-        ev_least_kw=ev_least_kw,
+        ev_min_kw=ev_min_kw,
         ev_class=ev_class,
         load_kw=served_kw,
-        load_least_kw=_least_load_kw(parameters, demand_kw, served_kw, waits_kw),
-        load_most_kw=np.where(np.array(parameters.eens_per_kwh) > hub.prices.buy, demand_kw, served_kw),
+        load_min_kw=_min_load_kw(parameters, demand_kw, served_kw, waits_kw),
+        load_max_kw=np.where(np.array(parameters.eens_per_kwh) > hub.prices.buy, demand_kw, served_kw),
     )
     deviation = Deviation.SURPLUS if dif_kw >= 0.0 else Deviation.DEFICIT
     if parameters.stages.real_time is True:
@@ -183,7 +183,7 @@ def follow(
 
 
 def price_limit(parameters: IevcsParameters, schedule: IevcsSchedule) -> float:
-    """Purchase price from which the grid counts as being at its peak (sigma_lim) [1/kWh]."""
+    """Return the purchase price from which the grid counts as being at its peak (sigma_lim) [1/kWh]."""
     if parameters.price_limit_per_kwh is not None:
         return parameters.price_limit_per_kwh
     buy = schedule.buy_per_kwh[schedule.steps.now :]
@@ -209,15 +209,15 @@ def _load(schedule: IevcsSchedule, parameters: IevcsParameters, account: LoadAcc
     return limit_kw, served_kw, demand_kw
 
 
-def _least_load_kw(
+def _min_load_kw(
     parameters: IevcsParameters, demand_kw: np.ndarray, served_kw: np.ndarray, waits_kw: float
 ) -> np.ndarray:
     """How little of each class may be served now [kW], shape (4,)."""
-    least_kw = served_kw.copy()
-    least_kw[CONTROLLABLE] = demand_kw[CONTROLLABLE] * (1.0 - parameters.controllable_cut)
-    least_kw[SHIFTABLE] = max(served_kw[SHIFTABLE] - waits_kw, 0.0)
-    least_kw[GENERAL] = 0.0
-    return least_kw
+    min_kw = served_kw.copy()
+    min_kw[CONTROLLABLE] = demand_kw[CONTROLLABLE] * (1.0 - parameters.controllable_cut)
+    min_kw[SHIFTABLE] = max(served_kw[SHIFTABLE] - waits_kw, 0.0)
+    min_kw[GENERAL] = 0.0
+    return min_kw
 
 
 def _may_wait_kw(
@@ -229,7 +229,7 @@ def _may_wait_kw(
 
 
 def storage_kw(site: base.Site, hub: base.Hub, period_s: float) -> tuple[float, float]:
-    """What the storage can do until the next decision, least and most [kW]."""
+    """Return the lowest and the highest power that the storage can hold until the next decision [kW]."""
     if not site.bess_kw or "bess" in hub.failed or not np.isfinite(hub.soc):
         return 0.0, 0.0
     return storage_limits(
@@ -254,34 +254,34 @@ def _evs(
     """Power of each EV by the plan, its least power, and its class; see `TableSituation`."""
     seen, plan = hub.connectors, schedule.plan
     usable = seen.occupied & ~seen.faulted
-    most_kw = np.where(usable, np.minimum(site.connector_kw, seen.p_max_kw), 0.0)
-    most_kw = site.circuits.reachable_kw(most_kw, usable)
+    max_kw = np.where(usable, np.minimum(site.connector_kw, seen.p_max_kw), 0.0)
+    max_kw = site.circuits.reachable_kw(max_kw, usable)
     missing_kwh = np.where(usable, seen.remaining_kwh, 0.0)
     # who announced no departure is served at once
     left_s = np.where(np.isnan(seen.departure_s), 0.0, np.maximum(seen.departure_s - t_s, 0.0))
-    floor_kw = least_kw(missing_kwh, most_kw, left_s, period_s)
+    floor_kw = min_charging_kw(missing_kwh, max_kw, left_s, period_s)
     end_s = float(schedule.steps.edges_s[k + 1])
-    wish_kw = np.zeros_like(most_kw)
-    given_back_kw = np.zeros_like(most_kw)
-    ev_class = np.full(most_kw.shape, Charging.NONE.value)
+    wish_kw = np.zeros_like(max_kw)
+    returned_kw = np.zeros_like(max_kw)
+    ev_class = np.full(max_kw.shape, Charging.NONE.value)
     accepts = _accepting(parameters, schedule, hub)
     for i in np.flatnonzero(usable).tolist():
         name = seen.session_id[i]
         row = schedule.rows.get(name) if name is not None else None
         if accepts[i]:
-            given_back_kw[i] = -min(most_kw[i], power_kw(_above_floor_kwh(schedule, seen, i), period_s))
+            returned_kw[i] = -min(max_kw[i], power_kw(_above_floor_kwh(schedule, seen, i), period_s))
         planned = row is not None and name in schedule.departures_s and schedule.departures_s[name] > t_s
         if planned and row is not None and name is not None:
             planned_kw = float(plan.session_kw[row, k])
             behind_kwh = float(schedule.delivered_kwh[name][k]) - float(seen.energy_kwh[i])
             stays_s = schedule.departures_s[name] - t_s
             until_s = min(max(end_s - t_s, period_s), stays_s)
-            lowest_kw = given_back_kw[i] if planned_kw < 0.0 else 0.0
-            wish_kw[i] = min(max(power_kw(behind_kwh, until_s), lowest_kw), most_kw[i])
-            follows = abs(wish_kw[i] - planned_kw) <= _AS_PLANNED * most_kw[i]
+            lowest_kw = returned_kw[i] if planned_kw < 0.0 else 0.0
+            wish_kw[i] = min(max(power_kw(behind_kwh, until_s), lowest_kw), max_kw[i])
+            follows = abs(wish_kw[i] - planned_kw) <= _AS_PLANNED * max_kw[i]
         else:
             # nobody planned for it: at an even pace until it leaves
-            wish_kw[i] = min(power_kw(float(missing_kwh[i]), float(left_s[i])), most_kw[i]) if left_s[i] > 0.0 else 0.0
+            wish_kw[i] = min(power_kw(float(missing_kwh[i]), float(left_s[i])), max_kw[i]) if left_s[i] > 0.0 else 0.0
             follows = False
         if floor_kw[i] > 0.0:
             ev_class[i] = Charging.MUST.value
@@ -290,10 +290,10 @@ def _evs(
     # nobody gets more than it asked for, nobody waits longer than it can
     here_s = np.where(left_s > 0.0, np.minimum(left_s, period_s), period_s)
     wish_kw = np.minimum(wish_kw, power_kw(missing_kwh, here_s))
-    wish_kw = np.maximum(wish_kw, np.minimum(floor_kw, most_kw))
+    wish_kw = np.maximum(wish_kw, np.minimum(floor_kw, max_kw))
     pays = hub.prices.buy >= _worth_giving(schedule, seen, k)
-    ev_least_kw = np.clip(floor_kw, np.where(pays, given_back_kw, np.minimum(wish_kw, 0.0)), most_kw)
-    return wish_kw, np.minimum(ev_least_kw, wish_kw), ev_class
+    ev_min_kw = np.clip(floor_kw, np.where(pays, returned_kw, np.minimum(wish_kw, 0.0)), max_kw)
+    return wish_kw, np.minimum(ev_min_kw, wish_kw), ev_class
 
 
 def _accepting(parameters: IevcsParameters, schedule: IevcsSchedule, hub: base.Hub) -> np.ndarray:
@@ -327,7 +327,7 @@ def _worth_giving(schedule: IevcsSchedule, seen: base.Connectors, k: int) -> np.
 
 def _offered(site: base.Site, hub: base.Hub, ev_kw: np.ndarray) -> np.ndarray:
     """Limits of the connectors: below its minimum one can only pause, whichever is nearer."""
-    most_kw = np.minimum(site.connector_kw, hub.connectors.p_max_kw)
-    minimum_kw = np.minimum(site.connector_minimum_kw, most_kw)
+    max_kw = np.minimum(site.connector_kw, hub.connectors.p_max_kw)
+    minimum_kw = np.minimum(site.connector_minimum_kw, max_kw)
     charging = np.where(2.0 * ev_kw >= minimum_kw, np.maximum(ev_kw, site.connector_minimum_kw * (ev_kw > 0.0)), 0.0)
     return np.where(ev_kw < 0.0, ev_kw, charging)

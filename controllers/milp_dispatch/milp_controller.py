@@ -1,4 +1,4 @@
-"""The controller `milp_dispatch`: plans the day, follows the plan, and knows what to do without one."""
+"""The controller `milp_dispatch`: it plans the day, follows the plan, and has a rule for times without one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORTH_TELLING_KWH = 0.05
 
 @dataclass
 class _MilpMemory:
-    """What is kept of a hub between decisions."""
+    """The state that is kept of a hub between decisions."""
 
     planner: Planner
     dispatch: MilpDispatchPlan | None = None
@@ -63,7 +63,7 @@ class MilpDispatch(base.Controller):
             raise ValueError(f"soc_end must be at most soc_max {site.bess_soc_max:g} of {hub}, got {soc_end:g}")
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Plan where it is time to, and follow the plans."""
+        """Plan when a plan is due, and follow the plans."""
         t_s = observation.t_s
         setpoints = dict(self._rule.decide(observation).setpoints)
         events: list[tuple[str, str, str]] = []

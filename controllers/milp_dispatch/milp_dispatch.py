@@ -1,4 +1,4 @@
-"""A plan on the clock of the run, and how it is followed when reality differs."""
+"""A plan of `milp_dispatch` on the clock of the run, and how it is followed when reality differs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MilpDispatchPlan:
     evs: ExpectedDay | None
 
     def step(self, t_s: float) -> int | None:
-        """The step that holds a time [s]; None outside the plan."""
+        """Find the step that holds a time [s]; None outside the plan."""
         edges_s = self.window.edges_s
         if not edges_s[0] <= t_s < edges_s[-1]:
             return None
@@ -51,7 +51,7 @@ class MilpDispatchPlan:
         return float(self.plan.session_unserved_kwh.sum() + lost_kwh.sum())
 
     def setpoints(self, site: base.Site, hub: base.Hub, t_s: float) -> base.Setpoints:
-        """Follow the plan.
+        """Return the set points that follow the plan.
 
         The battery runs as planned. Every EV charges so that it has, at the end of the step, the energy that the plan
         gives it until then: late or slow EVs catch up as far as their charging mode allows. An EV that the plan does
@@ -80,23 +80,23 @@ class MilpDispatchPlan:
         pv_kw = pv_kw if np.isfinite(pv_kw) else plan.pv_kw[k] / share
         helps = bess_kw <= 0.0 or not hub.soc <= site.bess_soc_min
         room_kw = site.contracted_kw - load_kw + pv_kw + bess_kw * helps
-        most_kw = usable_kw(site, hub)
-        least_kw = np.minimum(site.connector_minimum_kw, most_kw)
-        wish_kw = self._wish_kw(hub, most_kw, k, t_s)
+        max_kw = usable_kw(site, hub)
+        min_kw = np.minimum(site.connector_minimum_kw, max_kw)
+        wish_kw = self._wish_kw(hub, max_kw, k, t_s)
         # below its minimum a connector can only pause: whichever is nearer
-        wish_kw = np.where(2.0 * wish_kw >= least_kw, np.maximum(wish_kw, least_kw), 0.0)
-        shares_kw = share_equally(room_kw, wish_kw, least_kw, site.circuits)
+        wish_kw = np.where(2.0 * wish_kw >= min_kw, np.maximum(wish_kw, min_kw), 0.0)
+        shares_kw = share_equally(room_kw, wish_kw, min_kw, site.circuits)
         limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
         curtailed = plan.pv_kw[k] < self.available_kw[k] - _CURTAILED_KW
         return base.Setpoints(limits_kw, bess_kw, float(plan.pv_kw[k] / share) if curtailed else inf)
 
-    def _wish_kw(self, hub: base.Hub, most_kw: np.ndarray, k: int, t_s: float) -> np.ndarray:
+    def _wish_kw(self, hub: base.Hub, max_kw: np.ndarray, k: int, t_s: float) -> np.ndarray:
         """Power of each connector that brings its EV where the plan wants it at the end of step k [kW]."""
         if self.evs is None:
-            return most_kw
+            return max_kw
         edges_s = self.window.edges_s
         row = {name: j for j, name in enumerate(self.evs.names)}
-        wish_kw = most_kw.copy()
+        wish_kw = max_kw.copy()
         for i, name in enumerate(hub.connectors.session_id):
             j = row.get(name) if name is not None else None
             if j is None:
@@ -104,7 +104,7 @@ class MilpDispatchPlan:
             planned_kwh = energy_kwh(self.plan.session_kw[j, : k + 1], np.diff(edges_s[: k + 2])).sum()
             behind_kwh = self.evs.delivered_kwh[j] + planned_kwh - hub.connectors.energy_kwh[i]
             left_s = min(edges_s[k + 1], self.window.end_s, self.evs.departure_s[j]) - t_s
-            most = min(most_kw[i], self.evs.charge_kw[j])
+            limit_kw = min(max_kw[i], self.evs.charge_kw[j])
             # an EV that stays longer than announced gets what it still misses
-            wish_kw[i] = np.clip(power_kw(behind_kwh, left_s), 0.0, most) if left_s > 0.0 else most
+            wish_kw[i] = np.clip(power_kw(behind_kwh, left_s), 0.0, limit_kw) if left_s > 0.0 else limit_kw
         return wish_kw

@@ -1,4 +1,4 @@
-"""From what a hub sees and expects to the data of its model."""
+"""The data of the model of a hub, from observation and forecast."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Window:
 
     @classmethod
     def of(cls, parameters: MilpParameters, t_s: float, end_s: float) -> Window:
-        """The window of a plan made at a time, as long as the horizon or the run."""
+        """Build the window of a plan made at a time, as long as the horizon or the run."""
         n = ceil(min(parameters.horizon, end_s) / parameters.resolution)
         return cls(t_s, parameters.resolution * np.arange(n + 1), end_s)
 
@@ -81,7 +81,7 @@ class Window:
         return np.append(edges_s[edges_s < self.end_s][: self.relative_s.size - 1], min(edges_s[-1], self.end_s))
 
     def padded(self, values: np.ndarray) -> np.ndarray:
-        """Values of the m steps within the run, and 0 after it, shape (n,)."""
+        """Fill the values of the m steps within the run with 0 for the steps after it, shape (n,)."""
         known = np.zeros(self.relative_s.size - 1)
         known[: self.known_edges_s.size - 1] = values
         return known
@@ -89,7 +89,7 @@ class Window:
 
 @dataclass(frozen=True)
 class ExpectedDay:
-    """The EVs that a plan reckons with; arrays have the shape (n_sessions,).
+    """The EVs that a plan includes; arrays have the shape (n_sessions,).
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class ExpectedDay:
 
 
 def mode_kw(modes_kw: tuple[float, ...] | None, accepted_kw: np.ndarray) -> np.ndarray:
-    """Power of the fastest charging mode that an EV accepts.
+    """Return the power of the fastest charging mode that an EV accepts.
 
     Parameters
     ----------
@@ -132,12 +132,12 @@ def mode_kw(modes_kw: tuple[float, ...] | None, accepted_kw: np.ndarray) -> np.n
     if modes_kw is None:
         return accepted_kw
     modes = np.sort(modes_kw)
-    place = np.searchsorted(modes, accepted_kw, side="right") - 1
-    return np.where(place >= 0, modes[np.maximum(place, 0)], accepted_kw)
+    mode_index = np.searchsorted(modes, accepted_kw, side="right") - 1
+    return np.where(mode_index >= 0, modes[np.maximum(mode_index, 0)], accepted_kw)
 
 
 def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None, window: Window) -> ExpectedDay:
-    """Who is there and who will come before the plan ends.
+    """List the EVs that are present or expected before the plan ends.
 
     An EV that announced no departure is charged at once.
 
@@ -154,23 +154,23 @@ def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None,
     -------
     ExpectedDay
     """
-    told, seen = hub.forecast.sessions(float(window.known_edges_s[-1])), hub.connectors
-    place = {name: i for i, name in enumerate(seen.session_id) if name is not None}
-    at = np.array([place.get(name, -1) for name in told.id], dtype=int)
+    forecast, seen = hub.forecast.sessions(float(window.known_edges_s[-1])), hub.connectors
+    connector_of = {name: i for i, name in enumerate(seen.session_id) if name is not None}
+    at = np.array([connector_of.get(name, -1) for name in forecast.id], dtype=int)
     there = at >= 0
-    missing_kwh = np.where(there, seen.remaining_kwh[at], told.energy_kwh)
+    missing_kwh = np.where(there, seen.remaining_kwh[at], forecast.energy_kwh)
     delivered_kwh = np.where(there, seen.energy_kwh[at], 0.0)
     charging = seen.occupied & (seen.remaining_kwh > _DONE_KWH)
     able_kw = site.circuits.reachable_kw(np.where(seen.faulted, 0.0, site.connector_kw), charging)
     rated_kw = np.where(there, able_kw[at], site.connector_kw.max())
-    charge_kw = mode_kw(modes_kw, np.minimum(told.p_max_kw, rated_kw))
-    arrival_s = np.where(there, window.t_s, np.maximum(told.arrival_s, window.t_s))
+    charge_kw = mode_kw(modes_kw, np.minimum(forecast.p_max_kw, rated_kw))
+    arrival_s = np.where(there, window.t_s, np.maximum(forecast.arrival_s, window.t_s))
     with np.errstate(divide="ignore", invalid="ignore"):
         at_once_s = arrival_s + missing_kwh / energy_kwh(charge_kw, 1.0)
-    departure_s = np.where(np.isnan(told.departure_s), np.minimum(at_once_s, window.end_s), told.departure_s)
+    departure_s = np.where(np.isnan(forecast.departure_s), np.minimum(at_once_s, window.end_s), forecast.departure_s)
     kept = np.flatnonzero(~(missing_kwh <= _DONE_KWH) & ~(departure_s <= arrival_s))
     return ExpectedDay(
-        names=tuple(told.id[k] for k in kept),
+        names=tuple(forecast.id[k] for k in kept),
         connectors=tuple(str(at[k] + 1) if there[k] else "any" for k in kept),
         arrival_s=arrival_s[kept],
         departure_s=departure_s[kept],
@@ -181,7 +181,7 @@ def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None,
 
 
 def grid(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: Window) -> GridData:
-    """Prices and limits of the grid (eq. 16): the contract for import, the installation for export."""
+    """Collect prices and limits of the grid (eq. 16): the contract for import, the installation for export."""
     buy, sell = (window.padded(hub.forecast.price(name, window.known_edges_s)) for name in ("buy", "sell"))
     return GridData(
         buy_per_kwh=buy + parameters.exchange_per_kwh,
@@ -193,13 +193,13 @@ def grid(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: Win
 
 
 def pv(hub: base.Hub, parameters: MilpParameters, window: Window) -> PvData:
-    """PV as forecast (eq. 13)."""
+    """Collect the PV forecast (eq. 13)."""
     available_kw = window.padded(hub.forecast.pv_kw(window.known_edges_s)) * window.share
     return PvData(available_kw * ("pv" not in hub.failed), curtailable=parameters.curtail)
 
 
 def storage(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: Window) -> StorageData:
-    """The battery as it is now (eq. 14-15).
+    """Collect the data of the battery as it is now (eq. 14-15).
 
     Raises
     ------
@@ -228,7 +228,7 @@ def storage(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: 
 
 
 def softened(asked: HubData, worth_per_kwh: float) -> Iterator[tuple[HubData, str]]:
-    """The same day with less and less of what is wished but not needed, and how it is planned then.
+    """Yield the same day with fewer of the wishes that are not needs, and a text that says how it is planned then.
 
     First PV may be cut; then the battery holds at the end as much as it can, at a worth of `worth_per_kwh`, and no more
     than was asked for. The worth shall be above every price, and below what an EV's energy is worth: EVs come first.
@@ -238,19 +238,19 @@ def softened(asked: HubData, worth_per_kwh: float) -> Iterator[tuple[HubData, st
         asked = replace(asked, pv=replace(pv, curtailable=True))
         yield asked, "with PV that may be cut"
     if bess is not None and bess.end_kwh > 0.0:
-        most_kwh = max(bess.end_kwh, bess.energy_kwh)
-        fuller = replace(bess, end_kwh=0.0, end_per_kwh=worth_per_kwh, energy_max_kwh=most_kwh)
+        max_kwh = max(bess.end_kwh, bess.energy_kwh)
+        fuller = replace(bess, end_kwh=0.0, end_per_kwh=worth_per_kwh, energy_max_kwh=max_kwh)
         yield replace(asked, bess=fuller), "as near to soc_end as it gets"
 
 
 def load(hub: base.Hub, parameters: MilpParameters, window: Window) -> LoadsData:
-    """The local load, all classes together: nothing of it is cut by choice."""
+    """Collect the local load, all classes together: nothing of it is cut by choice."""
     demand_kw = window.padded(hub.forecast.load_kw(window.known_edges_s).sum(axis=1)) * window.share
     return LoadsData(demand_kw, 0.0, 0.0, 0.0, eens_per_kwh=(parameters.load_eens_per_kwh, 0.0, 0.0, 0.0))
 
 
 def sessions(evs: ExpectedDay, parameters: MilpParameters, window: Window, slots: int) -> SessionsData:
-    """The EVs in the slots of the model (eq. 17-18); their energies are counted at the connector, from now.
+    """Collect the EVs in the slots of the model (eq. 17-18); energies are counted at the connector, from now.
 
     One that stays longer than the plan reaches gets that share of its energy which the plan covers of its stay.
     """

@@ -1,4 +1,4 @@
-"""Plans a hub again and again on one loaded model (Lavrenova & Denysiuk 2023, eq. 11-18)."""
+"""The planner of a hub, which solves one loaded model again and again (Lavrenova & Denysiuk 2023, eq. 11-18)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .milp_parameters import MilpParameters
 
 @dataclass(frozen=True)
 class PlanOutcome:
-    """What came of an attempt to plan.
+    """The result of an attempt to plan.
 
     Parameters
     ----------
@@ -130,10 +130,10 @@ class Planner:
             return solution, "", ()
         for softer, how in data.softened(hub_data, 0.5 * parameters.eens_per_kwh):
             model.update(program, softer)
-            found = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
-            if found.ok:
+            softened = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
+            if softened.ok:
                 text = f"infeasible: {'; '.join(solution.conflict)}; planned {how}"
-                return found, text, (*kind(solution), how)
+                return softened, text, (*kind(solution), how)
         return solution, "", ()
 
     def _data(

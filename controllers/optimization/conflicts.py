@@ -1,4 +1,4 @@
-"""Why a program has no solution: an irreducible set of constraints and bounds, in the model's words.
+"""Explanation of a program without solution: an irreducible set of constraints and bounds, in the model's words.
 
 An elastic program, in which every row may be violated at a price, is solved first; the rows and bounds with a price at
 its optimum are infeasible together (Farkas). A deletion filter then drops one after the other and keeps those without
@@ -38,7 +38,7 @@ def describe(component: Any, function: Callable[..., str]) -> None:
 
 
 class Conflict(NamedTuple):
-    """Why a program has no solution."""
+    """The reason why a program has no solution."""
 
     sentences: tuple[str, ...]
     """Without any one of them the others can hold. If time ran out, the last one says that some may be unnecessary."""

@@ -46,7 +46,7 @@ from .program import Program
 
 @dataclass(frozen=True)
 class HubData:
-    """What is known of a hub at a decision; a part that is None is not there.
+    """The data of a hub at a decision; a part that is None is absent.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class HubData:
 
 @dataclass(frozen=True)
 class HubPlan:
-    """What to do in each step; steps that are over are 0.
+    """The plan of a hub: powers in each step; steps that are over are 0.
 
     Parameters
     ----------
@@ -194,16 +194,16 @@ class HubModel:
         return objective([(self._blocks[name], part) for name, part in self._numbers.items()])
 
     def injection(self, part: str) -> list[tuple[float, np.ndarray]]:
-        """Terms of a part that feed the hub bus [kW]: signs, and variables of shape (n,); none if it is not there."""
+        """Return the terms of a part that feed the hub bus [kW]: signs, and variables of shape (n,); none if absent."""
         return _KINDS[part].injection(self._blocks[part]) if part in self._blocks else []
 
     def reactive(self, part: str) -> list[tuple[float, np.ndarray]]:
-        """The same of its reactive power [kvar]; none if it has no set points of it."""
+        """Return the same terms of reactive power [kvar]; none if the part has no set points of it."""
         block = self._blocks.get(part)
         if block is None or block.component("q_out") is None:
             return []
         both = ((1.0, array(block, "q_out")), (-1.0, array(block, "q_in")))
-        return [(sign, each) for sign, entries in both for each in entries.reshape(-1, self.data.steps.n)]
+        return [(sign, terms) for sign, entries in both for terms in entries.reshape(-1, self.data.steps.n)]
 
     @cached_property
     def model(self) -> pyo.ConcreteModel:
@@ -215,7 +215,7 @@ class HubModel:
         return model
 
     def update(self, program: Program, data: HubData) -> None:
-        """Give a loaded program new forecasts, prices, sessions, states and a new first step.
+        """Update a loaded program with new forecasts, prices, sessions, states and a new first step.
 
         Parameters
         ----------
@@ -268,7 +268,7 @@ class HubModel:
                     step_cost += (numbers.cost * found).reshape(-1, n).sum(axis=0)
 
         def of(item: str, shape: tuple[int, ...] = (n,)) -> np.ndarray:
-            """Zero for a part that is not there."""
+            """Return the values of an item, zeros for a part that is not there."""
             return values.get(item, np.zeros(shape))
 
         # buying and selling at once at the same price costs nothing, and means nothing
@@ -322,7 +322,7 @@ def _load_kw(data: HubData) -> np.ndarray:
 
 
 def other_kw(data: HubData) -> np.ndarray:
-    """Return the net power that all else feeds in, 0 in the steps that are over [kW], shape (n,)."""
+    """Return the net power that devices outside the model feed in, 0 in the steps that are over [kW], shape (n,)."""
     if data.other_kw is None:
         return np.zeros(data.steps.n)
     return data.steps.open * data.steps.series("other_kw", data.other_kw)

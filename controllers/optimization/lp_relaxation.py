@@ -1,4 +1,4 @@
-"""Whole numbers from the LP relaxation.
+"""Whole-number points from the LP relaxation.
 
 In most plans the relaxation is as good as the mixed-integer program: nobody charges and discharges at once if that
 costs energy. Then only the binaries, which cost nothing, are fractional, and rounding them the right way gives a point
@@ -29,7 +29,7 @@ NO_EXCLUSIVES = Exclusive(_NONE, _NONE, _NONE)
 
 
 def declare_exclusive(model: BlockData, x: Any, y: Any, binary: Any) -> None:
-    """Say that a binary only keeps two quantities from being positive at once.
+    """Mark a binary whose only purpose is to keep two quantities from being positive at once.
 
     The declaration guides the rounding of the binary; it adds no constraint (the model has ``x <= M binary``,
     ``y <= M (1 - binary)`` or the like), and the rounded point is checked against the whole model.
@@ -55,14 +55,14 @@ def declare_exclusive(model: BlockData, x: Any, y: Any, binary: Any) -> None:
 
 
 def entries(variable: Any) -> list[Any]:
-    """The data of a Pyomo component or slice of it, in index order; of an array of entries, those."""
+    """List the data of a Pyomo component or slice in index order, or the entries of an array."""
     if isinstance(variable, np.ndarray):
         return variable.tolist()
     return list(variable.values()) if hasattr(variable, "values") else [variable]
 
 
 def exclusives(model: BlockData, column_of: dict[int, int]) -> Exclusive:
-    """All that was declared on a model and its blocks.
+    """Collect all exclusive quantities that were declared on a model and its blocks.
 
     Parameters
     ----------
@@ -76,16 +76,16 @@ def exclusives(model: BlockData, column_of: dict[int, int]) -> Exclusive:
     Exclusive
         Columns.
     """
-    found: list[tuple[list[VarData], ...]] = []
+    triples: list[tuple[list[VarData], ...]] = []
     for block in model.block_data_objects(active=True):
-        found += block.private_data().get("exclusive", [])
+        triples += block.private_data().get("exclusive", [])
     return Exclusive(
-        *(np.array([column_of[id(v)] for triple in found for v in triple[part]], dtype=int) for part in range(3))
+        *(np.array([column_of[id(v)] for triple in triples for v in triple[part]], dtype=int) for part in range(3))
     )
 
 
 def rounded(form: StandardForm, exclusive: Exclusive, x: np.ndarray) -> np.ndarray:
-    """A point with whole numbers near one without.
+    """Round a solution of the relaxation to a point with whole numbers.
 
     Parameters
     ----------

@@ -92,7 +92,7 @@ class Program:
         self.close()
 
     def close(self) -> None:
-        """Free the solver's memory; a second call does nothing."""
+        """Close the solver and free its memory; a second call does nothing."""
         self._backend.close()
 
     @property
@@ -101,7 +101,7 @@ class Program:
         return self._form.cost.size
 
     def columns(self, var: Any) -> np.ndarray:
-        """Columns of a variable.
+        """Return the columns of a variable.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class Program:
         return self._places(self._column_of, var, "no variable of the model when it was loaded")
 
     def rows(self, con: Any) -> np.ndarray:
-        """Rows of a constraint; one with two bounds has one row.
+        """Return the rows of a constraint; one with two bounds has one row.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class Program:
         return np.array(places, dtype=int)
 
     def set_bounds(self, columns: ArrayLike, lower, upper) -> None:
-        """New bounds of variables.
+        """Set the bounds of variables.
 
         Parameters
         ----------
@@ -178,7 +178,7 @@ class Program:
         self._backend.set_bounds(changed, form.lower[changed], form.upper[changed])
 
     def set_row_bounds(self, rows: ArrayLike, lower, upper) -> None:
-        """New bounds of constraints, without the constants that stood beside their variables.
+        """Set the bounds of constraints, without the constants that stood beside their variables.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class Program:
         self._backend.set_row_bounds(changed, form.row_lower[changed], form.row_upper[changed])
 
     def set_costs(self, columns: ArrayLike, costs) -> None:
-        """New objective coefficients.
+        """Set the objective coefficients of variables.
 
         Parameters
         ----------
@@ -416,7 +416,7 @@ class Program:
         return Solution(SolveStatus.FEASIBLE, objective, bound, None if stopped else proof, seconds, stopped=stopped)
 
     def values(self, columns: np.ndarray | None = None) -> np.ndarray:
-        """Values of variables at the point that the last solve found.
+        """Return the values of variables at the point that the last solve found.
 
         Parameters
         ----------
@@ -438,7 +438,7 @@ class Program:
         return self._x.copy() if columns is None else self._x[columns]
 
     def duals(self, rows: np.ndarray) -> np.ndarray:
-        """Shadow prices of constraints: change of the objective per unit of the right-hand side.
+        """Return the shadow prices of constraints: change of the objective per unit of the right-hand side.
 
         The sign is that of the derivative, also if the objective is maximised: a limit ``<= b`` has a dual <= 0 in a
         minimisation and >= 0 in a maximisation. With integers it is the price of the last LP, in which they are

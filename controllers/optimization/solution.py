@@ -1,4 +1,4 @@
-"""What a solve came to."""
+"""Status and result of a solve."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Solution:
 
 
 def relative_gap(objective: float, bound: float) -> float:
-    """Relative distance of an objective from its bound.
+    """Compute the relative distance of an objective from its bound.
 
     Parameters
     ----------

@@ -104,7 +104,7 @@ class StandardForm:
         row_lower: np.ndarray,
         row_upper: np.ndarray,
     ) -> StandardForm:
-        """Put columns and rows behind those that are there; see `Program.extend`."""
+        """Add columns and rows behind those that are there; see `Program.extend`."""
         m, n = self.row_lower.size, self.cost.size + cost.size
         wide = sparse.csr_array((self.matrix.data, self.matrix.indices, self.matrix.indptr), shape=(m, n))
         matrix = sparse.csr_array(sparse.vstack([wide, rows]))
@@ -121,12 +121,12 @@ class StandardForm:
         )
 
     def objective(self, x: np.ndarray) -> float:
-        """Objective at a point of shape (n,)."""
+        """Compute the objective at a point of shape (n,)."""
         # not a BLAS product: for 10,000 columns that starts threads, which wait for each other on a busy machine
         return float((self.cost * x).sum() + self.offset)
 
     def holds(self, x: np.ndarray, tolerance: float = 1e-6) -> bool:
-        """Whether a point of shape (n,) obeys all rows and bounds; the tolerance is relative to bounds above 1."""
+        """Return whether a point of shape (n,) obeys all rows and bounds; the tolerance is relative to bounds > 1."""
         return bool(
             _within(x, self.lower, self.upper, tolerance).all()
             and _within(self.matrix @ x, self.row_lower, self.row_upper, tolerance).all()
@@ -239,7 +239,7 @@ def form_of_arrays(
 
 
 def compile_model(model: BlockData) -> StandardForm:
-    """Arrays of a linear Pyomo model.
+    """Convert a linear Pyomo model to arrays.
 
     A constraint with two bounds is one row. Every variable of the model has a column, also one that no constraint
     and no objective names; a fixed variable's column is empty and held at its value.

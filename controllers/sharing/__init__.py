@@ -1,1 +1,1 @@
-"""Strategies that share a limited power among the connectors, and what they have in common."""
+"""Strategies that share a limited power among the connectors, and their common base."""

@@ -1,4 +1,4 @@
-"""The contracted power, shared equally: the yardstick with the simplest charging strategy."""
+"""Equal shares of the contracted power: the simplest charging strategy, used as a reference."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class EqualShare(Sharing):
         site: base.Site,
         hub: base.Hub,
         room_kw: float,
-        most_kw: np.ndarray,
-        least_kw: np.ndarray,
+        max_kw: np.ndarray,
+        min_kw: np.ndarray,
     ) -> np.ndarray:
-        """Equal shares; see `Sharing.share`."""
-        return share_equally(room_kw, most_kw, least_kw, site.circuits)
+        """Share the power equally; see `Sharing.share`."""
+        return share_equally(room_kw, max_kw, min_kw, site.circuits)

@@ -1,4 +1,4 @@
-"""What rules have in common that serve every EV at once while the grid is there."""
+"""Base of the rules that serve every EV at once while the grid is there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .sharing_rules import offered_kw, share_equally, usable_kw
 
 
 class GridRule(base.Controller):
-    """On the grid a rule of its own; off the grid it does as `equal_share`, and the battery rests."""
+    """Base of controllers with their own rule on the grid; off the grid `equal_share` decides and the battery rests."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -20,7 +20,7 @@ class GridRule(base.Controller):
         self._off_grid = EqualShare(self.sites, idle, self.period_s, self.rng)
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Let every hub follow the rule."""
+        """Decide by the rule where the grid is there, and by `equal_share` elsewhere."""
         setpoints = dict(self._off_grid.decide(observation).setpoints)
         for name, hub in observation.hubs.items():
             if not (hub.dead or hub.islanded):
@@ -29,11 +29,11 @@ class GridRule(base.Controller):
 
     @abstractmethod
     def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
-        """Set points of a hub on the grid."""
+        """Decide the set points of a hub on the grid."""
 
 
 def served_kw(site: base.Site, hub: base.Hub, room_kw: float) -> tuple[np.ndarray, np.ndarray]:
-    """Full power for every EV; equal shares where the room cannot feed them all.
+    """Allocate full power to every EV, or equal shares where the power is not enough for all.
 
     Parameters
     ----------
@@ -47,6 +47,6 @@ def served_kw(site: base.Site, hub: base.Hub, room_kw: float) -> tuple[np.ndarra
     shares_kw, limits_kw : ndarray, shape (n_connectors,)
         What each is to get, and the limits that let it [kW].
     """
-    most_kw = usable_kw(site, hub)
-    shares_kw = share_equally(room_kw, most_kw, np.minimum(site.connector_minimum_kw, most_kw), site.circuits)
+    max_kw = usable_kw(site, hub)
+    shares_kw = share_equally(room_kw, max_kw, np.minimum(site.connector_minimum_kw, max_kw), site.circuits)
     return shares_kw, offered_kw(shares_kw, site.connector_minimum_kw)

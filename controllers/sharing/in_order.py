@@ -1,4 +1,4 @@
-"""Connectors served in an order: who leaves first, has least time to spare, came first, or all by turns.
+"""Connectors served in an order: by departure, by time to spare, by arrival, or by turns.
 
 The strategies of the field by which others are measured; see Lee et al. 2021, "Adaptive Charging Networks: A Framework
 for Smart Electric Vehicle Charging", doi:10.1109/TSG.2021.3074437, for the same names.
@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ...simulators.units import S_PER_H
 from .. import contract as base
-from ..circuits import Room, whole_steps
+from ..circuits import Allocation, whole_steps
 from .sharing_base import Sharing
 
 _NONE: tuple[tuple, np.ndarray] = (), np.zeros(0)
@@ -32,8 +32,8 @@ class InOrder(Sharing):
         """By site, what was asked last, and the shares; the question holds the site, so that no other has its id."""
 
     @abstractmethod
-    def keys(self, t_s: float, connectors: base.Connectors, most_kw: np.ndarray) -> np.ndarray:
-        """What the order goes by, the smallest first; NaN comes last.
+    def keys(self, t_s: float, connectors: base.Connectors, max_kw: np.ndarray) -> np.ndarray:
+        """Return the numbers that the connectors are sorted by, the smallest first; NaN comes last.
 
         Parameters
         ----------
@@ -41,7 +41,7 @@ class InOrder(Sharing):
             Now [s].
         connectors : Connectors
             What is plugged in.
-        most_kw : ndarray, shape (n_connectors,)
+        max_kw : ndarray, shape (n_connectors,)
             What each can use at once [kW].
 
         Returns
@@ -55,85 +55,85 @@ class InOrder(Sharing):
         site: base.Site,
         hub: base.Hub,
         room_kw: float,
-        most_kw: np.ndarray,
-        least_kw: np.ndarray,
+        max_kw: np.ndarray,
+        min_kw: np.ndarray,
     ) -> np.ndarray:
-        """Shares by the order; nobody gets more than is left of the request. See `Sharing.share`."""
+        """Share the power in order; nobody gets more than is left of the request. See `Sharing.share`."""
         connectors, parameters = hub.connectors, self.in_force(hub)
-        order = self.keys(t_s, connectors, most_kw).argsort(kind="stable")
-        rest_kw = np.maximum(connectors.remaining_kwh * S_PER_H / self.period_s, least_kw)
-        wanted_kw = np.minimum(most_kw, rest_kw)
+        order = self.keys(t_s, connectors, max_kw).argsort(kind="stable")
+        rest_kw = np.maximum(connectors.remaining_kwh * S_PER_H / self.period_s, min_kw)
+        wanted_kw = np.minimum(max_kw, rest_kw)
         # between arrivals and departures the question is often that of the last decision
-        question = (site, parameters, room_kw, wanted_kw.tobytes(), least_kw.tobytes(), order.tobytes())
+        question = (site, parameters, room_kw, wanted_kw.tobytes(), min_kw.tobytes(), order.tobytes())
         last, shares_kw = self._served.get(id(site), _NONE)
         if question != last:
-            room = Room(room_kw, site.circuits)
-            self.give(room, wanted_kw, least_kw.tolist(), order[wanted_kw[order] > 0.0], parameters)
-            shares_kw = room.given_kw
+            allocation = Allocation(room_kw, site.circuits)
+            self.allocate(allocation, wanted_kw, min_kw.tolist(), order[wanted_kw[order] > 0.0], parameters)
+            shares_kw = allocation.allocated_kw
             shares_kw.setflags(write=False)
             self._served[id(site)] = question, shares_kw
         return shares_kw
 
-    def give(
+    def allocate(
         self,
-        room: Room,
+        allocation: Allocation,
         wanted_kw: np.ndarray,
-        least_kw: list[float],
+        min_kw: list[float],
         order: np.ndarray,
         parameters: Sharing.Parameters,
     ) -> None:
-        """One after the other, each as much as it can use.
+        """Allocate to one connector after the other as much as it can use.
 
         Parameters
         ----------
-        room : Room
+        allocation : Allocation
             What is to be shared.
         wanted_kw : ndarray, shape (n_connectors,)
             What each connector can use [kW].
-        least_kw : list of float
+        min_kw : list of float
             Below which it gets nothing [kW].
         order : ndarray of int
             Those who can use any, in the order in which they get it.
         parameters : Parameters
             In force at the hub.
         """
-        sure = room.surely(wanted_kw, order)
-        if sure == order.size:
-            room.give_all(wanted_kw)
+        fitting = allocation.count_fitting(wanted_kw, order)
+        if fitting == order.size:
+            allocation.allocate_all(wanted_kw)
             return
         first_kw = np.zeros(wanted_kw.size)
-        first_kw[order[:sure]] = wanted_kw[order[:sure]]
-        room.give_all(first_kw)
+        first_kw[order[:fitting]] = wanted_kw[order[:fitting]]
+        allocation.allocate_all(first_kw)
         wanted = wanted_kw.tolist()
-        for i in order[sure:].tolist():
-            kw = room.most(i, wanted[i])
-            if kw > 0.0 and kw >= least_kw[i] - 1e-9:
-                room.give(i, kw)
+        for i in order[fitting:].tolist():
+            kw = allocation.max_extra_kw(i, wanted[i])
+            if kw > 0.0 and kw >= min_kw[i] - 1e-9:
+                allocation.allocate(i, kw)
 
 
 class EarliestDeadlineFirst(InOrder):
     """Who leaves first is served first; who announced no departure comes last."""
 
-    def keys(self, t_s: float, connectors: base.Connectors, most_kw: np.ndarray) -> np.ndarray:
-        """The announced departure."""
+    def keys(self, t_s: float, connectors: base.Connectors, max_kw: np.ndarray) -> np.ndarray:
+        """Return the announced departures."""
         return connectors.departure_s
 
 
 class LeastLaxityFirst(InOrder):
     """Who has the least time to spare is served first; who announced no departure comes last."""
 
-    def keys(self, t_s: float, connectors: base.Connectors, most_kw: np.ndarray) -> np.ndarray:
-        """Time until the departure less the time that charging at full power still takes."""
+    def keys(self, t_s: float, connectors: base.Connectors, max_kw: np.ndarray) -> np.ndarray:
+        """Compute the time until the departure less the time that charging at full power still takes."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            needed_s = connectors.remaining_kwh / most_kw * S_PER_H
+            needed_s = connectors.remaining_kwh / max_kw * S_PER_H
         return connectors.departure_s - t_s - needed_s
 
 
 class FirstComeFirstServed(InOrder):
     """Who plugged in first is served first."""
 
-    def keys(self, t_s: float, connectors: base.Connectors, most_kw: np.ndarray) -> np.ndarray:
-        """When it plugged in."""
+    def keys(self, t_s: float, connectors: base.Connectors, max_kw: np.ndarray) -> np.ndarray:
+        """Return the times of plugging in."""
         return connectors.plugged_s
 
 
@@ -148,31 +148,31 @@ class RoundRobin(FirstComeFirstServed):
 
     parameters: Parameters
 
-    def give(
+    def allocate(
         self,
-        room: Room,
+        allocation: Allocation,
         wanted_kw: np.ndarray,
-        least_kw: list[float],
+        min_kw: list[float],
         order: np.ndarray,
         parameters: Sharing.Parameters,
     ) -> None:
-        """First the least power of each, then in steps by turns; see `InOrder.give`."""
+        """Allocate the minimum power to each connector first, then steps by turns; see `InOrder.allocate`."""
         step_kw, wanted = cast("RoundRobin.Parameters", parameters).step_kw, wanted_kw.tolist()
         members = []
         for i in order.tolist():
-            kw = room.most(i, min(max(least_kw[i], step_kw), wanted[i]))
-            if kw > 0.0 and kw >= least_kw[i] - 1e-9:
-                room.give(i, kw)
+            kw = allocation.max_extra_kw(i, min(max(min_kw[i], step_kw), wanted[i]))
+            if kw > 0.0 and kw >= min_kw[i] - 1e-9:
+                allocation.allocate(i, kw)
                 members.append(i)
-        while members and room.kw > 1e-9:
+        while members and allocation.kw > 1e-9:
             # turns in which everyone gets a whole step are taken at once
-            turns = whole_steps(room, np.array(members), wanted_kw, step_kw)
+            turns = whole_steps(allocation, np.array(members), wanted_kw, step_kw)
             if turns > 0:
-                room.give_each(np.array(members), turns * step_kw)
+                allocation.allocate_each(np.array(members), turns * step_kw)
             still = []
             for i in members:
-                kw = room.most(i, min(step_kw, wanted[i] - float(room.given_kw[i])))
+                kw = allocation.max_extra_kw(i, min(step_kw, wanted[i] - float(allocation.allocated_kw[i])))
                 if kw > 1e-9:
-                    room.give(i, kw)
+                    allocation.allocate(i, kw)
                     still.append(i)
             members = still

@@ -21,7 +21,7 @@ class PvFirst(GridRule):
     """
 
     def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
-        """PV to the EVs, the battery for what is left over or missing."""
+        """Share PV power among the EVs; the battery stores what is left over, or covers what is missing."""
         connectors = hub.connectors
         room_kw = site.contracted_kw - hub.net_load_kw + np.nan_to_num(hub.p_pv_kw) + self._battery_kw(site, hub)
         shares_kw, limits_kw = served_kw(site, hub, room_kw)

@@ -1,4 +1,4 @@
-"""What strategies have in common that share a limited power among the connectors."""
+"""Base of the strategies that share a limited power among the connectors."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Sharing(base.Controller):
         site: base.Site,
         hub: base.Hub,
         room_kw: float,
-        most_kw: np.ndarray,
-        least_kw: np.ndarray,
+        max_kw: np.ndarray,
+        min_kw: np.ndarray,
     ) -> np.ndarray:
         """Share a power among the connectors.
 
@@ -59,22 +59,22 @@ class Sharing(base.Controller):
             The hub.
         room_kw : float
             What is to be shared [kW], >= 0.
-        most_kw, least_kw : ndarray, shape (n_connectors,)
+        max_kw, min_kw : ndarray, shape (n_connectors,)
             What each can use, 0 where nothing charges, and below which it gets nothing [kW].
 
         Returns
         -------
         ndarray, shape (n_connectors,)
-            Shares [kW] that the room and the circuits of the site hold.
+            Shares [kW] within the power available and the limits of the circuits of the site.
         """
 
     def in_force(self, hub: base.Hub) -> Parameters:
-        """The parameters of a hub; its own where this strategy stands in for a controller that has others."""
-        given = hub.parameters
-        return given if isinstance(given, type(self).Parameters) else self.parameters
+        """Return the parameters of a hub; its own where this strategy stands in for a controller that has others."""
+        parameters = hub.parameters
+        return parameters if isinstance(parameters, type(self).Parameters) else self.parameters
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Share the room under the limit."""
+        """Share the power under the limit among the connectors of every hub."""
         t_s = observation.t_s
         return base.Decision(
             {
@@ -99,16 +99,16 @@ class Sharing(base.Controller):
         pv_kw = hub.p_pv_kw if parameters.count_pv else 0.0
         # without its meter the load may be anything
         room_kw = limit_kw - load_kw + pv_kw if math.isfinite(load_kw) else 0.0
-        limits_kw = shares_kw = most_kw = usable_kw(site, hub)
-        if np.count_nonzero(most_kw):
+        limits_kw = shares_kw = max_kw = usable_kw(site, hub)
+        if np.count_nonzero(max_kw):
             # an EV may accept less than the least that its connector can offer
-            least_kw = np.minimum(site.connector_minimum_kw, most_kw)
-            shares_kw = self.share(t_s, site, hub, max(0.0, room_kw), most_kw, least_kw)
+            min_kw = np.minimum(site.connector_minimum_kw, max_kw)
+            shares_kw = self.share(t_s, site, hub, max(0.0, room_kw), max_kw, min_kw)
             limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
         pv_limit_kw, bess_kw = math.inf, 0.0
         if hub.islanded:
-            surely_kw = load_kw + min(hub.p_cp_kw, float(shares_kw.sum()))
-            pv_limit_kw = max(0.0, surely_kw) if math.isfinite(surely_kw) else 0.0
+            consumption_kw = load_kw + min(hub.p_cp_kw, float(shares_kw.sum()))
+            pv_limit_kw = max(0.0, consumption_kw) if math.isfinite(consumption_kw) else 0.0
         elif parameters.bess == "self_consumption":
             bess_kw = self_consumption_kw(site, hub)
         return base.Setpoints(connector_kw=limits_kw, bess_kw=bess_kw, pv_limit_kw=pv_limit_kw)

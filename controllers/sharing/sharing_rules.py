@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from ...simulators.water_filling import fill_members, fill_or_pause
-from ..circuits import Circuits, Room, fill_within
+from ..circuits import Allocation, Circuits, fill_within
 from ..contract import Hub, Site
 
 
 def self_consumption_kw(site: Site, hub: Hub) -> float:
-    """Battery power that keeps PV energy in the hub: surplus in, deficit out.
+    """Compute the battery power that stores a PV surplus and covers a deficit.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def self_consumption_kw(site: Site, hub: Hub) -> float:
 
 
 def usable_kw(site: Site, hub: Hub) -> np.ndarray:
-    """What each connector can use at once.
+    """Return the power that each connector can use at once.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def usable_kw(site: Site, hub: Hub) -> np.ndarray:
 
 
 def offered_kw(shares_kw: np.ndarray, minimum_kw: np.ndarray) -> np.ndarray:
-    """Limits that let EVs take their shares: a connector cannot offer less than its least power.
+    """Compute the limits that let EVs take their shares: a connector cannot offer less than its minimum power.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def offered_kw(shares_kw: np.ndarray, minimum_kw: np.ndarray) -> np.ndarray:
 
 
 def share_equally(
-    available_kw: float, most_kw: np.ndarray, least_kw: np.ndarray, circuits: Circuits | None = None
+    available_kw: float, max_kw: np.ndarray, min_kw: np.ndarray, circuits: Circuits | None = None
 ) -> np.ndarray:
     """Share a power equally; what one cannot use goes on to the others.
 
@@ -81,9 +81,9 @@ def share_equally(
     ----------
     available_kw : float
         To be shared [kW].
-    most_kw : ndarray, shape (n,)
+    max_kw : ndarray, shape (n,)
         What each can use [kW]; 0 takes no part.
-    least_kw : ndarray, shape (n,)
+    min_kw : ndarray, shape (n,)
         Below this one gets nothing [kW]; the last ones (by index) pause first, so that the others can run.
     circuits : Circuits, optional
         Current limits to keep; who is held back by one leaves more to those who are not.
@@ -91,16 +91,16 @@ def share_equally(
     Returns
     -------
     ndarray, shape (n,)
-        Shares [kW]; without circuits their sum is ``min(available_kw, sum(most_kw))``, less what minimum powers leave
+        Shares [kW]; without circuits their sum is ``min(available_kw, sum(max_kw))``, less what minimum powers leave
         unused.
     """
     available_kw = max(0.0, available_kw)
 
     def filled(members: np.ndarray) -> np.ndarray:
         if circuits is None or not circuits.limit_a.size:
-            return fill_members(available_kw, most_kw, members)
-        room = Room(available_kw, circuits)
-        fill_within(room, most_kw, members)
-        return room.given_kw
+            return fill_members(available_kw, max_kw, members)
+        allocation = Allocation(available_kw, circuits)
+        fill_within(allocation, max_kw, members)
+        return allocation.allocated_kw
 
-    return fill_or_pause(filled, most_kw, least_kw)
+    return fill_or_pause(filled, max_kw, min_kw)

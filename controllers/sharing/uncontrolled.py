@@ -1,4 +1,4 @@
-"""Everyone at full power: the yardstick without a charging strategy."""
+"""Full power for every EV: the reference without a charging strategy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Uncontrolled(base.Controller):
     parameters: Parameters
 
     def decide(self, observation: base.Observation) -> base.Decision:
-        """Full power for everyone."""
+        """Set every connector to full power."""
         setpoints = {}
         for name, hub in observation.hubs.items():
             site = self.sites[name]

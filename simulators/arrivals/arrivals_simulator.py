@@ -1,4 +1,4 @@
-"""EVs that come, wait, plug in, authenticate and leave."""
+"""The simulator of EVs that arrive, wait, plug in, authenticate and leave."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FAULTS = {"faulted": "out of order", "repaired": "works again"}
 
 
 class StationDevice(Device):
-    """The connectors of one hub as places that EVs occupy."""
+    """The connectors of one hub, as places that EVs occupy."""
 
     def __init__(self, clock: Clock, *, station: model.Station, sessions: list[str]):
         super().__init__(clock)
@@ -26,8 +26,8 @@ class StationDevice(Device):
         self._present: set[int] = set()
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Let everything happen that is due."""
-        told: list[tuple[str, str]] = []
+        """Advance the station to a time, and emit who is plugged in and what happened."""
+        messages: list[tuple[str, str]] = []
         ended: list[dict] = []
         authenticated: set[int] = set()
         seen = self._sent.get("session", np.empty(0))
@@ -39,10 +39,10 @@ class StationDevice(Device):
                 self._present.add(event.session)
             elif event.kind in _OUTCOMES:
                 self._present.discard(event.session)
-                told.append((event.kind, f"{name} {_OUTCOMES[event.kind]}"))
+                messages.append((event.kind, f"{name} {_OUTCOMES[event.kind]}"))
                 ended.append(_account(event.session, event.t_s, event.kind))
             elif event.kind in _FAULTS:
-                told.append((f"connector {event.kind}", f"connector {event.connector + 1} {_FAULTS[event.kind]}"))
+                messages.append((f"connector {event.kind}", f"connector {event.connector + 1} {_FAULTS[event.kind]}"))
             elif event.kind == "departed":
                 self._present.discard(event.session)
                 if event.session in seen:
@@ -55,7 +55,7 @@ class StationDevice(Device):
         self.emit("status", station.status.copy())
         self.emit("faulted", station.status == model.STATUS["faulted"])
         self.emit("queue", station.waiting)
-        self.emit_events(told)
+        self.emit_events(messages)
         if t_s >= self.clock.end_s:
             unseen = sorted(self._present.difference(station.session.tolist()))
             ended += [_account(k, t_s, "unfinished") for k in unseen]

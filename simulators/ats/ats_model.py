@@ -51,12 +51,12 @@ class Mode(IntEnum):
 
     @property
     def islanded(self) -> bool:
-        """The ATS's signal to the controller: True from a confirmed outage until the hub is back on the grid."""
+        """The signal of the ATS to the controller: True from a confirmed outage until the hub is back on the grid."""
         return self >= Mode.STARTING
 
 
 class Bus(IntEnum):
-    """What energises the hub bus, or what the switch stands on (DEAD: on neither)."""
+    """The source of the hub bus, or the position of the switch (DEAD: no source)."""
 
     DEAD = 0
     GRID = 1
@@ -155,7 +155,7 @@ class AtsParameters:
 
 
 class Faults(NamedTuple):
-    """What is out of order."""
+    """The components of the ATS and its source that are out of order."""
 
     transfer_fails: bool = False
     """The switch does not close on a new position; it tries again once this ends."""
@@ -209,7 +209,7 @@ class AtsState:
 
 
 class AtsOutputs(NamedTuple):
-    """What holds from now on."""
+    """The outputs of the ATS that hold from now on."""
 
     mode: Mode
     bus: Bus
@@ -220,7 +220,7 @@ class AtsOutputs(NamedTuple):
 
 
 def initial(parameters: AtsParameters, t_s: float = 0.0, islanded: bool = False) -> AtsState:
-    """State at the start of a run: connected, or islanded on the secondary source.
+    """Return the state at the start of a run: connected, or islanded on the secondary source.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The automatic transfer switches: what feeds each hub bus, before anything of the plant looks at it."""
+"""The simulator of the automatic transfer switches, which decides what feeds each hub bus."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Switch(Device):
         self._state = ats.initial(parameters)
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Move the switch."""
+        """Advance the switch to now, and emit what feeds the hub bus."""
         if t_s >= self.clock.end_s:
             return math.inf  # at the end accounts are closed, and nothing moves any more
         available = not self._outages.at(t_s)

@@ -1,4 +1,4 @@
-"""The secondary source behind the ATS as a kind of device: it forms the island, and carries what the others leave."""
+"""The secondary source behind the ATS as a kind of device: it forms the island and balances its power."""
 
 from __future__ import annotations
 

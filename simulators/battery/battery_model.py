@@ -63,7 +63,7 @@ class BatteryState:
 
 @dataclass(frozen=True, eq=False)
 class Hold:
-    """What n packs deliver from now on.
+    """The power that n packs deliver from now on, and for how long.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Hold:
 
 
 def initial(parameters: BatteryParameters, soc: ArrayLike) -> BatteryState:
-    """State at rest.
+    """Return the state of packs at rest.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def initial(parameters: BatteryParameters, soc: ArrayLike) -> BatteryState:
 
 
 def put_state(state: BatteryState, index: int, soc: float) -> BatteryState:
-    """State after one pack has been exchanged for one at rest.
+    """Replace one pack by a pack at rest, and return the new state.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def put_state(state: BatteryState, index: int, soc: float) -> BatteryState:
 def power_limits(
     parameters: BatteryParameters, state: BatteryState, step_s: float, index: Sequence[int] | None = None
 ) -> tuple[Array, Array]:
-    """What can be held constant for a time without leaving the SoC window, a current, a voltage or a power limit.
+    """Compute the powers that can be held constant for a time within all limits of SoC, current, voltage and power.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def hold(
     cv_resolution: float = CV_RESOLUTION,
     index: Sequence[int] | None = None,
 ) -> Hold:
-    """Constant power delivered on request from now on, and for how long it stays within all limits.
+    """Limit the requested power to what the packs can deliver, and compute how long they can hold it constant.
 
     A current or voltage limit is followed in pieces of constant power, each the mean over its time, to second order:
     within a piece, or a step that is longer, the voltage passes its limit a little. A SoC bound is met exactly at the
@@ -227,7 +227,7 @@ def hold(
 
 
 def advance(parameters: BatteryParameters, state: BatteryState, p_kw: ArrayLike, dt_s: float) -> BatteryState:
-    """State after powers have been constant for a time.
+    """Return the state after the powers have been constant for a time.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ def advance(parameters: BatteryParameters, state: BatteryState, p_kw: ArrayLike,
 
 
 def current_a(parameters: BatteryParameters, state: BatteryState, p_kw: ArrayLike) -> Array:
-    """Current of the packs at a power.
+    """Compute the current of the packs at a power.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def current_a(parameters: BatteryParameters, state: BatteryState, p_kw: ArrayLik
 
 
 def terminal_voltage_v(parameters: BatteryParameters, state: BatteryState, p_kw: ArrayLike) -> Array:
-    """Voltage of the packs at a power.
+    """Compute the terminal voltage of the packs at a power.
 
     Parameters
     ----------

@@ -79,11 +79,11 @@ class BatteryParameters(tremblay.Cell):
         object.__setattr__(self, "units", tuple(checked_units))
 
 
-_FIELDS = tuple(each.name for each in fields(BatteryParameters) if each.init)
+_FIELDS = tuple(item.name for item in fields(BatteryParameters) if item.init)
 
 
 def stack(parameters: Sequence[BatteryParameters]) -> BatteryParameters:
-    """Put packs side by side.
+    """Combine the parameters of packs into one object.
 
     Parameters
     ----------
@@ -95,11 +95,11 @@ def stack(parameters: Sequence[BatteryParameters]) -> BatteryParameters:
     BatteryParameters
         Of all packs, in order.
     """
-    return _of([unit for each in parameters for unit in each.units])
+    return _of([unit for packs in parameters for unit in packs.units])
 
 
-def put(parameters: BatteryParameters, index: int, one: BatteryParameters) -> BatteryParameters:
-    """Exchange one pack: a vehicle arrives at a connector.
+def put(parameters: BatteryParameters, index: int, replacement: BatteryParameters) -> BatteryParameters:
+    """Replace one pack, for example when a vehicle arrives at a connector.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def put(parameters: BatteryParameters, index: int, one: BatteryParameters) -> Ba
         Of n packs.
     index : int
         Which one.
-    one : BatteryParameters
+    replacement : BatteryParameters
         Of one pack, the new one.
 
     Returns
@@ -116,7 +116,7 @@ def put(parameters: BatteryParameters, index: int, one: BatteryParameters) -> Ba
         Of n packs.
     """
     units = list(parameters.units)
-    units[index] = one.units[0]
+    units[index] = replacement.units[0]
     return _of(units)
 
 
@@ -127,7 +127,7 @@ def _of(units: Sequence[Unit]) -> BatteryParameters:
 
 
 def capacity_kwh(parameters: BatteryParameters) -> Array:
-    """Nominal energy: capacity times open-circuit voltage at half charge.
+    """Compute the nominal energy: capacity times open-circuit voltage at half charge.
 
     For an ideal battery this is the energy between SoC 0 and 1. For the published cells it is close to the open-circuit
     energy between SoC 0.1 and 1, stretched to the whole range; a charge needs more at the terminals by the losses.
@@ -146,5 +146,5 @@ def capacity_kwh(parameters: BatteryParameters) -> Array:
 
 
 def energy_wh(cell: tremblay.Cell):
-    """Nominal energy of a cell [Wh]: capacity times open-circuit voltage at half charge."""
+    """Compute the nominal energy of a cell [Wh]: capacity times open-circuit voltage at half charge."""
     return cell.q_ah * tremblay.open_circuit_v(cell, 0.5 * cell.q_ah)

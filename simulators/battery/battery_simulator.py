@@ -39,7 +39,7 @@ class Storage(Device):
         self.inputs = {"bus": 1, "p_set_kw": 0.0, "q_set_kvar": 0.0}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Bring the cells up to now, and find the power that can be held from here on."""
+        """Advance the cells to now, and decide which power can be held from here on."""
         if t_s > self._t_s:
             self._state = battery.advance(self._parameters, self._state, self._p_kw, t_s - self._t_s)
             self._t_s = t_s

@@ -1,4 +1,4 @@
-"""One battery pack on Python floats: its parameters, the ends of its charge, and the voltages of its cells.
+"""One battery pack in Python floats: its parameters, the limits of its charge, and the voltages of its cells.
 
 A hub has a handful of active batteries at a time; for so few, floats are several times faster than arrays. Beside this
 file stand the motion (`cell_motion`), the limits (`cell_limits`) and what they leave of a request (`cell_hold`);
@@ -119,24 +119,24 @@ def room_ah(unit: Unit, it_ah: float, p_w: float) -> float:
 
 
 def emf_v(unit: Unit, it_ah: float, i_filtered_a: float) -> float:
-    """Voltage behind the internal resistance [V], never below the cut-off: no current flows out of an empty cell."""
+    """Compute the voltage behind the internal resistance [V], never below the cut-off voltage of an empty cell."""
     source_v = tremblay.emf_v(unit, inside(unit, it_ah), i_filtered_a)
     return source_v if source_v > unit.v_min_v else unit.v_min_v
 
 
 def settled_voltage(unit: Unit, it_ah: float, i_a: float) -> float:
-    """Terminal voltage [V] once the filtered current has followed the current."""
+    """Compute the terminal voltage [V] once the filtered current has followed the current."""
     rest_v, resistance = settled_source(unit, it_ah, i_a)
     return rest_v - resistance * i_a
 
 
 def settled_current(unit: Unit, it_ah: float, p_w: float) -> float:
-    """Current at a power once the filtered current has followed it [A]."""
+    """Compute the current at a power [A] once the filtered current has followed it."""
     return tremblay.current_a(*settled_source(unit, it_ah, p_w), p_w)
 
 
 def settled_source(unit: Unit, it_ah: float, sign: float) -> tuple[float, float]:
-    """Open-circuit voltage [V], and the resistance [ohm] a settled current of this sign sees."""
+    """Return the open-circuit voltage [V], and the resistance [ohm] that a settled current of this sign sees."""
     it_ah = inside(unit, it_ah)
     source_v = tremblay.open_circuit_v(unit, it_ah)
     resistance = unit.r_ohm
@@ -146,7 +146,7 @@ def settled_source(unit: Unit, it_ah: float, sign: float) -> tuple[float, float]
 
 
 def inside(unit: Unit, it_ah: float) -> float:
-    """The extracted charge, or the nearest at which the equations are evaluated."""
+    """Clip an extracted charge to the range in which the cell equations are evaluated."""
     if it_ah < 0.0:
         return 0.0
     lowest_ah = unit.it_lowest_ah

@@ -1,4 +1,4 @@
-"""What limits and charge leave of a request for power, and for how long it can be held constant."""
+"""The power that limits and charge allow of a request, and for how long it can be held constant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOTHING_W = 1e-9  # less is what sums of set points leave behind by rounding
 def hold(
     unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, step_s: float, cv_resolution: float = CV_RESOLUTION
 ) -> tuple[float, float, ChargingPhase]:
-    """Constant power delivered on request from now on, and how long.
+    """Limit a requested power to what the cell can deliver, and compute how long it can be held constant.
 
     Parameters
     ----------
@@ -46,23 +46,23 @@ def hold(
     if room_ah(unit, it_ah, p_w) == 0.0:
         return 0.0, inf, ChargingPhase.DONE
     limit_w, phase = _limit_ahead(unit, it_ah, p_w, step_s)
-    given_w, until_ah, phase = piece(unit, p_w, limit_w, phase, cv_resolution)
-    until_s = time_to(unit, it_ah, given_w, until_ah)
+    delivered_w, until_ah, phase = piece(unit, p_w, limit_w, phase, cv_resolution)
+    until_s = time_to(unit, it_ah, delivered_w, until_ah)
     steps = max(1, floor(until_s / step_s + 0.5))
-    most_a = (2.0 if p_w > 0 else 1.0) * abs(given_w) / unit.v_min_v  # `current_a` gives no more
-    if room_ah(unit, it_ah, p_w) * S_PER_H <= most_a * steps * step_s:
+    max_a = (2.0 if p_w > 0 else 1.0) * abs(delivered_w) / unit.v_min_v  # `current_a` gives no more
+    if room_ah(unit, it_ah, p_w) * S_PER_H <= max_a * steps * step_s:
         end_ah = unit.it_empty_ah if p_w > 0 else unit.it_full_ah
-        end_s = until_s if until_ah == end_ah else time_to(unit, it_ah, given_w, end_ah)
-        given_w, steps = _to_end(unit, it_ah, i_filtered_a, given_w, step_s, steps, end_s)
-    return given_w, steps * step_s, phase
+        end_s = until_s if until_ah == end_ah else time_to(unit, it_ah, delivered_w, end_ah)
+        delivered_w, steps = _to_end(unit, it_ah, i_filtered_a, delivered_w, step_s, steps, end_s)
+    return delivered_w, steps * step_s, phase
 
 
 def _limit_ahead(unit: Unit, it_ah: float, p_w: float, step_s: float) -> tuple[float, ChargingPhase]:
     """The limit in the middle of the coming step."""
     sign = 1.0 if p_w > 0 else -1.0
 
-    def ahead(given_w: float) -> tuple[float, ChargingPhase]:
-        middle_ah = it_ah + 0.5 * settled_current(unit, it_ah, sign * given_w) * step_s / S_PER_H
+    def ahead(delivered_w: float) -> tuple[float, ChargingPhase]:
+        middle_ah = it_ah + 0.5 * settled_current(unit, it_ah, sign * delivered_w) * step_s / S_PER_H
         return limit(unit, within(unit, sign, middle_ah), sign)
 
     asked_w = abs(p_w)
@@ -72,7 +72,7 @@ def _limit_ahead(unit: Unit, it_ah: float, p_w: float, step_s: float) -> tuple[f
     late = ahead(early[0])
     if late[0] <= 1.1 * early[0]:
         return late
-    return ahead(root(lambda given_w: given_w - ahead(given_w)[0], 0.0, asked_w))
+    return ahead(root(lambda delivered_w: delivered_w - ahead(delivered_w)[0], 0.0, asked_w))
 
 
 def _to_end(

@@ -22,7 +22,7 @@ CC_RESOLUTION = 0.02
 
 
 class ChargingPhase(IntEnum):
-    """What decides the power of a battery."""
+    """The limit that decides the power of a battery."""
 
     IDLE = 0
     """Nothing is asked, or the converter has no rating in this direction."""
@@ -37,19 +37,19 @@ class ChargingPhase(IntEnum):
 
 
 def limit(unit: Unit, it_ah: float, sign: float) -> tuple[float, ChargingPhase]:
-    """Greatest power [W], >= 0, that keeps current and settled voltage within their limits; and which of them binds."""
-    most_a, limit_v = _limits(unit, sign)
+    """Compute the greatest power [W], >= 0, within the limits of current and settled voltage, and which one binds."""
+    max_a, limit_v = _limits(unit, sign)
     rest_v, resistance = settled_source(unit, it_ah, sign)
-    voltage_v = rest_v - sign * resistance * most_a
+    voltage_v = rest_v - sign * resistance * max_a
     if sign * (voltage_v - limit_v) >= 0.0:
-        return most_a * voltage_v, ChargingPhase.CURRENT
+        return max_a * voltage_v, ChargingPhase.CURRENT
     return max(0.0, sign * (rest_v - limit_v)) / resistance * limit_v, ChargingPhase.VOLTAGE
 
 
 def piece(
     unit: Unit, p_w: float, limit_w: float, phase: ChargingPhase, cv_resolution: float
 ) -> tuple[float, float, ChargingPhase]:
-    """Where a request stands on the staircase that stands for the limits.
+    """Compute the piece of constant power that stands for a limit at this point of a charge.
 
     Along a limit the power changes all the time. It is cut into pieces of constant power, each between two levels with
     a fixed ratio, at its mean. The levels are those of the request, not of the moment: whoever asks again in the middle
@@ -80,8 +80,8 @@ def piece(
     sign = 1.0 if p_w > 0 else -1.0
     top_w = abs(p_w)
     if phase is ChargingPhase.VOLTAGE or sign < 0:
-        most_a, limit_v = _limits(unit, sign)
-        top_w = min(top_w, most_a * limit_v)
+        max_a, limit_v = _limits(unit, sign)
+        top_w = min(top_w, max_a * limit_v)
     resolution = cv_resolution if phase is ChargingPhase.VOLTAGE else CC_RESOLUTION
     level = max(0, floor(log(limit_w / top_w) / log(1.0 - resolution)))
     mean_w, until_ah = _stair(unit, sign, phase, top_w * (1.0 - resolution) ** level, resolution)
@@ -89,17 +89,17 @@ def piece(
 
 
 def clear_until_ah(unit: Unit, p_w: float) -> float:
-    """Extracted charge up to which a power keeps clear of the limits, at most the end of the window."""
+    """Compute the extracted charge up to which a power meets no limit, at most the end of the window."""
     sign = 1.0 if p_w > 0 else -1.0
-    most_a, limit_v = _limits(unit, sign)
+    max_a, limit_v = _limits(unit, sign)
     if p_w > 0:
-        limit_v = max(limit_v, p_w / most_a)  # as the voltage falls, the current rises to its own limit
+        limit_v = max(limit_v, p_w / max_a)  # as the voltage falls, the current rises to its own limit
     return _where(unit, p_w / limit_v, limit_v, unit.it_full_ah, unit.it_empty_ah)
 
 
 def _stair(unit: Unit, sign: float, phase: ChargingPhase, upper_w: float, resolution: float) -> tuple[float, float]:
     """Mean power [W], >= 0, between a level and the next lower one, and the extracted charge at which it ends."""
-    most_a, limit_v = _limits(unit, sign)
+    max_a, limit_v = _limits(unit, sign)
     lower_w = (1.0 - resolution) * upper_w
 
     def where(i_a: float, voltage_v: float) -> float:
@@ -108,8 +108,8 @@ def _stair(unit: Unit, sign: float, phase: ChargingPhase, upper_w: float, resolu
     if (
         phase is ChargingPhase.CURRENT
     ):  # the power follows the voltage, which rises during charge, falls during discharge
-        last_w = max(lower_w, most_a * limit_v) if sign > 0 else upper_w
-        until_ah = within(unit, sign, where(most_a, last_w / most_a))
+        last_w = max(lower_w, max_a * limit_v) if sign > 0 else upper_w
+        until_ah = within(unit, sign, where(max_a, last_w / max_a))
         return 0.5 * (upper_w + lower_w), until_ah
     from_ah = where(upper_w / limit_v, limit_v)
     until_ah = within(unit, sign, where(lower_w / limit_v, limit_v))
@@ -128,18 +128,18 @@ def _limits(unit: Unit, sign: float) -> tuple[float, float]:
 
 
 def within(unit: Unit, sign: float, it_ah: float) -> float:
-    """The extracted charge, or the end of the window if that comes first."""
+    """Limit an extracted charge to the end of the SoC window."""
     return min(it_ah, unit.it_empty_ah) if sign > 0 else max(it_ah, unit.it_full_ah)
 
 
-def _where(unit: Unit, i_a: float, voltage_v: float, least_ah: float, most_ah: float) -> float:
+def _where(unit: Unit, i_a: float, voltage_v: float, min_ah: float, max_ah: float) -> float:
     """Extracted charge at which the settled voltage has a value, or the bound nearest to it."""
 
     def above(it_ah: float) -> float:
         return settled_voltage(unit, it_ah, i_a) - voltage_v
 
-    if above(least_ah) <= 0.0:
-        return least_ah
-    if above(most_ah) >= 0.0:
-        return most_ah
-    return root(above, least_ah, most_ah)
+    if above(min_ah) <= 0.0:
+        return min_ah
+    if above(max_ah) >= 0.0:
+        return max_ah
+    return root(above, min_ah, max_ah)

@@ -1,4 +1,4 @@
-"""Where a cell gets at constant power, and when: charge and filtered current over time."""
+"""Charge and filtered current of a cell over time at constant power, and the time to an end of the SoC window."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARGIN_SOC = 2e-6  # a promise ends this much before the end of the window: mor
 
 
 def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: float) -> tuple[float, float]:
-    """State after a constant power.
+    """Integrate charge and filtered current over a time at constant power.
 
     Runge-Kutta steps of fourth order for the charge, exact convolution for the filtered current. The current consists
     of a slow part, which is integrated, and a part that dies away with the filter, which is known and taken out: steps
@@ -98,7 +98,7 @@ def _filter(time_s: float, tau: float) -> tuple[float, float, float, float]:
 
 
 def time_to(unit: Unit, it_ah: float, p_w: float, end_ah: float) -> float:
-    """Time [s] to an extracted charge at constant power, with a settled current: the energy between over the power."""
+    """Compute the time [s] to an extracted charge at constant power and settled current: energy over power."""
     if unit.flat_v:
         return (end_ah - it_ah) / tremblay.current_a(unit.flat_v, unit.r_ohm, p_w) * S_PER_H
     energy_wh = tremblay.open_circuit_wh(unit, inside(unit, end_ah))
@@ -111,7 +111,7 @@ def time_to(unit: Unit, it_ah: float, p_w: float, end_ah: float) -> float:
 
 
 def time_to_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float) -> float:
-    """Time [s] after which `integrate` meets the end of the window, less `_MARGIN_SOC`."""
+    """Compute the time [s] after which `integrate` meets the end of the window, less `_MARGIN_SOC`."""
     end_ah = unit.it_empty_ah - _MARGIN_SOC * unit.q_ah if p_w > 0 else unit.it_full_ah + _MARGIN_SOC * unit.q_ah
     if (end_ah - it_ah) * p_w <= 0.0:
         return 0.0
@@ -127,10 +127,10 @@ def time_to_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float) -> fl
 
 
 def land(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: float) -> float:
-    """Greatest part of a power [W] that does not pass the end of the window within a time; it ends there exactly."""
+    """Limit a power [W] so that the charge does not pass the end of the window within a time; it may end there."""
     end_ah = unit.it_empty_ah if p_w > 0 else unit.it_full_ah
 
-    def beyond(given_w: float) -> float:
-        return (integrate(unit, it_ah, i_filtered_a, given_w, dt_s)[0] - end_ah) * (1.0 if p_w > 0 else -1.0)
+    def beyond(trial_w: float) -> float:
+        return (integrate(unit, it_ah, i_filtered_a, trial_w, dt_s)[0] - end_ah) * (1.0 if p_w > 0 else -1.0)
 
     return p_w if beyond(p_w) <= 0.0 else root(beyond, 0.0, p_w, tolerance=1e-13)

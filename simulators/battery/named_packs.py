@@ -1,4 +1,4 @@
-"""Packs that a scenario names: ideal ones, and of published cells scaled to an energy."""
+"""The battery packs that a scenario can name: ideal ones, and packs of published cells scaled to an energy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..units import W_PER_KW
 from . import tremblay_cell as tremblay
 from .battery_parameters import BatteryParameters, energy_wh
 
-_CELL_FIELDS = tuple(each.name for each in fields(tremblay.Cell))
+_CELL_FIELDS = tuple(item.name for item in fields(tremblay.Cell))
 _LIMIT_FIELDS = ("v_max_v", "v_min_v", "i_charge_max_a", "i_discharge_max_a", "i_end_a")
 
 
@@ -60,7 +60,7 @@ def pack(
         raise ValueError(f"capacity_kwh or n_parallel, not both, got {capacity_kwh} and {n_parallel}")
     if capacity_kwh is not None and not capacity_kwh > 0:
         raise ValueError(f"capacity_kwh must be > 0, got {capacity_kwh}")
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "p_charge_max_kw": p_charge_max_kw,
         "p_discharge_max_kw": p_discharge_max_kw,
         "eta_charge": eta_charge,
@@ -69,16 +69,16 @@ def pack(
         "soc_max": soc_max,
     }
     try:
-        given |= {name: cell_set["cell"][name] for name in (*_CELL_FIELDS, "tau_s")}
-        given |= {name: cell_set["limits"][name] for name in _LIMIT_FIELDS}
-        given["n_series"] = cell_set["pack"]["n_series"] if n_series is None else n_series
-        given["n_parallel"] = cell_set["pack"]["n_parallel"] if n_parallel is None else n_parallel
+        values |= {name: cell_set["cell"][name] for name in (*_CELL_FIELDS, "tau_s")}
+        values |= {name: cell_set["limits"][name] for name in _LIMIT_FIELDS}
+        values["n_series"] = cell_set["pack"]["n_series"] if n_series is None else n_series
+        values["n_parallel"] = cell_set["pack"]["n_parallel"] if n_parallel is None else n_parallel
     except KeyError as missing:
         raise ValueError(f"the cell set {cell_set.get('name', '')!r} has no {missing}") from None
     if capacity_kwh is not None:
-        cell = tremblay.Cell(*(given[name] for name in _CELL_FIELDS))
-        given["n_parallel"] = capacity_kwh * W_PER_KW / (given["n_series"] * energy_wh(cell))
-    return BatteryParameters(**given)
+        cell = tremblay.Cell(*(values[name] for name in _CELL_FIELDS))
+        values["n_parallel"] = capacity_kwh * W_PER_KW / (values["n_series"] * energy_wh(cell))
+    return BatteryParameters(**values)
 
 
 _IDEAL_V = 400.0  # reported as terminal voltage; nothing else depends on it

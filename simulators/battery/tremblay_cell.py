@@ -41,7 +41,7 @@ class Cell:
 
 
 def open_circuit_v(cell: Cell, it_ah):
-    """Voltage at rest: the equations at ``i = i* = 0``.
+    """Compute the voltage at rest: the equations at ``i = i* = 0``.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def open_circuit_v(cell: Cell, it_ah):
 
 
 def open_circuit_wh(cell: Cell, it_ah: float) -> float:
-    """Energy that a discharge without losses takes out: the integral of `open_circuit_v` from full.
+    """Compute the energy that a discharge without losses takes out: the integral of `open_circuit_v` from full.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def open_circuit_wh(cell: Cell, it_ah: float) -> float:
 
 
 def polarisation_ohm(cell: Cell, it_ah, i_filtered_a):
-    """Resistance that the filtered current sees.
+    """Compute the resistance that the filtered current sees.
 
     ``K Q / (Q - it)`` while it discharges, ``K Q / (it + 0.1 Q)`` while it charges: the pole of charging lies outside
     the working range, at SoC 1.1.
@@ -108,7 +108,7 @@ def polarisation_ohm(cell: Cell, it_ah, i_filtered_a):
 
 
 def emf_v(cell: Cell, it_ah, i_filtered_a):
-    """Voltage behind the internal resistance: what of the terminal voltage does not follow the current at once.
+    """Compute the voltage behind the internal resistance, the part that does not follow the current at once.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def emf_v(cell: Cell, it_ah, i_filtered_a):
 
 
 def voltage_v(cell: Cell, it_ah, i_a, i_filtered_a):
-    """Terminal voltage (Tremblay & Dessaint 2009, Li-ion discharge and charge equations).
+    """Compute the terminal voltage (Tremblay & Dessaint 2009, Li-ion discharge and charge equations).
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def voltage_v(cell: Cell, it_ah, i_a, i_filtered_a):
 
 
 def current_a(source_v, r_ohm, p_w):
-    """Current at which a voltage source behind a resistance gives a power.
+    """Compute the current at which a voltage source behind a resistance gives a power.
 
     The root of ``p = (source_v - r i) i`` that goes to zero with the power (Lavrenova & Denysiuk 2023, eq. (6) and its
     charging counterpart), written so that it holds for either sign and for ``r = 0``. Beyond the greatest power,

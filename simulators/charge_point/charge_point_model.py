@@ -69,7 +69,7 @@ def connectors(
     cabinet_kw: float = inf,
     name: str = "",
 ) -> ConnectorParameters:
-    """Equal connectors, single-phase ones spread over the phases in turn.
+    """Build equal connectors; single-phase ones are spread over the phases in turn.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def joined(groups: Iterable[ConnectorParameters]) -> ConnectorParameters:
 def request_kw(
     parameters: ConnectorParameters, limit_kw: np.ndarray, accepted_kw: np.ndarray, v2g: np.ndarray, powered: np.ndarray
 ) -> np.ndarray:
-    """What the EVs would take under the limits, before their batteries have a say.
+    """Compute the power that the EVs request under the limits of controller, connector and EV.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def request_kw(
 def until_energy(
     p_kw: np.ndarray, hold_s: np.ndarray, remaining_kwh: np.ndarray, step_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shorten what a battery would take, so that a session ends with exactly the energy it asked for.
+    """Limit what a battery takes, so that a session ends with exactly the energy it asked for.
 
     Parameters
     ----------
@@ -191,24 +191,24 @@ def until_energy(
         The same, except where the energy runs out before: there the power lasts for whole steps, and the last step
         brings the rest at a lower power. A session that has got all of it takes nothing more.
     """
-    taken_kw, taken_s, left_kwh = p_kw.tolist(), hold_s.tolist(), remaining_kwh.tolist()
-    for i, kw in enumerate(taken_kw):
+    limited_kw, limited_s, left_kwh = p_kw.tolist(), hold_s.tolist(), remaining_kwh.tolist()
+    for i, kw in enumerate(limited_kw):
         if kw <= 0.0:
             continue
         if left_kwh[i] <= ENERGY_DUST_KWH:
-            taken_kw[i], taken_s[i] = 0.0, inf
+            limited_kw[i], limited_s[i] = 0.0, inf
             continue
         per_step_kwh = energy_kwh(kw, step_s)
         if left_kwh[i] < per_step_kwh:
-            taken_kw[i] = power_kw(left_kwh[i], step_s)
-        taken_s[i] = min(taken_s[i], max(floor(left_kwh[i] / per_step_kwh + 1e-9), 1) * step_s)
-    return np.array(taken_kw), np.array(taken_s)
+            limited_kw[i] = power_kw(left_kwh[i], step_s)
+        limited_s[i] = min(limited_s[i], max(floor(left_kwh[i] / per_step_kwh + 1e-9), 1) * step_s)
+    return np.array(limited_kw), np.array(limited_s)
 
 
 def reactive_kvar(
     parameters: ConnectorParameters, p_kw: np.ndarray, q_set_kvar: np.ndarray, plugged: np.ndarray
 ) -> np.ndarray:
-    """Reactive power of the connectors; only those that can feed back have an inverter that gives any.
+    """Limit the reactive power of the connectors; only those that can feed back have an inverter that gives any.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def reactive_kvar(
 
 
 def phase_kw(parameters: ConnectorParameters, p_kw: np.ndarray) -> np.ndarray:
-    """Power of the connectors on each phase.
+    """Sum the power of the connectors on each phase.
 
     Parameters
     ----------

@@ -43,12 +43,12 @@ class CircuitsSection(Section):
 
     @model_validator(mode="after")
     def _groups_fit(self):
-        found: dict[int, str] = {}
+        group_of: dict[int, str] = {}
         for name, group in self.groups.items():
             for number in group.connectors:
-                if number in found:
-                    raise ValueError(f"connector {number} must be in one group, got {found[number]} and {name}")
-                found[number] = name
+                if number in group_of:
+                    raise ValueError(f"connector {number} must be in one group, got {group_of[number]} and {name}")
+                group_of[number] = name
         for limit in self.limits:
             for name in limit.sum:
                 if name not in self.groups:

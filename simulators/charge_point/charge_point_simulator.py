@@ -1,4 +1,4 @@
-"""The charging connectors of a hub with the EVs at them."""
+"""The simulator of the charging connectors of a hub and the EVs at them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PluggedSessions:
 
 
 class ChargePoint(Device):
-    """The connectors of one hub: who is plugged in, how much they take, what they have got."""
+    """The connectors of one hub: who is plugged in, how much power they take, and how much energy they have got."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class ChargePoint(Device):
         self.inputs["q_set_kvar"] = np.zeros(n)
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Bring the batteries up to now, let EVs come and go, and find what flows until the next event."""
+        """Advance the batteries to now, connect and disconnect EVs, and decide the power until the next event."""
         self._advance(t_s)
         ended: list[dict] = []
         if self.inputs["session"] is not self._session:

@@ -74,7 +74,7 @@ class GeneratorParameters:
     """The gensets one by one."""
 
     def __post_init__(self):
-        names = [own.name for own in fields(self) if own.init]
+        names = [item.name for item in fields(self) if item.init]
         arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(getattr(self, name), float)) for name in names))
         for name, array in zip(names, arrays, strict=True):
             if name in ("rated_kw", "fuel_capacity_l", "fuel_slope"):
@@ -126,7 +126,7 @@ class GeneratorOutputs(NamedTuple):
 
 
 def fuel_rate(parameters, p_kw):
-    """Fuel consumption of running engines: ``intercept * rated + slope * p`` (HOMER Pro manual).
+    """Compute the fuel consumption of running engines: ``intercept * rated + slope * p`` (HOMER Pro manual).
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def fuel_rate(parameters, p_kw):
 
 
 def reactive_kvar(p_kw, q_set_kvar):
-    """Reactive power of running engines, as far as the rated power factor goes.
+    """Limit the reactive power of running engines to what the rated power factor allows.
 
     Parameters
     ----------
@@ -157,12 +157,12 @@ def reactive_kvar(p_kw, q_set_kvar):
     float or array, shape (n,)
         Reactive power [kvar], ``|q| <= tan(acos(0.8)) p``.
     """
-    most_kvar = np.tan(np.arccos(POWER_FACTOR)) * np.asarray(p_kw)
-    return np.clip(q_set_kvar, -most_kvar, most_kvar)
+    max_kvar = np.tan(np.arccos(POWER_FACTOR)) * np.asarray(p_kw)
+    return np.clip(q_set_kvar, -max_kvar, max_kvar)
 
 
 def efficiency(parameters: GeneratorParameters, p_kw):
-    """Electric efficiency of running engines, on the lower heating value of diesel.
+    """Compute the electric efficiency of running engines, on the lower heating value of diesel.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def efficiency(parameters: GeneratorParameters, p_kw):
 
 
 def initial(parameters: GeneratorParameters, fuel_l=None) -> GeneratorState:
-    """Stopped engines.
+    """Return the state of engines that are stopped.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def step(
     dt_s: float,
     time_step_s: float = 1.0,
 ) -> tuple[GeneratorState, GeneratorOutputs]:
-    """Burn the fuel of the elapsed time, then apply the inputs that hold from now on.
+    """Advance the engines by the elapsed time, then apply the inputs that hold from now on.
 
     Set point 0 is off. A set point above 0 and below the minimum runs the engine at its minimum, one above the rating
     at the rating. A fault stops the engine at once, a dead bus or set point 0 sends it to cool down.

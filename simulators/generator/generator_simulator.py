@@ -33,7 +33,7 @@ class Genset(Device):
         self.inputs = {"bus": 1, "p_set_kw": 0.0, "q_set_kvar": 0.0}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Burn the fuel of the time that has passed, and follow the set point."""
+        """Advance the generator to now, and follow the set point."""
         fault = self._faults.at(t_s)
         self._state, outputs = generator.step(
             self._parameters,

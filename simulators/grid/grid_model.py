@@ -63,7 +63,7 @@ NO_POWERS = Powers()
 
 
 class Balance(NamedTuple):
-    """Flows through the ATS, as they are."""
+    """The flows through the ATS, without errors of meters."""
 
     p_grid_kw: float
     """From the public grid [kW]; < 0 exports."""
@@ -120,7 +120,7 @@ def balance(
     losses_kw: float = 0.0,
     v_pu: float = 1.0,
 ) -> Balance:
-    """Power of the source that energises the bus, and the currents through the ATS.
+    """Compute the power of the source that energises the bus, and the currents through the ATS.
 
     Power that is not in `p_phase_kw`, all reactive power and the losses are spread evenly over the phases.
 
@@ -171,7 +171,7 @@ def balance(
 
 
 def read(bus: Bus, flows: Balance, p_load_kw: float, failed: FailedMeters = ALL_WELL) -> Readings:
-    """What the consumer-unit meter, the secondary-source meter and the load meter show.
+    """Return what the consumer-unit meter, the secondary-source meter and the load meter show.
 
     Parameters
     ----------

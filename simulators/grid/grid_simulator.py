@@ -1,4 +1,4 @@
-"""The connection of each hub: what flows through it after all devices have answered, and what its meters show."""
+"""The simulator of the grid connections: the flow through each, and what its meters show."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO_PHASES = np.zeros(3)
 
 
 class Terminal(NamedTuple):
-    """How a device hangs on the hub bus.
+    """The connection of a device to the hub bus.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class GridConnection(Device):
         self.inputs = {"bus": 1, **dict.fromkeys(self._phases, _NO_PHASES), **dict.fromkeys(powers, 0.0)}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Balance the hub bus and read the meters."""
+        """Compute the power balance of the hub bus, and read the meters."""
         held = self.inputs
         bus = Bus(held["bus"])
         p_kw = grid.Powers(tuple([held[port] for port in self._p_drawn]), tuple([held[port] for port in self._p_fed]))
@@ -123,7 +123,7 @@ class GridSimulator(Adapter):
     }
 
     def configure(self, devices: tuple[str, ...] = ()) -> None:
-        """Name the devices of all hubs, each of which has a port for every quantity."""
+        """Set the devices of all hubs, each of which has a port for every quantity."""
         self.inputs = {
             "bus": BUS_PORT,
             **{f"{device}.p_kw": Port("kW", f"power of {device}") for device in devices},

@@ -54,7 +54,7 @@ class Delay:
             raise ValueError(f"mean_s must be > 0 for lognormal, got {self.mean_s}")
 
     def sample(self, u: float) -> float:
-        """Quantile of the distribution: a delay for a number drawn evenly from [0, 1).
+        """Convert a random number from [0, 1) to a delay: the quantile of the distribution.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class Channel:
 
 
 class _Line:
-    """What changes on a channel: its random numbers and its last message."""
+    """The state of a channel: its random numbers and its last message."""
 
     def __init__(self, channel: Channel, seed: np.random.SeedSequence):
         losses, delays = (np.random.default_rng(child) for child in seed.spawn(2))
@@ -187,7 +187,7 @@ class CommunicationLink:
         self._sent += 1
 
     def due(self, t_s: float) -> list[tuple[str, float, Any]]:
-        """Take out the messages that have arrived by now.
+        """Remove and return the messages that have arrived by now.
 
         Parameters
         ----------

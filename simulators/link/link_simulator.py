@@ -1,4 +1,4 @@
-"""The communication between the devices of a hub and its controller: polled, late, lossy.
+"""The simulator of the communication between the devices of a hub and its controller: polled, delayed, lossy.
 
 The same simulator stands twice in a plant: once for measurements, once for commands. It knows the devices only by the
 names of its ports, ``device.attribute``.
@@ -28,7 +28,7 @@ class Wire(Device):
         self._sampled_s = dict.fromkeys(channels, 0.0)
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Take up what is new, send it when it is time, deliver what is due."""
+        """Collect new values, send them when a poll is due, and deliver the messages that have arrived."""
         for port, value in arrived.items():
             device = port.partition(".")[0]
             self._messages[device] = {**self._messages[device], port: value}
@@ -46,13 +46,13 @@ class Wire(Device):
 
 
 class LinkSimulator(Adapter):
-    """One direction of all hubs' communication; its ports are what is to be carried."""
+    """One direction of the communication of all hubs; its ports are the values to be transmitted."""
 
     model = "Link"
     device = Wire
 
     def configure(self, ports: tuple[str, ...] = ()) -> None:
-        """Name the ports, ``device.attribute``."""
+        """Set the ports, ``device.attribute``."""
         self.inputs = {port: Port("", "what is sent", trigger=False) for port in ports}
         self.outputs = {
             **{port: Port("", "what has arrived", recorded=False) for port in ports},

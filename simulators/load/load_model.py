@@ -1,4 +1,4 @@
-"""Local loads in the four classes of Yan & Tu 2022: what of the demand is served, put off, made good or lost.
+"""Local loads in the four classes of Yan & Tu 2022: which demand is served, postponed, recovered or lost.
 
 - *critical*: always served while the bus has voltage;
 - *controllable*: served within a band of its demand;
@@ -57,8 +57,8 @@ class LoadParameters:
     recovery_kw: np.ndarray | float = 0.0
     deadlines_s: tuple[float, ...] = ()
     power_factor: np.ndarray | float = 1.0
-    _least: np.ndarray = field(init=False, repr=False)
-    _most: np.ndarray = field(init=False, repr=False)
+    _min_share: np.ndarray = field(init=False, repr=False)
+    _max_share: np.ndarray = field(init=False, repr=False)
     _q_per_p: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -76,8 +76,8 @@ class LoadParameters:
         for name, value in (
             ("deadlines_s", deadlines_s),
             # the share of its demand that each class is served at least and at most, whatever its limit
-            ("_least", np.stack([one, lower, zero, zero], axis=-1)),
-            ("_most", np.stack([one, upper * one, one, one], axis=-1)),
+            ("_min_share", np.stack([one, lower, zero, zero], axis=-1)),
+            ("_max_share", np.stack([one, upper * one, one, one], axis=-1)),
             ("_q_per_p", np.sqrt(1 - factor**2) / factor),
         ):
             object.__setattr__(self, name, value)
@@ -101,7 +101,7 @@ class LoadState(NamedTuple):
 
 
 class LoadOutputs(NamedTuple):
-    """What holds from now on."""
+    """The outputs of n loads that hold from now on."""
 
     p_kw: np.ndarray
     """Power of all classes [kW], shape (n,)."""
@@ -122,7 +122,7 @@ class LoadOutputs(NamedTuple):
 
 
 def initial(n: int = 1, t_s: float = 0.0) -> LoadState:
-    """Give the state of n loads before anything was demanded, at the scenario time `t_s` [s]."""
+    """Return the state of n loads before anything was demanded, at the scenario time `t_s` [s]."""
     return LoadState(t_s, np.zeros(n), np.zeros((n, 4)), np.zeros(n), np.zeros((n, 4)), np.inf)
 
 
@@ -135,7 +135,7 @@ def step(
     dt_s: float,
     time_step_s: float = 1.0,
 ) -> tuple[LoadState, LoadOutputs]:
-    """Account for the elapsed time, then apply the inputs that hold from now on.
+    """Advance the loads by the elapsed time, then apply the inputs that hold from now on.
 
     Limits are ceilings: they cannot make a class take more than it wants, which is its demand and, for the shiftable
     class, its backlog. The critical class obeys none, the controllable class only within its band.
@@ -168,7 +168,7 @@ def step(
     demand_kw = np.asarray(demand_kw, dtype=float)
     t_s, backlog_kwh, eens_kwh = _advance(parameters, state, dt_s)
 
-    served_kw = np.minimum(np.maximum(limit_kw, demand_kw * parameters._least), demand_kw * parameters._most)
+    served_kw = np.minimum(np.maximum(limit_kw, demand_kw * parameters._min_share), demand_kw * parameters._max_share)
     if not served_kw.min() >= 0:
         raise ValueError(f"demand_kw must be >= 0 and limit_kw a number, got {demand_kw} and {limit_kw}")
     next_event_s = np.full(len(served_kw), np.inf)

@@ -15,7 +15,7 @@ from .load_section import LoadSection
 
 
 def device_parameters(section: LoadSection, inputs: DeviceInputs) -> dict[str, Any]:
-    """Return the demand of each class over the run, and how far each obeys a limit."""
+    """Return the parameters of a local load, its demand over the run, its switch, and its single-phase loads."""
     demand_kw = _demand_kw(section, inputs)
     band = (section.controllable.band if section.controllable else None) or (0.0, 1.0)
     recovery_kw = float(demand_kw.values[:, load.SHIFTABLE].max())
@@ -47,9 +47,9 @@ def _demand_kw(section: LoadSection, inputs: DeviceInputs) -> Series:
     """Return the demand by class, values of shape (k, 4) [kW]."""
     columns = []
     for label in load.CLASSES:
-        own = getattr(section, label)
-        if own is not None:
-            columns.append(inputs.series(own.demand, f"{label}.demand", low=0.0))
+        class_section = getattr(section, label)
+        if class_section is not None:
+            columns.append(inputs.series(class_section.demand, f"{label}.demand", low=0.0))
         elif label == "critical" and section.demand is not None:
             columns.append(inputs.series(section.demand, "demand", low=0.0))
         else:

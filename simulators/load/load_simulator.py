@@ -34,7 +34,7 @@ class LocalLoad(Device):
         self.inputs = {"bus": 1, "limit_kw": np.full(4, np.inf)}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Account for the time that has passed, and serve what can be served."""
+        """Advance the load to now, and decide which part of the demand is served."""
         last = t_s >= self.clock.end_s
         demand_kw, phase_kw = np.zeros((1, 4)), np.zeros(3)
         if not last:

@@ -1,4 +1,4 @@
-"""The network that `ems` plans with: what pandapower makes of it, as admittance matrices and ratings.
+"""The network that `ems` plans with: admittance matrices and ratings, made from what pandapower compiles.
 
 It is the controller's own picture. The plant may be fed by another network, or by none.
 """
@@ -82,7 +82,7 @@ class AdmittanceNetwork:
         return PowerFlowEquations(self.y, (), self.free)
 
     def node(self, bus: int, user: str = "bus") -> int:
-        """Node of a bus.
+        """Return the node of a bus.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ def solved(factors: Any, columns: np.ndarray) -> np.ndarray:
 
 
 def compiled(net: Any, without_loads_at: tuple[int, ...] = ()) -> AdmittanceNetwork:
-    """Turn a pandapower network into matrices.
+    """Convert a pandapower network to matrices.
 
     Parameters
     ----------

@@ -51,12 +51,12 @@ class LoadFlow:
         """Power that the grid feeds in [kW], shape (k,)."""
         held = self.network.slack
         s = self.v * np.conj((self.network.y @ self.v.T).T)
-        own = self.network.other_pu - self.network.load_pu
-        return np.real(s[:, held] - own[held]).sum(axis=1) * self.network.base_kw
+        fixed_pu = self.network.other_pu - self.network.load_pu
+        return np.real(s[:, held] - fixed_pu[held]).sum(axis=1) * self.network.base_kw
 
 
 def solve(network: AdmittanceNetwork, s_pu: np.ndarray) -> LoadFlow:
-    """Solve every step.
+    """Solve the load flow of every step.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ def _whole(network: AdmittanceNetwork, v: np.ndarray) -> np.ndarray:
 
 def _holds(network: AdmittanceNetwork, v: np.ndarray, s: np.ndarray) -> np.ndarray:
     """Whether voltages give the powers asked for, and are on the upper branch of the two solutions."""
-    found = v * np.conj((network.y @ v.T).T)
-    off = np.abs(found[:, network.free].T - s).max(axis=0, initial=0.0) * network.base_kw
+    injected = v * np.conj((network.y @ v.T).T)
+    off = np.abs(injected[:, network.free].T - s).max(axis=0, initial=0.0) * network.base_kw
     return (off <= _allowed_kw(network, s)) & (np.abs(v).min(axis=1) > 0.1)
 
 

@@ -166,7 +166,7 @@ class PlantNetwork:
         self.solve(idle, idle, np.full(len(rows), GRID))  # pays for the first run, refuses what is not supported
 
     def branch(self, name: int | str) -> str:
-        """Unambiguous key of a line or transformer that can fail.
+        """Find the unambiguous key of a line or transformer that can fail.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class PlantNetwork:
         load_scale: float = 1.0,
         lines_out: Collection[int | str] = frozenset(),
     ) -> Result:
-        """Power flow; the previous result if the inputs are those of the previous call.
+        """Solve the power flow; return the previous result if the inputs are those of the previous call.
 
         Parameters
         ----------

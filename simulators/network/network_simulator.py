@@ -1,4 +1,4 @@
-"""The distribution network behind all hubs: one power flow for every change of what they draw."""
+"""The simulator of the distribution network: one power flow for every change of what the hubs draw."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class NetworkSimulator(Adapter):
     def configure(
         self, network: PlantNetwork, load_scale: Series, lines_out: Mapping[int, Schedule], tolerance_kw: float
     ) -> None:
-        """Take the network, the course of its own loads, and the outages of its lines."""
+        """Set the network, the profile of its own loads, and the outages of its lines."""
         self._network = network
         self._load_scale = load_scale
         self._lines_out = lines_out
@@ -59,7 +59,7 @@ class NetworkSimulator(Adapter):
         return created
 
     def step(self, time: int, inputs: Mapping, max_advance: int) -> int | None:
-        """Solve, if anything has changed by more than the tolerance."""
+        """Solve the network if anything has changed by more than the tolerance."""
         t_s = self.clock.seconds(time)
         for name, device in self.devices.items():
             device.changed = {}

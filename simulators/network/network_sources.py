@@ -1,4 +1,4 @@
-"""Where a network comes from: a name, a pandapower file, or the small default feeder; and how its buses are addressed.
+"""Networks by name, from a pandapower file, or the small default feeder; and how their buses are addressed.
 
 A bus is addressed by its **pandapower index** (an integer) or by its **name** (a string). Numbers of the literature are
 neither: the buses 1..33 of the 33-bus feeder are 0..32 in `case33bw`, so that "bus 18" of a paper is bus 17 here.
@@ -27,7 +27,7 @@ _VOLTAGE_DEPENDENCE = ("const_z_p_percent", "const_i_p_percent", "const_z_q_perc
 
 
 def lv_feeder() -> pp.pandapowerNet:
-    """Small low-voltage feeder for one hub: the default network.
+    """Build the default network, a small low-voltage feeder for one hub.
 
     A 20 kV grid held at 1.0 pu (bus 0), a 400 kVA transformer (standard type ``0.4 MVA 20/0.4 kV``), its busbar (bus 1)
     and three stretches of 100 m cable (standard type ``NAYY 4x150 SE``, 270 A) to buses 2, 3 and 4, each of which has
@@ -52,7 +52,7 @@ def lv_feeder() -> pp.pandapowerNet:
 
 
 def available() -> dict[str, Callable[[], pp.pandapowerNet]]:
-    """Networks that can be had by name.
+    """List the networks that can be had by name.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def build(source: str) -> pp.pandapowerNet:
 
 
 def find_bus(net: pp.pandapowerNet, bus: int | str, user: str = "bus") -> int:
-    """Pandapower index of a bus that is in service.
+    """Find the pandapower index of a bus that is in service.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def find_bus(net: pp.pandapowerNet, bus: int | str, user: str = "bus") -> int:
 
 
 def find_row(table, key: int | str, kind: str, user: str) -> int:
-    """Pandapower index of a row given by index or name.
+    """Find the pandapower index of a row by its index or name.
 
     Parameters
     ----------
@@ -158,16 +158,16 @@ def find_row(table, key: int | str, kind: str, user: str) -> int:
             else f"{user}: there is no {kind} with index {key}; the network has none"
         )
     names = table["name"].astype(str)
-    found = table.index[names == key]
-    if len(found) == 1:
-        return int(found[0])
-    if len(found):
-        raise ValueError(f"{user}: {kind} name {key!r} stands for indices {', '.join(map(str, found))}; use an index")
+    matches = table.index[names == key]
+    if len(matches) == 1:
+        return int(matches[0])
+    if len(matches):
+        raise ValueError(f"{user}: {kind} name {key!r} stands for indices {', '.join(map(str, matches))}; use an index")
     raise ValueError(f"{user}: there is no {kind} named {key!r}; {_close(str(key), names.unique())}")
 
 
 def sources(net: pp.pandapowerNet) -> list[int]:
-    """Buses that hold a slack in service, one entry for each slack.
+    """List the buses that hold a slack in service, one entry for each slack.
 
     Parameters
     ----------

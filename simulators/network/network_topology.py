@@ -1,4 +1,4 @@
-"""One set of switch positions of a network: what pandapower made of it, ready to be solved again at other powers.
+"""A network at one set of switch positions, compiled once so that it can be solved again at other powers.
 
 pandapower turns a network into bus, branch and generator arrays, which are read once for each set of outages. As long
 as no branch is switched, loads, hubs and islanded hubs change nothing but the power fed into a bus: a hub whose switch
@@ -121,7 +121,7 @@ class Topology:
             raise ValueError("the network has elements whose power depends on the voltage, which are not supported")
 
     def solve(self, load_scale: float, hub_kva: NDArray) -> SolvedFlow | None:
-        """Flow at new powers (parameters as in `Topology`); None if the iteration does not converge."""
+        """Solve the flow at new powers (parameters as in `Topology`); None if the iteration does not converge."""
         s = self._s_fixed + self._fed_in(load_scale, hub_kva)
         v = self._solver.solve(s)
         if v is None:

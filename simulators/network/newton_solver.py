@@ -1,4 +1,4 @@
-"""Newton's method for power flows at constant admittances: one set of equations and one Jacobian for all who need them.
+"""Newton's method for power flows at constant admittances, with one set of equations and one Jacobian.
 
 The Jacobian may be held while it still contracts: between two events in the grid only powers change, so admittances
 and, nearly, the Jacobian stay. Holding its factors makes an iteration a handful of small products; the answer is the
@@ -123,7 +123,7 @@ class PowerFlowEquations:
             return None
 
     def jacobians(self, v: np.ndarray) -> Iterator[csc_array]:
-        """Give the Jacobian of the bus powers at each of k sets of voltages.
+        """Yield the Jacobian of the bus powers at each of k sets of voltages.
 
         Parameters
         ----------
@@ -137,15 +137,15 @@ class PowerFlowEquations:
             angles of the PV and PQ buses [rad], then magnitudes of the PQ buses [pu].
         """
         pattern = self._pattern
-        i, j, own, y = pattern.row, pattern.column, pattern.own, pattern.y
+        i, j, diagonal, y = pattern.row, pattern.column, pattern.diagonal, pattern.y
         unit = v / np.abs(v)
         current = (self.y_bus @ v.T).T
         # dS / d(angle) and dS / d|v|: what flows between two buses, and on the diagonal what the own voltage does
         # (Zimmerman et al. 2011, doi:10.1109/TPWRS.2010.2051168)
         angle: Any = -1j * v[:, i] * np.conj(y * v[:, j])
-        angle[:, own] += 1j * v * np.conj(current)
+        angle[:, diagonal] += 1j * v * np.conj(current)
         size: Any = v[:, i] * np.conj(y * unit[:, j])
-        size[:, own] += unit * np.conj(current)
+        size[:, diagonal] += unit * np.conj(current)
         values = np.hstack((angle.real, size.real, angle.imag, size.imag))
         m = pattern.starts.size - 1
         for at_v in values:
@@ -161,16 +161,16 @@ class PowerFlowEquations:
         column, y = y_bus.indices.astype(int), y_bus.data
         lacking = np.setdiff1d(np.arange(n), row[row == column])  # a diagonal without an entry is one of 0
         row, column, y = np.append(row, lacking), np.append(column, lacking), np.append(y, np.zeros(lacking.size))
-        own = np.flatnonzero(row == column)
-        own = own[row[own].argsort()]
-        place = np.full(2 * n, -1)
-        place[self._unknowns] = np.arange(self._unknowns.size)
-        rows = place[np.concatenate((row, row, n + row, n + row))]
-        columns = place[np.concatenate((column, n + column, column, n + column))]
+        diagonal = np.flatnonzero(row == column)
+        diagonal = diagonal[row[diagonal].argsort()]
+        position = np.full(2 * n, -1)
+        position[self._unknowns] = np.arange(self._unknowns.size)
+        rows = position[np.concatenate((row, row, n + row, n + row))]
+        columns = position[np.concatenate((column, n + column, column, n + column))]
         order = np.lexsort((rows, columns))
         order = order[(rows[order] >= 0) & (columns[order] >= 0)]
         starts = np.searchsorted(columns[order], np.arange(self._unknowns.size + 1))
-        return _Pattern(row, column, own, y, order, rows[order], starts)
+        return _Pattern(row, column, diagonal, y, order, rows[order], starts)
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class _Pattern:
 
     row: np.ndarray
     column: np.ndarray
-    own: np.ndarray
+    diagonal: np.ndarray
     y: np.ndarray
     order: np.ndarray
     indices: np.ndarray
@@ -227,5 +227,5 @@ class HeldNewton:
 
 
 def polar(v: np.ndarray) -> np.ndarray:
-    """Angles [rad], then magnitudes of complex voltages, shape (2 n,)."""
+    """Return the angles [rad], then the magnitudes of complex voltages, shape (2 n,)."""
     return np.concatenate((np.angle(v), np.abs(v)))

@@ -1,4 +1,4 @@
-"""What pandapower makes of a network when it solves it, read once for all who solve it again.
+"""The matrices that pandapower makes of a network when it solves it, read once so that it can be solved again.
 
 The arrays are those of the MATPOWER format (``net._ppc``), without what is out of service.
 """
@@ -54,13 +54,13 @@ class Matrices:
     _lookup: np.ndarray
 
     def node_of(self, bus: ArrayLike) -> np.ndarray:
-        """Node of each pandapower bus; -1 where it has no source. Buses that a closed switch joins are one node."""
+        """Return the node of each pandapower bus, -1 without a source; buses joined by a closed switch are one node."""
         node = self._lookup[np.asarray(bus, dtype=int)]
         return np.where(node < len(self.bus), node, -1)
 
 
 def matrices_of(net: pp.pandapowerNet) -> Matrices:
-    """Read what pandapower made of a network that it has just solved.
+    """Read the matrices that pandapower made of a network which it has just solved.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""pandapower's power flow from scratch: no memory of an earlier one, and every option in sight."""
+"""The power flow of pandapower from a flat start, with every option stated."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _STARTS = ("dc", "flat")
 
 
 def solved_from_scratch(net: pp.pandapowerNet) -> bool:
-    """Solve a network in the state it is in.
+    """Solve a network in its present state, without an earlier solution.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ class PgmFlow:
         self._update["id"] = self._load["id"]
 
     def solve(self, s):
-        """Voltages at given bus powers; parameters and answer as in `newton_solver.HeldNewton.solve`."""
+        """Solve the voltages at bus powers; parameters and result as in `newton_solver.HeldNewton.solve`."""
         self._update["p_specified"] = -s.real * self._base_va
         self._update["q_specified"] = -s.imag * self._base_va
         try:

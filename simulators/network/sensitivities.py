@@ -1,4 +1,4 @@
-"""How voltages and currents answer to set points, from the Jacobian of the power flow (process 440)."""
+"""Sensitivities of voltages and currents to set points, from the Jacobian of the power flow (process 440)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .admittances import AdmittanceNetwork, solved
 
 
 def voltage_change(network: AdmittanceNetwork, v: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-    """Change of the complex voltages per unit of power fed in.
+    """Compute the change of the complex voltages per unit of power fed in.
 
     Parameters
     ----------
@@ -31,10 +31,10 @@ def voltage_change(network: AdmittanceNetwork, v: np.ndarray, nodes: np.ndarray)
         At the very end of what the network can carry, where the Jacobian is singular.
     """
     free, m = network.free, len(nodes)
-    place = np.full(network.bus.size, -1)
-    place[free] = np.arange(free.size)
+    free_index = np.full(network.bus.size, -1)
+    free_index[free] = np.arange(free.size)
     fed_in = np.zeros((2 * free.size, 2 * m))
-    for j, row in enumerate(place[nodes]):
+    for j, row in enumerate(free_index[nodes]):
         if row >= 0:
             fed_in[row, j] = fed_in[free.size + row, m + j] = 1.0
     change = np.zeros((len(v), network.bus.size, 2 * m), dtype=complex)
@@ -46,7 +46,7 @@ def voltage_change(network: AdmittanceNetwork, v: np.ndarray, nodes: np.ndarray)
 
 
 def along(phasor: complex, change: np.ndarray, turned: float = 0.0) -> tuple[float, np.ndarray]:
-    """Length of a phasor in a direction, and the sensitivities of that.
+    """Compute the length of a phasor in a direction, and its sensitivities to the set points.
 
     Parameters
     ----------

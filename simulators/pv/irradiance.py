@@ -118,7 +118,7 @@ def clear_sky(
     clearness: float = 1.0,
     linke_turbidity: float | None = None,
 ) -> Series:
-    """Irradiance of a cloudless sky on a plane, after Ineichen & Perez 2002 and Hay & Davies 1980.
+    """Compute the irradiance of a cloudless sky on a plane, after Ineichen & Perez 2002 and Hay & Davies 1980.
 
     Parameters
     ----------
@@ -151,14 +151,14 @@ def clear_sky(
         raise ValueError(f"clearness must be >= 0, got {clearness}")
     t_s = np.arange(math.ceil(duration_s / resolution_s)) * resolution_s
     instants = _instants(start, t_s + resolution_s / 2)
-    given = {} if linke_turbidity is None else {"linke_turbidity": linke_turbidity}
-    sky = plane._location.get_clearsky(instants, model="ineichen", **given)
+    options = {} if linke_turbidity is None else {"linke_turbidity": linke_turbidity}
+    sky = plane._location.get_clearsky(instants, model="ineichen", **options)
     w_m2 = clearness * _on_plane(plane, instants, sky["ghi"], sky["dni"], sky["dhi"])
     return Series(t_s, w_m2, t_s[-1] + resolution_s)
 
 
 def typical_year(plane: Plane, year: TypicalYear, start: datetime, duration_s: float) -> tuple[Series, Series]:
-    """Irradiance on a plane and ambient temperature at the same hours of a typical year.
+    """Compute the irradiance on a plane and the ambient temperature from the same hours of a typical year.
 
     The hours of the file are found by month, day and hour of its clock; 29 February takes 28 February. The steps are
     the hours of the file: it knows nothing in between.

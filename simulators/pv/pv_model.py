@@ -1,4 +1,4 @@
-"""Photovoltaic plants behind their inverters: what they could give, and what they give under a power limit."""
+"""Photovoltaic plants behind their inverters: available power, and power under a limit."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class PvParameters:
 
     def __post_init__(self):
         kva = self.rated_kw if self.inverter_kva is None else self.inverter_kva
-        given = (self.rated_kw, kva, self.gamma_per_k, self.noct_c, self.pvwatts)
-        rated_kw, kva, gamma_per_k, noct_c, pvwatts = np.broadcast_arrays(*np.atleast_1d(*given))
+        values = (self.rated_kw, kva, self.gamma_per_k, self.noct_c, self.pvwatts)
+        rated_kw, kva, gamma_per_k, noct_c, pvwatts = np.broadcast_arrays(*np.atleast_1d(*values))
         for name, values, bad, allowed in (
             ("rated_kw", rated_kw, ~(rated_kw > 0), "> 0"),
             ("inverter_kva", kva, ~(kva > 0), "> 0"),
@@ -68,7 +68,7 @@ class PvParameters:
 
 
 def cell_temperature_c(parameters: PvParameters, irradiance_w_m2, t_ambient_c):
-    """Temperature of the cells, Lavrenova & Denysiuk 2023, eq. (2).
+    """Compute the temperature of the cells, Lavrenova & Denysiuk 2023, eq. (2).
 
     The equation is the model of Ross (1981), which pvlib has.
 
@@ -90,7 +90,7 @@ def cell_temperature_c(parameters: PvParameters, irradiance_w_m2, t_ambient_c):
 
 
 def dc_kw(parameters: PvParameters, irradiance_w_m2, t_ambient_c):
-    """Power of the modules at their maximum power point, Lavrenova & Denysiuk 2023, eq. (1).
+    """Compute the power of the modules at their maximum power point, Lavrenova & Denysiuk 2023, eq. (1).
 
     The equation is the DC model of PVWatts, which pvlib has.
 
@@ -114,7 +114,7 @@ def dc_kw(parameters: PvParameters, irradiance_w_m2, t_ambient_c):
 
 
 def available_kw(parameters: PvParameters, irradiance_w_m2, t_ambient_c):
-    """Power that the inverters can give at the grid side when nothing limits them.
+    """Compute the power that the inverters can give at the grid side when nothing limits them.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def available_kw(parameters: PvParameters, irradiance_w_m2, t_ambient_c):
 def available_series(
     parameters: PvParameters, irradiance: Series, t_ambient: Series, until_s: float, from_s: float = 0.0
 ) -> Series:
-    """Available power over a whole run, computed at once.
+    """Compute the available power over a whole run at once.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def available_series(
 
 
 def step(parameters: PvParameters, available_kw, p_limit_kw, q_set_kvar, energised):
-    """Power of the plants from now on.
+    """Compute the power of the plants from now on.
 
     A limit saturates the maximum power point tracking; reactive power takes what the active power leaves of the rating.
 

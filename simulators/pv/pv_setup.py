@@ -17,7 +17,7 @@ MILD_C = 25.0
 
 
 def device_parameters(section: PvSection, inputs: DeviceInputs) -> dict[str, Any]:
-    """Return the parameters of a plant, and what the sun allows it over the run."""
+    """Return the parameters of a plant, and its available power over the run."""
     parameters = pv.PvParameters(
         np.array([section.rated_kw]),
         None if section.inverter_kva is None else np.array([section.inverter_kva]),

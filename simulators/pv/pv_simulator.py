@@ -25,7 +25,7 @@ class Plant(Device):
         self.inputs = {"bus": 1, "p_limit_kw": math.inf, "q_set_kvar": 0.0}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Power from now on."""
+        """Emit the power that holds from now on."""
         if t_s >= self.clock.end_s:
             return math.inf
         available_kw = self._available_kw.at(t_s)

@@ -1,4 +1,4 @@
-"""What a kWh from outside emits, at each hub."""
+"""The CO2 intensities of energy from outside, at each hub."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Intensities(Device):
         self._fuel_kg_per_kwh = fuel_kg_per_kwh
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Tell the intensities that hold from now on."""
+        """Emit the intensities that hold from now on."""
         if t_s >= self.clock.end_s:
             return math.inf
         self.emit("grid_kg_per_kwh", float(self._grid_kg_per_kwh.at(t_s)))

@@ -1,4 +1,4 @@
-"""What energy costs: fixed, time-of-use and given prices, and their changes during a run."""
+"""Prices of energy: fixed, time-of-use or from a series, and their changes during a run."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Tariffs:
     def of(
         cls, prices: Mapping[str, Series | float], until_s: float, demand_per_kw: float = 0.0, currency: str = "EUR"
     ) -> Tariffs:
-        """Put the prices of a run together.
+        """Combine the prices of a run into one object.
 
         Parameters
         ----------
@@ -81,13 +81,13 @@ class Tariffs:
             _column(name)
         if not demand_per_kw >= 0:
             raise ValueError(f"demand_per_kw must be >= 0, got {demand_per_kw}")
-        given = [prices.get(name, 0.0) for name in NAMES]
-        columns = [price if isinstance(price, Series) else Series.constant(price) for price in given]
+        values = [prices.get(name, 0.0) for name in NAMES]
+        columns = [price if isinstance(price, Series) else Series.constant(price) for price in values]
         series = combine(lambda *values: np.column_stack(values), *columns, from_s=0.0, until_s=until_s)
         return cls(series, float(demand_per_kw), currency)
 
     def prices_at(self, t_s: float) -> TariffPrices:
-        """Give the prices at a scenario time [s].
+        """Return the prices at a scenario time [s].
 
         Raises
         ------
@@ -97,7 +97,7 @@ class Tariffs:
         return TariffPrices(*self.series.at(t_s).tolist())
 
     def next_change(self, t_s: float) -> float:
-        """Give the first time after `t_s` at which any price differs [s]; inf when there is none.
+        """Find the first time after `t_s` at which any price differs [s]; inf when there is none.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Tariffs:
         return self.series.next_change(t_s)
 
     def price(self, name: str) -> Series:
-        """Give one price as a series [currency/kWh].
+        """Return one price as a series [currency/kWh].
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Tariffs:
         return Series(self.series.t_s, self.series.values[:, _column(name)], self.series.end_s)
 
     def changed(self, name: str, value: float, from_s: float, until_s: float = math.inf) -> Tariffs:
-        """Give the tariffs with another value of one price for a while; the last change wins.
+        """Return the tariffs with another value of one price for a while; the last change wins.
 
         Parameters
         ----------
@@ -155,7 +155,7 @@ def _column(name: str) -> int:
 
 
 class Break(NamedTuple):
-    """From an hour of the day on, a price holds."""
+    """A price that holds from an hour of the day on."""
 
     from_hour: float
     """Hour of the local clock, 0 to 24."""
@@ -192,11 +192,11 @@ class Season:
             breaks = tuple(Break(float(hour), float(price)) for hour, price in getattr(self, name))
             if not breaks and name == "holiday":
                 breaks = self.weekend
-            hours = [one.from_hour for one in breaks]
+            hours = [entry.from_hour for entry in breaks]
             if not breaks or hours[0] != 0 or hours != sorted(set(hours)) or hours[-1] >= 24:
                 raise ValueError(f"{name} must have hours that rise from 0 and stay below 24, got {hours}")
-            if not all(math.isfinite(one.price_per_kwh) for one in breaks):
-                raise ValueError(f"{name} must have finite prices, got {[one.price_per_kwh for one in breaks]}")
+            if not all(math.isfinite(entry.price_per_kwh) for entry in breaks):
+                raise ValueError(f"{name} must have finite prices, got {[entry.price_per_kwh for entry in breaks]}")
             object.__setattr__(self, name, breaks)
 
 
@@ -245,9 +245,9 @@ class TimeOfUse:
             If there is an unknown key, or something is not understood; the text says which and where.
         """
         _refuse_unknown(data, _FILE_KEYS)
-        given: list[Any] = data.get("seasons") or []
+        sections: list[Any] = data.get("seasons") or []
         seasons = []
-        for number, season in enumerate(given):
+        for number, season in enumerate(sections):
             try:
                 _refuse_unknown(season, ("months", *_KINDS))
                 kinds = {name: tuple(Break(*pair) for pair in season.get(name, ())) for name in _KINDS}
@@ -262,14 +262,14 @@ class TimeOfUse:
         return cls(tuple(seasons), frozenset(holidays))
 
     def price_at(self, local: datetime) -> float:
-        """Give the price at a time of the local clock [currency/kWh]."""
+        """Return the price at a time of the local clock [currency/kWh]."""
         season = next(season for season in self.seasons if local.month in season.months)
         if local.date() in self.holidays:
             breaks = season.holiday
         else:
             breaks = season.weekday if local.weekday() < 5 else season.weekend
         hour = (local - local.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds() / S_PER_H
-        return next(one.price_per_kwh for one in reversed(breaks) if one.from_hour <= hour)
+        return next(entry.price_per_kwh for entry in reversed(breaks) if entry.from_hour <= hour)
 
     def series(self, start: datetime, duration_s: float) -> Series:
         """Resolve the tariff over a run, over changes of daylight saving time too.
@@ -292,7 +292,7 @@ class TimeOfUse:
             If `start` has no time zone.
         """
         days = [getattr(season, name) for season in self.seasons for name in _KINDS]
-        hours = {one.from_hour for breaks in days for one in breaks}
+        hours = {entry.from_hour for breaks in days for entry in breaks}
         return by_clock(self.price_at, [hour * S_PER_H for hour in sorted(hours)], start, duration_s)
 
 

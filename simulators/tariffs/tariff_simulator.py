@@ -19,7 +19,7 @@ class TariffAccount(Device):
         self._penalties = penalties
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Tell the prices that hold from now on."""
+        """Emit the prices that hold from now on."""
         if t_s >= self.clock.end_s:
             return math.inf
         for port, price in zip(TariffPrices._fields, self._tariffs.prices_at(t_s), strict=True):

@@ -1,4 +1,4 @@
-"""Wind turbines: what the wind allows, and what they give under a limit."""
+"""Wind turbines: available power, and power under a limit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class WindParameters:
 
 
 def at_hub_m_s(parameters: WindParameters, speed_m_s: np.ndarray) -> np.ndarray:
-    """Return the wind at hub height by the power law of the wind profile (IEC 61400-1, section 6.3.2.1).
+    """Compute the wind at hub height by the power law of the wind profile (IEC 61400-1, section 6.3.2.1).
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def at_hub_m_s(parameters: WindParameters, speed_m_s: np.ndarray) -> np.ndarray:
 
 
 def available_kw(parameters: WindParameters, speed_m_s: np.ndarray) -> np.ndarray:
-    """Return the power that the wind allows, by the power curve.
+    """Compute the power that the wind allows, by the power curve.
 
     Parameters
     ----------
@@ -81,5 +81,5 @@ def available_kw(parameters: WindParameters, speed_m_s: np.ndarray) -> np.ndarra
 
 
 def step(available_kw: float, limit_kw: float, energised: bool) -> float:
-    """Return the power from now on [kW]: what the wind allows, at most the limit, nothing on a dead bus."""
+    """Compute the power from now on [kW]: what the wind allows, at most the limit, nothing on a dead bus."""
     return min(available_kw, max(limit_kw, 0.0)) if energised else 0.0

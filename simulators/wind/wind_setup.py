@@ -13,7 +13,7 @@ from .wind_section import WindSection
 
 
 def device_parameters(section: WindSection, inputs: DeviceInputs) -> dict[str, Any]:
-    """Return what the wind allows over the run, and the turbine's errors."""
+    """Return the available power over the run, and the turbine's errors."""
     return {"available_kw": _available(section, inputs), "rated_kw": section.rated_kw, "faults": inputs.faults()}
 
 

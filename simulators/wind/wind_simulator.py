@@ -22,7 +22,7 @@ class Turbine(Device):
         self.inputs = {"bus": 1, "p_limit_kw": math.inf}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Give what the wind allows from now on."""
+        """Emit the power that the wind allows from now on."""
         if t_s >= self.clock.end_s:
             return math.inf
         fault = self._faults.at(t_s)

@@ -65,7 +65,7 @@ def hub(seed: int, *, binaries: bool = False, v2g: bool | None = None) -> HubDat
         *(rng.uniform(0.0, 8.0, n) for _ in range(4)),
         eens_per_kwh=(20.0, *rng.uniform(0.5, 5.0, 3)),
         controllable_band=rng.uniform(),
-        shiftable_most_kw=rng.uniform(0.0, 15.0),
+        shiftable_max_kw=rng.uniform(0.0, 15.0),
         backlog_kwh=rng.uniform(0.0, 2.0),
         made_good=rng.random(n) < 0.3 if some() else None,
     )

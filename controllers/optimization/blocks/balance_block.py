@@ -13,7 +13,7 @@ from .time_steps import Steps
 
 
 def numbers(steps: Steps, load_kw: np.ndarray) -> Numbers:
-    """Bounds of the balance: the load [kW], shape (n,), 0 in the steps that are over."""
+    """Return the bounds of the balance: the load [kW], shape (n,), 0 in the steps that are over."""
     load_kw = steps.open * steps.series("load_kw", load_kw)
     return Numbers(columns={}, rows={"power": row((steps.n,), load_kw, load_kw)}, matrix={})
 

@@ -36,7 +36,7 @@ class ShapeError(DataError):
     """An array of the wrong shape."""
 
 
-def finite(item: str, values, least: float = -np.inf, most: float = np.inf) -> np.ndarray:
+def finite(item: str, values, lower: float = -np.inf, upper: float = np.inf) -> np.ndarray:
     """Take numbers as an array and refuse what a solver would answer with nonsense.
 
     Parameters
@@ -45,7 +45,7 @@ def finite(item: str, values, least: float = -np.inf, most: float = np.inf) -> n
         Name for the message.
     values : float or array
         The numbers, of any shape.
-    least, most : float
+    lower, upper : float
         Range allowed.
 
     Returns
@@ -60,13 +60,13 @@ def finite(item: str, values, least: float = -np.inf, most: float = np.inf) -> n
     """
     values = np.asarray(values, dtype=float)
     # a comparison with NaN is false, so that one test finds all
-    good = (np.abs(values) < np.inf) & (values >= least) & (values <= most)
+    good = (np.abs(values) < np.inf) & (values >= lower) & (values <= upper)
     if not good.all():
         index = np.argwhere(~good)[0].tolist()
         value = values[tuple(index)]
         where = f"{item}[{', '.join(map(str, index))}]" if index else item
         limits = " and ".join(
-            f"{sign} {limit:g}" for sign, limit in ((">=", least), ("<=", most)) if np.isfinite(limit)
+            f"{sign} {limit:g}" for sign, limit in ((">=", lower), ("<=", upper)) if np.isfinite(limit)
         )
         raise RangeError(where, f"must be {limits if np.isfinite(value) else 'finite'}, got {value:g}", item)
     return values

@@ -36,7 +36,7 @@ def numbers(item: str, exclusive_kw: float | None, **powers: Column) -> tuple[di
         return {}, {}
     finite(f"{item}.exclusive_kw", exclusive_kw, 0.0)
     for name, power in powers.items():
-        finite(f"{item}.{name}_kw (exclusive)", power.upper, most=exclusive_kw)
+        finite(f"{item}.{name}_kw (exclusive)", power.upper, upper=exclusive_kw)
     first, second = powers
     shape = powers[first].upper.shape
     return (

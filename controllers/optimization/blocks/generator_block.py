@@ -155,9 +155,9 @@ def build(steps: Steps, data: GeneratorData) -> BlockData:
         add_rows(block, "minimum", part, [*power, (-data.minimum_kw, running)])
         add_rows(block, "starts", part, [(1.0, start), (-1.0, running), (np.arange(steps.n) > 0, before)])
     if data.power_factor is not None:
-        most = np.sqrt(1.0 / data.power_factor**2 - 1.0)
+        q_per_p = np.sqrt(1.0 / data.power_factor**2 - 1.0)
         q_terms = [(1.0, array(block, "q_out")), (1.0, array(block, "q_in"))]
-        add_rows(block, "reactive", part, [*q_terms, *((-most * sign, piece) for sign, piece in power)])
+        add_rows(block, "reactive", part, [*q_terms, *((-q_per_p * sign, piece) for sign, piece in power)])
     if data.energy_kwh is not None:
         used = [(hours, power[t : t + 1]) for _, power in power for t, hours in enumerate(steps.hours)]
         add_rows(block, "fuel", part, used)
@@ -176,5 +176,5 @@ def sentences(block: BlockData, steps: Steps, data: GeneratorData) -> None:
 
 
 def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
-    """Terms that feed the hub bus [kW], each of shape (n,): the pieces of the cost curve."""
+    """Return the terms that feed the hub bus [kW], each of shape (n,): the pieces of the cost curve."""
     return [(1.0, piece) for piece in array(block, "power")]

@@ -151,5 +151,5 @@ def sentences(block: BlockData, steps: Steps, data: GridData) -> None:
 
 
 def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
-    """Terms that feed the hub bus [kW], each of shape (n,): purchase less sale."""
+    """Return the terms that feed the hub bus [kW], each of shape (n,): purchase less sale."""
     return [(1.0, array(block, "buy")), (-1.0, array(block, "sell"))]

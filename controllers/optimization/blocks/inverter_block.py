@@ -16,7 +16,7 @@ ANGLES = np.pi / 8 + np.pi / 4 * np.arange(8)
 
 
 def sides(one_way: bool) -> np.ndarray:
-    """Angles of the sides that can bind: all 8, or the 4 on the side of positive active power."""
+    """Return the angles of the sides that can bind: all 8, or the 4 on the side of positive active power."""
     return ANGLES[np.cos(ANGLES) > 0.0] if one_way else ANGLES
 
 
@@ -47,9 +47,9 @@ def numbers(
         return {}, {}
     finite(f"{item}.inverter_kva", inverter_kva, 0.0)
     cost = finite(f"{item}.q_per_kvarh", q_per_kvarh, 0.0) * steps.hours
-    most = np.where(steps.open, inverter_kva, 0.0)
-    q = column(most.shape, most, cost)
-    inside = row((sides(one_way).size, *most.shape), upper=inverter_kva * np.cos(np.pi / 8))
+    max_kvar = np.where(steps.open, inverter_kva, 0.0)
+    q = column(max_kvar.shape, max_kvar, cost)
+    inside = row((sides(one_way).size, *max_kvar.shape), upper=inverter_kva * np.cos(np.pi / 8))
     return {"q_out": q, "q_in": q}, {"circle": inside}
 
 

@@ -1,4 +1,4 @@
-"""How every block is written: numbers beside structure.
+"""Base of all blocks: their numbers, separate from their structure.
 
 The matrix of a block is built once. Everything that changes in a rolling horizon stands in a `Numbers`: bounds and
 costs of columns, bounds of rows. The same numbers go into the Pyomo block when it is built and into the loaded program
@@ -22,7 +22,7 @@ Values = np.ndarray | float
 
 
 class MatrixError(ValueError):
-    """A number that stands in the matrix of a built model and is to be another."""
+    """An attempt to change a number in the matrix of a built model."""
 
     def __init__(self, name: str, built: object, asked: object):
         super().__init__(f"{name} stands in the matrix: built with {built}, got {asked}")
@@ -93,7 +93,7 @@ def block_of(numbers: Numbers) -> BlockData:
 
 
 def array(block: BlockData, name: str) -> np.ndarray:
-    """Give a variable of a block as an array of its entries, to be sliced like numbers."""
+    """Return a variable of a block as an array of its entries, to be sliced like numbers."""
     variable = getattr(block, name)
     entries = np.empty(len(variable), dtype=object)
     entries[:] = list(variable.values())
@@ -161,7 +161,7 @@ def refuse_new_matrix(built: Numbers, new: Numbers) -> None:
 
 
 def update(program: Program, block: BlockData, numbers: Numbers) -> None:
-    """Give a loaded program the new numbers of a block; check them with `refuse_new_matrix` first.
+    """Update a loaded program with new numbers of a block; check them with `refuse_new_matrix` first.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from .time_steps import Steps
 
 @dataclass(frozen=True)
 class LoadsData:
-    """Forecast of the load and what it costs not to serve it.
+    """The forecast of the load, and the cost of load that is not served.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class LoadsData:
     controllable_band : float
         Share of the controllable load that may be cut at its own cost, 0 to 1. What is cut beyond costs half-way
         between it and critical load: it goes last but one.
-    shiftable_most_kw : float or array, shape (n,)
+    shiftable_max_kw : float or array, shape (n,)
         Power at which shiftable load may be served, what was put off included [kW]; never less than its demand.
     backlog_kwh : float
         Shiftable energy put off before step `now` [kWh].
@@ -43,7 +43,7 @@ class LoadsData:
     general_kw: np.ndarray | float
     eens_per_kwh: tuple[float, float, float, float]
     controllable_band: float = 0.0
-    shiftable_most_kw: np.ndarray | float = 0.0
+    shiftable_max_kw: np.ndarray | float = 0.0
     backlog_kwh: float = 0.0
     made_good: np.ndarray | None = None
     name: str = "load"
@@ -61,7 +61,7 @@ CLASSES = ("critical", "controllable", "shiftable", "general")
 
 
 def demand_kw(steps: Steps, data: LoadsData) -> np.ndarray:
-    """Demand of each class in the open steps [kW].
+    """Return the demand of each class in the open steps [kW].
 
     Parameters
     ----------
@@ -105,24 +105,24 @@ def numbers(steps: Steps, data: LoadsData) -> Numbers:
     n, name = steps.n, data.name
     critical, controllable, shiftable, general = demand_kw(steps, data)
     eens = np.outer(data.eens_per_kwh, steps.hours)
-    most_kw = steps.open * steps.series(f"{name}.shiftable_most_kw", data.shiftable_most_kw, 0.0)
+    max_kw = steps.open * steps.series(f"{name}.shiftable_max_kw", data.shiftable_max_kw, 0.0)
     due = np.zeros(n, bool) if data.made_good is None else steps.series(f"{name}.made_good", data.made_good) > 0.0
     due = np.append(due[:-1], True)
     demanded_kwh = shiftable * steps.hours
     # all that may have been put off by the end of each step
     waiting_kwh = data.backlog_kwh + np.cumsum(demanded_kwh)
-    most_kwh = np.append(data.backlog_kwh, np.where(due, 0.0, waiting_kwh))
-    least_kwh = np.where(steps.edge_open, 0.0, data.backlog_kwh)
-    most_kwh = np.where(steps.edge_open, most_kwh, data.backlog_kwh)
+    max_kwh = np.append(data.backlog_kwh, np.where(due, 0.0, waiting_kwh))
+    min_kwh = np.where(steps.edge_open, 0.0, data.backlog_kwh)
+    max_kwh = np.where(steps.edge_open, max_kwh, data.backlog_kwh)
     cut = data.controllable_band * controllable
     return Numbers(
         columns={
             "critical_lost": column((n,), critical, eens[0]),
             "controllable_cut": column((n,), cut, eens[1]),
             "controllable_lost": column((n,), controllable - cut, (eens[0] + eens[1]) / 2.0),
-            "shiftable": column((n,), np.maximum(most_kw, shiftable)),
+            "shiftable": column((n,), np.maximum(max_kw, shiftable)),
             "shiftable_lost": column((n,), steps.open * waiting_kwh / steps.hours, eens[2]),
-            "backlog": column((n + 1,), most_kwh, lower=least_kwh),
+            "backlog": column((n + 1,), max_kwh, lower=min_kwh),
             "general_cut": column((n,), general, eens[3]),
         },
         rows={"postponed": row((n,), demanded_kwh, demanded_kwh)},
@@ -171,7 +171,7 @@ def sentences(block: BlockData, steps: Steps, data: LoadsData) -> None:
 
 
 def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
-    """Terms that feed the hub bus [kW], each of shape (n,).
+    """Return the terms that feed the hub bus [kW], each of shape (n,).
 
     What is not served counts as fed in, against the demand of the three classes that cannot be moved; shiftable load
     that is served counts negative.
@@ -181,6 +181,6 @@ def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
 
 
 def fixed_kw(steps: Steps, data: LoadsData) -> np.ndarray:
-    """Demand that stands on the load side of the balance, all but the shiftable [kW], shape (n,)."""
+    """Sum the demand on the load side of the balance, all classes but the shiftable one [kW], shape (n,)."""
     critical, controllable, _, general = demand_kw(steps, data)
     return critical + controllable + general

@@ -1,4 +1,4 @@
-"""PV: what the sun gives, less what is curtailed."""
+"""PV: available power less what is curtailed."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def numbers(steps: Steps, data: PvData) -> Numbers:
         A forecast that is negative, not finite or does not cover the horizon.
     """
     available_kw = steps.open * steps.series(f"{data.name}.available_kw", data.available_kw, 0.0)
-    least_kw = 0.0 if data.curtailable else available_kw
+    min_kw = 0.0 if data.curtailable else available_kw
     q_columns, q_rows = inverter.numbers(steps, data.name, data.inverter_kva, data.q_per_kvarh, one_way=True)
     return Numbers(
-        columns={"power": column((steps.n,), available_kw, lower=least_kw), **q_columns},
+        columns={"power": column((steps.n,), available_kw, lower=min_kw), **q_columns},
         rows=q_rows,
         matrix={f"{data.name}: reactive": data.inverter_kva is not None},
     )
@@ -95,5 +95,5 @@ def sentences(block: BlockData, steps: Steps, data: PvData) -> None:
 
 
 def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
-    """Terms that feed the hub bus [kW], each of shape (n,)."""
+    """Return the terms that feed the hub bus [kW], each of shape (n,)."""
     return [(1.0, array(block, "power"))]

@@ -49,7 +49,7 @@ class SessionsData:
     floor_kwh : float or array
         V2G never takes the EV below this: 20 % of the capacity, or what it arrived with if that was less (Yan & Tu
         2022, eq. (10)) [kWh]. Nor does it where the EV has less already.
-    departure_least_kwh : float or array
+    departure_min_kwh : float or array
         Energy at departure that must be reached, whatever it costs [kWh]; a plan that cannot has no solution.
     charging_per_kwh : float or array, broadcast to (n_sessions, n)
         What the driver pays for energy charged [1/kWh] (eq. (8)).
@@ -83,7 +83,7 @@ class SessionsData:
     eens_per_kwh: np.ndarray | float
     discharge_kw: np.ndarray | float = 0.0
     floor_kwh: np.ndarray | float = 0.0
-    departure_least_kwh: np.ndarray | float = 0.0
+    departure_min_kwh: np.ndarray | float = 0.0
     charging_per_kwh: np.ndarray | float = 0.0
     subsidy_per_kwh: np.ndarray | float = 0.0
     wear_per_kwh: float = 0.0
@@ -116,7 +116,7 @@ class SessionsData:
             if not 0.0 < getattr(self, item) <= 1.0:
                 raise RangeError(f"sessions.{item}", f"must be > 0 and <= 1, got {getattr(self, item):g}")
         self._refuse(self.departure_s <= self.arrival_s, "departure_s", "must be after its arrival_s,", "arrival_s")
-        for item in ("energy_kwh", "target_kwh", "departure_least_kwh"):
+        for item in ("energy_kwh", "target_kwh", "departure_min_kwh"):
             self._refuse(getattr(self, item) > self.capacity_kwh, item, "must be <= its capacity_kwh,", "capacity_kwh")
         if not self.v2g:
             self._refuse(np.asarray(self.discharge_kw) > 0.0, "discharge_kw", "must be 0 without v2g")
@@ -149,12 +149,12 @@ _PER_SESSION = (
     "eens_per_kwh",
     "discharge_kw",
     "floor_kwh",
-    "departure_least_kwh",
+    "departure_min_kwh",
 )
 
 
 def fits_kwh(steps: Steps, data: SessionsData) -> np.ndarray:
-    """Largest energy that each EV can take in before it leaves [kWh], shape (n_sessions,)."""
+    """Compute the largest energy that each EV can take in before it leaves [kWh], shape (n_sessions,)."""
     return data.eta_charge * data.charge_kw * (steps.share(data.arrival_s, data.departure_s) @ steps.hours)
 
 
@@ -180,12 +180,12 @@ def numbers(steps: Steps, data: SessionsData) -> Numbers:
     """
     here = (data.departure_s > steps.now_s) & (data.arrival_s < steps.edges_s[-1])
     share = steps.share(data.arrival_s, data.departure_s)
-    target = np.maximum(data.target_kwh, data.departure_least_kwh)
+    target = np.maximum(data.target_kwh, data.departure_min_kwh)
     charging, subsidy = _price(steps, data, "charging_per_kwh"), _price(steps, data, "subsidy_per_kwh")
     returned = subsidy * steps.hours + throughput_per_kw(steps, "sessions.wear_per_kwh", data.wear_per_kwh)
 
     def slots(values) -> np.ndarray:
-        """Zero where there is no session."""
+        """Fill the slots without a session with zero."""
         values = np.asarray(values)
         filled = np.zeros((data.n_slots, *values.shape[1:]))
         filled[: len(here)][here] = values[here]
@@ -196,7 +196,7 @@ def numbers(steps: Steps, data: SessionsData) -> Numbers:
         "charge": column(charge.shape, charge, slots(-charging * steps.hours)),
         "unserved": column(
             (data.n_slots,),
-            slots(np.maximum(target - data.departure_least_kwh, 0.0)),
+            slots(np.maximum(target - data.departure_min_kwh, 0.0)),
             slots(np.asarray(data.eens_per_kwh)),
         ),
     }
@@ -261,9 +261,9 @@ def _window(steps: Steps, data: SessionsData, target: np.ndarray) -> tuple[np.nd
     energy = data.energy_kwh[:, None]
     known = steps.edges_s <= np.maximum(data.arrival_s, steps.now_s)[:, None]
     left = steps.edges_s >= np.minimum(data.departure_s, steps.edges_s[-1])[:, None]
-    most = np.where(left, np.maximum(target[:, None], energy), data.capacity_kwh[:, None])
-    least = np.minimum(np.asarray(data.floor_kwh)[:, None], energy)
-    return np.where(known, energy, least), np.where(known, energy, most)
+    max_kwh = np.where(left, np.maximum(target[:, None], energy), data.capacity_kwh[:, None])
+    min_kwh = np.minimum(np.asarray(data.floor_kwh)[:, None], energy)
+    return np.where(known, energy, min_kwh), np.where(known, energy, max_kwh)
 
 
 def build(steps: Steps, data: SessionsData) -> BlockData:
@@ -306,14 +306,14 @@ def build(steps: Steps, data: SessionsData) -> BlockData:
 
 def sentences(block: BlockData, steps: Steps, data: SessionsData) -> None:
     """Say what each session demands, for the explanation of a conflict."""
-    fits, least_kwh = fits_kwh(steps, data), np.asarray(data.departure_least_kwh)
+    fits, min_kwh = fits_kwh(steps, data), np.asarray(data.departure_min_kwh)
 
     def demand(slot: int, *_) -> str:
         if slot >= len(data.names):
             return f"slot {slot} is free"
-        least = max(least_kwh[slot] - data.energy_kwh[slot], 0.0)
+        needed_kwh = max(min_kwh[slot] - data.energy_kwh[slot], 0.0)
         return (
-            f"session {data.names[slot]} needs {least:.6g} kWh by {steps.clock(data.departure_s[slot])}, "
+            f"session {data.names[slot]} needs {needed_kwh:.6g} kWh by {steps.clock(data.departure_s[slot])}, "
             f"at most {fits[slot]:.6g} kWh fit behind connector {data.connectors[slot]}"
         )
 
@@ -324,7 +324,7 @@ def sentences(block: BlockData, steps: Steps, data: SessionsData) -> None:
 
 
 def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
-    """Terms that feed the hub bus [kW], each of shape (n,): what each EV gives back less what it takes."""
+    """Return the terms that feed the hub bus [kW], each of shape (n,): what EVs give back less what they take."""
     terms = [(-1.0, power) for power in array(block, "charge")]
     if block.component("discharge") is not None:
         terms += [(1.0, power) for power in array(block, "discharge")]

@@ -99,8 +99,8 @@ def numbers(steps: Steps, data: StorageData) -> Numbers:
     """
     n, name = steps.n, data.name
     wear = throughput_per_kw(steps, f"{name}.wear_per_kwh", data.wear_per_kwh)
-    least = np.where(steps.edge_open, min(data.energy_min_kwh, data.energy_kwh), data.energy_kwh)
-    most = np.where(steps.edge_open, max(data.energy_max_kwh, data.energy_kwh), data.energy_kwh)
+    min_kwh = np.where(steps.edge_open, min(data.energy_min_kwh, data.energy_kwh), data.energy_kwh)
+    max_kwh = np.where(steps.edge_open, max(data.energy_max_kwh, data.energy_kwh), data.energy_kwh)
     worth = np.zeros(n + 1)
     worth[-1] = -data.end_per_kwh
     powers = {
@@ -113,7 +113,7 @@ def numbers(steps: Steps, data: StorageData) -> Numbers:
     if data.end_missing_per_kwh is not None:
         missing["end_missing"] = column((1,), data.end_kwh, data.end_missing_per_kwh)
     return Numbers(
-        columns={**powers, "energy": column((n + 1,), most, worth, least), **missing, **pair_columns, **q_columns},
+        columns={**powers, "energy": column((n + 1,), max_kwh, worth, min_kwh), **missing, **pair_columns, **q_columns},
         rows={"stored": row((n,), 0.0, 0.0), "end": row((1,), data.end_kwh), **pair_rows, **q_rows},
         matrix={
             f"{name}.eta_charge": data.eta_charge,
@@ -170,5 +170,5 @@ def sentences(block: BlockData, steps: Steps, data: StorageData) -> None:
 
 
 def injection(block: BlockData) -> list[tuple[float, np.ndarray]]:
-    """Terms that feed the hub bus [kW], each of shape (n,): discharge less charge."""
+    """Return the terms that feed the hub bus [kW], each of shape (n,): discharge less charge."""
     return [(1.0, array(block, "discharge")), (-1.0, array(block, "charge"))]

@@ -109,7 +109,7 @@ class Steps:
         inside_s = np.minimum(departure_s[:, None], end_s) - np.maximum(arrival_s[:, None], begin_s)
         return np.clip(inside_s / (end_s - begin_s), 0.0, 1.0) * self.open
 
-    def series(self, item: str, values, least: float = -np.inf) -> np.ndarray:
+    def series(self, item: str, values, lower: float = -np.inf) -> np.ndarray:
         """Check that a series covers the horizon: a number, or one finite number for each step.
 
         Parameters
@@ -118,7 +118,7 @@ class Steps:
             Name for the message.
         values : float or array, shape (n,)
             The series.
-        least : float
+        lower : float
             Smallest value allowed.
 
         Returns
@@ -128,9 +128,9 @@ class Steps:
         Raises
         ------
         ValueError
-            Another length, NaN, inf, or a value below `least`.
+            Another length, NaN, inf, or a value below `lower`.
         """
-        values = finite(item, values, least)
+        values = finite(item, values, lower)
         if values.ndim and values.shape != (self.n,):
             raise ShapeError(item, f"must cover the {self.n} steps of the horizon, got shape {values.shape}")
         return np.broadcast_to(values, (self.n,))

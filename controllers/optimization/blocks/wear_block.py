@@ -9,7 +9,7 @@ from .time_steps import Steps
 
 
 def throughput_per_kw(steps: Steps, item: str, wear_per_kwh: float) -> np.ndarray:
-    """Cost of 1 kW through a battery in each step; Lavrenova & Denysiuk 2023, eq. (11), second sum.
+    """Compute the cost of 1 kW through a battery in each step; Lavrenova & Denysiuk 2023, eq. (11), second sum.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ class Iteration(NamedTuple):
 
 @dataclass(frozen=True)
 class Robust:
-    """What the method found.
+    """The result of the method.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def solve(
     tolerance: float = 1e-3,
     start: Sequence[np.ndarray] = (),
     incumbent: tuple[np.ndarray, float] | None = None,
-    most_rounds: int = 200,
+    max_rounds: int = 200,
     time_limit_s: float | None = None,
     tell: Callable[[Iteration], None] | None = None,
 ) -> Robust:
@@ -96,7 +96,7 @@ def solve(
         Values of s whose recourse the first master problem has already.
     incumbent : tuple of ndarray, shape (n,), and float, optional
         A first stage that obeys the limits, and what its recourse costs at most: an upper bound to start with.
-    most_rounds : int
+    max_rounds : int
         After so many the bounds stay open; the method is finite, and every round adds another s.
     time_limit_s : float, optional
         Wall time [s], looked at before and within each linear or mixed-integer program; the round in which it ends is
@@ -115,15 +115,15 @@ def solve(
         If no x obeys the limits (with what is in conflict), a recourse is infeasible, prices have no bound, or there is
         less than one round.
     """
-    if most_rounds < 1:
-        raise ValueError(f"{most_rounds} rounds: allowed are numbers >= 1")
+    if max_rounds < 1:
+        raise ValueError(f"{max_rounds} rounds: allowed are numbers >= 1")
     deadline = inf if time_limit_s is None else perf_counter() + time_limit_s
     parts = [_ScenarioPart(part, solver, start) for part in recourse_parts(problem)]
     log: list[Iteration] = []
     best, best_worst = incumbent or (np.zeros(0), inf)
-    lower, upper = _least(problem), float(problem.cost @ best) + best_worst if best.size else inf
+    lower, upper = _lower_bound(problem), float(problem.cost @ best) + best_worst if best.size else inf
     with ExitStack() as stack:
-        for number in range(most_rounds):
+        for number in range(max_rounds):
             began = perf_counter()
             left_s = _left(deadline) if number or best.size else None
             solved = None if left_s == 0.0 else _master(problem, parts, solver, left_s)
@@ -134,25 +134,25 @@ def solve(
             between = perf_counter()
             value = best_worst
             if number or not upper - lower < tolerance:
-                found = [part.worst(x, deadline, stack) for part in parts]
-                value = sum(one.bound for one in found)
+                cases = [part.worst(x, deadline, stack) for part in parts]
+                value = sum(case.bound for case in cases)
                 total = float(problem.cost @ x) + value
                 if total < upper or not best.size:
                     upper, best, best_worst = total, x, value
             else:
-                found = []
+                cases = []
             log.append(Iteration(lower, upper, value, between - began, perf_counter() - between))
             if tell is not None:
                 tell(log[-1])
             if upper - lower < tolerance or perf_counter() >= deadline:
                 break
-            added = [part.add(one, cost) for part, one, cost in zip(parts, found, paid, strict=True)]
+            added = [part.add(case, cost) for part, case, cost in zip(parts, cases, paid, strict=True)]
             if not any(added):
                 break  # to the digits of the solver nothing new is left, and the bounds stay open
     return Robust(best, lower, upper, best_worst, _together(parts, problem), tuple(log))
 
 
-def _least(problem: TwoStage) -> float:
+def _lower_bound(problem: TwoStage) -> float:
     """What the optimum costs at least, by the bounds of x and the costs of the recourse."""
     paid = np.flatnonzero(problem.cost)
     ends = [problem.cost[paid] * bound[paid] for bound in (problem.lower, problem.upper)]
@@ -176,7 +176,7 @@ class _ScenarioPart:
         self._last: tuple[np.ndarray, Worst] | None = None
 
     def worst(self, x: np.ndarray, deadline: float, stack: ExitStack) -> Worst:
-        """Worst case of an x; kept as long as the x of this part stays."""
+        """Solve for the worst case of an x; the answer is kept as long as the x of this part stays the same."""
         mine = x[self.part.x]
         if self._last is None or not np.array_equal(self._last[0], mine):
             if self._sub is None:
@@ -190,7 +190,7 @@ class _ScenarioPart:
         return self._last[1]
 
     def add(self, worst: Worst, paid: float) -> bool:
-        """Note a worst case that costs more than the master paid; tell whether it is new."""
+        """Add a worst case that costs more than the master paid; return whether it is new."""
         return worst.s is not None and worst.cost > paid + _NOTHING and self._note(worst.s)
 
     def _note(self, s: np.ndarray) -> bool:
@@ -207,11 +207,11 @@ _NO_TIME = Worst(inf, -inf, None)
 def _together(parts: list[_ScenarioPart], problem: TwoStage) -> np.ndarray:
     """Scenarios of all parts side by side; a part with fewer repeats its last."""
     count = max((len(part.scenarios) for part in parts), default=0)
-    found = np.zeros((count, problem.H.shape[1]))
+    scenarios = np.zeros((count, problem.H.shape[1]))
     for part in parts:
         for row in range(count if part.scenarios else 0):
-            found[row, part.part.s] = part.scenarios[min(row, len(part.scenarios) - 1)]
-    return found
+            scenarios[row, part.part.s] = part.scenarios[min(row, len(part.scenarios) - 1)]
+    return scenarios
 
 
 def _master(
@@ -251,8 +251,8 @@ def _master(
         if solution.status is SolveStatus.TIME_LIMIT:
             return None
         if not solution.ok:
-            told = "; ".join(solution.conflict[:5])
-            raise ValueError(f"the first stage is {solution.status.value}{': ' if told else ''}{told}")
+            conflicts = "; ".join(solution.conflict[:5])
+            raise ValueError(f"the first stage is {solution.status.value}{': ' if conflicts else ''}{conflicts}")
         if isnan(solution.bound):
             return None
         values = program.values()

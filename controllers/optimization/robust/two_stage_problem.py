@@ -107,20 +107,20 @@ class TwoStage:
         return float(np.minimum(cost[paid] * lower[paid], cost[paid] * upper[paid]).sum())
 
     def at(self, s: np.ndarray) -> tuple[Matrix, np.ndarray]:
-        """Coefficients of x, shape (r, n), and right-hand side, shape (r,), for one s of shape (k,)."""
+        """Return the coefficients of x, shape (r, n), and the right-hand side, shape (r,), for one s of shape (k,)."""
         row, scenario, first, value = self.products
         part = sparse.csr_array((value * s[scenario], (row, first)), shape=self.E.shape)
         return sparse.csr_array(self.E + part), self.rhs - self.H @ s
 
     def effect(self, x: np.ndarray) -> Matrix:
-        """Coefficients of s, shape (r, k), for one x of shape (n,)."""
+        """Return the coefficients of s, shape (r, k), for one x of shape (n,)."""
         row, scenario, first, value = self.products
         part = sparse.coo_array((value * x[first], (row, scenario)), shape=self.H.shape)
         return sparse.coo_array(self.H + part)
 
 
 def vertices(F: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """Corners of a bounded polytope ``F z <= f`` of few dimensions, shape (v, k).
+    """List the corners of a bounded polytope ``F z <= f`` of few dimensions, shape (v, k).
 
     Parameters
     ----------
@@ -134,21 +134,21 @@ def vertices(F: np.ndarray, f: np.ndarray) -> np.ndarray:
     ValueError
         If there is no corner.
     """
-    found: list[np.ndarray] = []
+    corners: list[np.ndarray] = []
     for rows in combinations(range(len(f)), F.shape[1]):
         part = F[list(rows)]
         if abs(np.linalg.det(part)) < 1e-9:
             continue
         corner = np.linalg.solve(part, f[list(rows)])
-        if np.all(F @ corner <= f + 1e-9) and not any(np.allclose(corner, known) for known in found):
-            found.append(corner)
-    if not found:
+        if np.all(F @ corner <= f + 1e-9) and not any(np.allclose(corner, known) for known in corners):
+            corners.append(corner)
+    if not corners:
         raise ValueError("the polytope has no corner")
-    return np.array(found)
+    return np.array(corners)
 
 
 def one_of(problem: TwoStage, corners: np.ndarray) -> TwoStage:
-    """The problem whose uncertainty is a polytope: s becomes the choice of one of its corners.
+    """Convert the uncertainty from a polytope to a choice: s selects one of its corners.
 
     The worst case of a polytope is at a corner, because the recourse cost is convex in s.
 
@@ -219,17 +219,17 @@ def recourse_parts(problem: TwoStage) -> list[Part]:
     list of Part
         Each with the x that stand in its rows, without their costs and limits.
     """
-    found = []
+    parts = []
     for _, ys, ss, rows, _, choices in _members(problem, with_x=False):
         row, _, first, _ = problem.products
         xs = np.union1d(sparse.csr_array(problem.E[rows]).indices, first[np.isin(row, rows)])
         part = _cut(problem, xs, ys, ss, rows, np.zeros(0, dtype=int), choices)
-        found.append(part._replace(problem=replace(part.problem, cost=np.zeros(xs.size))))
-    return found
+        parts.append(part._replace(problem=replace(part.problem, cost=np.zeros(xs.size))))
+    return parts
 
 
 def restricted(problem: TwoStage, early: np.ndarray) -> TwoStage:
-    """The problem whose recourse variables at some places are decided before the uncertainty is known.
+    """Return the problem in which some recourse variables are decided before the uncertainty is known.
 
     They become first-stage variables behind the others. Whatever this problem allows the whole one allows, too, so its
     optimum is an upper bound; and a recourse that only these variables join falls into parts.
@@ -256,8 +256,8 @@ def restricted(problem: TwoStage, early: np.ndarray) -> TwoStage:
     pattern = np.diff(G.indptr) + np.diff(sparse.csr_array(problem.H).indptr)
     np.add.at(pattern, problem.products.row, 1)
     first, rest = np.flatnonzero(pattern == 0), np.flatnonzero(pattern)
-    place = np.zeros(pattern.size, dtype=int)
-    place[rest] = np.arange(rest.size)
+    row_index = np.zeros(pattern.size, dtype=int)
+    row_index[rest] = np.arange(rest.size)
     limits = sparse.vstack([sparse.hstack([problem.limits, sparse.csr_array((p, e))]), E[first]])
     return replace(
         problem,
@@ -276,7 +276,7 @@ def restricted(problem: TwoStage, early: np.ndarray) -> TwoStage:
         H=sparse.csr_array(problem.H[rest]),
         rhs=problem.rhs[rest],
         equal=problem.equal[rest],
-        products=problem.products._replace(row=place[problem.products.row]),
+        products=problem.products._replace(row=row_index[problem.products.row]),
     )
 
 

@@ -19,7 +19,7 @@ GAP = 1e-9
 
 
 def recourse_cost(problem: TwoStage, x: np.ndarray, s: np.ndarray, solver: str = "glpk") -> float:
-    """Cost of the best recourse for one x and one s; inf if there is none."""
+    """Compute the cost of the best recourse for one x and one s; inf if there is none."""
     E, rhs = problem.at(s)
     rhs = rhs - E @ x
     columns = (problem.recourse_cost, problem.recourse_lower, problem.recourse_upper)
@@ -70,7 +70,7 @@ class WorstCase:
         pattern = pattern + abs(problem.H)
         pattern = sparse.coo_array(pattern)
         self._touched, self._by = pattern.row, pattern.col
-        least, most = price_bounds(problem, self._touched, solver, deadline)
+        price_min, price_max = price_bounds(problem, self._touched, solver, deadline)
 
         m, q = problem.recourse_cost.size, problem.choice_upper.size
         (r, k), c, w = problem.H.shape, capped.size, self._touched.size
@@ -78,7 +78,7 @@ class WorstCase:
         minus_price = sparse.csr_array((-np.ones(w), (np.arange(w), self._touched)), shape=(w, r + c))
         choose = sparse.csr_array((np.ones(w), (np.arange(w), self._by)), shape=(w, k))
         product = sparse.csr_array(sparse.eye_array(w))
-        low_w, high_w = least[self._touched], most[self._touched]
+        low_w, high_w = price_min[self._touched], price_max[self._touched]
 
         def times(diagonal: np.ndarray) -> Matrix:
             return sparse.csr_array(sparse.diags_array(diagonal) @ choose)
@@ -107,8 +107,8 @@ class WorstCase:
             form_of_arrays(
                 matrix,
                 np.concatenate([np.zeros(r), -self._room[capped], np.zeros(k + w)]),
-                np.concatenate([least, np.zeros(c + k), np.minimum(low_w, 0.0)]),
-                np.concatenate([most, np.full(c, inf), np.ones(k), np.maximum(high_w, 0.0)]),
+                np.concatenate([price_min, np.zeros(c + k), np.minimum(low_w, 0.0)]),
+                np.concatenate([price_max, np.full(c, inf), np.ones(k), np.maximum(high_w, 0.0)]),
                 row_lower,
                 row_upper,
                 integer=integer,
@@ -124,7 +124,7 @@ class WorstCase:
         self._program.close()
 
     def of(self, x: np.ndarray, time_limit_s: float | None) -> Worst:
-        """Worst case of an x, shape (n,); proven if bound and cost agree.
+        """Solve for the worst case of an x, shape (n,); it is proven if bound and cost agree.
 
         Raises
         ------
@@ -162,7 +162,7 @@ def _dual_rows(problem: TwoStage) -> tuple[Matrix, np.ndarray]:
 def price_bounds(
     problem: TwoStage, touched: np.ndarray, solver: str, deadline: float = inf
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the dual prices of all rows, shape (r,) each; those of the rows that s touches are finite.
+    """Compute bounds of the dual prices of all rows, shape (r,) each; finite for the rows in which s stands.
 
     These are the big M of the products ``w = s * price``, whose exact envelope over a binary s and a price between m
     and M is ``m s <= w <= M s`` and ``price - M (1 - s) <= w <= price - m (1 - s)``. They are not guessed:
@@ -193,8 +193,8 @@ def price_bounds(
     TimeoutError
         If the deadline is over before all are found.
     """
-    least = np.where(problem.equal, -inf, 0.0)
-    most = np.full(problem.rhs.size, inf)
+    price_min = np.where(problem.equal, -inf, 0.0)
+    price_max = np.full(problem.rhs.size, inf)
     columns: Any = sparse.csc_array(problem.G)
     alone = np.flatnonzero(np.diff(columns.indptr) == 1)
     row, factor = columns.indices[columns.indptr[alone]], columns.data[columns.indptr[alone]]
@@ -202,24 +202,24 @@ def price_bounds(
     open_up, open_down = ~np.isfinite(problem.recourse_upper[alone]), ~np.isfinite(problem.recourse_lower[alone])
     caps = (open_up & (factor > 0)) | (open_down & (factor < 0))
     floors = (open_up & (factor < 0)) | (open_down & (factor > 0))
-    np.minimum.at(most, row[caps], limit[caps])
-    np.maximum.at(least, row[floors], limit[floors])
+    np.minimum.at(price_max, row[caps], limit[caps])
+    np.maximum.at(price_min, row[floors], limit[floors])
 
-    unknown = [i for i in np.unique(touched) if not (np.isfinite(least[i]) and np.isfinite(most[i]))]
+    unknown = [i for i in np.unique(touched) if not (np.isfinite(price_min[i]) and np.isfinite(price_max[i]))]
     if unknown:
         matrix, floor = _dual_rows(problem)
-        more = matrix.shape[1] - least.size
-        lower, upper = np.append(least, np.zeros(more)), np.append(most, np.full(more, inf))
+        more = matrix.shape[1] - price_min.size
+        lower, upper = np.append(price_min, np.zeros(more)), np.append(price_max, np.full(more, inf))
         cost = np.zeros(lower.size)
         with Program(form_of_arrays(matrix, cost, lower, upper, floor, problem.recourse_cost), solver) as program:
             for i in unknown:
                 if perf_counter() >= deadline:
                     raise TimeoutError(f"the bound of the price of recourse row {i} was not found in time")
-                for sign, bounds in ((-1.0, most), (1.0, least)):
+                for sign, bounds in ((-1.0, price_max), (1.0, price_min)):
                     program.set_costs([i], sign)
                     solution = program.solve()
                     if not solution.ok:
                         raise ValueError(f"the price of recourse row {i} has no bound: it needs a slack with a penalty")
                     bounds[i] = sign * solution.objective
                 program.set_costs([i], 0.0)
-    return least, most
+    return price_min, price_max

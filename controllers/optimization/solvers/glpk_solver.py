@@ -74,7 +74,7 @@ class Glpk:
             glp.glp_scale_prob(problem, glp.GLP_SF_AUTO)
 
     def extend(self, form: StandardForm) -> None:
-        """Take a program that has more columns and rows than the one loaded."""
+        """Update the loaded program with one that has more columns and rows."""
         problem = self._own()
         m, n = self._form.row_lower.size, self._form.cost.size
         columns, rows = np.arange(n, form.cost.size), np.arange(m, form.row_lower.size)
@@ -95,7 +95,7 @@ class Glpk:
             glp.glp_set_mat_row(problem, row + 1, int(starts[row + 1] - starts[row]), entries, values)
 
     def close(self) -> None:
-        """Free the memory; a second call does nothing."""
+        """Close the program and free its memory; a second call does nothing."""
         problem, self._problem = self._problem, None
         if problem is not None:
             glp.glp_delete_prob(problem)
@@ -114,19 +114,19 @@ class Glpk:
         return self._problem
 
     def set_bounds(self, columns: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
-        """New bounds of columns."""
+        """Set the bounds of columns."""
         problem, set_one = self._own(), glp.glp_set_col_bnds
         for column, kind, low, high in _typed(columns, lower, upper):
             set_one(problem, column, kind, low, high)
 
     def set_row_bounds(self, rows: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
-        """New bounds of rows."""
+        """Set the bounds of rows."""
         problem, set_one = self._own(), glp.glp_set_row_bnds
         for row, kind, low, high in _typed(rows, lower, upper):
             set_one(problem, row, kind, low, high)
 
     def set_costs(self, columns: np.ndarray, costs: np.ndarray) -> None:
-        """New objective coefficients of columns."""
+        """Set the objective coefficients of columns."""
         problem, set_one = self._own(), glp.glp_set_obj_coef
         for column, cost in zip((columns + 1).tolist(), costs.tolist(), strict=True):
             set_one(problem, column, cost)
@@ -190,15 +190,15 @@ class Glpk:
                 continue
             if code == glp.GLP_ENOPFS:
                 return SolveStatus.INFEASIBLE
-            found = {
+            statuses = {
                 glp.GLP_OPT: SolveStatus.OPTIMAL,
                 glp.GLP_NOFEAS: SolveStatus.INFEASIBLE,
                 glp.GLP_UNBND: SolveStatus.UNBOUNDED,
             }
-            return found.get(glp.glp_get_status(self._problem)) if code == 0 else None
+            return statuses.get(glp.glp_get_status(self._problem)) if code == 0 else None
 
     def solve_mip(self, gap: float, limit_s: float = inf, *, exact: bool = False) -> tuple[SolveStatus, float]:
-        """Branch and bound with GLPK's presolve, to be called after `solve_lp`.
+        """Solve by branch and bound with GLPK's presolve, after `solve_lp`.
 
         Parameters
         ----------
@@ -241,11 +241,11 @@ class Glpk:
         return (SolveStatus.FEASIBLE if status == glp.GLP_FEAS else SolveStatus.TIME_LIMIT), watch.bound
 
     def lp_values(self) -> np.ndarray:
-        """Columns at the last LP solution, shape (n,)."""
+        """Return the columns at the last LP solution, shape (n,)."""
         return self._read(glp.glp_get_col_prim, self._form.cost.size)
 
     def mip_values(self) -> np.ndarray:
-        """Columns at the best point of the last branch and bound, shape (n,)."""
+        """Return the columns at the best point of the last branch and bound, shape (n,)."""
         return self._read(glp.glp_mip_col_val, self._form.cost.size)
 
     def row_duals(self) -> np.ndarray:

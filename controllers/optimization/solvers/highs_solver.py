@@ -58,7 +58,7 @@ class Highs:
         self._solver.setOptionValue("allow_unbounded_or_infeasible", False)
 
     def extend(self, form: StandardForm) -> None:
-        """Take a program that has more columns and rows than the one loaded."""
+        """Update the loaded program with one that has more columns and rows."""
         m, n = self._form.row_lower.size, self._form.cost.size
         rows = form.matrix[m:]
         none = np.empty(0, dtype=np.int32)
@@ -75,7 +75,7 @@ class Highs:
         self._form = form
 
     def close(self) -> None:
-        """Free the memory; a second call does nothing."""
+        """Close the program and free its memory; a second call does nothing."""
         solver, self._solver = self._solver, None
         if solver is not None:
             solver.clear()
@@ -87,17 +87,17 @@ class Highs:
         return self._solver
 
     def set_bounds(self, columns: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
-        """New bounds of columns."""
+        """Set the bounds of columns."""
         self._own().changeColsBounds(columns.size, columns.astype(np.int32), lower, upper)
 
     def set_row_bounds(self, rows: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
-        """New bounds of rows."""
+        """Set the bounds of rows."""
         solver = self._own()
         for row, low, high in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):
             solver.changeRowBounds(row, low, high)
 
     def set_costs(self, columns: np.ndarray, costs: np.ndarray) -> None:
-        """New objective coefficients of columns."""
+        """Set the objective coefficients of columns."""
         self._own().changeColsCost(columns.size, columns.astype(np.int32), costs)
 
     def solve_lp(self, limit_s: float = inf) -> SolveStatus:
@@ -124,7 +124,7 @@ class Highs:
         return status
 
     def solve_mip(self, gap: float, limit_s: float = inf, *, exact: bool = False) -> tuple[SolveStatus, float]:
-        """Branch and bound, to be called after `solve_lp`.
+        """Solve by branch and bound, after `solve_lp`.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class Highs:
         with Interruptible() as self._interruptible:
             solver.run()
         kinds = highspy.HighsModelStatus
-        found = {
+        statuses = {
             kinds.kOptimal: SolveStatus.OPTIMAL,
             kinds.kModelEmpty: SolveStatus.OPTIMAL,
             kinds.kInfeasible: SolveStatus.INFEASIBLE,
@@ -181,20 +181,20 @@ class Highs:
             kinds.kInterrupt: SolveStatus.TIME_LIMIT,
         }
         status = solver.getModelStatus()
-        if status not in found:
+        if status not in statuses:
             raise RuntimeError(f"HiGHS ended with {solver.modelStatusToString(status)}")
-        return found[status]
+        return statuses[status]
 
     def _look(self, event) -> None:
         """Called by HiGHS while it runs; the answer holds until another is given, also for the next run."""
         event.interrupt(self._interruptible.pressed or perf_counter() > self._deadline)
 
     def lp_values(self) -> np.ndarray:
-        """Columns at the last LP solution, shape (n,)."""
+        """Return the columns at the last LP solution, shape (n,)."""
         return np.array(self._lp.col_value)
 
     def mip_values(self) -> np.ndarray:
-        """Columns at the best point of the last branch and bound, shape (n,)."""
+        """Return the columns at the best point of the last branch and bound, shape (n,)."""
         return self._mip_values
 
     def row_duals(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Ctrl-C while a solver holds the process."""
+"""Ctrl-C while a solver runs."""
 
 from __future__ import annotations
 

@@ -51,10 +51,10 @@ class _Plugin(OptSolver):
         pyomo.common.errors.ApplicationError
             If it is not, and `exception_flag` is set.
         """
-        found = find_spec(self.needs) is not None
-        if exception_flag and not found:
+        installed = find_spec(self.needs) is not None
+        if exception_flag and not installed:
             raise ApplicationError(f"{self.name} needs the package {self.needs}, which is not installed")
-        return found
+        return installed
 
     def solve(  # type: ignore[override]  # Pyomo's own declares nothing
         self,
@@ -101,11 +101,11 @@ class _Plugin(OptSolver):
             raise ValueError(f"option {key!r}, allowed are 'mipgap' and 'tmlim'")
         limit = chosen.get("tmlim") if timelimit is None else timelimit
         with Program(model, self.solver) as program:
-            found = program.solve(gap=float(chosen.get("mipgap", 1e-4)), time_limit_s=limit)
-            results = _results(self.name, program, found)
-            if found.ok:
+            solution = program.solve(gap=float(chosen.get("mipgap", 1e-4)), time_limit_s=limit)
+            results = _results(self.name, program, solution)
+            if solution.ok:
                 suffixes = {name for name, _ in active_import_suffix_generator(model)}
-                _add_solution(results, program, found, suffixes)
+                _add_solution(results, program, solution, suffixes)
         if load_solutions:
             model.solutions.load_from(results)
             results.solution.clear()

@@ -51,9 +51,9 @@ def test_evs_get_full_power_as_far_as_contract_and_pv_go(situation):
     room_kw = plant.contracted_kw - seen.p_load_kw + seen.p_pv_kw
     assert got_kw.sum() <= max(room_kw, 0.0) + 1e-9
     wanted = seen.connectors.occupied & (seen.connectors.remaining_kwh > 1e-6)
-    most_kw = np.where(wanted, np.minimum(plant.connector_kw, seen.connectors.p_max_kw), 0.0)
-    if most_kw.sum() <= room_kw:
-        assert got_kw == pytest.approx(most_kw)
+    max_kw = np.where(wanted, np.minimum(plant.connector_kw, seen.connectors.p_max_kw), 0.0)
+    if max_kw.sum() <= room_kw:
+        assert got_kw == pytest.approx(max_kw)
 
 
 def test_in_a_run_the_storage_only_charges_and_all_load_is_served(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evhub.analysis import open_results
-from evhub.controllers.circuits import Circuits, Room
+from evhub.controllers.circuits import Allocation, Circuits
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.errors import InputError
 
@@ -28,21 +28,21 @@ def circuits(rows, limit_a) -> Circuits:
     return Circuits(tuple(f"limit {k}" for k in range(len(rows))), rows, np.asarray(limit_a, dtype=float))
 
 
-def shares(name: str, within: Circuits, most_kw, room_kw: float = 1e4, least_kw: float = 0.0) -> np.ndarray:
+def shares(name: str, within: Circuits, max_kw, room_kw: float = 1e4, min_kw: float = 0.0) -> np.ndarray:
     """What EVs that accept so much [kW] get, the first to leave first."""
-    n = len(most_kw)
-    seen = made.connectors([True] * n, [500.0] * n, most_kw)
+    n = len(max_kw)
+    seen = made.connectors([True] * n, [500.0] * n, max_kw)
     seen = replace(seen, departure_s=np.arange(1.0, n + 1.0), plugged_s=np.arange(float(n)))
     plant = made.site(
         n,
         contracted_kw=room_kw + 5.0,
         connector_kw=np.full(n, 1e3),
-        connector_minimum_kw=np.full(n, least_kw),
+        connector_minimum_kw=np.full(n, min_kw),
         circuits=within,
         bess_kw=0.0,
     )
     limits_kw = made.decide(name, plant, made.hub(seen)).connector_kw
-    return np.where(limits_kw > 0.0, np.minimum(limits_kw, most_kw), 0.0)
+    return np.where(limits_kw > 0.0, np.minimum(limits_kw, max_kw), 0.0)
 
 
 @st.composite
@@ -56,13 +56,13 @@ def sites(draw, angles_deg):
     return circuits(rows, limit_a), [draw(st.floats(0.5, 30.0)) for _ in range(n)], draw(st.floats(1.0, 100.0))
 
 
-def able_kw(within: Circuits, given_kw: np.ndarray, most_kw, room_kw: float, more_kw: float) -> list[int]:
+def able_kw(within: Circuits, given_kw: np.ndarray, max_kw, room_kw: float, more_kw: float) -> list[int]:
     """Who could get more without breaking anything."""
     found = []
-    for i in range(len(most_kw)):
+    for i in range(len(max_kw)):
         raised = given_kw.copy()
         raised[i] += more_kw
-        if raised[i] <= most_kw[i] and raised.sum() <= room_kw and (within.current_a(raised) <= within.limit_a).all():
+        if raised[i] <= max_kw[i] and raised.sum() <= room_kw and (within.current_a(raised) <= within.limit_a).all():
             found.append(i)
     return found
 
@@ -71,21 +71,21 @@ def able_kw(within: Circuits, given_kw: np.ndarray, most_kw, room_kw: float, mor
 @given(site=sites([0.0]))
 @settings(max_examples=examples(60))
 def test_no_current_passes_its_limit_and_nothing_is_left_that_one_could_use(name, site):
-    within, most_kw, room_kw = site
-    given_kw = shares(name, within, most_kw, room_kw)
+    within, max_kw, room_kw = site
+    given_kw = shares(name, within, max_kw, room_kw)
     assert (within.current_a(given_kw) <= within.limit_a + 1e-6).all()
     assert given_kw.sum() <= room_kw + 1e-6
-    assert able_kw(within, given_kw, most_kw, room_kw, 1e-3) == []
+    assert able_kw(within, given_kw, max_kw, room_kw, 1e-3) == []
 
 
 @pytest.mark.parametrize("name", SHARING)
-@given(site=sites([30.0, -90.0, 150.0, 0.0, 180.0]), least_kw=st.sampled_from([0.0, 1.4, 4.2]))
+@given(site=sites([30.0, -90.0, 150.0, 0.0, 180.0]), min_kw=st.sampled_from([0.0, 1.4, 4.2]))
 @settings(max_examples=examples(60))
-def test_no_current_passes_its_limit_at_any_angles(name, site, least_kw):
-    within, most_kw, room_kw = site
-    given_kw = shares(name, within, most_kw, room_kw, least_kw)
+def test_no_current_passes_its_limit_at_any_angles(name, site, min_kw):
+    within, max_kw, room_kw = site
+    given_kw = shares(name, within, max_kw, room_kw, min_kw)
     assert (within.current_a(given_kw) <= within.limit_a + 1e-6).all()
-    assert ((given_kw == 0.0) | (given_kw >= np.minimum(least_kw, most_kw) - 1e-6)).all()
+    assert ((given_kw == 0.0) | (given_kw >= np.minimum(min_kw, max_kw) - 1e-6)).all()
 
 
 def test_a_line_of_a_delta_carries_the_root_of_three_of_equal_currents():
@@ -108,7 +108,7 @@ def test_who_is_held_back_by_a_panel_leaves_more_to_the_others():
 
 def test_below_their_least_power_connectors_of_a_panel_pause_one_by_one():
     panel = circuits([[5.0, 5.0, 0.0]], [25.0])
-    assert shares("equal_share", panel, [30.0] * 3, room_kw=20.0, least_kw=4.0) == pytest.approx([5.0, 0.0, 15.0])
+    assert shares("equal_share", panel, [30.0] * 3, room_kw=20.0, min_kw=4.0) == pytest.approx([5.0, 0.0, 15.0])
 
 
 # --- scenarios --------------------------------------------------------------------------------------------------------
@@ -171,18 +171,18 @@ def test_circuits_that_do_not_fit_are_refused_by_name(circuits, key, allowed, tm
 
 @given(
     rows=st.lists(st.lists(st.complex_numbers(max_magnitude=5.0), min_size=4, max_size=4), min_size=1, max_size=3),
-    most_kw=st.lists(st.floats(0.0, 20.0), min_size=4, max_size=4),
+    max_kw=st.lists(st.floats(0.0, 20.0), min_size=4, max_size=4),
     limit_a=st.floats(1.0, 300.0),
     room_kw=st.floats(1.0, 100.0),
     order=st.permutations(range(4)),
 )
-def test_what_surely_fits_is_given_whole_in_any_order(rows, most_kw, limit_a, room_kw, order):
-    room = Room(room_kw, circuits(rows, [limit_a] * len(rows)))
-    sure = room.surely(np.array(most_kw), np.array(order))
+def test_what_surely_fits_is_given_whole_in_any_order(rows, max_kw, limit_a, room_kw, order):
+    allocation = Allocation(room_kw, circuits(rows, [limit_a] * len(rows)))
+    sure = allocation.count_fitting(np.array(max_kw), np.array(order))
     for i in order[:sure]:
-        assert room.most(i, most_kw[i]) == most_kw[i]
-        room.give(i, most_kw[i])
+        assert allocation.max_extra_kw(i, max_kw[i]) == max_kw[i]
+        allocation.allocate(i, max_kw[i])
     if sure < len(order):
         p_kw = np.zeros(4)
-        p_kw[order[: sure + 1]] = np.array(most_kw)[order[: sure + 1]]
+        p_kw[order[: sure + 1]] = np.array(max_kw)[order[: sure + 1]]
         assert p_kw.sum() > room_kw - 1e-6 or (np.abs(rows) @ p_kw).max() > limit_a - 1e-6

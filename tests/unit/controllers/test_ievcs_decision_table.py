@@ -19,7 +19,7 @@ from evhub.controllers.ievcs.decision_table import (
     Subsidy,
     TableSituation,
     control,
-    least_kw,
+    min_charging_kw,
     storage_limits,
 )
 
@@ -35,14 +35,14 @@ BEFORE = TableSituation(
     grid_kw=20.0,
     import_kw=50.0,
     bess_kw=0.0,
-    bess_least_kw=-10.0,
-    bess_most_kw=10.0,
+    bess_min_kw=-10.0,
+    bess_max_kw=10.0,
     ev_kw=np.array([7.0, 6.0, 5.0, 0.0]),
-    ev_least_kw=np.array([7.0, -5.0, 0.0, 0.0]),
+    ev_min_kw=np.array([7.0, -5.0, 0.0, 0.0]),
     ev_class=np.array([Charging.MUST.value, Charging.FLEXIBLE.value, Charging.PLANNED.value, Charging.NONE.value]),
     load_kw=np.array([9.0, 5.0, 4.0, 3.0]),
-    load_least_kw=np.array([9.0, 3.0, 1.0, 0.0]),
-    load_most_kw=np.array([9.0, 5.0, 4.0, 3.0]),
+    load_min_kw=np.array([9.0, 3.0, 1.0, 0.0]),
+    load_max_kw=np.array([9.0, 5.0, 4.0, 3.0]),
 )
 
 
@@ -168,7 +168,7 @@ def test_a_surplus_serves_what_the_plan_cuts_before_anything_is_stored_or_sold(p
 
 def test_storing_a_surplus_does_not_push_the_import_above_its_limit():
     # 81 kW would be imported with the surplus stored, 80 are allowed
-    tight = replace(BEFORE, grid_kw=60.0, import_kw=80.0, bess_kw=19.0, bess_least_kw=-2.0, bess_most_kw=19.0)
+    tight = replace(BEFORE, grid_kw=60.0, import_kw=80.0, bess_kw=19.0, bess_min_kw=-2.0, bess_max_kw=19.0)
     action = control(tight, 21.0, TABLE[SURPLUS, LOW, ORDINARY])
     assert action.taken == [(M.STORAGE_GIVES_LESS, 19.0), (M.STORAGE_TAKES_MORE, 1.0), (M.SELL, 1.0)]
     assert action.grid_kw == 80.0
@@ -188,14 +188,14 @@ def situations(draw):
         grid_kw=draw(st.floats(-60.0, 60.0)),
         import_kw=80.0,
         bess_kw=min(max(draw(st.floats(-20.0, 20.0)), low), high),
-        bess_least_kw=low,
-        bess_most_kw=high,
+        bess_min_kw=low,
+        bess_max_kw=high,
         ev_kw=ev_kw,
-        ev_least_kw=least,
+        ev_min_kw=least,
         ev_class=ev_class,
         load_kw=load_kw,
-        load_least_kw=draw(st.floats(0.0, 1.0)) * load_kw,
-        load_most_kw=load_kw + np.array([0.0, draw(numbers), 0.0, draw(numbers)]),
+        load_min_kw=draw(st.floats(0.0, 1.0)) * load_kw,
+        load_max_kw=load_kw + np.array([0.0, draw(numbers), 0.0, draw(numbers)]),
     )
 
 
@@ -208,12 +208,12 @@ def test_whatever_is_done_the_balance_closes_and_limits_hold(situation, dif_kw, 
     used = (s.ev_kw.sum() - action.ev_kw.sum()) + (s.load_kw - action.load_kw).sum() + (action.bess_kw - s.bess_kw)
     assert s.grid_kw - action.grid_kw == pytest.approx(used, abs=1e-9)
     assert sum(kw for _, kw in action.taken) == pytest.approx(abs(dif_kw), abs=1e-6)
-    assert s.bess_least_kw - 1e-9 <= action.bess_kw <= s.bess_most_kw + 1e-9
-    assert (action.load_kw >= s.load_least_kw - 1e-9).all()
-    assert (action.load_kw <= s.load_most_kw + 1e-9).all()
+    assert s.bess_min_kw - 1e-9 <= action.bess_kw <= s.bess_max_kw + 1e-9
+    assert (action.load_kw >= s.load_min_kw - 1e-9).all()
+    assert (action.load_kw <= s.load_max_kw + 1e-9).all()
     # below the limit of import nothing is cut, only put off
     assert (np.delete(action.load_kw, 2) >= np.delete(s.load_kw, 2)).all()
-    assert (action.ev_kw >= np.minimum(s.ev_least_kw, s.ev_kw) - 1e-9).all()
+    assert (action.ev_kw >= np.minimum(s.ev_min_kw, s.ev_kw) - 1e-9).all()
     assert (action.ev_kw <= s.ev_kw + 1e-9).all()
     must = s.ev_class == Charging.MUST.value
     assert action.ev_kw[must] == pytest.approx(s.ev_kw[must])
@@ -221,9 +221,9 @@ def test_whatever_is_done_the_balance_closes_and_limits_hold(situation, dif_kw, 
 
 def test_storage_can_do_what_energy_and_rating_allow():
     # 100 kWh at 85 % of 90 %, 95 % efficient: 5 / 0.95 kWh of room in half an hour
-    least_kw, most_kw = storage_limits(0.85, 100.0, (0.1, 0.9), 50.0, (0.95, 0.95), 1800.0)
-    assert least_kw == pytest.approx(-10.0 / 0.95)
-    assert most_kw == 50.0
+    min_kw, max_kw = storage_limits(0.85, 100.0, (0.1, 0.9), 50.0, (0.95, 0.95), 1800.0)
+    assert min_kw == pytest.approx(-10.0 / 0.95)
+    assert max_kw == 50.0
     assert storage_limits(0.12, 100.0, (0.1, 0.9), 50.0, (0.95, 0.95), 1800.0)[1] == pytest.approx(4.0 * 0.95)
 
 
@@ -231,7 +231,7 @@ def test_an_ev_must_charge_when_only_one_decision_is_left_in_reserve():
     # 7 kWh at 7 kW take an hour; decisions every 15 min
     missing, most = np.full(3, 7.0), np.full(3, 7.0)
     left_s = np.array([5400.0, 5399.0, 7200.0])
-    assert (least_kw(missing, most, left_s, 900.0) > 0.0).tolist() == [False, True, False]
-    assert least_kw(np.array([7.0]), np.array([7.0]), np.array([3600.0]), 900.0)[0] > 7.0
+    assert (min_charging_kw(missing, most, left_s, 900.0) > 0.0).tolist() == [False, True, False]
+    assert min_charging_kw(np.array([7.0]), np.array([7.0]), np.array([3600.0]), 900.0)[0] > 7.0
     # 0.5 kWh in the last 5 min, not in the quarter of an hour that it does not stay
-    assert least_kw(np.array([0.5]), np.array([7.0]), np.array([300.0]), 900.0)[0] == pytest.approx(6.0)
+    assert min_charging_kw(np.array([0.5]), np.array([7.0]), np.array([300.0]), 900.0)[0] == pytest.approx(6.0)

@@ -462,10 +462,10 @@ def test_the_check_finds_the_voltages_of_pandapower_at_bus_18():
         expected.append(net.res_bus.vm_pu.at[17])
     check = NetworkCheck(FeederSection(bus=17))
     assert check.v_pu(grid_kw) == pytest.approx(expected, abs=1e-6)
-    most_kw = check.most_import_kw(400.0)
-    assert check.v_pu(np.array([most_kw, most_kw + 0.2])) == pytest.approx([0.9, 0.9], abs=3e-5)
-    assert check.broken(np.array([most_kw, most_kw + 0.2])).tolist() == [0, -1]
-    assert check.most_import_kw(100.0) == 100.0
+    max_kw = check.max_import_kw(400.0)
+    assert check.v_pu(np.array([max_kw, max_kw + 0.2])) == pytest.approx([0.9, 0.9], abs=3e-5)
+    assert check.broken(np.array([max_kw, max_kw + 0.2])).tolist() == [0, -1]
+    assert check.max_import_kw(100.0) == 100.0
     assert NetworkCheck(FeederSection(bus=17, v_min_pu=0.91)).broken(grid_kw).tolist() == [0, 0, 0, -1]
     assert NetworkCheck(FeederSection(bus=17, v_max_pu=0.925)).broken(grid_kw).tolist() == [1, 0, 0, 0]
 

@@ -20,36 +20,36 @@ powers = st.floats(0.0, 100.0)
 
 def test_excess_is_shared_in_proportion_to_what_flows():
     # scenario 4: 60 kW against 44; 39 kW of EVs and 5 kW of charging share 16 kW
-    back = capacity.relief(60.0, 44.0, 39.0, -5.0, ready=True, most_kw=20.0)
+    back = capacity.relief(60.0, 44.0, 39.0, -5.0, ready=True, max_kw=20.0)
     assert back.bess_kw == pytest.approx(-5.0 + 5.0 * 16.0 / 44.0)
     assert back.cp_kw == pytest.approx(39.0 - 39.0 * 16.0 / 44.0)
 
 
 def test_what_a_saturated_battery_cannot_take_goes_to_the_connectors():
     # 10 kW over 22 + 18: the battery would go to 22.5, 2.5 above its rating; the EVs take 5.5 and those 2.5
-    back = capacity.relief(54.0, 44.0, 22.0, 18.0, ready=True, most_kw=20.0)
+    back = capacity.relief(54.0, 44.0, 22.0, 18.0, ready=True, max_kw=20.0)
     assert back == (20.0, pytest.approx(14.0))
 
 
 def test_without_a_ready_battery_the_connectors_take_all():
-    assert capacity.relief(54.0, 44.0, 22.0, 0.0, ready=False, most_kw=20.0) == (0.0, pytest.approx(12.0))
+    assert capacity.relief(54.0, 44.0, 22.0, 0.0, ready=False, max_kw=20.0) == (0.0, pytest.approx(12.0))
 
 
 def test_an_empty_battery_only_stops_charging():
     # twice what flows: the battery would turn to discharging
-    back = capacity.relief(64.0, 44.0, 6.0, -4.0, ready=True, most_kw=0.0)
+    back = capacity.relief(64.0, 44.0, 6.0, -4.0, ready=True, max_kw=0.0)
     assert back == (0.0, 0.0)
 
 
 def test_a_load_alone_above_the_limit_leaves_nothing():
-    assert capacity.relief(54.0, 44.0, 0.0, 0.0, ready=False, most_kw=20.0).cp_kw == 0.0
+    assert capacity.relief(54.0, 44.0, 0.0, 0.0, ready=False, max_kw=20.0).cp_kw == 0.0
 
 
 @given(evse=powers, bess=st.floats(-20.0, 20.0), part=st.floats(0.0, 1.0))
 def test_battery_and_connectors_together_take_the_whole_excess(evse, bess, part):
     flowing = evse + abs(bess)
     if flowing > 1e-3:
-        back = capacity.relief(44.0 + part * flowing, 44.0, evse, bess, ready=True, most_kw=100.0)
+        back = capacity.relief(44.0 + part * flowing, 44.0, evse, bess, ready=True, max_kw=100.0)
         assert (back.bess_kw - bess) + (evse - back.cp_kw) == pytest.approx(part * flowing, abs=1e-9)
 
 
@@ -259,7 +259,7 @@ def test_limits_on_the_way_never_pass_what_is_allowed(data, n, available):
 
 # --- island -----------------------------------------------------------------------------------------------------------
 
-RAMP = {"most_kw": 12.0, "step_kw": 1.0, "pv_share": 0.9, "every_s": 10.0, "may_rise": True}
+RAMP = {"max_kw": 12.0, "step_kw": 1.0, "pv_share": 0.9, "every_s": 10.0, "may_rise": True}
 
 
 def ramp(available_kw, until_s=600, may_rise=lambda t: True):

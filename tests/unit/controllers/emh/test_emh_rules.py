@@ -461,7 +461,9 @@ def test_a_subclass_can_add_a_rule():
     class Night(Emh):
         rules = {
             **RULES,
-            "quiet": Rule("quiet", ReferenceRank.STATUS, lambda s: True, lambda r, s, refs: r.keep(refs.cp, most=7.0)),
+            "quiet": Rule(
+                "quiet", ReferenceRank.STATUS, lambda s: True, lambda r, s, refs: r.keep(refs.cp, max_kw=7.0)
+            ),
         }
 
     desk = Desk(3, cls=Night, rules=(*RULES, "quiet"))

@@ -84,7 +84,7 @@ def test_time_outside_the_grid_is_no_first_step():
         ("load", "controllable_kw"),
         ("load", "shiftable_kw"),
         ("load", "general_kw"),
-        ("load", "shiftable_most_kw"),
+        ("load", "shiftable_max_kw"),
         ("load", "made_good"),
     ],
 )

@@ -104,7 +104,7 @@ CASES = {
         loads,
         LoadsData(6.0, 4.0, np.array([3.0, 2.0]), 1.0, (10.0, 2.0, 1.0, 0.5), 0.25, 5.0, backlog_kwh=0.7),
     ),
-    "sessions": (sessions, SessionsData(**EVS, departure_least_kwh=4.0, eta_charge=0.9)),
+    "sessions": (sessions, SessionsData(**EVS, departure_min_kwh=4.0, eta_charge=0.9)),
     "sessions_v2g": (sessions, SessionsData(**EVS, **V2G, eta_charge=0.9, eta_discharge=0.8, wear_per_kwh=0.05)),
 }
 STEPS = Steps(np.array([0.0, 1800.0, 5400.0]))

@@ -265,7 +265,7 @@ def test_generator_has_fuel_for_so_much():
 
 # ------------------------------------------------------------------------------------------------------------- loads
 
-CLASSES = LoadsData(6.0, 4.0, np.array([3.0, 0.0]), 2.0, EENS, controllable_band=0.5, shiftable_most_kw=3.0)
+CLASSES = LoadsData(6.0, 4.0, np.array([3.0, 0.0]), 2.0, EENS, controllable_band=0.5, shiftable_max_kw=3.0)
 
 
 def served_by(source_kw, data):
@@ -290,7 +290,7 @@ def test_shiftable_load_is_made_good_within_its_day():
 
 def test_what_was_put_off_before_is_still_due():
     """0.5 kWh from before the plan come on top of the 3."""
-    plan = served_by([20.0, 20.0], replace(CLASSES, backlog_kwh=0.5, shiftable_most_kw=10.0))
+    plan = served_by([20.0, 20.0], replace(CLASSES, backlog_kwh=0.5, shiftable_max_kw=10.0))
     assert plan.load_kw[2].sum() == pytest.approx(3.5)
 
 
@@ -334,7 +334,7 @@ def test_infeasible_target_is_softened_and_recorded(v2g):
 
 @pytest.mark.parametrize("v2g", [False, True])
 def test_energy_that_must_be_reached_and_cannot_says_why(v2g):
-    ev = replace(EV, target_kwh=np.array([25.0]), departure_least_kwh=np.array([25.0]), v2g=v2g)
+    ev = replace(EV, target_kwh=np.array([25.0]), departure_min_kwh=np.array([25.0]), v2g=v2g)
     steps = Steps.regular(3, 3600.0, start=datetime(2024, 3, 1, 6, 45))
     sentence = "session s12 needs 20 kWh by 09:00, at most 14 kWh fit behind connector 3"
     assert conflict(HubData(steps, grid=TARIFF, sessions=ev)) == (sentence,)
@@ -343,7 +343,7 @@ def test_energy_that_must_be_reached_and_cannot_says_why(v2g):
 def test_sentence_follows_the_data():
     model = HubModel(HubData(hours(3), grid=TARIFF, sessions=EV))
     with Program(model.model) as program:
-        ev = replace(EV, names=("s13",), target_kwh=np.array([25.0]), departure_least_kwh=np.array([25.0]))
+        ev = replace(EV, names=("s13",), target_kwh=np.array([25.0]), departure_min_kwh=np.array([25.0]))
         model.update(program, HubData(hours(3), grid=TARIFF, sessions=ev))
         sentence = "session s13 needs 20 kWh by 8100 s, at most 14 kWh fit behind connector 3"
         assert program.solve().conflict == (sentence,)

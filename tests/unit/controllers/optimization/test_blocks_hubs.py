@@ -171,7 +171,7 @@ def moved(seed: int, data: HubData) -> HubData:
         **few_evs,
         discharge_kw=5.0 if data.sessions.v2g else 0.0,
         floor_kwh=0.2 * ev.capacity_kwh[:count],
-        departure_least_kwh=0.0,
+        departure_min_kwh=0.0,
         subsidy_per_kwh=0.3,
         slots=data.sessions.n_slots,
     )

@@ -322,12 +322,12 @@ def test_without_time_for_a_worst_case_the_bounds_stay_open():
 def test_rounds_that_run_out_leave_honest_bounds():
     problem, expected = random_problem(3), extensive_form(random_problem(3))
     assert len(ccg.solve(problem).log) > 1
-    found = ccg.solve(problem, most_rounds=1)
+    found = ccg.solve(problem, max_rounds=1)
     assert len(found.log) == 1
     assert found.upper - found.lower > 1e-3
     assert found.lower <= expected + 1e-4 <= found.upper + 2e-4
     with pytest.raises(ValueError, match="0 rounds: allowed are numbers >= 1"):
-        ccg.solve(problem, most_rounds=0)
+        ccg.solve(problem, max_rounds=0)
 
 
 def test_without_a_new_worst_case_the_bounds_stay_open(monkeypatch):
