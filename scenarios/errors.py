@@ -1,4 +1,4 @@
-"""What is wrong with the input: every problem at once, each with its place and what is allowed."""
+"""Errors in the input: all problems at once, each with its place and what is allowed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _shown(value: object) -> str:
 
 
 def nearest(name: str, known: Iterable[str], n: int = 1) -> str:
-    """A hint for the end of a message about an unknown name.
+    """Guess which known names were meant, as a hint at the end of a message.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def nearest(name: str, known: Iterable[str], n: int = 1) -> str:
 
 
 class InputError(Exception):
-    """The input cannot be used; the text lists all problems, one a line.
+    """The input cannot be used; the message lists all problems, one a line.
 
     Parameters
     ----------

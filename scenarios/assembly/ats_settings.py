@@ -16,12 +16,12 @@ SETTINGS = Path(str(files("evhub.simulators") / "data" / "ats"))
 
 
 def maker_settings() -> dict[str, Path]:
-    """The makers' settings that come with evhub, by name."""
+    """Return the files of the makers' settings that come with evhub, by name."""
     return {path.stem: path for path in sorted(SETTINGS.glob("*.yaml"))}
 
 
 def ats_parameters(grid: schema.GridSection) -> ats.AtsParameters:
-    """The ATS of a hub, with the secondary source behind it.
+    """Build the parameters of a hub's transfer switch and of the secondary source behind it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a hub's controller is told of the future: from the `forecasts` section of a scenario to a forecast."""
+"""From the section `forecasts` of a hub to the forecast that its controller receives."""
 
 from __future__ import annotations
 

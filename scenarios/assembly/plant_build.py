@@ -80,7 +80,7 @@ def build(loaded: LoadedScenario) -> Wiring:
 
 
 class _Builder(Inputs):
-    """Collects what a scenario needs, and the problems on the way."""
+    """Collects the parts of a plant and the problems of its input."""
 
     def __init__(self, loaded: LoadedScenario):
         super().__init__(loaded)
@@ -104,7 +104,7 @@ class _Builder(Inputs):
     # --- the whole ----------------------------------------------------------------------------------------------------
 
     def wiring(self) -> Wiring:
-        """Everything in order; raises when anything was wrong."""
+        """Build all parts and return the wiring; raise an `InputError` with every problem."""
         network = self._network()
         for name, hub in self.scenario.hubs.items():
             self._hub(name, hub)

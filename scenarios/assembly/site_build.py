@@ -1,4 +1,4 @@
-"""The plates of a hub: what a controller knows of its devices, its connection and its conductors."""
+"""Ratings of a hub: what its controller knows of devices, grid connection and conductors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .session_build import Visits
 
 
 def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.SecondarySource | None) -> base.Site:
-    """Return the plates of a hub, for its controller.
+    """Return the ratings of a hub, for its controller.
 
     Of several devices of a kind the contract has totals: ratings, energies and tanks are sums, windows of the state of
     charge and efficiencies are means weighted with the capacities, and the smallest power is that of any.
@@ -47,7 +47,7 @@ def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.Secondar
         return sum(values[name] for values in plates(kind))
 
     def mean(name: str, default: float) -> float:
-        """Return the mean of the batteries, weighted with their capacities."""
+        """Average a rating of the batteries, weighted with their capacities."""
         return weighted_mean([values[name] for values in plates("bess")], _capacities(plates("bess")), default)
 
     secondary_section = hub.secondary_source()[1]
@@ -89,7 +89,7 @@ def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.Secondar
 
 
 def plates_of(device: DeviceOfHub) -> dict[str, float]:
-    """Return what is written on a device, by the names that its kind gives."""
+    """Return the ratings of a device, by the names that its kind declares."""
     return kind_of(device.kind).plates_of(device.section)
 
 

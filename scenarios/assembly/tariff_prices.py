@@ -22,12 +22,12 @@ TARIFFS = Path(str(files("evhub.simulators") / "data" / "tariffs"))
 
 
 def shipped_tariffs() -> dict[str, Path]:
-    """The tariffs that come with evhub, by name."""
+    """Return the files of the tariffs that come with evhub, by name."""
     return {path.stem: path for path in sorted(TARIFFS.glob("*.yaml"))}
 
 
 def price_series(loaded: LoadedScenario, given, key: str, start: datetime, series: Callable[..., Series]) -> Series:
-    """One price over the run.
+    """Build the series of one price over the run.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What became of checked scenarios: for people, as rows, as JUnit XML and as annotations of GitHub."""
+"""Results of checked scenarios as text, table rows, JUnit XML and GitHub annotations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def line(one: Checked) -> str:
-    """One line for a scenario, with the markup of the terminal."""
+    """Format the result of one scenario as a line with the markup of the terminal."""
     if one.failure:
         told = "[red]failed[/red]  the run"
     elif one.ok:
@@ -26,7 +26,7 @@ def line(one: Checked) -> str:
 
 
 def rows(checked: Sequence[Checked]) -> list[dict[str, Any]]:
-    """A row for each expectation; one for a run that failed."""
+    """Return a table row for each expectation, or one row for a run that failed."""
     return [
         {
             "scenario": one.name,
@@ -42,7 +42,7 @@ def rows(checked: Sequence[Checked]) -> list[dict[str, Any]]:
 
 
 def failures(checked: Sequence[Checked]) -> list[dict[str, Any]]:
-    """The rows of what failed for people, who read times as scenarios write them."""
+    """Return the rows of failed expectations for people, with times as scenarios write them."""
     return [
         {
             "scenario": row["scenario"],
@@ -57,7 +57,7 @@ def failures(checked: Sequence[Checked]) -> list[dict[str, Any]]:
 
 
 def junit(checked: Sequence[Checked]) -> str:
-    """A JUnit report: a suite for each scenario, a test case for each expectation.
+    """Format a JUnit report: a suite for each scenario, a test case for each expectation.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def junit(checked: Sequence[Checked]) -> str:
 
 
 def github_annotations(checked: Sequence[Checked]) -> list[str]:
-    """Workflow commands that make GitHub show what failed beside the line of the scenario file.
+    """Format failures as GitHub workflow commands, which mark the lines of the scenario file.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Scenarios as tests: run them and look whether what they expect holds."""
+"""Scenarios as tests: run them and check their expectations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .golden_files import golden_path, read_golden, write_golden
 
 @dataclass(frozen=True)
 class Prepared:
-    """A scenario of which everything that can be wrong with its input is known to be right.
+    """A scenario whose input is known to be valid, ready to be run and checked.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def prepare(
     invariants: bool = False,
     update: bool = False,
 ) -> Prepared:
-    """Read a scenario and look whether its expectations can be checked.
+    """Read a scenario and check that its expectations can be evaluated.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def _line(text: str) -> str:
 
 
 def prepare_all(targets: Iterable[str | Path], **options: Any) -> list[Prepared]:
-    """Prepare several scenarios, see `prepare`; what is wrong with any of them is told at once.
+    """Read several scenarios as `prepare` does; raise the problems of all of them together.
 
     Raises
     ------

@@ -21,7 +21,7 @@ from ..schema.scenario_schema import HubSection, Scenario
 
 
 def problems_with(item: ExpectSection, wiring: Wiring) -> list[tuple[str, object, str]]:
-    """What of an expectation does not fit the signals that will be recorded: (key, given, allowed)."""
+    """Return where an expectation does not fit the recorded signals: (key, value, allowed)."""
     if item.signal is None:
         return []
     signals = {signal.path: signal for signal in wiring.signals}
@@ -45,7 +45,7 @@ def problems_with(item: ExpectSection, wiring: Wiring) -> list[tuple[str, object
 def checkable(
     item: ExpectSection, scenario: Scenario, wiring: Wiring, recorded: Mapping[str, Any] | None = None
 ) -> expect.Expectation:
-    """An expectation for the analysis.
+    """Convert an item of the section ``expect`` to an expectation of the analysis.
 
     Parameters
     ----------

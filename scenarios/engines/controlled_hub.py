@@ -69,7 +69,7 @@ def _default_devices() -> tuple[PlacedDevice, ...]:
 
 
 class _Views(Mapping):
-    """The devices of a hub at one instant; a view is made when it is asked for."""
+    """The devices of a hub at one instant; each view is made on first access."""
 
     __slots__ = ("_age_s", "_devices", "_held")
 
@@ -178,7 +178,7 @@ class ControlledHub(Device):
         self._named_kinds = {kind: names for kind, names in self._names.items() if names != (kind,)}
 
     def take(self, t_s: float, new: Mapping[str, Mapping[str, Any]]) -> None:
-        """Hold what has arrived, and take notice of new prices and of who has plugged in or left."""
+        """Store arrived measurements, and update prices and plugged-in sessions."""
         for port, sources in new.items():
             for value in sources.values():
                 self.inputs[port] = value
@@ -209,7 +209,7 @@ class ControlledHub(Device):
         self._session, self._ids, self._told = session, tuple(ids), told
 
     def observation(self, t_s: float) -> base.Hub:
-        """Return what the controller sees of this hub now."""
+        """Return what the controller sees of this hub at a time."""
         held = self.inputs
         get, unknown = held.get, self._unknown
         age_s = {device: t_s - sampled for device, sampled in held["link.sampled_s"].items()}
@@ -270,7 +270,7 @@ class ControlledHub(Device):
         )
 
     def send(self, setpoints: base.Setpoints, numbers: tuple) -> None:
-        """Hand set points and their scalars, see `check`, to the plant, clipped to the plates of the devices."""
+        """Send set points and their scalars, see `check`, to the plant, clipped to the ratings of the devices."""
         limit_kw = np.minimum(np.maximum(setpoints.connector_kw, self._min_kw), self._max_kw)
         self.emit("connector_limit_kw", limit_kw)
         q_kvar = setpoints.connector_q_kvar
@@ -281,7 +281,7 @@ class ControlledHub(Device):
                 kind.send(setpoints, self.inputs, self.emit)
 
     def record(self, values: Mapping[str, float]) -> None:
-        """Write a controller's own series; raises for one that its class does not name."""
+        """Record the controller's own series; raise a `ValueError` for one that its class does not declare."""
         for name, value in values.items():
             if name not in self._records:
                 raise ValueError(f"records has no {name!r}; the class names {', '.join(self._records) or 'none'}")
@@ -289,5 +289,5 @@ class ControlledHub(Device):
 
 
 def ports(controller: base.Controller) -> dict[str, Port]:
-    """The output ports of a controller's own series."""
+    """Return the output ports of a controller's own series."""
     return {name: Port(unit, description) for name, (unit, description) in controller.records.items()}

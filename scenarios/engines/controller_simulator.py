@@ -1,4 +1,4 @@
-"""The one adapter for all controllers: builds what they see, checks and clips what they answer, times their decisions.
+"""The adapter of all controllers: builds observations, checks and clips set points, times decisions.
 
 The simulator has one device for each hub. A controller may run several of them; it decides at its period, and at once
 when the bus or a connector changes its status. Set points reach the plant one step later (or later still, through a
@@ -24,7 +24,7 @@ _STATUS = Port("", "a status, whose change calls for a decision")
 
 
 class _Run:
-    """A controller and the hubs it runs."""
+    """A controller and the hubs that it controls."""
 
     def __init__(self, name: str, controller: base.Controller, period_steps: int):
         self.name = name
@@ -58,7 +58,7 @@ class ControllerSimulator(Adapter):
         start: datetime | None = None,
         diagnose: Callable[[str, float, float], None] | None = None,
     ) -> None:
-        """Take the controllers, the devices of all hubs, the first instant, and where decision times are written."""
+        """Set the controllers, the devices of all hubs, the first instant, and where decision times are written."""
         start = start or datetime.fromtimestamp(0.0, UTC)
         measured = [f"{sid}.{output}" for sid, output in MEASURED]
         measured += [f"{name}.{output}" for _, name, output in measured_ports(devices)]
@@ -76,7 +76,7 @@ class ControllerSimulator(Adapter):
             self._runs.append(_Run(name, controller, steps))
 
     def step(self, time: int, inputs: Mapping, max_advance: int) -> int | None:
-        """Take in what arrived, then let every controller decide whose time has come."""
+        """Take arrived measurements, then let every controller decide that is due."""
         t_s = self.clock.seconds(time)
         calls = set()
         soonest = NEVER

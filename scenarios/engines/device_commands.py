@@ -1,4 +1,4 @@
-"""From the set points of a controller to what each device is told: checked, divided, clipped."""
+"""From the set points of a controller to the command of each device: checked, divided, clipped."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _numbers = attrgetter(*_NUMBERS)
 
 
 class ControllerError(RuntimeError):
-    """A controller answered with something that is not a set point."""
+    """A controller returned something that is not a set point."""
 
 
 def check(setpoints: base.Setpoints, site: base.Site) -> tuple:
-    """Refuse what is not a set point.
+    """Refuse set points with a wrong type, shape or value.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _checked_devices(devices: Mapping[str, Any], site: base.Site) -> list[tuple[
 
 
 class CommandedKind:
-    """The devices of one kind of a hub, and what they are told.
+    """The devices of one kind of a hub, and their commands.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class CommandedKind:
         """Whether the same set points may mean something else later: what batteries can give, who has failed."""
 
     def send(self, setpoints: base.Setpoints, held: Mapping[str, Any], emit: Callable[[str, Any], None]) -> None:
-        """Emit every set point of the kind."""
+        """Send every set point of the kind to its devices."""
         for command in self._kind.commands:
             if command.width is not None:
                 self._send_limits(command, setpoints, emit)

@@ -18,7 +18,7 @@ from .wiring import EngineError, Wiring, check_ports, data_order, filled
 
 
 def run_mosaik(wiring: Wiring, real_time_factor: float | None = None, **objects: Any) -> None:
-    """Run a wiring to its end.
+    """Run a wiring on mosaik to its end.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Reads series from CSV files and typical years from weather files, and tells all that is wrong with them at once."""
+"""Reads series from CSV files and typical years from weather files, and reports all problems of a file at once."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ _PLAUSIBLE = {"ghi": (-5, 1500), "dni": (-5, 1500), "dhi": (-5, 1500), "temp_air
 
 
 def read_weather(path: Path) -> TypicalYear:
-    """Read a typical meteorological year: EPW, TMY3, or PVGIS (CSV or JSON), told apart by their content.
+    """Read a typical meteorological year from EPW, TMY3 or PVGIS (CSV or JSON); the content decides which.
 
     Parameters
     ----------

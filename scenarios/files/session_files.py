@@ -52,7 +52,7 @@ from .table_cells import (
 
 @dataclass(frozen=True, slots=True)
 class SessionData:
-    """What a session file holds for a run.
+    """The sessions of a run, and notes about the file they come from.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What controllers may expect of the future: forecasts of PV, load, prices and sessions.
+"""Forecasts of PV, load, prices and sessions, as controllers receive them.
 
 A forecast is told anew at every decision, from what really happens in the run and an error that the scenario asks for.
 Nothing is computed before a controller asks.
@@ -29,7 +29,7 @@ Means = Callable[[float, np.ndarray], np.ndarray]
 
 
 class Visit(NamedTuple):
-    """A session as it is expected; the departure is NaN where the EV is plugged in and its driver announced nothing."""
+    """An expected session; the departure is NaN for an EV that is plugged in without an announced departure."""
 
     session: Session
     arrival_s: float
@@ -38,7 +38,7 @@ class Visit(NamedTuple):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a hub's forecast is made of.
+    """The parts of a hub's forecast.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Parts:
 
 
 class HubForecast(base.Forecast):
-    """The forecast of a hub as it is told at one time.
+    """The forecast of a hub, made at one time.
 
     Parameters
     ----------
@@ -79,21 +79,21 @@ class HubForecast(base.Forecast):
         self._unforeseen_kw = unforeseen_kw
 
     def pv_kw(self, edges_s: np.ndarray) -> np.ndarray:
-        """Available PV power [kW], shape (n,)."""
+        """Forecast the available PV power [kW], shape (n,)."""
         return self._parts.pv_kw(self._t_s, edges_s).reshape(-1)
 
     def load_kw(self, edges_s: np.ndarray) -> np.ndarray:
-        """Demand of the local load by class [kW], shape (n, 4)."""
+        """Forecast the demand of the local load by class [kW], shape (n, 4)."""
         return self._parts.load_kw(self._t_s, edges_s)
 
     def other_kw(self, edges_s: np.ndarray) -> np.ndarray:
-        """Net power that devices of further kinds feed in [kW], shape (n,)."""
+        """Forecast the net power that devices of further kinds feed in [kW], shape (n,)."""
         if self._parts.other_kw is None:
             return np.full(len(edges_s) - 1, self._unforeseen_kw)
         return self._parts.other_kw(self._t_s, edges_s).reshape(-1) + self._unforeseen_kw
 
     def price(self, name: str, edges_s: np.ndarray) -> np.ndarray:
-        """A price [1/kWh], shape (n,).
+        """Forecast a price [1/kWh], shape (n,).
 
         Raises
         ------
@@ -105,7 +105,7 @@ class HubForecast(base.Forecast):
         return self._parts.prices[name](self._t_s, edges_s)
 
     def sessions(self, until_s: float) -> base.ExpectedSessions:
-        """Sessions that are not over yet and arrive before a time."""
+        """Forecast the sessions that are not over yet and arrive before a time."""
         told = [visit for visit in self._parts.visits(self._t_s) if visit.arrival_s < until_s]
         told.sort(key=lambda visit: visit.arrival_s)
         sessions = [visit.session for visit in told]
@@ -122,12 +122,12 @@ class HubForecast(base.Forecast):
 
 
 def known(series: Series) -> Means:
-    """What a series says, told at any time."""
+    """Forecast a series exactly."""
     return lambda t_s, edges_s: series.means(edges_s)
 
 
 def persistent(series: Series, lag_s: float) -> Means:
-    """What was a lag ago; see `forecasts.persistence`."""
+    """Forecast a series by its value a lag earlier; see `forecasts.persistence`."""
 
     def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
         return forecasts.persistence(series, lag_s, t_s, edges_s[0], edges_s[-1]).means(edges_s)
@@ -138,7 +138,7 @@ def persistent(series: Series, lag_s: float) -> Means:
 def noisy(
     series: Series, seed: np.random.SeedSequence, until_s: float, *, std: float, lead_s: float, correlation_s: float
 ) -> Means:
-    """Reality with an error that grows with the lead; see `forecasts.noisy`."""
+    """Forecast a series with an error that grows with the lead; see `forecasts.noisy`."""
     error = cache(lambda: forecasts.noise(np.random.default_rng(seed), until_s, correlation_s))
 
     def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
@@ -149,7 +149,7 @@ def noisy(
 
 
 def announced(tariffs: Tariffs, changes: Sequence[tuple[str, float, float, float]] = ()) -> dict[str, Means]:
-    """Prices as they are announced.
+    """Forecast prices by what is announced: the tariffs, and price events once they have begun.
 
     Parameters
     ----------
@@ -181,14 +181,14 @@ def announced(tariffs: Tariffs, changes: Sequence[tuple[str, float, float, float
 
 
 def as_they_come(real: Callable[[], Sequence[Session]]) -> Callable[[float], Sequence[Visit]]:
-    """All sessions with the times at which they will plug in and leave."""
+    """Forecast sessions exactly, with the times at which they will plug in and leave."""
     return lambda t_s: [Visit(s, s.arrival_s, s.departure_s) for s in real() if s.departure_s > t_s]
 
 
 def until_plugged_in(
     real: Callable[[], Sequence[Session]], guessed: Callable[[], Sequence[Session]]
 ) -> Callable[[float], Sequence[Visit]]:
-    """Sessions as they are guessed, and from the moment they plug in as the driver announces them.
+    """Forecast sessions by a guess, and from the moment they plug in by what the driver announces.
 
     An EV that is late is expected at once; it is given up when its guessed departure has passed.
 

@@ -1,4 +1,4 @@
-"""Controllers by name: those that packages register, and a user's own class."""
+"""Controllers by name: those that packages register, and a class of the user's own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ GROUP = "evhub.controllers"
 
 
 def controllers() -> dict[str, EntryPoint]:
-    """The registered controllers, by name."""
+    """Return the registered controllers, by name."""
     return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
 
 
 def controller_class(name: str, folder: Path, where: str, key: str) -> type[Controller]:
-    """The class behind a controller's type.
+    """Return the class of a controller type.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def _study(folder: str) -> Iterator[None]:
 
 
 def forget(folder: str) -> None:
-    """Take a study off the import path, and forget its modules.
+    """Remove the folder of a study from the import path, and forget its modules.
 
     They do not stand in for another's of the same name then, and are read again if they are asked for again.
 

@@ -171,7 +171,7 @@ class EventSection(Section):
         return getattr(self, self.kind)
 
     def problems(self, scenario: Scenario) -> list[tuple[str, object, str]]:
-        """What does not fit the rest of the scenario: (key, given, allowed)."""
+        """Return what does not fit the rest of the scenario: (key, value, allowed)."""
         found: list[tuple[str, object, str]] = []
         kind, what = self.kind, self.what
         if self.at >= scenario.duration:

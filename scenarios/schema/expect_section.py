@@ -1,4 +1,4 @@
-"""The section ``expect`` of scenario files: what must hold of the run, see docs/checks.md."""
+"""The section ``expect`` of scenario files: what must hold after the run, see docs/checks.md."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class EventPattern(Section):
         return self
 
     def pattern(self) -> Pattern:
-        """The same for the analysis."""
+        """Convert the section to the pattern of the analysis."""
         from ...analysis.checks.expectation_checks import Pattern
 
         begin_s, until_s = self.during or (0.0, math.inf)
@@ -120,7 +120,7 @@ class EventPattern(Section):
         return Pattern(self.source or "*", self.kind or "*", self.text or "", begin_s, until_s)
 
     def problems(self, scenario: Scenario) -> list[tuple[str, object, str]]:
-        """What does not fit the rest of the scenario: (key, given, allowed)."""
+        """Return what does not fit the rest of the scenario: (key, value, allowed)."""
         return [*_late(scenario, "at", self.at), *_late(scenario, "during", self.during)]
 
 
@@ -237,7 +237,7 @@ class ExpectSection(Section):
         return ", ".join(f"{key}: {_said(key, getattr(self, key))}" for key in _given(self) if key != "why")
 
     def problems(self, scenario: Scenario) -> list[tuple[str, object, str]]:
-        """What does not fit the rest of the scenario: (key, given, allowed)."""
+        """Return what does not fit the rest of the scenario: (key, value, allowed)."""
         found: list[tuple[str, object, str]] = []
         for key in ("at", "during", "changes_at"):
             found += _late(scenario, key, getattr(self, key))

@@ -1,4 +1,4 @@
-"""Any field of a scenario by its path, such as ``hubs.depot.sessions.items[0].energy_kwh``."""
+"""Access to any field of a scenario by its path, such as ``hubs.depot.sessions.items[0].energy_kwh``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Keys = tuple[str | int, ...]
 
 
 def find(scenario: Scenario, path: str, folder: Path) -> Keys:
-    """The keys that lead to a field.
+    """Find the keys that lead to a field.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _spelled(keys: Sequence[str | int]) -> str:
 
 
 def changed(data: Any, section: Any, keys: Keys, value: Any) -> Any:
-    """The content of a scenario file with another value in one place; what was given stays as it is.
+    """Return the content of a scenario file with another value in one place; the rest stays as it is.
 
     Parameters
     ----------

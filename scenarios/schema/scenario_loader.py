@@ -1,4 +1,4 @@
-"""From a scenario's name or file to a checked ``Scenario``, with every problem reported at once."""
+"""From the name or file of a scenario to a checked ``Scenario``, with every problem reported at once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class LoadedScenario:
         return self.path.parent
 
     def with_changes(self, *, controller: str | None = None, seed: int | None = None) -> LoadedScenario:
-        """The same scenario with another controller (its parameters at their defaults) or seed.
+        """Return the scenario with another controller (its parameters at their defaults) or seed.
 
         A controller that runs under its own name in the scenario keeps its parameters there.
 
@@ -68,7 +68,7 @@ class LoadedScenario:
         return LoadedScenario(self.scenario.model_copy(update=changes), self.path)
 
     def resolve(self, name: str, key: str) -> Path:
-        """A file named in the scenario, inside its folder.
+        """Return the path of a file that the scenario names, inside its folder.
 
         Raises
         ------
@@ -97,7 +97,7 @@ def _plain_path(path: Path) -> Path:
 
 
 def shipped() -> dict[str, Path]:
-    """The scenarios that come with evhub, by name."""
+    """Return the files of the scenarios that come with evhub, by name."""
     return {path.stem: path for path in sorted(LIBRARY.glob("*.yaml"))}
 
 
@@ -136,7 +136,7 @@ def _locate(target: str | Path) -> Path:
 
 
 def parse(data: Mapping[str, Any], path: Path) -> LoadedScenario:
-    """Check the content of a scenario file; the same as `load_scenario` for data that is read already."""
+    """Check the content of a scenario file; as `load_scenario`, for data that is already read."""
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
@@ -153,7 +153,7 @@ def parse(data: Mapping[str, Any], path: Path) -> LoadedScenario:
 def problems_of(
     error: ValidationError, data: Any, where: str, model: type[BaseModel], prefix: str = ""
 ) -> Iterable[Problem]:
-    """Translate pydantic's errors: the key as it stands in the file, the value, what is allowed."""
+    """Convert pydantic's errors to problems: the key as it stands in the file, the value, what is allowed."""
     for item in error.errors(include_url=False):
         keys = _keys_in_file(item["loc"], data)
         if item["type"] == "missing":

@@ -161,11 +161,11 @@ class HubSection(Section):
         return self
 
     def devices(self) -> tuple[DeviceOfHub, ...]:
-        """Return the devices of the hub, in the order of their kinds and of the file."""
+        """Return the devices of the hub, by kind and then in the order of the file."""
         return devices_in(self)
 
     def secondary_source(self) -> tuple[str, SecondarySection | None]:
-        """Return the source that carries the hub without grid, and the key at which it stands."""
+        """Return the key and the section of the source that carries the hub without grid."""
         return ("secondary", self.secondary) if self.secondary else ("grid.secondary", self.grid.secondary)
 
 
@@ -221,7 +221,7 @@ class Scenario(Section):
     """What must hold of the run; `evhub check` looks."""
 
     def problems(self) -> list[tuple[str, object, str]]:
-        """What does not fit between sections: (key, given, allowed)."""
+        """Return what does not fit between sections: (key, value, allowed)."""
         found: list[tuple[str, object, str]] = []
         hubs = ", ".join(self.hubs)
         if "network" in self.hubs:

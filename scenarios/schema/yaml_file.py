@@ -1,4 +1,4 @@
-"""Reads YAML without its silent traps.
+"""Reads YAML files and refuses what YAML would silently misread.
 
 PyYAML follows YAML 1.1, in which ``12:30`` is the number 750, ``off`` is false, ``010`` is 8 and the second of two
 equal keys wins without a word. A scenario with any of these is refused, with the line and what to write instead. Time
@@ -39,7 +39,7 @@ def _trap(text: str) -> str | None:
 
 
 class _Loader(yaml.SafeLoader):
-    """Time stamps stay text; 1e-3 and -.5 are numbers (PyYAML wants 1.0e-3 and -0.5)."""
+    """A YAML loader that keeps time stamps as text and reads 1e-3 and -.5 as numbers (PyYAML wants 1.0e-3 and -0.5)."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -50,7 +50,7 @@ _Loader.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+0123456789."))
 
 
 class _Inspector:
-    """Walks through a document and collects what is refused, so that all of it is told at once."""
+    """Walks through a document and collects all problems."""
 
     def __init__(self, loader: _Loader, path: Path):
         self.loader = loader
@@ -59,7 +59,7 @@ class _Inspector:
         self._seen: set[int] = set()
 
     def look_at(self, node: yaml.Node, key: str) -> None:
-        """A node and all below it; one that stands in several places by an alias is looked at once."""
+        """Check a node and all below it; one that several aliases share is checked once."""
         if id(node) in self._seen:
             return
         self._seen.add(id(node))

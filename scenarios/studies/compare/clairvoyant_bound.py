@@ -1,4 +1,4 @@
-"""The clairvoyant bound: what a hub would cost at least if everything were known beforehand.
+"""The clairvoyant bound: the lowest possible cost of a hub if everything were known beforehand.
 
 A linear relaxation of the plant, with the sessions, sun, load and prices of a run: the limits of import, waiting for a
 connector, least powers, the fuel in the tank, the voltage of cells and the network are left out, each of which can only
@@ -43,7 +43,7 @@ _CRITICAL_PER_KWH = 1e4  # nothing is lost while the grid is there: any large nu
 
 @dataclass(frozen=True)
 class CostBound:
-    """What a run costs at least.
+    """A lower bound on the cost of a run.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class CostBound:
 
 
 def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
-    """Find the least net cost that any controller can reach on a scenario, by its seed.
+    """Find the lowest net cost that any controller can reach on a scenario with its seed.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
 
 
 def why_not(scenario: schema.Scenario) -> Iterator[str]:
-    """What stands against a bound on the cost of a scenario."""
+    """Yield the reasons why the cost of a scenario cannot be bounded."""
     kinds = sorted({event.kind for event in scenario.events} - set(_HARMLESS))
     if kinds:
         yield f"events that no plan foresees: {', '.join(kinds)}"

@@ -1,4 +1,4 @@
-"""What to know before trusting the numbers of a comparison."""
+"""Notes on the limits of a comparison, for the reader of its numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SOC_DIFFERS = 0.01
 
 
 def notes_on(plan: ComparisonPlan, comparison: Comparison, kpis: pd.DataFrame) -> Iterator[str]:
-    """Say what depends on the seed, and what the numbers leave out."""
+    """Note what depends on the seed, and what the numbers leave out."""
     asked = len(plan.jobs) // len({job.controller for job in plan.jobs})
     seeds = comparison.seeds
     if not comparison.random:
@@ -50,7 +50,7 @@ def notes_on(plan: ComparisonPlan, comparison: Comparison, kpis: pd.DataFrame) -
 def bounds(
     plan: ComparisonPlan, comparison: Comparison, kpis: pd.DataFrame, pool: WorkerPool
 ) -> tuple[pd.DataFrame | None, str]:
-    """Set the clairvoyant bound of every seed beside the net costs of its runs.
+    """Compare the net costs of the runs with the clairvoyant bound of their seeds.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which runs a comparison makes, and whether they can be made."""
+"""The runs of a comparison, checked before the first one begins."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Job:
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """A comparison whose input is known to be right.
+    """A comparison whose input is known to be valid.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def plan(
     engine: str = "inprocess",
     force: bool = False,
 ) -> ComparisonPlan:
-    """Look whether controllers can be compared on a scenario.
+    """Plan the runs of a comparison, and check that all can be made.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def _file_name(controller: str, seed: int) -> str:
 
 
 def random_parts(scenario: Scenario) -> tuple[str, ...]:
-    """What of a scenario depends on its seed, as paths; whether a controller draws, only a run can tell."""
+    """List the paths of a scenario that depend on its seed; whether a controller draws, only a run shows."""
     found = []
     for name, hub in scenario.hubs.items():
         given = hub.forecasts

@@ -43,7 +43,7 @@ class LoadedStudy:
 
 
 class Builder:
-    """Makes the cases of a study, and collects what is wrong.
+    """Builds the cases of a study, and collects the problems.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Builder:
             raise InputError(self._problems)
 
     def loaded(self) -> LoadedStudy:
-        """The checked study.
+        """Return the checked study, or raise an `InputError` with every problem.
 
         Raises
         ------

@@ -54,7 +54,7 @@ def load_study(target: str | Path) -> LoadedStudy:
 
 
 def servable(loaded: LoadedStudy) -> None:
-    """Refuse cases in which some demand cannot be served by any PV power.
+    """Refuse cases in which no PV power at all could serve the demand.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def _solve_all(
 
 
 def rows(result: StudyResult) -> list[dict[str, Any]]:
-    """A row for each case and phase: the highest limits of all PV units together, and when the lower one is."""
+    """Return a row for each case and phase: the highest limits of all PV units, and the period of the lower one."""
     found = []
     for name, case in result.cases.items():
         for phase, lower, upper in zip(PHASES, *case.totals_kw, strict=True):
@@ -170,14 +170,14 @@ def rows(result: StudyResult) -> list[dict[str, Any]]:
 
 
 def brief(result: StudyResult) -> list[dict[str, Any]]:
-    """The same for people: without rounds, and without gaps and unbalanced power where there are none."""
+    """Return the rows for people: without rounds, and without gaps and unbalanced power where there are none."""
     found = rows(result)
     empty = {key for key in ("gap", "unbalanced") if not any(row[key] for row in found)} | {"rounds"}
     return [{key: value for key, value in row.items() if key not in empty} for row in found]
 
 
 def notes(result: StudyResult, tolerance: float) -> list[str]:
-    """What is not proven: cases with a gap, and limits that leave power unbalanced."""
+    """Return what is not proven: cases with a gap, and limits that leave power unbalanced."""
     found = []
     for name, case in result.cases.items():
         gap, upper = case.numbers["gap"], case.numbers["objective"]
@@ -192,6 +192,6 @@ def notes(result: StudyResult, tolerance: float) -> list[str]:
 
 
 def solver_options(study: DispatchabilityStudy) -> dict[str, Any]:
-    """Keywords of `solve_limits`."""
+    """Return the keywords of `solve_limits`."""
     given = study.options
     return {"solver": given.solver, "tolerance": given.tolerance, "time_limit_s": given.time_limit}

@@ -26,7 +26,7 @@ STUDIES = Path(str(files("evhub.scenarios") / "library" / "studies"))
 
 
 def shipped_studies() -> dict[str, Path]:
-    """The studies that come with evhub, by name."""
+    """Return the files of the studies that come with evhub, by name."""
     return {path.stem: path for path in sorted(STUDIES.glob("*.yaml"))}
 
 

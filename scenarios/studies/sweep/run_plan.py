@@ -1,4 +1,4 @@
-"""From a study to its runs: what each one changes in the scenario, and the key by which it is known again."""
+"""From a study to its runs: the changes of each in the scenario, and the key that identifies it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class _Variant:
 
 
 def plan(study: SweepStudy, path: Path) -> list[PlannedRun]:
-    """All runs of a study.
+    """Plan all runs of a study.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Check:
-    """Pandapower's own load flow of what was executed, in every step of the day.
+    """A load flow of what was executed, by pandapower itself, in every step of the day.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Check:
 
 @dataclass(frozen=True)
 class HafizResult:
-    """What a run came to.
+    """The results of a run that are set beside the patent.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def load_flows(results: Results) -> Check:
 
 
 def judge(case: HafizCase, whole: HafizResult, part: HafizResult, check: Check) -> Iterator[PublishedRow]:
-    """Set both runs of a case beside what the patent says."""
+    """Compare both runs of a case with the statements of the patent."""
     name, (low, high) = case.name, case.band_pu
     band = f"{low:g} to {high:g} pu"
 

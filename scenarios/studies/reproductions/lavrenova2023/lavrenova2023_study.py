@@ -28,7 +28,7 @@ _DAY_AHEAD = {"type": "csv", "file": "data/lavrenova2023_prices.csv", "column": 
 
 @dataclass(frozen=True)
 class LavrenovaCase:
-    """One run, and what the paper prints of it.
+    """One run, and the numbers that the paper prints of it.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class LavrenovaResult:
-    """What a run came to.
+    """The results of a run that are set beside the paper.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def outcome(results: Results) -> LavrenovaResult:
 
 
 def judge(case: LavrenovaCase, found: LavrenovaResult) -> Iterator[PublishedRow]:
-    """Set a run beside what the paper prints of it.
+    """Compare a run with the numbers that the paper prints of it.
 
     The rule has to give the printed energies and cost. Of the optimum only the cost is judged: at one flat price many
     plans cost the same. At day-ahead prices nothing is judged, because the prices were reconstructed from the costs.

@@ -31,7 +31,7 @@ _DUST_KW = 1e-6
 
 
 def study(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[PublishedRow]:
-    """Run scenario 4 over the grid, write ``margin.csv`` and ``margin.png``, and say whether the paper is right.
+    """Run scenario 4 over the grid, write ``margin.csv`` and ``margin.png``, and check the statement of the paper.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def _run(point: tuple[float, float]) -> dict[str, float]:
 
 
 def excess(results: Results) -> dict[str, float]:
-    """How far the import passed the contract, and where it settles with the load.
+    """Measure how far the import passed the contract, and where it settles with the load.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def excess(results: Results) -> dict[str, float]:
 
 
 def draw(found: pd.DataFrame) -> Figure:
-    """Time above the contract, and the import the margin leaves, over the factor.
+    """Plot the time above the contract, and the import that the margin leaves, over the factor.
 
     Parameters
     ----------

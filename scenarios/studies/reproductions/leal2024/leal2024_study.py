@@ -76,7 +76,7 @@ def _statements(case: int, checked: Checked) -> list[PublishedRow]:
 
 
 def measure(results: Results, row: dict[str, Any]) -> float:
-    """A statistic of a signal over a window.
+    """Return a statistic of a signal over a window.
 
     Parameters
     ----------

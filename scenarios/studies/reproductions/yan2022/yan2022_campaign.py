@@ -53,7 +53,7 @@ class YanCase:
 
 
 def scenario_data(case: YanCase) -> dict[str, Any]:
-    """The data of a shipped scenario for another day, without the feeder: its limits bind on none of the days."""
+    """Return the data of a shipped scenario for another day, without the feeder, which binds on no day."""
     data = dict(read_yaml(LIBRARY / f"yan2022-{case.scenario[0]}.yaml"))
     hub, controller = dict(data["hubs"][HUB]), dict(data["controller"])
     del data["network"], data["expect"], controller["feeder"]
@@ -80,7 +80,7 @@ def scenario_data(case: YanCase) -> dict[str, Any]:
 
 
 def run(case: YanCase, folder: Path) -> dict[str, float]:
-    """Run a case on its day, whose files are written into a folder of its own; returns its costs, see `costs`."""
+    """Run a case on its day, whose files are written into a folder of its own, and return its costs, see `costs`."""
     own = folder / f"{case.scenario.replace(' ', '-')}-{case.seed}-{case.level:g}"
     (own / "data").mkdir(parents=True, exist_ok=True)
     write_day(own / "data", case.seed, disturbance=case.level)
@@ -92,7 +92,7 @@ def run(case: YanCase, folder: Path) -> dict[str, float]:
 
 
 def cases(seeds: int) -> list[YanCase]:
-    """Everything the campaign runs."""
+    """Return all runs of the campaign."""
     found = [YanCase(scenario, seed) for seed in range(seeds) for scenario in "123457"]
     found += [YanCase(scenario, seed) for seed in range(seeds) for scenario in (AT_15_MIN, OPTIMISED, CLAIRVOYANT)]
     found += [YanCase(s, seed, level) for seed in range(seeds) for s in "34" for level in LEVELS if level != 1.0]

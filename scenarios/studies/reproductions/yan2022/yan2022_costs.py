@@ -29,7 +29,7 @@ _SIGNALS = {
 
 
 def costs(results: Results) -> dict[str, float]:
-    """Operating cost of a run by its parts (Yan & Tu 2022, eq. 2-9) [currency].
+    """Compute the operating cost of a run by its parts (Yan & Tu 2022, eq. 2-9) [currency].
 
     Beside the parts of eq. (2) two more, without which runs could not be compared: what EVs asked for and did not get,
     and what is in the storage at the begin and not at the end, at the mean purchase price.
@@ -78,7 +78,7 @@ def costs(results: Results) -> dict[str, float]:
 
 
 def charging_revenue(results: Results) -> float:
-    """What drivers pay, by the prices that the controller recorded [currency].
+    """Compute what drivers pay, by the prices that the controller recorded [currency].
 
     Where stage II sets tiers, a driver pays for the cheapest hours of the stay, by the list of the day of his
     arrival; that list has the scenario's own price for the hours after midnight.
@@ -116,7 +116,7 @@ def signals(results: Results) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 
 def hourly_cost(results: Results) -> np.ndarray:
-    """Cost of every hour by the exchange with the grid and the EVs [currency], shape (hours,)."""
+    """Compute the cost of every hour by the exchange with the grid and the EVs [currency], shape (hours,)."""
     t_s, now = signals(results)
     rate = (
         kpis.positive(now["grid"]) * now["buy"]
@@ -128,7 +128,7 @@ def hourly_cost(results: Results) -> np.ndarray:
 
 
 def satisfaction(results: Results) -> pd.DataFrame:
-    """What the drivers got: each session, and all together in the last row.
+    """Return what each session received, with all sessions together in the last row.
 
     Parameters
     ----------

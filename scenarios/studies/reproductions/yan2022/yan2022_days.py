@@ -1,4 +1,4 @@
-"""Days of Yan & Tu 2022 as they may have been: weather and sessions, drawn from `yan2022_assumed.yaml`."""
+"""Possible days of Yan & Tu 2022: weather and sessions, drawn from `yan2022_assumed.yaml`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STEP_S = 15 * S_PER_MIN
 
 
 def assumed() -> dict[str, Any]:
-    """The numbers that the paper leaves open."""
+    """Return the numbers that the paper leaves open."""
     return dict(read_yaml(LIBRARY / "data" / ASSUMED))
 
 

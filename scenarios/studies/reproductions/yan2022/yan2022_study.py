@@ -1,4 +1,4 @@
-"""Yan & Tu 2022: what each of four stages is worth in a station with V2G and a building."""
+"""Yan & Tu 2022: the value of each of four stages in a station with V2G and a building."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SAME = {"6": "4", "8": "1"}
 
 
 def interval(differences: np.ndarray) -> tuple[float, float, float]:
-    """Mean of paired differences, shape (n,), and its 95 % confidence interval (Student's t)."""
+    """Compute the mean of paired differences, shape (n,), and its 95 % confidence interval (Student's t)."""
     half = float(stats.t.ppf(0.975, differences.size - 1)) * float(differences.std(ddof=1)) / np.sqrt(differences.size)
     mean = float(differences.mean())
     return mean, mean - half, mean + half
@@ -73,7 +73,7 @@ def _run(job: tuple[str, Path]) -> Path:
 
 
 def totals(found: Mapping[YanCase, Mapping[str, float]], scenario: str, level: float = 1.0, what: str = "total"):
-    """A cost of a scenario on all days, in the order of the seeds."""
+    """Return a cost of a scenario on all days, in the order of the seeds."""
     scenario = _SAME.get(scenario, scenario)
     chosen = sorted((c for c in found if c.scenario == scenario and c.level == level), key=lambda case: case.seed)
     return np.array([found[case][what] for case in chosen])
