@@ -25,7 +25,7 @@ class Problem:
         The file, or ``""`` when there is only one.
     key : str
         Path or row and column, such as ``hubs.depot.bess.capacity_kwh`` or ``row 17, energy_kwh``.
-    given : object
+    value : object
         What stands there; `NOTHING` when nothing does.
     allowed : str
         What may stand there, such as ``must be > 0``.
@@ -38,12 +38,12 @@ class Problem:
 
     where: str
     key: str
-    given: object
+    value: object
     allowed: str
 
     def __str__(self) -> str:
-        place = ": ".join(part for part in (self.where, self.key, self.allowed) if part)
-        text = place if self.given is NOTHING else f"{place}, got {_shown(self.given)}"
+        statement = ": ".join(part for part in (self.where, self.key, self.allowed) if part)
+        text = statement if self.value is NOTHING else f"{statement}, got {_shown(self.value)}"
         return " ".join(text.splitlines())
 
 
@@ -89,8 +89,8 @@ class InputError(Exception):
     """
 
     def __init__(self, problems: Problem | Iterable[Problem]):
-        given = [problems] if isinstance(problems, Problem) else problems
-        self.problems: list[Problem] = list({str(problem): problem for problem in given}.values())
+        listed = [problems] if isinstance(problems, Problem) else problems
+        self.problems: list[Problem] = list({str(problem): problem for problem in listed}.values())
         # the problems are also the arguments, so that the error survives pickling between processes
         super().__init__(self.problems)
 

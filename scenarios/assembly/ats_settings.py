@@ -37,16 +37,16 @@ def ats_parameters(grid: schema.GridSection) -> ats.AtsParameters:
     ValueError
         When there are no settings of that name.
     """
-    given, secondary = grid.ats, grid.secondary
-    published = _published(given.settings)
+    section, secondary = grid.ats, grid.secondary
+    published = _published(section.settings)
     switch: dict[str, Any] = {
-        "detection_s": given.detection,
-        "transfer_s": given.transfer_s,
-        "stabilise_s": given.stabilise_s,
-        "retransfer_s": given.retransfer_s,
-        "open_transition_s": given.open_transition_s,
+        "detection_s": section.detection,
+        "transfer_s": section.transfer_s,
+        "stabilise_s": section.stabilise_s,
+        "retransfer_s": section.retransfer_s,
+        "open_transition_s": section.open_transition_s,
     }
-    switch |= _unless_given(published["ats"], {"detection_s": "detection"}, given)
+    switch |= _left_out(published["ats"], {"detection_s": "detection"}, section)
     if secondary is None:
         return ats.AtsParameters(**switch)
     source: dict[str, Any] = {
@@ -59,11 +59,11 @@ def ats_parameters(grid: schema.GridSection) -> ats.AtsParameters:
         "max_restarts": secondary.restarts,
         "cooldown_s": secondary.cooldown,
     }
-    source |= _unless_given(published["secondary"], {"start_s": "start", "cooldown_s": "cooldown"}, secondary)
+    source |= _left_out(published["secondary"], {"start_s": "start", "cooldown_s": "cooldown"}, secondary)
     return ats.AtsParameters(**switch, secondary=ats.SecondarySource(rated_kw=secondary.rated_kw, **source))
 
 
-def _unless_given(published: dict, keys: dict[str, str], section: schema.Section) -> dict:
+def _left_out(published: dict, keys: dict[str, str], section: schema.Section) -> dict:
     """Published settings whose keys (where they differ in the scenario) the scenario leaves out."""
     return {name: value for name, value in published.items() if keys.get(name, name) not in section.model_fields_set}
 

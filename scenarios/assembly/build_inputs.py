@@ -109,11 +109,11 @@ class Inputs:
                 intervals.append((event.at, math.inf if what.until is None else what.until, value(what)))
         return Schedule(intervals, default)
 
-    def columns(self, given: Any, key: str, low: float = -math.inf) -> Series:
+    def columns(self, source: Any, key: str, low: float = -math.inf) -> Series:
         """Read several columns of a file over the run, values of shape (k, number of columns)."""
-        path, columns = self.loaded.resolve(given.file, f"{key}.file"), list(given.columns.values())
-        read = read_series(path, columns, self.start, self.until_s, time_zone=given.time_zone, repeat=given.repeat)
-        values = read.values * given.scale
+        path, columns = self.loaded.resolve(source.file, f"{key}.file"), list(source.columns.values())
+        read = read_series(path, columns, self.start, self.until_s, time_zone=source.time_zone, repeat=source.repeat)
+        values = read.values * source.scale
         if (values < low).any():
             raise ValueError(f"must be >= {low:g} at all times, got {values.min():g}")
         return Series(read.t_s, values, read.end_s, read.repeats)

@@ -230,9 +230,9 @@ class _Builder(Inputs):
     def _tariffs(self, name: str, hub: schema.HubSection, key: str) -> None:
         prices = {}
         for price in NAMES:
-            place = f"{key}.tariffs.{price}"
-            with self.at(place):
-                series = price_series(self.loaded, getattr(hub.tariffs, price), place, self.start, self.series)
+            price_key = f"{key}.tariffs.{price}"
+            with self.at(price_key):
+                series = price_series(self.loaded, getattr(hub.tariffs, price), price_key, self.start, self.series)
                 if price not in MAY_BE_NEGATIVE and series.values.min() < 0.0:
                     raise ValueError(f"must be >= 0 at all times, got {series.values.min():g}")
                 prices[price] = series
@@ -242,8 +242,8 @@ class _Builder(Inputs):
             for change in self.price_changes(name):
                 tariffs = tariffs.changed(*change)
             self.tariffs[name] = tariffs
-            given = {"missed_per_kwh": hub.tariffs.missed_per_kwh, "unserved_per_kwh": hub.tariffs.unserved_per_kwh}
-            penalties = {port: price for port, price in given.items() if price}
+            per_kwh = {"missed_per_kwh": hub.tariffs.missed_per_kwh, "unserved_per_kwh": hub.tariffs.unserved_per_kwh}
+            penalties = {port: price for port, price in per_kwh.items() if price}
             self._add("tariffs", name, tariffs=tariffs, penalties=penalties)
 
     def _grid(self, name: str, hub: schema.HubSection) -> None:
@@ -260,12 +260,12 @@ class _Builder(Inputs):
         if hub.link is not None:
             self._link(name, hub.link)
 
-    def _link(self, name: str, given: schema.LinkSection) -> None:
+    def _link(self, name: str, section: schema.LinkSection) -> None:
         for sid, direction in (("measurements", "measurement"), ("commands", "command")):
             with self.at(f"hubs.{name}.link"):
                 channels = {}
                 for device in (PlacedDevice("grid", "grid"), *self.placed[name]):
-                    channel = given.devices.get(device.name) or given.devices.get(device.kind) or given
+                    channel = section.devices.get(device.name) or section.devices.get(device.kind) or section
                     delay = getattr(channel, direction)
                     outages = tuple(
                         (event.at, math.inf if event.what.until is None else event.what.until)
@@ -276,42 +276,44 @@ class _Builder(Inputs):
                     )
                     travel = link.Delay(delay.type, delay.mean, delay.spread)
                     channels[device.name] = link.Channel(travel, channel.loss, outages)
-                self._add(sid, name, channels=channels, seed=self.rng_seed(name, sid), poll_s=given.poll)
+                self._add(sid, name, channels=channels, seed=self.rng_seed(name, sid), poll_s=section.poll)
 
     # --- network, controllers, records --------------------------------------------------------------------------------
 
     def _network(self) -> dict[str, Any]:
-        given = self.scenario.network
-        if given is None:
+        section = self.scenario.network
+        if section is None:
             return {}
         from ...simulators.network import (
             network_model as network,  # pandapower takes seconds to import, and not every run needs it
         )
 
-        source = given.net
+        source = section.net
         with self.at("network.net"):
             if source.endswith(".json"):
                 source = str(self.loaded.resolve(source, "network.net"))
-            replaces = frozenset(self.scenario.hubs) if given.replaces_load else frozenset()
-            ordered = {name: given.hub_bus[name] for name in self.scenario.hubs}
+            replaces = frozenset(self.scenario.hubs) if section.replaces_load else frozenset()
+            ordered = {name: section.hub_bus[name] for name in self.scenario.hubs}
             try:
-                self.network = network.PlantNetwork(network.NetworkParameters(source, replaces, given.solver), ordered)
+                self.network = network.PlantNetwork(
+                    network.NetworkParameters(source, replaces, section.solver), ordered
+                )
             except ImportError as error:
-                self.problems.append(Problem(self.where, "network.solver", given.solver, f"must be newton: {error}"))
+                self.problems.append(Problem(self.where, "network.solver", section.solver, f"must be newton: {error}"))
             except ValueError as error:
                 # what begins with a hub concerns its bus, not the network itself
                 key = "network.hub_bus" if str(error).startswith("hub ") else "network.net"
                 self.problems.append(Problem(self.where, key, ..., str(error)))
         scale = Series.constant(1.0)
-        if given.load_scale is not None:
+        if section.load_scale is not None:
             with self.at("network.load_scale"):
-                scale = self.series(given.load_scale, "network.load_scale", low=0.0)
+                scale = self.series(section.load_scale, "network.load_scale", low=0.0)
         if self.network is None:
             return {}
         known = self.network.line_index.tolist()
         for n, event in enumerate(self.scenario.events):
             if event.kind == "line_out" and event.what.line not in known:
-                allowed = f"must be the pandapower index of a line of {given.net}: {known[0]} to {known[-1]}"
+                allowed = f"must be the pandapower index of a line of {section.net}: {known[0]} to {known[-1]}"
                 self.problems.append(Problem(self.where, f"events[{n}].line_out.line", event.what.line, allowed))
                 return {}
         lines = sorted({event.what.line for event in self.scenario.events if event.kind == "line_out"})
@@ -320,7 +322,7 @@ class _Builder(Inputs):
             "network": self.network,
             "load_scale": scale,
             "lines_out": self.lines_out,
-            "tolerance_kw": given.tolerance_kw,
+            "tolerance_kw": section.tolerance_kw,
         }
 
     def _nodes(self) -> None:
@@ -337,12 +339,12 @@ class _Builder(Inputs):
         network = self.network
         if network is None or not self.lines_out:
             return []
-        place, nothing = network.hubs.index(hub), np.zeros(len(network.hubs))
+        position, nothing = network.hubs.index(hub), np.zeros(len(network.hubs))
         edges = sorted({0.0, *(t for schedule in self.lines_out.values() for t in schedule.edges)})
         dead = []
         for edge, until in zip(edges, [*edges[1:], math.inf], strict=True):
             out = frozenset(line for line, schedule in self.lines_out.items() if schedule.at(edge))
-            if out and not network.solve(nothing, nothing, [1] * len(network.hubs), 1.0, out).energised[place]:
+            if out and not network.solve(nothing, nothing, [1] * len(network.hubs), 1.0, out).energised[position]:
                 dead.append((edge, until, True))
         return dead
 
@@ -371,11 +373,11 @@ class _Builder(Inputs):
                 except base.ParameterError as error:
                     raise InputError(Problem(self.where, f"{key}.{error.key}", ..., error.allowed)) from None
                 except Exception as error:  # a user's own class may fail in any way
-                    told = f"{spec.type} cannot be made: {type(error).__name__}: {error}"
-                    raise InputError(Problem(self.where, key, ..., told)) from error
+                    message = f"{spec.type} cannot be made: {type(error).__name__}: {error}"
+                    raise InputError(Problem(self.where, key, ..., message)) from error
                 built.append((name, controller))
                 runs |= {hub: (self._parameters(hub, spec, controller), ports(controller), spec.period) for hub in hubs}
-        for hub, (parameters, own, period_s) in runs.items():
+        for hub, (parameters, series_ports, period_s) in runs.items():
             self._add(
                 "controller",
                 hub,
@@ -394,13 +396,13 @@ class _Builder(Inputs):
                     self.tariffs.get(hub),
                     self.announced.get(hub),
                 ),
-                records=own,
+                records=series_ports,
             )
         return built
 
     def _files(self, key: str) -> dict[str, Any]:
         """How parameters of a controller find files: `resolve`, as for all files of a scenario."""
-        return {"resolve": lambda name, own: self.loaded.resolve(name, f"{key}.{own}")}
+        return {"resolve": lambda name, field: self.loaded.resolve(name, f"{key}.{field}")}
 
     def _parameters(self, hub: str, spec: schema.ControllerSpec, controller: base.Controller) -> Schedule:
         """The parameters of a hub's controller, and what events make of them, each with the others in force."""
@@ -409,7 +411,7 @@ class _Builder(Inputs):
             for n, event in enumerate(self.scenario.events)
             if event.kind == "parameters" and event.what.hub == hub and event.what.controller == spec.type
         ]
-        given = controller.parameters
+        initial = controller.parameters
         edges = {t for _, event in changes for t in (event.at, event.what.until) if t is not None}
         intervals = []
         for edge, until in pairwise([*sorted(edges), math.inf]):
@@ -418,16 +420,16 @@ class _Builder(Inputs):
                 if event.at <= edge < (math.inf if event.what.until is None else event.what.until):
                     values, key = _merged(values, event.what.set), f"events[{n}].parameters.set."
             try:
-                parameters = type(given).model_validate(values, context=self._files("controller"))
+                parameters = type(initial).model_validate(values, context=self._files("controller"))
                 controller.check(hub, parameters)
             except ValidationError as error:
-                raise InputError(problems_of(error, values, self.where, type(given), key)) from None
+                raise InputError(problems_of(error, values, self.where, type(initial), key)) from None
             except base.ParameterError as error:
                 raise InputError(Problem(self.where, f"{key}{error.key}", ..., error.allowed)) from None
             except ValueError as error:
                 raise InputError(Problem(self.where, key.removesuffix("."), ..., str(error))) from None
             intervals.append((edge, until, parameters))
-        return Schedule(intervals, given)
+        return Schedule(intervals, initial)
 
     def _session_rows(self, hub: str) -> list[dict]:
         if hub not in self.seen:

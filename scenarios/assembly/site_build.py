@@ -97,14 +97,16 @@ def _capacities(plates: Iterable[Mapping[str, float]]) -> list[float]:
     return [values["capacity_kwh"] for values in plates]
 
 
-def _circuits(given: schema.ConnectorsSection | None) -> Circuits:
+def _circuits(section: schema.ConnectorsSection | None) -> Circuits:
     """Current limits of a site as a matrix: amperes at each limit for a kilowatt at each connector."""
-    if given is None or given.circuits is None:
-        return Circuits.none(given.count if given else 0)
-    limits = given.circuits.limits
-    a_per_kw = np.zeros((len(limits), given.count), dtype=complex)
-    for group, conductors in given.circuits.groups.items():
-        of_each = W_PER_KW / (given.phases * given.circuits.voltage_v) * np.exp(1j * np.deg2rad(conductors.angle_deg))
+    if section is None or section.circuits is None:
+        return Circuits.none(section.count if section else 0)
+    limits = section.circuits.limits
+    a_per_kw = np.zeros((len(limits), section.count), dtype=complex)
+    for group, conductors in section.circuits.groups.items():
+        of_each = (
+            W_PER_KW / (section.phases * section.circuits.voltage_v) * np.exp(1j * np.deg2rad(conductors.angle_deg))
+        )
         columns = np.array(conductors.connectors) - 1
         for row, limit in enumerate(limits):
             a_per_kw[row, columns] = limit.sum.get(group, 0.0) * of_each

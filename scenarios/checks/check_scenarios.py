@@ -84,7 +84,7 @@ class Checked:
         """Line and outcome of what failed; the run itself, where it did."""
         if self.failure:
             return [(1, ExpectationResult("the run", False, self.failure))]
-        return [(line, one) for line, one in zip(self.lines, self.outcomes, strict=True) if not one.ok]
+        return [(line, outcome) for line, outcome in zip(self.lines, self.outcomes, strict=True) if not outcome.ok]
 
 
 def prepare(
@@ -129,9 +129,9 @@ def prepare(
         raise InputError(Problem(where, "expect", NOTHING, allowed))
     wiring = build(loaded)
     problems = [
-        Problem(where, f"expect[{n}].{key}", given, f"must be {allowed}")
+        Problem(where, f"expect[{n}].{key}", value, f"must be {allowed}")
         for n, item in enumerate(scenario.expect)
-        for key, given, allowed in problems_with(item, wiring)
+        for key, value, allowed in problems_with(item, wiring)
     ]
     recorded: list[dict[str, Any] | None] = []
     for item in scenario.expect:
@@ -313,10 +313,10 @@ def prepare_all(targets: Iterable[str | Path], **options: Any) -> list[Prepared]
 def _lines(path: Path, count: int) -> tuple[int, ...]:
     """Where the items of ``expect`` stand in a scenario file."""
     root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
-    found = [
+    lines = [
         item.start_mark.line + 1
         for key, value in (root.value if isinstance(root, yaml.MappingNode) else [])
         if key.value == "expect" and isinstance(value, yaml.SequenceNode)
         for item in value.value
     ]
-    return tuple([*found, *[1] * count][:count])
+    return tuple([*lines, *[1] * count][:count])

@@ -86,15 +86,15 @@ def working(title: str) -> Iterator[Callable[[str], None]]:
     """Report the progress of long work: as it goes in a terminal, else by a line on stderr now and then."""
     if err.is_terminal:
         with err.status(escape(title)) as status:
-            yield lambda told: status.update(escape(f"{title}: {told}"))
+            yield lambda text: status.update(escape(f"{title}: {text}"))
         return
     said_s = time.monotonic()
 
-    def tell(told: str) -> None:
+    def tell(text: str) -> None:
         nonlocal said_s
         if time.monotonic() - said_s >= _SILENCE_S:
             said_s = time.monotonic()
-            err.print(f"{title}: {told}", markup=False, soft_wrap=True)
+            err.print(f"{title}: {text}", markup=False, soft_wrap=True)
 
     yield tell
 
@@ -158,8 +158,8 @@ class RunsProgress:
         return self._advance
 
     def _advance(self, done: int, total: int, failed: int) -> None:
-        told = f", {failed} failed" if failed else ""
-        self._bar.update(self._task, description="running", completed=done, total=total, failed=told)
+        failures = f", {failed} failed" if failed else ""
+        self._bar.update(self._task, description="running", completed=done, total=total, failed=failures)
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()

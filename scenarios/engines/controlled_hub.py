@@ -135,7 +135,7 @@ class ControlledHub(Device):
             **dict.fromkeys(self._failed, False),
         }
         self._ids: tuple[str | None, ...] = (None,) * n
-        self._told = {name: np.full(n, free) for name, free in _FREE.items()}
+        self._plugged = {name: np.full(n, free) for name, free in _FREE.items()}
         self._prices = base.Prices(*len(PRICE_PORTS) * (0.0,))
         self._min_kw, self._max_kw = -site.connector_kw, site.connector_kw
         self._scalars: tuple | None = None
@@ -147,7 +147,7 @@ class ControlledHub(Device):
             if kind_of(kind).commands and kind != "cp"
         ]
         # what a controller sees is kept from decision to decision, so it must not write into it
-        for values in (*self.inputs.values(), *self._told.values()):
+        for values in (*self.inputs.values(), *self._plugged.values()):
             if isinstance(values, np.ndarray):
                 values.setflags(write=False)
 
@@ -188,7 +188,7 @@ class ControlledHub(Device):
         if session is self._session:
             return
         known, ids = self.sessions, list(self._ids)
-        told = {name: values.copy() for name, values in self._told.items()}
+        plugged = {name: values.copy() for name, values in self._plugged.items()}
         for i in (session != self._session).nonzero()[0].tolist():
             k = session.item(i)
             ids[i] = known.id[k] if k >= 0 else None
@@ -203,10 +203,10 @@ class ControlledHub(Device):
                     "v2g": known.v2g[k],
                 }
             for name, value in now.items():
-                told[name][i] = value
-        for values in told.values():
+                plugged[name][i] = value
+        for values in plugged.values():
             values.setflags(write=False)
-        self._session, self._ids, self._told = session, tuple(ids), told
+        self._session, self._ids, self._plugged = session, tuple(ids), plugged
 
     def observation(self, t_s: float) -> base.Hub:
         """Return what the controller sees of this hub at a time."""
@@ -255,13 +255,13 @@ class ControlledHub(Device):
         held = self.inputs
         p_kw, energy_kwh, soc = held["cp.connector_p_kw"], held["cp.energy_kwh"], held["cp.soc"]
         sampled_s = held["link.sampled_s"].get("cp")
-        if sampled_s is not None and (self._told["plugged_s"] > sampled_s).any():
+        if sampled_s is not None and (self._plugged["plugged_s"] > sampled_s).any():
             # the last message is older than the session: it speaks of the EV before
-            newer = self._told["plugged_s"] > sampled_s
+            newer = self._plugged["plugged_s"] > sampled_s
             p_kw, energy_kwh = np.where(newer, 0.0, p_kw), np.where(newer, 0.0, energy_kwh)
             soc = np.where(newer, np.nan, soc)
         return base.Connectors(
-            **self._told,
+            **self._plugged,
             session_id=self._ids,
             faulted=held["arrivals.faulted"],
             p_kw=p_kw,

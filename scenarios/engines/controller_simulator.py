@@ -150,14 +150,14 @@ def _who(run: _Run, hubs: str, t_s: float) -> str:
 
 def _commands_of(devices: Iterable[PlacedDevice]) -> dict[str, Port]:
     """Return the outputs for devices that have names of their own or are of further kinds."""
-    found = {}
+    ports = {}
     for device in devices:
         kind = kind_of(device.kind)
         for command in kind.commands:
             output = command_output(kind, device.name, command.setpoint, command.port)
             recorded = output == command.setpoint
             if not recorded or not kind.contract:
-                found[command.setpoint] = Port(command.unit, command.description, command.width)
+                ports[command.setpoint] = Port(command.unit, command.description, command.width)
             if not recorded:
-                found[output] = Port(command.unit, command.description, command.width, recorded=False)
-    return found
+                ports[output] = Port(command.unit, command.description, command.width, recorded=False)
+    return ports

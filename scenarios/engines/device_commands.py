@@ -49,9 +49,9 @@ def check(setpoints: base.Setpoints, site: base.Site) -> tuple:
     if len(setpoints.load_limit_kw) != 4:
         raise ControllerError(f"load_limit_kw must have 4 elements, got {setpoints.load_limit_kw}")
     numbers = (*_numbers(setpoints), *setpoints.load_limit_kw)
-    for place, value in enumerate(numbers):
+    for position, value in enumerate(numbers):
         if not isinstance(value, _NUMBER) or value != value:
-            field = (*_NUMBERS, *4 * ("load_limit_kw",))[place]
+            field = (*_NUMBERS, *4 * ("load_limit_kw",))[position]
             raise ControllerError(f"{field} must be a number, got {value!r}")
     for field in ("connector_kw", "connector_q_kvar"):
         values = getattr(setpoints, field)
@@ -69,7 +69,7 @@ def check(setpoints: base.Setpoints, site: base.Site) -> tuple:
 
 def _checked_devices(devices: Mapping[str, Any], site: base.Site) -> list[tuple[str, str, float]]:
     """Return set points of single devices as (name, input, value)."""
-    found = []
+    checked = []
     for name, values in devices.items():
         if name not in site.devices:
             raise ControllerError(f"devices must be of {', '.join(site.devices) or 'none'}, got {name!r}")
@@ -83,10 +83,10 @@ def _checked_devices(devices: Mapping[str, Any], site: base.Site) -> list[tuple[
                 )
             if not isinstance(value, _NUMBER) or value != value:
                 raise ControllerError(f"devices[{name!r}] must be a number, got {value!r}")
-            found.append((name, port, float(value)))
+            checked.append((name, port, float(value)))
         if not by_input:
             raise ControllerError(f"devices[{name!r}]: a {kind.label} takes no set points")
-    return found
+    return checked
 
 
 class CommandedKind:
@@ -137,15 +137,15 @@ class CommandedKind:
                 self._send_number(command, setpoints, held, emit)
 
     def _send_number(self, command: Command, setpoints: base.Setpoints, held: Mapping, emit: Callable) -> None:
-        own = {name: value for name in self._names if (value := self._own(name, command, setpoints)) is not None}
+        named = {name: value for name in self._names if (value := self._named(name, command, setpoints)) is not None}
         value = self._clipped_total(command, float(getattr(setpoints, command.setpoint, command.neutral)))
         if self._alone:
-            value = own.get(self._kind.name, value)
-            if not self._kind.contract or own:
+            value = named.get(self._kind.name, value)
+            if not self._kind.contract or named:
                 value = self._clipped(command, value, self._plates[0])
             emit(command.setpoint, value)
             return
-        shares = self._shares(command, value, own, held)
+        shares = self._shares(command, value, named, held)
         clipped = [self._clipped(command, share, plates) for share, plates in zip(shares, self._plates, strict=True)]
         emit(command.setpoint, sum(clipped))
         for name, share in zip(self._names, clipped, strict=True):
@@ -159,7 +159,7 @@ class CommandedKind:
             for name, share in zip(self._names, device_split.by_peak(value, peaks), strict=True):
                 emit(command_output(self._kind, name, command.setpoint, command.port), share)
 
-    def _own(self, name: str, command: Command, setpoints: base.Setpoints) -> float | None:
+    def _named(self, name: str, command: Command, setpoints: base.Setpoints) -> float | None:
         """Return what is set for one device by its name, if anything."""
         value = setpoints.devices.get(name)
         if isinstance(value, Mapping):
@@ -168,10 +168,10 @@ class CommandedKind:
             value = None
         return None if value is None else float(value)
 
-    def _shares(self, command: Command, value: float, own: Mapping[str, float], held: Mapping) -> list[float]:
+    def _shares(self, command: Command, value: float, named: Mapping[str, float], held: Mapping) -> list[float]:
         """Return the set point of each device: its own, or its share of what the total leaves."""
-        rest = [name not in own for name in self._names]
-        left = value - sum(own.values()) if math.isfinite(value) else value
+        rest = [name not in named for name in self._names]
+        left = value - sum(named.values()) if math.isfinite(value) else value
         out = {name for name in self._names if held.get(f"{name}.failed", False)}
         if not self._kind.contract:
             shares = np.full(len(self._names), command.neutral)
@@ -184,7 +184,7 @@ class CommandedKind:
             shares = device_split.by_merit(left, minimum_kw, (self._rated_kw(out) * rest).tolist())
         else:
             shares = self._by_availability(left, out, rest, held)
-        return [own.get(name, share) for name, share in zip(self._names, shares.tolist(), strict=True)]
+        return [named.get(name, share) for name, share in zip(self._names, shares.tolist(), strict=True)]
 
     def _by_capability(self, value: float, out: set[str], rest: Sequence[bool], held: Mapping) -> np.ndarray:
         rated_kw = self._rated_kw(out) * rest
@@ -224,7 +224,7 @@ class CommandedKind:
 
 def _bound(bound: str | float, plates: Sequence[Mapping[str, float]]) -> float:
     """Return a bound of several devices together: a number, or the sum of a plate."""
-    return sum(each[bound] for each in plates) if isinstance(bound, str) else bound
+    return sum(device[bound] for device in plates) if isinstance(bound, str) else bound
 
 
 def _parts(weights: np.ndarray) -> np.ndarray:

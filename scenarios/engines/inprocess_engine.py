@@ -169,8 +169,8 @@ def _connect(source: _Runner, target: _Runner, link: Connection) -> None:
     sends_events = _is(
         source, link.source_eid, link.output, "non-persistent", "persistent", source.kind != "time-based"
     )
-    place = (target, link.shift, link.target_eid, link.input, triggers)
-    source.pushes.setdefault(link.source_eid, {}).setdefault(link.output, []).append(place)
+    push = (target, link.shift, link.target_eid, link.input, triggers)
+    source.pushes.setdefault(link.source_eid, {}).setdefault(link.output, []).append(push)
     if not sends_events:
         attrs = target.persistent.setdefault(link.target_eid, {})
         attrs.setdefault(link.input, {}).setdefault(f"{source.sid}.{link.source_eid}", None)

@@ -58,9 +58,9 @@ class RecordedHub(Device):
                 writer.append(series[port], t_s, value)
             else:
                 tables.append(port)
-        for place, (rule, parts, weights) in self._totals.items():
+        for number, (rule, parts, weights) in self._totals.items():
             if not arrived.keys().isdisjoint(parts) and all(part in self.inputs for part in parts):
-                writer.append(place, t_s, total(rule, [self.inputs[part] for part in parts], weights))
+                writer.append(number, t_s, total(rule, [self.inputs[part] for part in parts], weights))
         # rows of one instant stand in the order of the ports, whatever the order of delivery
         for port in sorted(tables):
             if port.endswith(".events"):

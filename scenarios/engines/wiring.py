@@ -244,13 +244,13 @@ def _looped(sids: list[str], sources: Mapping[str, set[str]]) -> list[str]:
     """Those on a way that comes back to where it began, without those that only feed it or are fed by it."""
 
     def behind(sid: str) -> set[str]:
-        found: set[str] = set()
+        visited: set[str] = set()
         ahead = [sid]
         while ahead:
-            new = sources[ahead.pop()] - found
-            found |= new
+            new = sources[ahead.pop()] - visited
+            visited |= new
             ahead += new
-        return found
+        return visited
 
     return [sid for sid in sids if sid in behind(sid)]
 
@@ -300,11 +300,11 @@ def connect(
     linked = set(linked)
     for hub, sids in present.items():
         has = set(sids)
-        own = devices.get(hub, ())
-        yield from _in_the_plant(hub, has, own)
-        yield from _measured(hub, has, own, hub in linked)
+        placed = devices.get(hub, ())
+        yield from _in_the_plant(hub, has, placed)
+        yield from _measured(hub, has, placed, hub in linked)
         if "controller" in has:
-            yield from _commanded(hub, own, hub in linked)
+            yield from _commanded(hub, placed, hub in linked)
 
 
 def _in_the_plant(hub: str, has: set[str], devices: Sequence[PlacedDevice]) -> Iterator[Connection]:

@@ -250,7 +250,7 @@ class _Record:
     def column(self, name: str) -> str:
         return self.columns.get(name, name)
 
-    def given(self, name: str) -> Any:
+    def written(self, name: str) -> Any:
         return self.raw.get(self.column(name), self.fields.get(name))
 
 
@@ -265,11 +265,11 @@ def _record(
     if arrival_s is not None and departure_s is not None:
         record = _Record(cells.place, cells.raw, columns, arrival_s, departure_s, fields)
         if not departure_s > arrival_s:
-            allowed = f"must be after the arrival at {record.given('arrival_s')}"
-            cells.problems.add_row(cells.place, record.column("departure_s"), record.given("departure_s"), allowed)
+            allowed = f"must be after the arrival at {record.written('arrival_s')}"
+            cells.problems.add_row(cells.place, record.column("departure_s"), record.written("departure_s"), allowed)
         for name, value, allowed in violations(fields):
             if value is not None:  # None was noted when it was read
-                cells.problems.add_row(cells.place, record.column(name), record.given(name), allowed)
+                cells.problems.add_row(cells.place, record.column(name), record.written(name), allowed)
         if cells.place not in cells.problems.of_rows:
             return record
     return None
@@ -374,10 +374,9 @@ def _announced(estimate_s: float | None, arrival_s: float | None) -> float | Non
 def _check_order(records: Iterable[_Record], problems: Problems) -> None:
     for previous, record in pairwise(records):
         if record.arrival_s < previous.arrival_s:
-            allowed = (
-                f"must not be before that of {previous.place}, {previous.given('arrival_s')}; sort the file by arrival"
-            )
-            problems.add(f"{record.place}, {record.column('arrival_s')}", record.given("arrival_s"), allowed)
+            arrival = previous.written("arrival_s")
+            allowed = f"must not be before that of {previous.place}, {arrival}; sort the file by arrival"
+            problems.add(f"{record.place}, {record.column('arrival_s')}", record.written("arrival_s"), allowed)
 
 
 def _check_twice(records: Iterable[_Record], problems: Problems) -> None:
@@ -409,7 +408,7 @@ def _check_connectors(
         return
     for record in records:
         if record.fields.get("connector", -1) >= n_connectors:
-            problems.add_row(record.place, "connector", record.given("connector"), f"must be at most {n_connectors}")
+            problems.add_row(record.place, "connector", record.written("connector"), f"must be at most {n_connectors}")
 
 
 def _cut_overlaps(records: Iterable[_Record], overlap_s: float, problems: Problems) -> None:
@@ -423,8 +422,8 @@ def _cut_overlaps(records: Iterable[_Record], overlap_s: float, problems: Proble
         if previous is not None and record.arrival_s < previous.departure_s:
             if previous.departure_s - record.arrival_s > overlap_s or record.arrival_s <= previous.arrival_s:
                 at = record.station or f"connector {connector + 1}"
-                allowed = f"must not be before {previous.place} leaves {at} at {previous.given('departure_s')}"
-                problems.add_row(record.place, record.column("arrival_s"), record.given("arrival_s"), allowed)
+                allowed = f"must not be before {previous.place} leaves {at} at {previous.written('departure_s')}"
+                problems.add_row(record.place, record.column("arrival_s"), record.written("arrival_s"), allowed)
                 continue
             previous.departure_s, previous.cut = record.arrival_s, True
         latest[connector] = record

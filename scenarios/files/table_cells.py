@@ -40,20 +40,20 @@ class Problems:
     of_rows: dict[str, list[Problem]] = field(default_factory=dict)
     _without_zone: set[str] = field(default_factory=set)
 
-    def add(self, key: str, given: object, allowed: str) -> None:
+    def add(self, key: str, value: object, allowed: str) -> None:
         """Add a problem of the file."""
-        self.of_file.append(Problem(self.file, key, given, allowed))
+        self.of_file.append(Problem(self.file, key, value, allowed))
 
-    def add_row(self, place: str, column: str, given: object, allowed: str) -> None:
+    def add_row(self, place: str, column: str, value: object, allowed: str) -> None:
         """Add a problem of a row."""
         key = f"{place}, {column}" if column else place
-        self.of_rows.setdefault(place, []).append(Problem(self.file, key, given, allowed))
+        self.of_rows.setdefault(place, []).append(Problem(self.file, key, value, allowed))
 
-    def add_zone(self, column: str, given: str) -> None:
+    def add_zone(self, column: str, value: str) -> None:
         """Add a time without zone: one problem for the whole column, because it concerns every row."""
         if column not in self._without_zone:
             self._without_zone.add(column)
-            self.add(f"column {column}", given, _ZONE_HELP)
+            self.add(f"column {column}", value, _ZONE_HELP)
 
     def stop(self, key: str, allowed: str) -> InputError:
         """Return the error for a problem that prevents reading on, with the problems found so far."""

@@ -52,11 +52,11 @@ def persistence(series: Series, lag_s: float, t_s: float, from_s: float, until_s
     rounds = max(0, math.ceil((until_s - t_s) / lag_s))
     last = known_s >= window_s
     again_s = known_s[last] + lag_s * np.arange(1, rounds + 1)[:, None]
-    told_s = np.concatenate([known_s, again_s.ravel()])
-    told = np.concatenate([values, *[values[last]] * rounds])
+    forecast_s = np.concatenate([known_s, again_s.ravel()])
+    forecast = np.concatenate([values, *[values[last]] * rounds])
     # rounding can bring the end of one round onto the beginning of the next
-    told_s, kept = np.unique(told_s, return_index=True)
-    return Series(told_s, told[kept], t_s + rounds * lag_s)
+    forecast_s, kept = np.unique(forecast_s, return_index=True)
+    return Series(forecast_s, forecast[kept], t_s + rounds * lag_s)
 
 
 def noise(rng: np.random.Generator, until_s: float, correlation_s: float) -> Series:

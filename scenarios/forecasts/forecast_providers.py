@@ -19,7 +19,7 @@ from ...controllers import contract as base
 from ...simulators.arrivals.session_model import Session
 from ...simulators.series import Series
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
-from . import forecast_models as forecasts
+from . import forecast_models as forecast_models
 
 NO_PV = Series.constant(0.0)
 NO_LOAD = Series.constant(np.zeros(4))
@@ -106,12 +106,12 @@ class HubForecast(base.Forecast):
 
     def sessions(self, until_s: float) -> base.ExpectedSessions:
         """Forecast the sessions that are not over yet and arrive before a time."""
-        told = [visit for visit in self._parts.visits(self._t_s) if visit.arrival_s < until_s]
-        told.sort(key=lambda visit: visit.arrival_s)
-        sessions = [visit.session for visit in told]
+        visits = [visit for visit in self._parts.visits(self._t_s) if visit.arrival_s < until_s]
+        visits.sort(key=lambda visit: visit.arrival_s)
+        sessions = [visit.session for visit in visits]
         rows = [
             (arrival_s, departure_s, s.energy_kwh, s.p_max_kw, s.capacity_kwh, s.soc_arrival, s.soc_v2g_min)
-            for s, arrival_s, departure_s in told
+            for s, arrival_s, departure_s in visits
         ]
         columns = np.array(rows, dtype=float).reshape(-1, 7).T
         v2g = np.array([session.v2g for session in sessions], dtype=bool)
@@ -130,7 +130,7 @@ def persistent(series: Series, lag_s: float) -> Means:
     """Forecast a series by its value a lag earlier; see `forecasts.persistence`."""
 
     def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
-        return forecasts.persistence(series, lag_s, t_s, edges_s[0], edges_s[-1]).means(edges_s)
+        return forecast_models.persistence(series, lag_s, t_s, edges_s[0], edges_s[-1]).means(edges_s)
 
     return means
 
@@ -139,11 +139,11 @@ def noisy(
     series: Series, seed: np.random.SeedSequence, until_s: float, *, std: float, lead_s: float, correlation_s: float
 ) -> Means:
     """Forecast a series with an error that grows with the lead; see `forecasts.noisy`."""
-    error = cache(lambda: forecasts.noise(np.random.default_rng(seed), until_s, correlation_s))
+    error = cache(lambda: forecast_models.noise(np.random.default_rng(seed), until_s, correlation_s))
 
     def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
-        told = forecasts.noisy(series, error(), t_s, edges_s[0], edges_s[-1], std=std, lead_s=lead_s)
-        return told.means(edges_s)
+        forecast = forecast_models.noisy(series, error(), t_s, edges_s[0], edges_s[-1], std=std, lead_s=lead_s)
+        return forecast.means(edges_s)
 
     return means
 
@@ -166,10 +166,10 @@ def announced(tariffs: Tariffs, changes: Sequence[tuple[str, float, float, float
 
     @cache
     def series(name: str, begun: int) -> Series:
-        told = tariffs
+        current = tariffs
         for change in changes[:begun]:
-            told = told.changed(*change)
-        return told.price(name)
+            current = current.changed(*change)
+        return current.price(name)
 
     def of(name: str) -> Means:
         return lambda t_s, edges_s: series(name, bisect_right(begins_s, t_s)).means(edges_s)
@@ -205,14 +205,14 @@ def until_plugged_in(
         Gives the visits that are told at a time [s].
     """
 
-    def told(t_s: float) -> list[Visit]:
+    def visits(t_s: float) -> list[Visit]:
         come = [session for session in real() if session.arrival_s <= t_s]
         names = {session.id for session in come}
         plugged = [Visit(s, s.arrival_s, _announced_s(s)) for s in come if s.departure_s > t_s]
         awaited = [s for s in guessed() if s.departure_s > t_s and s.id not in names]
         return plugged + [Visit(s, max(s.arrival_s, t_s), s.departure_s) for s in awaited]
 
-    return told
+    return visits
 
 
 def _announced_s(session: Session) -> float:

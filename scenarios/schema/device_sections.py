@@ -61,14 +61,14 @@ def devices_in(hub: Any) -> tuple[DeviceOfHub, ...]:
 
 def _of_kind(hub: Any, kind: DeviceKind) -> Iterator[DeviceOfHub]:
     if kind.name == "secondary":
-        place, given = hub.secondary_source()
+        section_key, content = hub.secondary_source()
     else:
-        place, given = kind.section_key, getattr(hub, kind.section_key, None)
-    if given is None:
+        section_key, content = kind.section_key, getattr(hub, kind.section_key, None)
+    if content is None:
         return
-    sections = given if isinstance(given, list) else [given]
+    sections = content if isinstance(content, list) else [content]
     for n, section in enumerate(sections):
-        key = f"{place}[{n}]" if isinstance(given, list) else place
+        key = f"{section_key}[{n}]" if isinstance(content, list) else section_key
         yield DeviceOfHub(kind.name, getattr(section, "name", None) or kind.name, section, key)
 
 
@@ -76,10 +76,10 @@ def name_problems(devices: Sequence[DeviceOfHub]) -> Iterator[tuple[str, str, st
     """Yield the problems with names of a hub's devices: (key, name, allowed)."""
     count, of_kind = Counter(device.name for device in devices), Counter(device.kind for device in devices)
     for device in devices:
-        own = device.name == device.kind
-        if own and of_kind[device.kind] > 1:
+        unnamed = device.name == device.kind
+        if unnamed and of_kind[device.kind] > 1:
             yield f"{device.key}.name", device.name, f"given and not {device.kind}: there are several of them"
-        elif not own and device.name in (*kind_names(), *RESERVED):
+        elif not unnamed and device.name in (*kind_names(), *RESERVED):
             yield f"{device.key}.name", device.name, "another name: this one is reserved"
         elif count[device.name] > 1:
             yield f"{device.key}.name", device.name, "the only device of this name in its hub"

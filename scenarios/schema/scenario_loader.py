@@ -81,8 +81,8 @@ class LoadedScenario:
             inside = path.is_absolute() or _plain_path(full).is_relative_to(_plain_path(self.folder))
             there = full.is_file()
         except (OSError, ValueError) as error:
-            told = getattr(error, "strerror", None) or error
-            raise InputError(Problem(str(self.path), key, name, f"must be the path of a file ({told})")) from None
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(Problem(str(self.path), key, name, f"must be the path of a file ({reason})")) from None
         if not inside:
             allowed = f"must stay inside the scenario's folder {self.folder} (or be an absolute path)"
             raise InputError([Problem(str(self.path), key, name, allowed)])
@@ -141,9 +141,9 @@ def parse(data: Mapping[str, Any], path: Path) -> LoadedScenario:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         raise InputError(list(problems_of(error, data, str(path), Scenario))) from None
-    found = [Problem(str(path), key, given, f"must be {allowed}") for key, given, allowed in scenario.problems()]
-    if found:
-        raise InputError(found)
+    problems = [Problem(str(path), key, value, f"must be {allowed}") for key, value, allowed in scenario.problems()]
+    if problems:
+        raise InputError(problems)
     return LoadedScenario(scenario, path)
 
 
@@ -161,7 +161,7 @@ def problems_of(
         if item["type"] == "union_tag_invalid":
             keys.append("type")
         key = (prefix + _dotted(keys)).removesuffix(".")
-        yield Problem(where, key or "file", _given(item, model), _allowed(item, model))
+        yield Problem(where, key or "file", _value_in_file(item, model), _allowed(item, model))
 
 
 def _keys_in_file(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
@@ -189,17 +189,17 @@ def _dotted(keys: list[int | str]) -> str:
     return text
 
 
-def _given(item: Any, model: type[BaseModel]) -> Any:
+def _value_in_file(item: Any, model: type[BaseModel]) -> Any:
     if item["type"] in ("missing", "union_tag_not_found", "extra_forbidden"):
         return NOTHING
-    given = item["input"]
+    value = item["input"]
     if item["type"] == "value_error" and (
-        ", got " in item["msg"] or (isinstance(given, Mapping) and _is_section(_annotation_at(item["loc"], model)))
+        ", got " in item["msg"] or (isinstance(value, Mapping) and _is_section(_annotation_at(item["loc"], model)))
     ):
         return NOTHING  # the text says it already
     if item["type"] == "union_tag_invalid":
-        return given["type"]
-    return given
+        return value["type"]
+    return value
 
 
 _BOUNDS = {

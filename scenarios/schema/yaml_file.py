@@ -83,8 +83,8 @@ class _Inspector:
                 self.look_at(value, key)
                 continue
             if name.tag != f"{_TAG}str":
-                given = name.value if isinstance(name, yaml.ScalarNode) else "a list or mapping"
-                self._refuse(name, key, given, "every key must be text; write it in quotes")
+                shown = name.value if isinstance(name, yaml.ScalarNode) else "a list or mapping"
+                self._refuse(name, key, shown, "every key must be text; write it in quotes")
                 continue
             inner = f"{key}.{name.value}" if key else name.value
             if name.value in lines:
@@ -92,9 +92,9 @@ class _Inspector:
             lines[name.value] = name.start_mark.line + 1
             self.look_at(value, inner)
 
-    def _refuse(self, node: yaml.Node, key: str, given: object, allowed: str) -> None:
-        place = f"line {node.start_mark.line + 1}"
-        self.problems.append(Problem(str(self.path), f"{place}: {key}" if key else place, given, allowed))
+    def _refuse(self, node: yaml.Node, key: str, value: object, allowed: str) -> None:
+        line = f"line {node.start_mark.line + 1}"
+        self.problems.append(Problem(str(self.path), f"{line}: {key}" if key else line, value, allowed))
 
 
 def read_yaml(path: Path) -> dict:
@@ -127,8 +127,8 @@ def read_yaml(path: Path) -> dict:
         # ValueError: a number of thousands of digits; RecursionError: a thousand brackets
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "file"
-        told = getattr(error, "problem", None) or getattr(error, "reason", None) or error
-        raise InputError(Problem(str(path), where, NOTHING, f"must be valid YAML ({told})")) from None
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        raise InputError(Problem(str(path), where, NOTHING, f"must be valid YAML ({reason})")) from None
     if not isinstance(data, dict):
         raise InputError(Problem(str(path), "file", data, "must be a mapping of keys to values"))
     return data

@@ -32,10 +32,10 @@ from ...schema import scenario_schema as schema
 from ...schema.scenario_loader import LoadedScenario
 
 _LONGEST_STEP_S = 15 * S_PER_MIN
-_LEAST_STEPS = 96
+_MIN_STEPS = 96
 _PARTS = 15
 """Prices are looked at in so many parts of a step: of each the one that is best for the hub counts."""
-_MOST_VARIABLES = 300_000
+_MAX_VARIABLES = 300_000
 _HARMLESS = ("price", "parameters")
 _TIME_LIMIT_S = 60.0
 _CRITICAL_PER_KWH = 1e4  # nothing is lost while the grid is there: any large number does
@@ -90,7 +90,7 @@ def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
         site, forecast = entity.parameters["site"], entity.parameters["forecast"](0.0)
         data = _data(scenario, hubs[entity.hub], site, forecast)
         sessions = 0 if data.sessions is None else len(data.sessions.names)
-        if sessions * data.steps.n > _MOST_VARIABLES:
+        if sessions * data.steps.n > _MAX_VARIABLES:
             return CostBound(np.nan, f"{sessions} sessions over {data.steps.n} steps are too many")
         program = Program(HubModel(data).model)
         try:
@@ -131,7 +131,7 @@ def _pays(price: schema.Price) -> bool:
 def _data(scenario: schema.Scenario, hub: schema.HubSection, site: base.Site, forecast: base.Forecast) -> HubData:
     """The hub as its relaxation sees it; wherever an average would hide something, the better end is taken."""
     end_s = scenario.duration
-    step_s = min(_LONGEST_STEP_S, end_s / _LEAST_STEPS)
+    step_s = min(_LONGEST_STEP_S, end_s / _MIN_STEPS)
     n = ceil(end_s / step_s - 1e-9)
     edges_s = np.minimum(step_s * np.arange(n + 1), end_s)
     fine_s = np.interp(np.arange(n * _PARTS + 1) / _PARTS, np.arange(n + 1), edges_s)
@@ -141,7 +141,7 @@ def _data(scenario: schema.Scenario, hub: schema.HubSection, site: base.Site, fo
 
     load_kw = forecast.load_kw(edges_s)
     penalty = hub.tariffs.unserved_per_kwh
-    most_kw = float(load_kw.sum(axis=1).max()) + float(site.connector_kw.sum()) + site.bess_kw + 1.0
+    max_kw = float(load_kw.sum(axis=1).max()) + float(site.connector_kw.sum()) + site.bess_kw + 1.0
     away_kw = site.pv_kw + site.bess_kw + site.dg_kw + 1.0
     buy, sell = price("buy", np.min), price("sell", np.max)
     # a meter's quarters of an hour have to be the steps, or their means could be higher
@@ -151,10 +151,10 @@ def _data(scenario: schema.Scenario, hub: schema.HubSection, site: base.Site, fo
         grid=GridData(
             buy_per_kwh=buy,
             sell_per_kwh=sell,
-            import_kw=most_kw,
+            import_kw=max_kw,
             export_kw=away_kw,
             demand_per_kw=site.demand_per_kw if quarters and site.demand_per_kw else None,
-            exclusive_kw=max(most_kw, away_kw) if (sell > buy).any() else None,
+            exclusive_kw=max(max_kw, away_kw) if (sell > buy).any() else None,
         ),
         pv=PvData(forecast.pv_kw(edges_s), curtailable=True) if site.pv_kw else None,
         bess=_battery(hub, site, float(price("bess", np.min).min())) if site.bess_kw else None,
@@ -186,18 +186,18 @@ def _sessions(
     hub: schema.HubSection, site: base.Site, forecast: base.Forecast, end_s: float, charging_per_kwh: np.ndarray
 ) -> SessionsData | None:
     """All EVs from plug-in to departure; a penalty only for those that leave before the end, as in the results."""
-    told = forecast.sessions(end_s)
-    if not told.id:
+    visits = forecast.sessions(end_s)
+    if not visits.id:
         return None
     return SessionsData(
-        names=told.id,
-        connectors=("any",) * len(told.id),
-        arrival_s=told.arrival_s,
-        departure_s=np.minimum(told.departure_s, end_s),
-        energy_kwh=np.zeros(len(told.id)),
-        target_kwh=told.energy_kwh,
-        capacity_kwh=told.energy_kwh,
-        charge_kw=np.minimum(told.p_max_kw, site.connector_kw.max()),
-        eens_per_kwh=np.where(told.departure_s < end_s, hub.tariffs.missed_per_kwh, 0.0),
-        charging_per_kwh=np.broadcast_to(charging_per_kwh, (len(told.id), charging_per_kwh.size)),
+        names=visits.id,
+        connectors=("any",) * len(visits.id),
+        arrival_s=visits.arrival_s,
+        departure_s=np.minimum(visits.departure_s, end_s),
+        energy_kwh=np.zeros(len(visits.id)),
+        target_kwh=visits.energy_kwh,
+        capacity_kwh=visits.energy_kwh,
+        charge_kw=np.minimum(visits.p_max_kw, site.connector_kw.max()),
+        eens_per_kwh=np.where(visits.departure_s < end_s, hub.tariffs.missed_per_kwh, 0.0),
+        charging_per_kwh=np.broadcast_to(charging_per_kwh, (len(visits.id), charging_per_kwh.size)),
     )

@@ -194,19 +194,19 @@ def _file_name(controller: str, seed: int) -> str:
 
 def random_parts(scenario: Scenario) -> tuple[str, ...]:
     """List the paths of a scenario that depend on its seed; whether a controller draws, only a run shows."""
-    found = []
+    paths = []
     for name, hub in scenario.hubs.items():
-        given = hub.forecasts
+        forecasts = hub.forecasts
         channels = [] if hub.link is None else [hub.link, *hub.link.devices.values()]
         delays = [delay for channel in channels for delay in (channel.measurement, channel.command)]
         drawn = {
             "sessions": isinstance(hub.sessions, StochasticSessions),
             "queue.patience": hub.sessions is not None and hub.queue.patience is not None,
-            "forecasts.pv": isinstance(given.pv, NoisyPower),
-            "forecasts.load": isinstance(given.load, NoisyPower),
-            "forecasts.sessions": isinstance(given.sessions, NoisySessions),
+            "forecasts.pv": isinstance(forecasts.pv, NoisyPower),
+            "forecasts.load": isinstance(forecasts.load, NoisyPower),
+            "forecasts.sessions": isinstance(forecasts.sessions, NoisySessions),
             "link": any(channel.loss > 0 for channel in channels)
             or any(delay.type == "exponential" or (delay.type != "constant" and delay.spread > 0) for delay in delays),
         }
-        found += [f"hubs.{name}.{part}" for part, is_drawn in drawn.items() if is_drawn]
-    return tuple(found)
+        paths += [f"hubs.{name}.{part}" for part, is_drawn in drawn.items() if is_drawn]
+    return tuple(paths)

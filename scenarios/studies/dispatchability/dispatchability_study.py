@@ -92,8 +92,8 @@ class LineEntry(Section):
 
     @model_validator(mode="after")
     def _impedance(self):
-        given = [value is not None for value in (self.code, self.length, self.r_ohm, self.x_ohm)]
-        if given not in ([True, True, False, False], [False, False, True, True]):
+        present = [value is not None for value in (self.code, self.length, self.r_ohm, self.x_ohm)]
+        if present not in ([True, True, False, False], [False, False, True, True]):
             raise ValueError("needs either code and length, or r_ohm and x_ohm")
         return self
 

@@ -64,13 +64,13 @@ def within(
     PublishedRow
     """
     allowed = max(relative * abs(published), absolute)
-    told = [f"{100 * relative:g} %"] * (relative > 0) + [f"{absolute:g} {unit}".strip()] * (absolute > 0)
+    limits = [f"{100 * relative:g} %"] * (relative > 0) + [f"{absolute:g} {unit}".strip()] * (absolute > 0)
     return PublishedRow(
-        case, quantity, unit, published, ours, " or ".join(told) or "equal", abs(ours - published) <= allowed
+        case, quantity, unit, published, ours, " or ".join(limits) or "equal", abs(ours - published) <= allowed
     )
 
 
-def at_most(case: str, quantity: str, unit: str, published: float, ours: float) -> PublishedRow:
+def not_above(case: str, quantity: str, unit: str, published: float, ours: float) -> PublishedRow:
     """Compare two numbers: reproduced when ours is not above the published one; see `PublishedRow`."""
     return PublishedRow(case, quantity, unit, published, ours, "at most", ours <= published)
 

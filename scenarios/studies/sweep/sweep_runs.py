@@ -286,8 +286,8 @@ def _check_builds(runs: Sequence[PlannedRun], left: dict[str, PlannedRun]) -> No
             try:
                 build(run.loaded)
             except InputError as error:
-                for one in error.problems:
-                    problems.setdefault(one.key, one)
+                for problem in error.problems:
+                    problems.setdefault(problem.key, problem)
     if problems:
         raise InputError(problems.values())
 

@@ -62,6 +62,6 @@ def serve(call: str, folder: str) -> None:
     """
     global _served
     if _served[0] != call:
-        for place in {_served[1], folder} - {""}:
-            forget(place)
+        for study_folder in {_served[1], folder} - {""}:
+            forget(study_folder)
     _served = (call, folder)
