@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...simulators.arrivals.session_model import Session
 from ...simulators.device_kind import DeviceKind
 from ...simulators.load import load_model as load
@@ -29,7 +29,7 @@ def expected(
     possible_kw: Sequence[tuple[DeviceKind, Series]],
     prices: Tariffs | None,
     announced: Tariffs | None,
-) -> Callable[..., base.Forecast]:
+) -> Callable[..., contract.Forecast]:
     """Return the forecast of a hub, by the time at which it is made.
 
     Parameters

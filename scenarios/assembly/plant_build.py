@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...simulators.adapter import Port, Schedule
 from ...simulators.ats import ats_model as ats
 from ...simulators.device_kind import DeviceKind, load
@@ -91,7 +91,7 @@ class _Builder(Inputs):
         self.placed: dict[str, list[PlacedDevice]] = {}
         self.seen: dict[str, Visits] = {}
         self.secondary: dict[str, ats.SecondarySource | None] = {}
-        self.sites: dict[str, base.Site] = {}
+        self.sites: dict[str, contract.Site] = {}
         self.possible_kw: dict[str, list[tuple[DeviceKind, Series]]] = {}
         """Of each hub, the series of power of the devices that have one."""
         self.load_peaks_kw: dict[str, dict[str, np.ndarray]] = {}
@@ -348,8 +348,8 @@ class _Builder(Inputs):
                 dead.append((edge, until, True))
         return dead
 
-    def _controllers(self) -> list[tuple[str, base.Controller]]:
-        built: list[tuple[str, base.Controller]] = []
+    def _controllers(self) -> list[tuple[str, contract.Controller]]:
+        built: list[tuple[str, contract.Controller]] = []
         runs: dict[str, tuple[Schedule, dict[str, Port], float]] = {}
         many = len(self.scenario.controller) > 1
         for n, spec in enumerate(self.scenario.controller):
@@ -370,7 +370,7 @@ class _Builder(Inputs):
                 sites = {hub: self.sites[hub] for hub in hubs}
                 try:
                     controller = cls(sites, parameters, spec.period, rng)
-                except base.ParameterError as error:
+                except contract.ParameterError as error:
                     raise InputError(Problem(self.where, f"{key}.{error.key}", ..., error.allowed)) from None
                 except Exception as error:  # a user's own class may fail in any way
                     message = f"{spec.type} cannot be made: {type(error).__name__}: {error}"
@@ -404,7 +404,7 @@ class _Builder(Inputs):
         """How parameters of a controller find files: `resolve`, as for all files of a scenario."""
         return {"resolve": lambda name, field: self.loaded.resolve(name, f"{key}.{field}")}
 
-    def _parameters(self, hub: str, spec: schema.ControllerSpec, controller: base.Controller) -> Schedule:
+    def _parameters(self, hub: str, spec: schema.ControllerSpec, controller: contract.Controller) -> Schedule:
         """The parameters of a hub's controller, and what events make of them, each with the others in force."""
         changes = [
             (n, event)
@@ -424,7 +424,7 @@ class _Builder(Inputs):
                 controller.check(hub, parameters)
             except ValidationError as error:
                 raise InputError(problems_of(error, values, self.where, type(initial), key)) from None
-            except base.ParameterError as error:
+            except contract.ParameterError as error:
                 raise InputError(Problem(self.where, f"{key}{error.key}", ..., error.allowed)) from None
             except ValueError as error:
                 raise InputError(Problem(self.where, key.removesuffix("."), ..., str(error))) from None

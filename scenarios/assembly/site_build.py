@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...controllers.circuits import Circuits
 from ...simulators.ats import ats_model as ats
 from ...simulators.devices import kind_of
@@ -17,7 +17,7 @@ from ..schema.device_sections import DeviceOfHub
 from .session_build import Visits
 
 
-def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.SecondarySource | None) -> base.Site:
+def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.SecondarySource | None) -> contract.Site:
     """Return the ratings of a hub, for its controller.
 
     Of several devices of a kind the contract has totals: ratings, energies and tanks are sums, windows of the state of
@@ -58,7 +58,7 @@ def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.Secondar
         values.flags.writeable = False
         return values
 
-    return base.Site(
+    return contract.Site(
         contracted_kw=hub.grid.contracted_kw,
         installed_kw=hub.grid.installed_kw or hub.grid.contracted_kw,
         nominal_v=hub.grid.nominal_v,
@@ -81,7 +81,7 @@ def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.Secondar
         connector_phases=plate(np.where(connectors.phase >= 0, 1, 3)) if connectors else none,
         circuits=_circuits(hub.connectors),
         devices={
-            name: base.DevicePlates(kind, values)
+            name: contract.DevicePlates(kind, values)
             for name, (kind, values) in devices.items()
             if kind_of(kind).simulator and kind != "cp"
         },

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...simulators.adapter import Clock, Device, Port, Schedule
 from ...simulators.devices import derived, kind_of, simulated_kinds
 from ...simulators.totals import total
@@ -17,7 +17,7 @@ from .device_commands import CommandedKind
 from .wiring import PlacedDevice, measured_ports
 
 STATUS_PORTS = ("ats.bus", "arrivals.session", "arrivals.faulted")
-PRICE_PORTS = tuple(f"tariffs.{price.name}_per_kwh" for price in fields(base.Prices))
+PRICE_PORTS = tuple(f"tariffs.{price.name}_per_kwh" for price in fields(contract.Prices))
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ class _Views(Mapping):
         self._held = dict(held)
         self._age_s = age_s
 
-    def __getitem__(self, name: str) -> base.DeviceView:
+    def __getitem__(self, name: str) -> contract.DeviceView:
         kind, ports, plates = self._devices[name]
         measured = {output: self._held[port] for output, port in ports.items() if port in self._held}
         p_kw, failed = measured.get("p_kw", math.nan), bool(measured.get("failed", False))
-        return base.DeviceView(name, kind, failed, self._age_s.get(name, 0.0), p_kw, measured, plates)
+        return contract.DeviceView(name, kind, failed, self._age_s.get(name, 0.0), p_kw, measured, plates)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._devices)
@@ -98,11 +98,11 @@ class ControlledHub(Device):
         self,
         clock: Clock,
         *,
-        site: base.Site,
+        site: contract.Site,
         sessions: KnownSessions,
         linked: bool,
         parameters: Schedule,
-        forecast: Callable[..., base.Forecast],
+        forecast: Callable[..., contract.Forecast],
         records: Mapping[str, Port],
         devices: Sequence[PlacedDevice] | None = None,
         unforeseen: Sequence[str] = (),
@@ -136,7 +136,7 @@ class ControlledHub(Device):
         }
         self._ids: tuple[str | None, ...] = (None,) * n
         self._plugged = {name: np.full(n, free) for name, free in _FREE.items()}
-        self._prices = base.Prices(*len(PRICE_PORTS) * (0.0,))
+        self._prices = contract.Prices(*len(PRICE_PORTS) * (0.0,))
         self._min_kw, self._max_kw = -site.connector_kw, site.connector_kw
         self._scalars: tuple | None = None
         self._no_q_kvar = zero
@@ -183,7 +183,7 @@ class ControlledHub(Device):
             for value in sources.values():
                 self.inputs[port] = value
         if not new.keys().isdisjoint(PRICE_PORTS):
-            self._prices = base.Prices(*(self.inputs.get(port, 0.0) for port in PRICE_PORTS))
+            self._prices = contract.Prices(*(self.inputs.get(port, 0.0) for port in PRICE_PORTS))
         session = self.inputs["arrivals.session"]
         if session is self._session:
             return
@@ -208,7 +208,7 @@ class ControlledHub(Device):
             values.setflags(write=False)
         self._session, self._ids, self._plugged = session, tuple(ids), plugged
 
-    def observation(self, t_s: float) -> base.Hub:
+    def observation(self, t_s: float) -> contract.Hub:
         """Return what the controller sees of this hub at a time."""
         held = self.inputs
         get, unknown = held.get, self._unknown
@@ -229,7 +229,7 @@ class ControlledHub(Device):
             forecast = self._forecast(t_s, sum([sign * get(port, 0.0) for sign, port in self._unforeseen]))
         else:
             forecast = self._forecast(t_s)
-        return base.Hub(
+        return contract.Hub(
             bus=held["ats.bus"],
             p_grid_kw=get("grid.meter_kw", unknown),
             p_secondary_kw=get("grid.secondary_meter_kw", unknown),
@@ -251,7 +251,7 @@ class ControlledHub(Device):
         missing = math.nan if field in _NEVER_KNOWN else self._unknown
         return total(rule, [self.inputs.get(port, missing) for port in ports], weights)
 
-    def _seen_connectors(self) -> base.Connectors:
+    def _seen_connectors(self) -> contract.Connectors:
         held = self.inputs
         p_kw, energy_kwh, soc = held["cp.connector_p_kw"], held["cp.energy_kwh"], held["cp.soc"]
         sampled_s = held["link.sampled_s"].get("cp")
@@ -260,7 +260,7 @@ class ControlledHub(Device):
             newer = self._plugged["plugged_s"] > sampled_s
             p_kw, energy_kwh = np.where(newer, 0.0, p_kw), np.where(newer, 0.0, energy_kwh)
             soc = np.where(newer, np.nan, soc)
-        return base.Connectors(
+        return contract.Connectors(
             **self._plugged,
             session_id=self._ids,
             faulted=held["arrivals.faulted"],
@@ -269,7 +269,7 @@ class ControlledHub(Device):
             soc=soc,
         )
 
-    def send(self, setpoints: base.Setpoints, numbers: tuple) -> None:
+    def send(self, setpoints: contract.Setpoints, numbers: tuple) -> None:
         """Send set points and their scalars, see `check`, to the plant, clipped to the ratings of the devices."""
         limit_kw = np.minimum(np.maximum(setpoints.connector_kw, self._min_kw), self._max_kw)
         self.emit("connector_limit_kw", limit_kw)
@@ -288,6 +288,6 @@ class ControlledHub(Device):
             self.emit(name, float(value))
 
 
-def ports(controller: base.Controller) -> dict[str, Port]:
+def ports(controller: contract.Controller) -> dict[str, Port]:
     """Return the output ports of a controller's own series."""
     return {name: Port(unit, description) for name, (unit, description) in controller.records.items()}

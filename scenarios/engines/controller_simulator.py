@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...simulators.adapter import EVENTS, NEVER, Adapter, Port, named
 from ...simulators.devices import BUILT_IN, kind_of
 from .controlled_hub import STATUS_PORTS, ControlledHub, ports
@@ -26,7 +26,7 @@ _STATUS = Port("", "a status, whose change calls for a decision")
 class _Run:
     """A controller and the hubs that it controls."""
 
-    def __init__(self, name: str, controller: base.Controller, period_steps: int):
+    def __init__(self, name: str, controller: contract.Controller, period_steps: int):
         self.name = name
         self.hubs = ", ".join(controller.sites)
         self.controller = controller
@@ -53,7 +53,7 @@ class ControllerSimulator(Adapter):
 
     def configure(
         self,
-        controllers: Sequence[tuple[str, base.Controller]] = (),
+        controllers: Sequence[tuple[str, contract.Controller]] = (),
         devices: Sequence[PlacedDevice] = (),
         start: datetime | None = None,
         diagnose: Callable[[str, float, float], None] | None = None,
@@ -107,7 +107,7 @@ class ControllerSimulator(Adapter):
 
     def _decide(self, run: _Run, t_s: float) -> None:
         sites = run.controller.sites
-        observation = base.Observation(
+        observation = contract.Observation(
             t_s=t_s,
             time=(self._start_utc + timedelta(seconds=t_s)).astimezone(self._zone),
             hubs={name: self.devices[name].observation(t_s) for name in sites},  # pyright: ignore

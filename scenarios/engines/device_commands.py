@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...controllers import contract as base
-from ...controllers import device_split
+from ...controllers import contract, device_split
 from ...simulators.device_kind import Command
 from ...simulators.devices import kind_of
 from ...simulators.units import S_PER_H
@@ -25,7 +24,7 @@ class ControllerError(RuntimeError):
     """A controller returned something that is not a set point."""
 
 
-def check(setpoints: base.Setpoints, site: base.Site) -> tuple:
+def check(setpoints: contract.Setpoints, site: contract.Site) -> tuple:
     """Refuse set points with a wrong type, shape or value.
 
     Parameters
@@ -67,7 +66,7 @@ def check(setpoints: base.Setpoints, site: base.Site) -> tuple:
     return (*numbers, *_checked_devices(setpoints.devices, site)) if setpoints.devices else numbers
 
 
-def _checked_devices(devices: Mapping[str, Any], site: base.Site) -> list[tuple[str, str, float]]:
+def _checked_devices(devices: Mapping[str, Any], site: contract.Site) -> list[tuple[str, str, float]]:
     """Return set points of single devices as (name, input, value)."""
     checked = []
     for name, values in devices.items():
@@ -112,7 +111,7 @@ class CommandedKind:
         self,
         kind: str,
         names: tuple[str, ...],
-        site: base.Site,
+        site: contract.Site,
         plates: Mapping[str, Mapping[str, float]],
         load_peaks_kw: Mapping[str, np.ndarray],
         period_s: float,
@@ -128,7 +127,7 @@ class CommandedKind:
         self.follows_state = len(names) > 1
         """Whether the same set points may mean something else later: what batteries can give, who has failed."""
 
-    def send(self, setpoints: base.Setpoints, held: Mapping[str, Any], emit: Callable[[str, Any], None]) -> None:
+    def send(self, setpoints: contract.Setpoints, held: Mapping[str, Any], emit: Callable[[str, Any], None]) -> None:
         """Send every set point of the kind to its devices."""
         for command in self._kind.commands:
             if command.width is not None:
@@ -136,7 +135,7 @@ class CommandedKind:
             else:
                 self._send_number(command, setpoints, held, emit)
 
-    def _send_number(self, command: Command, setpoints: base.Setpoints, held: Mapping, emit: Callable) -> None:
+    def _send_number(self, command: Command, setpoints: contract.Setpoints, held: Mapping, emit: Callable) -> None:
         named = {name: value for name in self._names if (value := self._named(name, command, setpoints)) is not None}
         value = self._clipped_total(command, float(getattr(setpoints, command.setpoint, command.neutral)))
         if self._alone:
@@ -151,7 +150,7 @@ class CommandedKind:
         for name, share in zip(self._names, clipped, strict=True):
             emit(command_output(self._kind, name, command.setpoint, command.port), share)
 
-    def _send_limits(self, command: Command, setpoints: base.Setpoints, emit: Callable) -> None:
+    def _send_limits(self, command: Command, setpoints: contract.Setpoints, emit: Callable) -> None:
         value = np.maximum(np.array(getattr(setpoints, command.setpoint), dtype=float), 0.0)
         emit(command.setpoint, value)
         if not self._alone:
@@ -159,7 +158,7 @@ class CommandedKind:
             for name, share in zip(self._names, device_split.by_peak(value, peaks), strict=True):
                 emit(command_output(self._kind, name, command.setpoint, command.port), share)
 
-    def _named(self, name: str, command: Command, setpoints: base.Setpoints) -> float | None:
+    def _named(self, name: str, command: Command, setpoints: contract.Setpoints) -> float | None:
         """Return what is set for one device by its name, if anything."""
         value = setpoints.devices.get(name)
         if isinstance(value, Mapping):

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...simulators.arrivals.session_model import Session
 from ...simulators.series import Series
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
-from . import forecast_models as forecast_models
+from . import forecast_models
 
 NO_PV = Series.constant(0.0)
 NO_LOAD = Series.constant(np.zeros(4))
@@ -61,7 +61,7 @@ class Parts:
     other_kw: Means | None = None
 
 
-class HubForecast(base.Forecast):
+class HubForecast(contract.Forecast):
     """The forecast of a hub, made at one time.
 
     Parameters
@@ -104,7 +104,7 @@ class HubForecast(base.Forecast):
             raise ValueError(f"price must be one of {', '.join(self._parts.prices)}, got {name}")
         return self._parts.prices[name](self._t_s, edges_s)
 
-    def sessions(self, until_s: float) -> base.ExpectedSessions:
+    def sessions(self, until_s: float) -> contract.ExpectedSessions:
         """Forecast the sessions that are not over yet and arrive before a time."""
         visits = [visit for visit in self._parts.visits(self._t_s) if visit.arrival_s < until_s]
         visits.sort(key=lambda visit: visit.arrival_s)
@@ -115,7 +115,7 @@ class HubForecast(base.Forecast):
         ]
         columns = np.array(rows, dtype=float).reshape(-1, 7).T
         v2g = np.array([session.v2g for session in sessions], dtype=bool)
-        return base.ExpectedSessions(tuple(session.id for session in sessions), *columns, v2g=v2g)
+        return contract.ExpectedSessions(tuple(session.id for session in sessions), *columns, v2g=v2g)
 
 
 # --- power and prices -------------------------------------------------------------------------------------------------

@@ -238,19 +238,19 @@ class ExpectSection(Section):
 
     def problems(self, scenario: Scenario) -> list[tuple[str, object, str]]:
         """Return what does not fit the rest of the scenario: (key, value, allowed)."""
-        found: list[tuple[str, object, str]] = []
+        problems: list[tuple[str, object, str]] = []
         for key in ("at", "during", "changes_at"):
-            found += _late(scenario, key, getattr(self, key))
+            problems += _late(scenario, key, getattr(self, key))
         for key, pattern in self._patterns():
-            found += [(f"{key}.{inner}", keys, allowed) for inner, keys, allowed in pattern.problems(scenario)]
+            problems += [(f"{key}.{inner}", value, allowed) for inner, value, allowed in pattern.problems(scenario)]
         places = [*scenario.hubs, *(["network"] if scenario.network else [])]
         if self.signal is not None and self.signal.split("/")[0] not in places:
-            found.append(("signal", self.signal, f"a signal of {' or '.join(places)}"))
+            problems.append(("signal", self.signal, f"a signal of {' or '.join(places)}"))
         if self.hub is not None and self.hub not in scenario.hubs:
-            found.append(("hub", self.hub, f"one of {', '.join(scenario.hubs)}"))
+            problems.append(("hub", self.hub, f"one of {', '.join(scenario.hubs)}"))
         if self.kpi is not None:
-            found += _unknown_kpi(self.kpi)
-        return found
+            problems += _unknown_kpi(self.kpi)
+        return problems
 
     def _patterns(self) -> list[tuple[str, EventPattern]]:
         """Every pattern with its key."""

@@ -14,7 +14,7 @@ from math import ceil
 
 import numpy as np
 
-from ....controllers import contract as base
+from ....controllers import contract
 from ....controllers.optimization.blocks.generator_block import GeneratorData
 from ....controllers.optimization.blocks.grid_connection_block import GridData
 from ....controllers.optimization.blocks.loads_block import LoadsData
@@ -128,7 +128,9 @@ def _pays(price: schema.Price) -> bool:
     return not (isinstance(price, schema.Constant) and price.value == 0)
 
 
-def _data(scenario: schema.Scenario, hub: schema.HubSection, site: base.Site, forecast: base.Forecast) -> HubData:
+def _data(
+    scenario: schema.Scenario, hub: schema.HubSection, site: contract.Site, forecast: contract.Forecast
+) -> HubData:
     """The hub as its relaxation sees it; wherever an average would hide something, the better end is taken."""
     end_s = scenario.duration
     step_s = min(_LONGEST_STEP_S, end_s / _MIN_STEPS)
@@ -167,7 +169,7 @@ def _data(scenario: schema.Scenario, hub: schema.HubSection, site: base.Site, fo
     )
 
 
-def _battery(hub: schema.HubSection, site: base.Site, wear_per_kwh: float) -> StorageData:
+def _battery(hub: schema.HubSection, site: contract.Site, wear_per_kwh: float) -> StorageData:
     batteries = [device.section for device in hub.devices() if device.kind == "bess"]
     soc = weighted_mean([section.soc for section in batteries], [section.capacity_kwh for section in batteries], 0.0)
     return StorageData(
@@ -183,7 +185,7 @@ def _battery(hub: schema.HubSection, site: base.Site, wear_per_kwh: float) -> St
 
 
 def _sessions(
-    hub: schema.HubSection, site: base.Site, forecast: base.Forecast, end_s: float, charging_per_kwh: np.ndarray
+    hub: schema.HubSection, site: contract.Site, forecast: contract.Forecast, end_s: float, charging_per_kwh: np.ndarray
 ) -> SessionsData | None:
     """All EVs from plug-in to departure; a penalty only for those that leave before the end, as in the results."""
     visits = forecast.sessions(end_s)
