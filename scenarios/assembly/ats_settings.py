@@ -25,12 +25,12 @@ def ats_parameters(grid: schema.GridSection) -> ats.AtsParameters:
 
     Parameters
     ----------
-    grid : schema.Grid
+    grid : schema.GridSection
         Its section of the scenario.
 
     Returns
     -------
-    ats.Parameters
+    ats.AtsParameters
 
     Raises
     ------

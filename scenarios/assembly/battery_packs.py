@@ -57,7 +57,7 @@ def ev_pack(
 
     Returns
     -------
-    battery.Parameters
+    battery.BatteryParameters
         Of one pack.
 
     Raises

@@ -35,7 +35,7 @@ class Inputs:
     where : str
         Its file, for messages.
     problems : list of Problem
-        What was found to be wrong so far.
+        The problems found so far.
     start : datetime
         First instant, on the local clock.
     until_s : float

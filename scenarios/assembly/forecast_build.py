@@ -95,7 +95,7 @@ def _prices(
     inputs: Inputs, name: str, section: Any, key: str, real: Tariffs | None, announced: Tariffs | None
 ) -> dict[str, forecasts.Means]:
     if real is None or announced is None:
-        return {}  # a problem of the tariffs, told already
+        return {}  # a problem of the tariffs, reported already
     prices = forecasts.announced(announced, inputs.price_changes(name))
     with inputs.at(key):
         if isinstance(section, schema.Foreseen):

@@ -1,6 +1,6 @@
 """From a checked scenario to its wiring: files are read, sessions drawn, the sun computed, devices parametrised.
 
-Everything that can be wrong with a file or a value in it is found here, before anything runs, and told at once.
+Every problem of a file or a value in it is found here, before anything runs, and all are reported at once.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from ...simulators.network.network_model import PlantNetwork
 
 LONGEST_TELEMETRY_S = 15 * S_PER_MIN
-"""Slow quantities of an active device are told at least this often, whoever controls it [s]."""
+"""Slow quantities of an active device are sent at least this often, whoever controls it [s]."""
 
 
 def build(loaded: LoadedScenario) -> Wiring:
@@ -203,7 +203,7 @@ class _Builder(Inputs):
         self.placed[hub].append(device)
 
     def _telemetry_s(self, name: str, hub: schema.HubSection) -> float:
-        """How often slow quantities (energy, SoC) are told: as often as someone looks."""
+        """Return how often slow quantities (energy, SoC) are sent: as often as a controller or the link reads them."""
         periods = [spec.period for spec in self.scenario.controller if name in (spec.hubs or self.scenario.hubs)]
         if hub.link is not None:
             periods.append(hub.link.poll)
@@ -364,7 +364,7 @@ class _Builder(Inputs):
                     ) from None
                 hubs = spec.hubs or list(self.scenario.hubs)
                 if not all(hub in self.sites for hub in hubs):
-                    continue  # a problem of the hub, told already
+                    continue  # a problem of the hub, reported already
                 name = f"{spec.type}-{n + 1}" if many else spec.type
                 rng = np.random.default_rng(self.rng_seed(",".join(hubs), "controller"))
                 sites = {hub: self.sites[hub] for hub in hubs}

@@ -163,7 +163,7 @@ class _Plan:
 
 
 def _width(port: Port, hub: str, scenario: Scenario, network: PlantNetwork | None) -> int | None:
-    """Number of values of a port at a time; None for a scalar, 0 where there is nothing to tell."""
+    """Number of values of a port at a time; None for a scalar, 0 where there is nothing to record."""
     if port.width is None:
         return None
     if port.width == "connector":

@@ -1,7 +1,7 @@
 """From the ``expect`` section of a scenario to what the analysis evaluates.
 
 Which signals there are, how long an array is and which words an enumeration has is known from the wiring, so that what
-cannot be checked is told before the run.
+cannot be checked is reported before the run.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Tolerance(Section):
 
 
 class GoldenFile(Section):
-    """The content of a golden file; `analysis.golden.record` says what it means."""
+    """The content of a golden file; `analysis.checks.golden_results.record` says what it means."""
 
     golden: Literal[1]
     scenario: str
@@ -66,7 +66,7 @@ def read_golden(loaded: LoadedScenario, name: str, update: bool = False) -> dict
     Returns
     -------
     dict or None
-        What `analysis.golden.record` gave; None when there is no such file.
+        What `analysis.checks.golden_results.record` gave; None when there is no such file.
 
     Raises
     ------

@@ -152,7 +152,7 @@ class ControlledHub(Device):
                 values.setflags(write=False)
 
     def _see(self, placed: Sequence[PlacedDevice], unforeseen: Sequence[str]) -> None:
-        """Find the ports behind everything that the contract tells of devices."""
+        """Find the ports behind the fields that the contract has for devices."""
         self._names: dict[str, tuple[str, ...]] = {}
         for device in placed:
             self._names[device.kind] = (*self._names.get(device.kind, ()), device.name)

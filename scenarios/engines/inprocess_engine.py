@@ -73,7 +73,7 @@ def run_inprocess(wiring: Wiring, **objects: Any) -> None:
     wiring : Wiring
         Simulators, entities and connections as plain data.
     **objects
-        What cannot be plain data, by name; see `scenarios.engine.run_mosaik`.
+        What cannot be plain data, by name; see `scenarios.engines.mosaik_engine.run_mosaik`.
 
     Raises
     ------

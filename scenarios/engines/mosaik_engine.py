@@ -27,7 +27,7 @@ def run_mosaik(wiring: Wiring, real_time_factor: float | None = None, **objects:
     real_time_factor : float, optional
         Seconds that a simulated second takes; as fast as possible when left out.
     **objects
-        What cannot be plain data, by name: a parameter of the wiring that is ``Given(name)`` is replaced by it.
+        What cannot be plain data, by name: a parameter of the wiring that is ``RunObject(name)`` is replaced by it.
 
     Raises
     ------

@@ -26,7 +26,7 @@ SECONDS, STAMPS = "t_s", "time"
 """Names of the time column: seconds since the start of the run, or ISO 8601 time stamps."""
 
 _SHOWN = 5
-"""So many lines with the same problem are told one by one."""
+"""So many lines with the same problem are reported one by one."""
 
 
 def read_series(

@@ -432,7 +432,7 @@ def _cut_overlaps(records: Iterable[_Record], overlap_s: float, problems: Proble
 def _of_run(
     records: list[_Record], stations: tuple[str, ...], duration_s: float, notes: list[str], problems: Problems
 ) -> SessionData:
-    """The sessions that arrive in the run, how many do not, and what to say about them."""
+    """Return the sessions that arrive in the run, the number of the others, and notes about them."""
     arriving = [record for record in records if 0 <= record.arrival_s < duration_s]
     earlier = [record for record in records if record.arrival_s < 0]
     plugged = sum(record.departure_s > 0 for record in earlier)

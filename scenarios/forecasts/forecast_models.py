@@ -1,6 +1,6 @@
 """Forecast models as functions of the real series: persistence, and reality with an error.
 
-A forecast is *told* at one time for later *targets*; the lead is the time between the two.
+A forecast is *made* at one time for later *targets*; the lead is the time between the two.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def persistence(series: Series, lag_s: float, t_s: float, from_s: float, until_s
     lag_s : float
         The lag [s], > 0.
     t_s : float
-        When the forecast is told [s].
+        When the forecast is made [s].
     from_s, until_s : float
-        Span that is asked for [s]; of the part before `t_s` reality is told.
+        Span that is asked for [s]; the part before `t_s` is reality.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def noisy(
 ) -> Series:
     """Forecast reality with a relative error whose standard deviation grows with the square root of the lead.
 
-    The error of one target is always the same draw, told on a smaller scale the nearer the target is; so a forecast
+    The error of one target is always the same draw, on a smaller scale the nearer the target is; so a forecast
     gets better with time and does not jump.
 
     Parameters
@@ -100,9 +100,9 @@ def noisy(
     error : Series
         Draws over the targets, of mean 0 and variance 1; see `noise`.
     t_s : float
-        When the forecast is told [s].
+        When the forecast is made [s].
     from_s, until_s : float
-        Span that is asked for [s]; of the part before `t_s` reality is told.
+        Span that is asked for [s]; the part before `t_s` is reality.
     std : float
         Relative standard deviation at the lead `lead_s`.
     lead_s : float

@@ -1,6 +1,6 @@
 """Forecasts of PV, load, prices and sessions, as controllers receive them.
 
-A forecast is told anew at every decision, from what really happens in the run and an error that the scenario asks for.
+A forecast is made anew at every decision, from what really happens in the run and an error that the scenario asks for.
 Nothing is computed before a controller asks.
 """
 
@@ -25,7 +25,7 @@ NO_PV = Series.constant(0.0)
 NO_LOAD = Series.constant(np.zeros(4))
 
 Means = Callable[[float, np.ndarray], np.ndarray]
-"""Mean values of intervals as they are told at a time: (t_s, edges_s of shape (n + 1,)) -> shape (n,) or (n, m)."""
+"""Mean values of intervals as they are forecast at a time: (t_s, edges_s of shape (n + 1,)) -> shape (n,) or (n, m)."""
 
 
 class Visit(NamedTuple):
@@ -49,7 +49,7 @@ class Parts:
     prices : mapping of str to Means
         Prices by name [currency/kWh].
     visits : callable
-        The sessions that are not over, as they are told at a time [s].
+        The sessions that are not over, as they are forecast at a time [s].
     other_kw : Means
         What devices of further kinds feed in together [kW].
     """
@@ -127,7 +127,7 @@ def known(series: Series) -> Means:
 
 
 def persistent(series: Series, lag_s: float) -> Means:
-    """Forecast a series by its value a lag earlier; see `forecasts.persistence`."""
+    """Forecast a series by its value a lag earlier; see `forecast_models.persistence`."""
 
     def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
         return forecast_models.persistence(series, lag_s, t_s, edges_s[0], edges_s[-1]).means(edges_s)
@@ -138,7 +138,7 @@ def persistent(series: Series, lag_s: float) -> Means:
 def noisy(
     series: Series, seed: np.random.SeedSequence, until_s: float, *, std: float, lead_s: float, correlation_s: float
 ) -> Means:
-    """Forecast a series with an error that grows with the lead; see `forecasts.noisy`."""
+    """Forecast a series with an error that grows with the lead; see `forecast_models.noisy`."""
     error = cache(lambda: forecast_models.noise(np.random.default_rng(seed), until_s, correlation_s))
 
     def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
@@ -202,7 +202,7 @@ def until_plugged_in(
     Returns
     -------
     callable
-        Gives the visits that are told at a time [s].
+        Gives the visits that are forecast at a time [s].
     """
 
     def visits(t_s: float) -> list[Visit]:

@@ -260,7 +260,7 @@ class ExpectSection(Section):
 
 
 def _keys_in_use(section: Section) -> list[str]:
-    """Keys that say something; a key at its default does not, so that a resolved scenario can be read again."""
+    """Return the keys that are not at their defaults, so that a resolved scenario can be read again."""
     return [key for key, field in type(section).model_fields.items() if getattr(section, key) != field.default]
 
 

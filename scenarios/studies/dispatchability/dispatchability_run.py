@@ -92,7 +92,7 @@ def run_study(
     scenarios : int, optional
         Another number of drawn cases than the study's; 0 for none.
     tell : callable, optional
-        Told about progress.
+        Receives the progress as text.
 
     Returns
     -------

@@ -260,7 +260,7 @@ def _message(error: BaseException) -> str:
 
 
 def _check_builds(runs: Sequence[PlannedRun], left: dict[str, PlannedRun]) -> None:
-    """Build runs until every value of a field and every controller was in one; what is refused is told at once.
+    """Build runs until every value of a field and every controller was in one; all problems are reported at once.
 
     Of a field with a range these are the lowest and the highest that were drawn. What ran already needs no build.
     """

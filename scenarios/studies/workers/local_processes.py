@@ -177,7 +177,7 @@ def _serve(connection: Connection, scratch: str) -> None:
 
 
 def _stop(*_: object) -> None:
-    """End the job by an exception, so that it can clean up; nobody wants to read what it says then."""
+    """End the job by an exception, so that it can clean up; its message is not shown."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     raise KeyboardInterrupt
 

@@ -29,7 +29,7 @@ def reproduce(
     folder : Path
         For the result file and the figures.
     tell : callable
-        Told about progress.
+        Receives the progress as text.
     pool : WorkerPool
         Where the drawn cases are solved; in this process when left out.
     scenarios : int, optional

@@ -111,7 +111,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
     folder : Path
         Takes the result files and the pictures.
     tell : callable
-        Told what is going on.
+        Receives what is going on.
     pool : WorkerPool
         Where the runs are made; in this process when left out.
 

@@ -113,7 +113,7 @@ def campaign(
     todo : sequence of YanCase
         What to run.
     tell : callable
-        Told how far it is.
+        Receives the progress as text.
     pool : WorkerPool
         Where the runs are made; in this process when left out.
 
