@@ -1,4 +1,4 @@
-"""What is wrong with the input: every problem at once, each with its place and what is allowed."""
+"""Errors in the input: all problems at once, each with its place and what is allowed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Problem:
         The file, or ``""`` when there is only one.
     key : str
         Path or row and column, such as ``hubs.depot.bess.capacity_kwh`` or ``row 17, energy_kwh``.
-    given : object
+    value : object
         What stands there; `NOTHING` when nothing does.
     allowed : str
         What may stand there, such as ``must be > 0``.
@@ -38,12 +38,12 @@ class Problem:
 
     where: str
     key: str
-    given: object
+    value: object
     allowed: str
 
     def __str__(self) -> str:
-        place = ": ".join(part for part in (self.where, self.key, self.allowed) if part)
-        text = place if self.given is NOTHING else f"{place}, got {_shown(self.given)}"
+        statement = ": ".join(part for part in (self.where, self.key, self.allowed) if part)
+        text = statement if self.value is NOTHING else f"{statement}, got {_shown(self.value)}"
         return " ".join(text.splitlines())
 
 
@@ -55,7 +55,7 @@ def _shown(value: object) -> str:
 
 
 def nearest(name: str, known: Iterable[str], n: int = 1) -> str:
-    """A hint for the end of a message about an unknown name.
+    """Guess which known names were meant, as a hint at the end of a message.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def nearest(name: str, known: Iterable[str], n: int = 1) -> str:
 
 
 class InputError(Exception):
-    """The input cannot be used; the text lists all problems, one a line.
+    """The input cannot be used; the message lists all problems, one a line.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ class InputError(Exception):
     """
 
     def __init__(self, problems: Problem | Iterable[Problem]):
-        given = [problems] if isinstance(problems, Problem) else problems
-        self.problems: list[Problem] = list({str(problem): problem for problem in given}.values())
+        listed = [problems] if isinstance(problems, Problem) else problems
+        self.problems: list[Problem] = list({str(problem): problem for problem in listed}.values())
         # the problems are also the arguments, so that the error survives pickling between processes
         super().__init__(self.problems)
 

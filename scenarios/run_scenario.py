@@ -81,7 +81,7 @@ def run_wiring(
     engine: str = "mosaik",
     real_time_factor: float | None = None,
 ) -> Path:
-    """Run a wiring that is built already; the status of the file tells how it ended."""
+    """Run a wiring that is built already; the status in the result file says how it ended."""
     step_through = _engine(engine, real_time_factor)
     specs = [
         SeriesSpec(
@@ -145,7 +145,7 @@ def _engine(name: str, real_time_factor: float | None) -> Callable[..., None]:
 
 
 def check_output(path: Path, force: bool, keep: Path) -> None:
-    """Refuse a target that exists, would replace what it is made of, or cannot be written, before anything is computed.
+    """Refuse a target that exists, would replace its own input, or cannot be written, before anything is computed.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def _refusal(path: Path, force: bool, keep: Path) -> str:
 
 
 def attributes(loaded: LoadedScenario) -> dict:
-    """What the result file says of its run."""
+    """Return the attributes of the result file that describe its run."""
     scenario = loaded.scenario
     return {
         "name": scenario.name,

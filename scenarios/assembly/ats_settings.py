@@ -16,39 +16,39 @@ SETTINGS = Path(str(files("evhub.simulators") / "data" / "ats"))
 
 
 def maker_settings() -> dict[str, Path]:
-    """The makers' settings that come with evhub, by name."""
+    """Return the files of the makers' settings that come with evhub, by name."""
     return {path.stem: path for path in sorted(SETTINGS.glob("*.yaml"))}
 
 
 def ats_parameters(grid: schema.GridSection, secondary: schema.SecondarySection | None) -> ats.AtsParameters:
-    """The ATS of a hub, with the secondary source behind it.
+    """Build the parameters of a hub's transfer switch and of the secondary source behind it.
 
     Parameters
     ----------
-    grid : schema.Grid
+    grid : schema.GridSection
         Its section of the scenario.
     secondary : SecondarySection or None
         The source behind it.
 
     Returns
     -------
-    ats.Parameters
+    ats.AtsParameters
 
     Raises
     ------
     ValueError
         When there are no settings of that name.
     """
-    given = grid.ats
-    published = _published(given.settings)
+    section = grid.ats
+    published = _published(section.settings)
     switch: dict[str, Any] = {
-        "detection_s": given.detection,
-        "transfer_s": given.transfer_s,
-        "stabilise_s": given.stabilise_s,
-        "retransfer_s": given.retransfer_s,
-        "open_transition_s": given.open_transition_s,
+        "detection_s": section.detection,
+        "transfer_s": section.transfer_s,
+        "stabilise_s": section.stabilise_s,
+        "retransfer_s": section.retransfer_s,
+        "open_transition_s": section.open_transition_s,
     }
-    switch |= _unless_given(published["ats"], {"detection_s": "detection"}, given)
+    switch |= _left_out(published["ats"], {"detection_s": "detection"}, section)
     if secondary is None:
         return ats.AtsParameters(**switch)
     source: dict[str, Any] = {
@@ -61,11 +61,11 @@ def ats_parameters(grid: schema.GridSection, secondary: schema.SecondarySection 
         "max_restarts": secondary.restarts,
         "cooldown_s": secondary.cooldown,
     }
-    source |= _unless_given(published["secondary"], {"start_s": "start", "cooldown_s": "cooldown"}, secondary)
+    source |= _left_out(published["secondary"], {"start_s": "start", "cooldown_s": "cooldown"}, secondary)
     return ats.AtsParameters(**switch, secondary=ats.SecondarySource(rated_kw=secondary.rated_kw, **source))
 
 
-def _unless_given(published: dict, keys: dict[str, str], section: schema.Section) -> dict:
+def _left_out(published: dict, keys: dict[str, str], section: schema.Section) -> dict:
     """Published settings whose keys (where they differ in the scenario) the scenario leaves out."""
     return {name: value for name, value in published.items() if keys.get(name, name) not in section.model_fields_set}
 

@@ -16,7 +16,7 @@ SETS = Path(str(files("evhub.simulators") / "data" / "batteries"))
 
 
 def cell_sets() -> dict[str, Path]:
-    """The cell parameters that come with evhub, by name."""
+    """Return the files of cell parameters that come with evhub, by name."""
     return {path.stem: path for path in sorted(SETS.glob("*.yaml"))}
 
 
@@ -38,7 +38,7 @@ def cell_set(name: str) -> dict[str, Any]:
 def ev_pack(
     name: str, capacity_kwh: float, p_max_kw: float, efficiency: float, soc_min: float, v2g: bool
 ) -> battery.BatteryParameters:
-    """The pack of an EV behind its connector.
+    """Build the parameters of an EV's battery pack, seen from its connector.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def ev_pack(
 
     Returns
     -------
-    battery.Parameters
+    battery.BatteryParameters
         Of one pack.
 
     Raises

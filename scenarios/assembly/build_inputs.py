@@ -1,4 +1,4 @@
-"""What every part of a plant is made of: the scenario, its series and events, and a place for problems."""
+"""What every part of a plant is built from: the scenario, its series and events, and the list of problems."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .session_build import Visits, visits
 
 
 class Inputs:
-    """Reads what a scenario names and keeps what is wrong with it.
+    """Reads the files and events that a scenario names, and collects the problems in them.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Inputs:
     where : str
         Its file, for messages.
     problems : list of Problem
-        What was found to be wrong so far.
+        The problems found so far.
     start : datetime
         First instant, on the local clock.
     until_s : float
@@ -53,7 +53,7 @@ class Inputs:
 
     @contextmanager
     def at(self, key: str) -> Iterator[None]:
-        """Collect what is wrong inside, under a key of the scenario file."""
+        """Collect the problems that are raised inside the block, under a key of the scenario file."""
         try:
             yield
         except InputError as error:
@@ -62,12 +62,12 @@ class Inputs:
             self.problems.append(Problem(self.where, key, ..., str(error)))
 
     def rng_seed(self, hub: str, part: str) -> np.random.SeedSequence:
-        """The seed of one part of a hub."""
+        """Return the random seed of one part of a hub."""
         # by name, so that adding a hub or a connector changes no other part's numbers
         return np.random.SeedSequence(self.scenario.seed, spawn_key=(crc32(hub.encode()), crc32(part.encode())))
 
     def series(self, source: schema.Source, key: str, low: float = -math.inf, high: float = math.inf) -> Series:
-        """A series over the run; what is wrong with it is told under its own key."""
+        """Read a quantity over the run; its problems are reported under its own key."""
         try:
             return self._read_series(source, key, low, high)
         except ValueError as error:
@@ -94,7 +94,7 @@ class Inputs:
     def schedule(
         self, kind: str, hub: str | None, default: Any, value=lambda what: True, more: Iterable = (), **wanted: Any
     ) -> Schedule:
-        """The events of a kind as a schedule: those of a hub whose fields are as wanted, and what else there is.
+        """Return the events of a kind as a schedule: those of a hub that match the wanted fields, and `more` intervals.
 
         A wanted value may be a tuple: the field must be one of its elements.
         """
@@ -109,17 +109,17 @@ class Inputs:
                 intervals.append((event.at, math.inf if what.until is None else what.until, value(what)))
         return Schedule(intervals, default)
 
-    def columns(self, given: Any, key: str, low: float = -math.inf) -> Series:
-        """Columns of a file over the run, values of shape (k, number of columns)."""
-        path, columns = self.loaded.resolve(given.file, f"{key}.file"), list(given.columns.values())
-        read = read_series(path, columns, self.start, self.until_s, time_zone=given.time_zone, repeat=given.repeat)
-        values = read.values * given.scale
+    def columns(self, source: Any, key: str, low: float = -math.inf) -> Series:
+        """Read several columns of a file over the run, values of shape (k, number of columns)."""
+        path, columns = self.loaded.resolve(source.file, f"{key}.file"), list(source.columns.values())
+        read = read_series(path, columns, self.start, self.until_s, time_zone=source.time_zone, repeat=source.repeat)
+        values = read.values * source.scale
         if (values < low).any():
             raise ValueError(f"must be >= {low:g} at all times, got {values.min():g}")
         return Series(read.t_s, values, read.end_s, read.repeats)
 
     def price_changes(self, name: str) -> list[tuple[str, float, float, float]]:
-        """The price events of a hub: price, new value, from and until when [s]."""
+        """Return the price events of a hub: price, new value, from and until when [s]."""
         events = sorted(self.scenario.events, key=lambda event: event.at)
         return [
             (event.what.price, event.what.value, event.at, math.inf if event.what.until is None else event.what.until)
@@ -128,7 +128,7 @@ class Inputs:
         ]
 
     def visits(self, name: str, hub: schema.HubSection) -> Visits:
-        """The sessions of a hub, drawn from its own stream: the same at every call."""
+        """Draw the sessions of a hub from its own random stream; every call returns the same ones."""
         faults = [
             (event.what.connector - 1, event.at, math.inf if event.what.until is None else event.what.until)
             for event in self.scenario.events

@@ -1,4 +1,4 @@
-"""What the declaration of a device gets to make its parameters of: see `evhub.simulators.device_kind.DeviceInputs`."""
+"""What a scenario offers to the maker of a device's parameters: see `evhub.simulators.device_kind.DeviceInputs`."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ class PlacedInputs:
         self.until_s = inputs.until_s
 
     def series(self, source: Any, key: str, low: float = -math.inf, high: float = math.inf) -> Series:
-        """Return a quantity over time from its section at a sub-key of the device, within bounds."""
+        """Read a quantity over the run from a sub-section of the device, and check its bounds."""
         return self._inputs.series(source, f"{self.key}.{key}", low, high)
 
     def file(self, name: str, key: str) -> Path:
-        """Return the path of a file that the section names at a sub-key of the device."""
+        """Return the path of a file that the section of the device names."""
         return self._inputs.loaded.resolve(name, f"{self.key}.{key}")
 
     def weather(self, name: str, key: str) -> TypicalYear:
-        """Return the typical year of a weather file that the section names at a sub-key of the device."""
+        """Read the typical year of a weather file that the section of the device names."""
         return read_weather(self.file(name, key))
 
     def cells(self, name: str) -> Mapping[str, Any]:
-        """Return the published parameters of a battery cell that come with evhub."""
+        """Return the parameters of a battery cell that come with evhub, by name."""
         return cell_set(name)
 
     def faults(self) -> Schedule:
-        """Return the schedule of the device's errors, those of its whole kind included."""
+        """Return the schedule of the device's faults; faults of its whole kind count as well."""
         return self._inputs.schedule(
             "device_fault", self.hub, None, lambda what: Fault(what.trips), device=(self.name, self._kind)
         )
@@ -68,9 +68,9 @@ class PlacedInputs:
     def schedule(
         self, kind: str, default: Any, value: Callable[[Any], Any] = lambda what: True, **wanted: Any
     ) -> Schedule:
-        """Return the events of a kind at this hub whose fields are as wanted."""
+        """Return the events of a kind at this hub that match the wanted fields."""
         return self._inputs.schedule(kind, self.hub, default, value, **wanted)
 
     def rng(self) -> np.random.Generator:
-        """Return the random numbers of this device: the same for the same seed, whatever else there is."""
+        """Return the random numbers of this device; they depend on the seed only, not on other devices."""
         return np.random.default_rng(self._inputs.rng_seed(self.hub, self.name))

@@ -1,4 +1,4 @@
-"""What a hub's controller is told of the future: from the `forecasts` section of a scenario to a forecast."""
+"""From the section `forecasts` of a hub to the forecast that its controller receives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...simulators.arrivals.session_model import Session
 from ...simulators.device_kind import DeviceKind
 from ...simulators.load import load_model as load
@@ -29,7 +29,7 @@ def expected(
     possible_kw: Sequence[tuple[DeviceKind, Series]],
     prices: Tariffs | None,
     announced: Tariffs | None,
-) -> Callable[..., base.Forecast]:
+) -> Callable[..., contract.Forecast]:
     """Return the forecast of a hub, by the time at which it is made.
 
     Parameters
@@ -48,13 +48,15 @@ def expected(
     callable
         ``forecast(t_s, unforeseen_kw)``; the second is the net power now of devices that nobody foresees [kW].
     """
-    given, key = inputs.scenario.hubs[name].forecasts, f"hubs.{name}.forecasts"
+    section, key = inputs.scenario.hubs[name].forecasts, f"hubs.{name}.forecasts"
     parts = forecasts.Parts(
-        _power(inputs, name, given.pv, f"{key}.pv", _sum(possible_kw, "pv", inputs.until_s) or forecasts.NO_PV),
-        _power(inputs, name, given.load, f"{key}.load", _sum(possible_kw, "load", inputs.until_s) or forecasts.NO_LOAD),
-        _prices(inputs, name, given.prices, f"{key}.prices", prices, announced),
-        _visits(inputs, name, given.sessions, f"{key}.sessions"),
-        _power(inputs, name, given.other, f"{key}.other", _sum(possible_kw, "", inputs.until_s) or forecasts.NO_PV),
+        _power(inputs, name, section.pv, f"{key}.pv", _sum(possible_kw, "pv", inputs.until_s) or forecasts.NO_PV),
+        _power(
+            inputs, name, section.load, f"{key}.load", _sum(possible_kw, "load", inputs.until_s) or forecasts.NO_LOAD
+        ),
+        _prices(inputs, name, section.prices, f"{key}.prices", prices, announced),
+        _visits(inputs, name, section.sessions, f"{key}.sessions"),
+        _power(inputs, name, section.other, f"{key}.other", _sum(possible_kw, "", inputs.until_s) or forecasts.NO_PV),
     )
     return lambda t_s, unforeseen_kw=0.0: forecasts.HubForecast(parts, t_s, unforeseen_kw)
 
@@ -62,52 +64,52 @@ def expected(
 def _sum(possible_kw: Sequence[tuple[DeviceKind, Series]], kind: str, until_s: float) -> Series | None:
     """Return the power of all devices of a kind, or what those of further kinds feed in together; None of none."""
     if kind:
-        found = [series for of_kind, series in possible_kw if of_kind.name == kind]
+        summands = [series for of_kind, series in possible_kw if of_kind.name == kind]
     else:
         signed = [(of_kind.sign, series) for of_kind, series in possible_kw if not of_kind.contract]
-        found = [Series(s.t_s, sign * s.values, s.end_s, s.repeats) for sign, s in signed]
-    if len(found) < 2:
-        return found[0] if found else None
-    return combine(lambda *values: np.sum(values, axis=0), *found, from_s=0.0, until_s=until_s)
+        summands = [Series(s.t_s, sign * s.values, s.end_s, s.repeats) for sign, s in signed]
+    if len(summands) < 2:
+        return summands[0] if summands else None
+    return combine(lambda *values: np.sum(values, axis=0), *summands, from_s=0.0, until_s=until_s)
 
 
-def _power(inputs: Inputs, name: str, given: Any, key: str, real: Series) -> forecasts.Means:
+def _power(inputs: Inputs, name: str, section: Any, key: str, real: Series) -> forecasts.Means:
     means = forecasts.known(real)
     with inputs.at(key):
-        if isinstance(given, schema.Persistence):
-            means = forecasts.persistent(real, given.lag)
-        elif isinstance(given, schema.NoisyPower):
-            errors = {"std": given.std, "lead_s": given.lead, "correlation_s": given.correlation}
+        if isinstance(section, schema.Persistence):
+            means = forecasts.persistent(real, section.lag)
+        elif isinstance(section, schema.NoisyPower):
+            errors = {"std": section.std, "lead_s": section.lead, "correlation_s": section.correlation}
             means = forecasts.noisy(real, inputs.rng_seed(name, key), inputs.until_s, **errors)
-        elif isinstance(given, schema.Csv):
-            means = forecasts.known(inputs.series(given, key, low=0.0))
-        elif isinstance(given, schema.LoadColumns):
-            read = inputs.columns(given, key, low=0.0)
+        elif isinstance(section, schema.Csv):
+            means = forecasts.known(inputs.series(section, key, low=0.0))
+        elif isinstance(section, schema.LoadColumns):
+            read = inputs.columns(section, key, low=0.0)
             values = np.zeros((len(read.t_s), len(load.CLASSES)))
-            values[:, [load.CLASSES.index(label) for label in given.columns]] = read.values
+            values[:, [load.CLASSES.index(label) for label in section.columns]] = read.values
             means = forecasts.known(Series(read.t_s, values, read.end_s, read.repeats))
     return means
 
 
 def _prices(
-    inputs: Inputs, name: str, given: Any, key: str, real: Tariffs | None, told: Tariffs | None
+    inputs: Inputs, name: str, section: Any, key: str, real: Tariffs | None, announced: Tariffs | None
 ) -> dict[str, forecasts.Means]:
-    if real is None or told is None:
-        return {}  # a problem of the tariffs, told already
-    prices = forecasts.announced(told, inputs.price_changes(name))
+    if real is None or announced is None:
+        return {}  # a problem of the tariffs, reported already
+    prices = forecasts.announced(announced, inputs.price_changes(name))
     with inputs.at(key):
-        if isinstance(given, schema.Foreseen):
+        if isinstance(section, schema.Foreseen):
             prices = forecasts.announced(real)
-        elif isinstance(given, schema.Persistence):
-            prices = {price: forecasts.persistent(real.price(price), given.lag) for price in NAMES}
-        elif isinstance(given, schema.PriceColumns):
-            read = inputs.columns(given, key)
-            for price, values in zip(given.columns, read.values.T, strict=True):
+        elif isinstance(section, schema.Persistence):
+            prices = {price: forecasts.persistent(real.price(price), section.lag) for price in NAMES}
+        elif isinstance(section, schema.PriceColumns):
+            read = inputs.columns(section, key)
+            for price, values in zip(section.columns, read.values.T, strict=True):
                 prices[price] = forecasts.known(Series(read.t_s, values, read.end_s, read.repeats))
     return prices
 
 
-def _visits(inputs: Inputs, name: str, given: Any, key: str) -> Callable[[float], Sequence[forecasts.Visit]]:
+def _visits(inputs: Inputs, name: str, section: Any, key: str) -> Callable[[float], Sequence[forecasts.Visit]]:
     hub = inputs.scenario.hubs[name]
 
     @cache
@@ -117,34 +119,36 @@ def _visits(inputs: Inputs, name: str, given: Any, key: str) -> Callable[[float]
         return plugged(again.station, again.sessions) if again else []
 
     guessed: Callable[[], Sequence[Session]] = list
-    if isinstance(given, schema.Foreseen):
+    if isinstance(section, schema.Foreseen):
         return forecasts.as_they_come(real)
-    if isinstance(given, schema.NoisySessions):
-        guessed = cache(lambda: [_misjudged(inputs, name, session, given, key) for session in real()])
-    elif isinstance(given, schema.SessionFile):
+    if isinstance(section, schema.NoisySessions):
+        guessed = cache(lambda: [_misjudged(inputs, name, session, section, key) for session in real()])
+    elif isinstance(section, schema.SessionFile):
         with inputs.at(key):
-            guessed = partial(list, _schedule(inputs, name, given, key))
+            guessed = partial(list, _schedule(inputs, name, section, key))
     return forecasts.until_plugged_in(real, guessed)
 
 
-def _misjudged(inputs: Inputs, name: str, session: Session, given: schema.NoisySessions, key: str) -> Session:
+def _misjudged(inputs: Inputs, name: str, session: Session, section: schema.NoisySessions, key: str) -> Session:
     reach = reach_of(session, inputs.scenario.hubs[name].connectors)
     return misjudged(
         session,
         np.random.default_rng(inputs.rng_seed(name, f"{key}.{session.id}")),
-        arrival_std_s=given.arrival_std,
-        departure_std_s=given.departure_std,
-        energy_std=given.energy_std,
+        arrival_std_s=section.arrival_std,
+        departure_std_s=section.departure_std,
+        energy_std=section.energy_std,
         connector_kw=reach.largest_kw,
         efficiency=reach.efficiency,
     )
 
 
-def _schedule(inputs: Inputs, name: str, given: schema.SessionFile, key: str) -> list[Session]:
+def _schedule(inputs: Inputs, name: str, section: schema.SessionFile, key: str) -> list[Session]:
     """The sessions of a file, read and checked as if they were the hub's own."""
-    hub = inputs.scenario.hubs[name].model_copy(update={"sessions": given})
+    hub = inputs.scenario.hubs[name].model_copy(update={"sessions": section})
     try:
         return visits(inputs.loaded, name, hub, inputs.start, (), inputs.rng_seed(name, key)).sessions
     except InputError as error:
-        own = f"hubs.{name}.sessions"
-        raise InputError(replace(one, key=one.key.replace(own, key, 1)) for one in error.problems) from None
+        key_of_sessions = f"hubs.{name}.sessions"
+        raise InputError(
+            replace(problem, key=problem.key.replace(key_of_sessions, key, 1)) for problem in error.problems
+        ) from None

@@ -1,6 +1,6 @@
 """From a checked scenario to its wiring: files are read, sessions drawn, the sun computed, devices parametrised.
 
-Everything that can be wrong with a file or a value in it is found here, before anything runs, and told at once.
+Every problem of a file or a value in it is found here, before anything runs, and all are reported at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...simulators.adapter import Port, Schedule
 from ...simulators.ats import ats_model as ats
 from ...simulators.device_kind import DeviceKind, load
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from ...simulators.network.network_model import PlantNetwork
 
 LONGEST_TELEMETRY_S = 15 * S_PER_MIN
-"""Slow quantities of an active device are told at least this often, whoever controls it [s]."""
+"""Slow quantities of an active device are sent at least this often, whoever controls it [s]."""
 
 
 def build(loaded: LoadedScenario) -> Wiring:
@@ -80,7 +80,7 @@ def build(loaded: LoadedScenario) -> Wiring:
 
 
 class _Builder(Inputs):
-    """Collects what a scenario needs, and the problems on the way."""
+    """Collects the parts of a plant and the problems of its input."""
 
     def __init__(self, loaded: LoadedScenario):
         super().__init__(loaded)
@@ -91,7 +91,7 @@ class _Builder(Inputs):
         self.placed: dict[str, list[PlacedDevice]] = {}
         self.seen: dict[str, Visits] = {}
         self.secondary: dict[str, ats.SecondarySource | None] = {}
-        self.sites: dict[str, base.Site] = {}
+        self.sites: dict[str, contract.Site] = {}
         self.possible_kw: dict[str, list[tuple[DeviceKind, Series]]] = {}
         """Of each hub, the series of power of the devices that have one."""
         self.load_peaks_kw: dict[str, dict[str, np.ndarray]] = {}
@@ -104,7 +104,7 @@ class _Builder(Inputs):
     # --- the whole ----------------------------------------------------------------------------------------------------
 
     def wiring(self) -> Wiring:
-        """Everything in order; raises when anything was wrong."""
+        """Build all parts and return the wiring; raise an `InputError` with every problem."""
         network = self._network()
         for name, hub in self.scenario.hubs.items():
             self._hub(name, hub)
@@ -203,7 +203,7 @@ class _Builder(Inputs):
         self.placed[hub].append(device)
 
     def _telemetry_s(self, name: str, hub: schema.HubSection) -> float:
-        """How often slow quantities (energy, SoC) are told: as often as someone looks."""
+        """Return how often slow quantities (energy, SoC) are sent: as often as a controller or the link reads them."""
         periods = [spec.period for spec in self.scenario.controller if name in (spec.hubs or self.scenario.hubs)]
         if hub.link is not None:
             periods.append(hub.link.poll)
@@ -231,9 +231,9 @@ class _Builder(Inputs):
     def _tariffs(self, name: str, hub: schema.HubSection, key: str) -> None:
         prices = {}
         for price in NAMES:
-            place = f"{key}.tariffs.{price}"
-            with self.at(place):
-                series = price_series(self.loaded, getattr(hub.tariffs, price), place, self.start, self.series)
+            price_key = f"{key}.tariffs.{price}"
+            with self.at(price_key):
+                series = price_series(self.loaded, getattr(hub.tariffs, price), price_key, self.start, self.series)
                 if price not in MAY_BE_NEGATIVE and series.values.min() < 0.0:
                     raise ValueError(f"must be >= 0 at all times, got {series.values.min():g}")
                 prices[price] = series
@@ -243,8 +243,8 @@ class _Builder(Inputs):
             for change in self.price_changes(name):
                 tariffs = tariffs.changed(*change)
             self.tariffs[name] = tariffs
-            given = {"missed_per_kwh": hub.tariffs.missed_per_kwh, "unserved_per_kwh": hub.tariffs.unserved_per_kwh}
-            penalties = {port: price for port, price in given.items() if price}
+            per_kwh = {"missed_per_kwh": hub.tariffs.missed_per_kwh, "unserved_per_kwh": hub.tariffs.unserved_per_kwh}
+            penalties = {port: price for port, price in per_kwh.items() if price}
             self._add("tariffs", name, tariffs=tariffs, penalties=penalties)
 
     def _grid(self, name: str, hub: schema.HubSection) -> None:
@@ -261,12 +261,12 @@ class _Builder(Inputs):
         if hub.link is not None:
             self._link(name, hub.link)
 
-    def _link(self, name: str, given: schema.LinkSection) -> None:
+    def _link(self, name: str, section: schema.LinkSection) -> None:
         for sid, direction in (("measurements", "measurement"), ("commands", "command")):
             with self.at(f"hubs.{name}.link"):
                 channels = {}
                 for device in (PlacedDevice("grid", "grid"), *self.placed[name]):
-                    channel = given.devices.get(device.name) or given.devices.get(device.kind) or given
+                    channel = section.devices.get(device.name) or section.devices.get(device.kind) or section
                     delay = getattr(channel, direction)
                     outages = tuple(
                         (event.at, math.inf if event.what.until is None else event.what.until)
@@ -277,42 +277,44 @@ class _Builder(Inputs):
                     )
                     travel = link.Delay(delay.type, delay.mean, delay.spread)
                     channels[device.name] = link.Channel(travel, channel.loss, outages)
-                self._add(sid, name, channels=channels, seed=self.rng_seed(name, sid), poll_s=given.poll)
+                self._add(sid, name, channels=channels, seed=self.rng_seed(name, sid), poll_s=section.poll)
 
     # --- network, controllers, records --------------------------------------------------------------------------------
 
     def _network(self) -> dict[str, Any]:
-        given = self.scenario.network
-        if given is None:
+        section = self.scenario.network
+        if section is None:
             return {}
         from ...simulators.network import (
             network_model as network,  # pandapower takes seconds to import, and not every run needs it
         )
 
-        source = given.net
+        source = section.net
         with self.at("network.net"):
             if source.endswith(".json"):
                 source = str(self.loaded.resolve(source, "network.net"))
-            replaces = frozenset(self.scenario.hubs) if given.replaces_load else frozenset()
-            ordered = {name: given.hub_bus[name] for name in self.scenario.hubs}
+            replaces = frozenset(self.scenario.hubs) if section.replaces_load else frozenset()
+            ordered = {name: section.hub_bus[name] for name in self.scenario.hubs}
             try:
-                self.network = network.PlantNetwork(network.NetworkParameters(source, replaces, given.solver), ordered)
+                self.network = network.PlantNetwork(
+                    network.NetworkParameters(source, replaces, section.solver), ordered
+                )
             except ImportError as error:
-                self.problems.append(Problem(self.where, "network.solver", given.solver, f"must be newton: {error}"))
+                self.problems.append(Problem(self.where, "network.solver", section.solver, f"must be newton: {error}"))
             except ValueError as error:
                 # what begins with a hub concerns its bus, not the network itself
                 key = "network.hub_bus" if str(error).startswith("hub ") else "network.net"
                 self.problems.append(Problem(self.where, key, ..., str(error)))
         scale = Series.constant(1.0)
-        if given.load_scale is not None:
+        if section.load_scale is not None:
             with self.at("network.load_scale"):
-                scale = self.series(given.load_scale, "network.load_scale", low=0.0)
+                scale = self.series(section.load_scale, "network.load_scale", low=0.0)
         if self.network is None:
             return {}
         known = self.network.line_index.tolist()
         for n, event in enumerate(self.scenario.events):
             if event.kind == "line_out" and event.what.line not in known:
-                allowed = f"must be the pandapower index of a line of {given.net}: {known[0]} to {known[-1]}"
+                allowed = f"must be the pandapower index of a line of {section.net}: {known[0]} to {known[-1]}"
                 self.problems.append(Problem(self.where, f"events[{n}].line_out.line", event.what.line, allowed))
                 return {}
         lines = sorted({event.what.line for event in self.scenario.events if event.kind == "line_out"})
@@ -321,7 +323,7 @@ class _Builder(Inputs):
             "network": self.network,
             "load_scale": scale,
             "lines_out": self.lines_out,
-            "tolerance_kw": given.tolerance_kw,
+            "tolerance_kw": section.tolerance_kw,
         }
 
     def _nodes(self) -> None:
@@ -338,17 +340,17 @@ class _Builder(Inputs):
         network = self.network
         if network is None or not self.lines_out:
             return []
-        place, nothing = network.hubs.index(hub), np.zeros(len(network.hubs))
+        position, nothing = network.hubs.index(hub), np.zeros(len(network.hubs))
         edges = sorted({0.0, *(t for schedule in self.lines_out.values() for t in schedule.edges)})
         dead = []
         for edge, until in zip(edges, [*edges[1:], math.inf], strict=True):
             out = frozenset(line for line, schedule in self.lines_out.items() if schedule.at(edge))
-            if out and not network.solve(nothing, nothing, [1] * len(network.hubs), 1.0, out).energised[place]:
+            if out and not network.solve(nothing, nothing, [1] * len(network.hubs), 1.0, out).energised[position]:
                 dead.append((edge, until, True))
         return dead
 
-    def _controllers(self) -> list[tuple[str, base.Controller]]:
-        built: list[tuple[str, base.Controller]] = []
+    def _controllers(self) -> list[tuple[str, contract.Controller]]:
+        built: list[tuple[str, contract.Controller]] = []
         runs: dict[str, tuple[Schedule, dict[str, Port], float]] = {}
         many = len(self.scenario.controller) > 1
         for n, spec in enumerate(self.scenario.controller):
@@ -363,20 +365,20 @@ class _Builder(Inputs):
                     ) from None
                 hubs = spec.hubs or list(self.scenario.hubs)
                 if not all(hub in self.sites for hub in hubs):
-                    continue  # a problem of the hub, told already
+                    continue  # a problem of the hub, reported already
                 name = f"{spec.type}-{n + 1}" if many else spec.type
                 rng = np.random.default_rng(self.rng_seed(",".join(hubs), "controller"))
                 sites = {hub: self.sites[hub] for hub in hubs}
                 try:
                     controller = cls(sites, parameters, spec.period, rng)
-                except base.ParameterError as error:
+                except contract.ParameterError as error:
                     raise InputError(Problem(self.where, f"{key}.{error.key}", ..., error.allowed)) from None
                 except Exception as error:  # a user's own class may fail in any way
-                    told = f"{spec.type} cannot be made: {type(error).__name__}: {error}"
-                    raise InputError(Problem(self.where, key, ..., told)) from error
+                    message = f"{spec.type} cannot be made: {type(error).__name__}: {error}"
+                    raise InputError(Problem(self.where, key, ..., message)) from error
                 built.append((name, controller))
                 runs |= {hub: (self._parameters(hub, spec, controller), ports(controller), spec.period) for hub in hubs}
-        for hub, (parameters, own, period_s) in runs.items():
+        for hub, (parameters, series_ports, period_s) in runs.items():
             self._add(
                 "controller",
                 hub,
@@ -395,22 +397,22 @@ class _Builder(Inputs):
                     self.tariffs.get(hub),
                     self.announced.get(hub),
                 ),
-                records=own,
+                records=series_ports,
             )
         return built
 
     def _files(self, key: str) -> dict[str, Any]:
         """How parameters of a controller find files: `resolve`, as for all files of a scenario."""
-        return {"resolve": lambda name, own: self.loaded.resolve(name, f"{key}.{own}")}
+        return {"resolve": lambda name, field: self.loaded.resolve(name, f"{key}.{field}")}
 
-    def _parameters(self, hub: str, spec: schema.ControllerSpec, controller: base.Controller) -> Schedule:
+    def _parameters(self, hub: str, spec: schema.ControllerSpec, controller: contract.Controller) -> Schedule:
         """The parameters of a hub's controller, and what events make of them, each with the others in force."""
         changes = [
             (n, event)
             for n, event in enumerate(self.scenario.events)
             if event.kind == "parameters" and event.what.hub == hub and event.what.controller == spec.type
         ]
-        given = controller.parameters
+        initial = controller.parameters
         edges = {t for _, event in changes for t in (event.at, event.what.until) if t is not None}
         intervals = []
         for edge, until in pairwise([*sorted(edges), math.inf]):
@@ -419,16 +421,16 @@ class _Builder(Inputs):
                 if event.at <= edge < (math.inf if event.what.until is None else event.what.until):
                     values, key = _merged(values, event.what.set), f"events[{n}].parameters.set."
             try:
-                parameters = type(given).model_validate(values, context=self._files("controller"))
+                parameters = type(initial).model_validate(values, context=self._files("controller"))
                 controller.check(hub, parameters)
             except ValidationError as error:
-                raise InputError(problems_of(error, values, self.where, type(given), key)) from None
-            except base.ParameterError as error:
+                raise InputError(problems_of(error, values, self.where, type(initial), key)) from None
+            except contract.ParameterError as error:
                 raise InputError(Problem(self.where, f"{key}{error.key}", ..., error.allowed)) from None
             except ValueError as error:
                 raise InputError(Problem(self.where, key.removesuffix("."), ..., str(error))) from None
             intervals.append((edge, until, parameters))
-        return Schedule(intervals, given)
+        return Schedule(intervals, initial)
 
     def _session_rows(self, hub: str) -> list[dict]:
         if hub not in self.seen:

@@ -1,4 +1,4 @@
-"""What of a plant is recorded, and where it stands in the result file."""
+"""Which signals of a plant are recorded, and where each stands in the result file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PLACES = {
 
 @derived
 def places_in_results() -> dict[tuple[str, str], tuple[str, str]]:
-    """Return outputs that stand in the result file under another device or name than in their simulator."""
+    """Return the outputs whose device or name in the result file differs from that in their simulator."""
     return {
         **_PLACES,
         **{(kind.name, output): place for kind in kinds() for output, place in kind.results_as.items()},
@@ -49,7 +49,7 @@ def records(
     placed: Mapping[str, Sequence[PlacedDevice]],
     network: PlantNetwork | None,
 ) -> tuple[tuple[Signal, ...], list[Connection], list[EntitySpec]]:
-    """Find what is recorded of a plant.
+    """Find the signals of a plant that are recorded, and what feeds them.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def records(
 
 
 class _Plan:
-    """Signals and what feeds them, as they are found."""
+    """The recorded signals and the connections that feed them, collected entity by entity."""
 
     def __init__(
         self, scenario: Scenario, placed: Mapping[str, Sequence[PlacedDevice]], network: PlantNetwork | None
@@ -150,7 +150,7 @@ class _Plan:
         return not output.startswith("secondary") or self._scenario.hubs[hub].secondary_source()[1] is not None
 
     def recorders(self) -> list[EntitySpec]:
-        """Return the recorder's entities."""
+        """Return the entities of the recorder."""
         objects = {"writer": RunObject("writer"), "progress": RunObject("progress")}
         return [
             EntitySpec(
@@ -164,7 +164,7 @@ class _Plan:
 
 
 def _width(port: Port, hub: str, scenario: Scenario, network: PlantNetwork | None) -> int | None:
-    """Number of values of a port at a time; None for a scalar, 0 where there is nothing to tell."""
+    """Number of values of a port at a time; None for a scalar, 0 where there is nothing to record."""
     if port.width is None:
         return None
     if port.width == "connector":

@@ -1,4 +1,4 @@
-"""The plates of a hub: what a controller knows of its devices, its connection and its conductors."""
+"""Ratings of a hub: what its controller knows of devices, grid connection and conductors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...controllers.circuits import Circuits
 from ...simulators.ats import ats_model as ats
 from ...simulators.charge_point.charge_point_model import ConnectorParameters
@@ -19,8 +19,8 @@ from ..schema.device_sections import DeviceOfHub
 from .session_build import Visits
 
 
-def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.SecondarySource | None) -> base.Site:
-    """Return the plates of a hub, for its controller.
+def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.SecondarySource | None) -> contract.Site:
+    """Return the ratings of a hub, for its controller.
 
     Of several devices of a kind the contract has totals: ratings, energies and tanks are sums, windows of the state of
     charge and efficiencies are means weighted with the capacities, and the smallest power is that of any.
@@ -49,7 +49,7 @@ def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.Secondar
         return sum(values[name] for values in plates(kind))
 
     def mean(name: str, default: float) -> float:
-        """Return the mean of the batteries, weighted with their capacities."""
+        """Average a rating of the batteries, weighted with their capacities."""
         return weighted_mean([values[name] for values in plates("bess")], _capacities(plates("bess")), default)
 
     secondary_section = hub.secondary_source()[1]
@@ -60,7 +60,7 @@ def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.Secondar
         values.flags.writeable = False
         return values
 
-    return base.Site(
+    return contract.Site(
         contracted_kw=hub.grid.contracted_kw,
         installed_kw=hub.grid.installed_kw or hub.grid.contracted_kw,
         nominal_v=hub.grid.nominal_v,
@@ -83,7 +83,7 @@ def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.Secondar
         connector_phases=plate(np.where(connectors.phase >= 0, 1, 3)) if connectors else none,
         circuits=_circuits(hub.connectors, connectors),
         devices={
-            name: base.DevicePlates(kind, values)
+            name: contract.DevicePlates(kind, values)
             for name, (kind, values) in devices.items()
             if kind_of(kind).simulator and kind != "cp"
         },
@@ -91,7 +91,7 @@ def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.Secondar
 
 
 def plates_of(device: DeviceOfHub) -> dict[str, float]:
-    """Return what is written on a device, by the names that its kind gives."""
+    """Return the ratings of a device, by the names that its kind declares."""
     return kind_of(device.kind).plates_of(device.section)
 
 

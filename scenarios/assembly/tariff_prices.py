@@ -22,18 +22,18 @@ TARIFFS = Path(str(files("evhub.simulators") / "data" / "tariffs"))
 
 
 def shipped_tariffs() -> dict[str, Path]:
-    """The tariffs that come with evhub, by name."""
+    """Return the files of the tariffs that come with evhub, by name."""
     return {path.stem: path for path in sorted(TARIFFS.glob("*.yaml"))}
 
 
-def price_series(loaded: LoadedScenario, given, key: str, start: datetime, series: Callable[..., Series]) -> Series:
-    """One price over the run.
+def price_series(loaded: LoadedScenario, section, key: str, start: datetime, series: Callable[..., Series]) -> Series:
+    """Build the series of one price over the run.
 
     Parameters
     ----------
     loaded : LoadedScenario
         The scenario, whose folder holds the files.
-    given : schema.Price
+    section : schema.Price
         The price's section.
     key : str
         Where it stands, for messages.
@@ -52,9 +52,9 @@ def price_series(loaded: LoadedScenario, given, key: str, start: datetime, serie
     InputError, ValueError
         When a file is missing or wrong.
     """
-    if not isinstance(given, schema.Tou):
-        return series(given, key)
-    path = _tariff_file(loaded, given.tariff, f"{key}.tariff")
+    if not isinstance(section, schema.Tou):
+        return series(section, key)
+    path = _tariff_file(loaded, section.tariff, f"{key}.tariff")
     data = read_yaml(path)
     try:
         _TariffFile.model_validate(data)

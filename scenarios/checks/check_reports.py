@@ -1,4 +1,4 @@
-"""What became of checked scenarios: for people, as rows, as JUnit XML and as annotations of GitHub."""
+"""Results of checked scenarios as text, table rows, JUnit XML and GitHub annotations."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from .check_scenarios import Checked
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def line(one: Checked) -> str:
-    """One line for a scenario, with the markup of the terminal."""
-    if one.failure:
-        told = "[red]failed[/red]  the run"
-    elif one.ok:
-        told = f"[green]ok[/green]      {len(one.outcomes)} expectations"
+def line(result: Checked) -> str:
+    """Format the result of one scenario as a line with the markup of the terminal."""
+    if result.failure:
+        verdict = "[red]failed[/red]  the run"
+    elif result.ok:
+        verdict = f"[green]ok[/green]      {len(result.outcomes)} expectations"
     else:
-        told = f"[red]failed[/red]  {len(one.failed)} of {len(one.outcomes)} expectations"
-    return f"{told}  [bold]{one.name}[/bold]  [dim]({one.wall_s:.1f} s)[/dim]"
+        verdict = f"[red]failed[/red]  {len(result.failed)} of {len(result.outcomes)} expectations"
+    return f"{verdict}  [bold]{result.name}[/bold]  [dim]({result.wall_s:.1f} s)[/dim]"
 
 
 def rows(checked: Sequence[Checked]) -> list[dict[str, Any]]:
-    """A row for each expectation; one for a run that failed."""
+    """Return a table row for each expectation, or one row for a run that failed."""
     return [
         {
-            "scenario": one.name,
+            "scenario": result.name,
             "expectation": outcome.name,
             "ok": outcome.ok,
             "t_s": outcome.t_s,
             "value": outcome.value,
             "text": outcome.text,
         }
-        for one in checked
-        for outcome in (one.outcomes or [failed for _, failed in one.failed])
+        for result in checked
+        for outcome in (result.outcomes or [failed for _, failed in result.failed])
     ]
 
 
 def failures(checked: Sequence[Checked]) -> list[dict[str, Any]]:
-    """The rows of what failed for people, who read times as scenarios write them."""
+    """Return the rows of failed expectations for people, with times as scenarios write them."""
     return [
         {
             "scenario": row["scenario"],
@@ -57,7 +57,7 @@ def failures(checked: Sequence[Checked]) -> list[dict[str, Any]]:
 
 
 def junit(checked: Sequence[Checked]) -> str:
-    """A JUnit report: a suite for each scenario, a test case for each expectation.
+    """Format a JUnit report: a suite for each scenario, a test case for each expectation.
 
     Parameters
     ----------
@@ -70,42 +70,44 @@ def junit(checked: Sequence[Checked]) -> str:
         XML text. A run that failed is one test case with an error.
     """
     suites = ElementTree.Element("testsuites", name="evhub check")
-    for one in checked:
-        cases = max(len(one.outcomes), 1)
+    for result in checked:
+        cases = max(len(result.outcomes), 1)
         suite = ElementTree.SubElement(
             suites,
             "testsuite",
-            name=_plain(one.name),
+            name=_plain(result.name),
             tests=str(cases),
-            failures=str(0 if one.failure else len(one.failed)),
-            errors=str(int(bool(one.failure))),
+            failures=str(0 if result.failure else len(result.failed)),
+            errors=str(int(bool(result.failure))),
             skipped="0",
-            time=f"{one.wall_s:.3f}",
+            time=f"{result.wall_s:.3f}",
         )
-        share_s = f"{one.wall_s / cases:.3f}"  # the run is shared by all of them
-        if one.failure:
-            case = ElementTree.SubElement(suite, "testcase", classname=_plain(one.name), name="the run", time=share_s)
-            told = ElementTree.SubElement(case, "error", message=_plain(one.failure))
-            told.text = _plain(one.failure)
-        for line, outcome in zip(one.lines, one.outcomes, strict=False):
+        share_s = f"{result.wall_s / cases:.3f}"  # the run is shared by all of them
+        if result.failure:
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=_plain(result.name), name="the run", time=share_s
+            )
+            element = ElementTree.SubElement(case, "error", message=_plain(result.failure))
+            element.text = _plain(result.failure)
+        for line, outcome in zip(result.lines, result.outcomes, strict=False):
             case = ElementTree.SubElement(
                 suite,
                 "testcase",
-                classname=_plain(one.name),
+                classname=_plain(result.name),
                 name=_plain(outcome.name),
-                file=_plain(str(one.path)),
+                file=_plain(str(result.path)),
                 line=str(line),
                 time=share_s,
             )
             if not outcome.ok:
-                told = ElementTree.SubElement(case, "failure", message=_plain(outcome.text))
-                told.text = _plain(f"{outcome.name}\n{outcome.text}\n{one.path}:{line}")
+                element = ElementTree.SubElement(case, "failure", message=_plain(outcome.text))
+                element.text = _plain(f"{outcome.name}\n{outcome.text}\n{result.path}:{line}")
     ElementTree.indent(suites)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def github_annotations(checked: Sequence[Checked]) -> list[str]:
-    """Workflow commands that make GitHub show what failed beside the line of the scenario file.
+    """Format failures as GitHub workflow commands, which mark the lines of the scenario file.
 
     Parameters
     ----------
@@ -118,10 +120,10 @@ def github_annotations(checked: Sequence[Checked]) -> list[str]:
         One line for each failure.
     """
     lines = []
-    for one in checked:
-        for line, outcome in one.failed:
-            place = f"file={_property(_relative(one.path))},line={line},title={_property(one.name)}"
-            lines.append(f"::error {place}::{_message(f'{outcome.name}: {outcome.text}')}")
+    for result in checked:
+        for line, outcome in result.failed:
+            properties = f"file={_property(_relative(result.path))},line={line},title={_property(result.name)}"
+            lines.append(f"::error {properties}::{_message(f'{outcome.name}: {outcome.text}')}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Scenarios as tests: run them and look whether what they expect holds."""
+"""Scenarios as tests: run them and check their expectations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .golden_files import golden_path, read_golden, write_golden
 
 @dataclass(frozen=True)
 class Prepared:
-    """A scenario of which everything that can be wrong with its input is known to be right.
+    """A scenario whose input is known to be valid, ready to be run and checked.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Checked:
         """Line and outcome of what failed; the run itself, where it did."""
         if self.failure:
             return [(1, ExpectationResult("the run", False, self.failure))]
-        return [(line, one) for line, one in zip(self.lines, self.outcomes, strict=True) if not one.ok]
+        return [(line, outcome) for line, outcome in zip(self.lines, self.outcomes, strict=True) if not outcome.ok]
 
 
 def prepare(
@@ -94,7 +94,7 @@ def prepare(
     invariants: bool = False,
     update: bool = False,
 ) -> Prepared:
-    """Read a scenario and look whether its expectations can be checked.
+    """Read a scenario and check that its expectations can be evaluated.
 
     Parameters
     ----------
@@ -129,9 +129,9 @@ def prepare(
         raise InputError(Problem(where, "expect", NOTHING, allowed))
     wiring = build(loaded)
     problems = [
-        Problem(where, f"expect[{n}].{key}", given, f"must be {allowed}")
+        Problem(where, f"expect[{n}].{key}", value, f"must be {allowed}")
         for n, item in enumerate(scenario.expect)
-        for key, given, allowed in problems_with(item, wiring)
+        for key, value, allowed in problems_with(item, wiring)
     ]
     recorded: list[dict[str, Any] | None] = []
     for item in scenario.expect:
@@ -292,7 +292,7 @@ def _line(text: str) -> str:
 
 
 def prepare_all(targets: Iterable[str | Path], **options: Any) -> list[Prepared]:
-    """Prepare several scenarios, see `prepare`; what is wrong with any of them is told at once.
+    """Read several scenarios as `prepare` does; raise the problems of all of them together.
 
     Raises
     ------
@@ -313,10 +313,10 @@ def prepare_all(targets: Iterable[str | Path], **options: Any) -> list[Prepared]
 def _lines(path: Path, count: int) -> tuple[int, ...]:
     """Where the items of ``expect`` stand in a scenario file."""
     root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
-    found = [
+    lines = [
         item.start_mark.line + 1
         for key, value in (root.value if isinstance(root, yaml.MappingNode) else [])
         if key.value == "expect" and isinstance(value, yaml.SequenceNode)
         for item in value.value
     ]
-    return tuple([*found, *[1] * count][:count])
+    return tuple([*lines, *[1] * count][:count])

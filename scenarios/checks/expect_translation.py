@@ -1,7 +1,7 @@
 """From the ``expect`` section of a scenario to what the analysis evaluates.
 
 Which signals there are, how long an array is and which words an enumeration has is known from the wiring, so that what
-cannot be checked is told before the run.
+cannot be checked is reported before the run.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from ..schema.scenario_schema import HubSection, Scenario
 
 
 def problems_with(item: ExpectSection, wiring: Wiring) -> list[tuple[str, object, str]]:
-    """What of an expectation does not fit the signals that will be recorded: (key, given, allowed)."""
+    """Return where an expectation does not fit the recorded signals: (key, value, allowed)."""
     if item.signal is None:
         return []
     signals = {signal.path: signal for signal in wiring.signals}
     signal = signals.get(item.signal)
     if signal is None:
         return [("signal", item.signal, _signals_near(item.signal, list(signals)))]
-    found: list[tuple[str, object, str]] = []
+    problems: list[tuple[str, object, str]] = []
     numbers = item.order or ([] if item.element is None else [item.element])
     for number in numbers:
         key = "order" if item.order else "element"
         if signal.width is None:
-            found.append((key, number, f"left out: {item.signal} is one value"))
+            problems.append((key, number, f"left out: {item.signal} is one value"))
         elif isinstance(number, int) and number > signal.width:
-            found.append((key, number, f"one of the {signal.width} elements of {item.signal}"))
+            problems.append((key, number, f"one of the {signal.width} elements of {item.signal}"))
     words = list((signal.port.codes or {}).values())
     if isinstance(item.equals, str) and item.equals not in words:
-        found.append(("equals", item.equals, f"one of {', '.join(words)}" if words else "a number"))
-    return found
+        problems.append(("equals", item.equals, f"one of {', '.join(words)}" if words else "a number"))
+    return problems
 
 
 def checkable(
     item: ExpectSection, scenario: Scenario, wiring: Wiring, recorded: Mapping[str, Any] | None = None
 ) -> expect.Expectation:
-    """An expectation for the analysis.
+    """Convert an item of the section ``expect`` to an expectation of the analysis.
 
     Parameters
     ----------
@@ -112,20 +112,20 @@ def _signal(item: ExpectSection, signal: Signal) -> expect.SignalExpectation:
 
 
 def _bounds(item: ExpectSection, codes: Mapping[int, str]) -> Bounds:
-    least = -math.inf if item.min is None else item.min
-    most = math.inf if item.max is None else item.max
+    lower = -math.inf if item.min is None else item.min
+    upper = math.inf if item.max is None else item.max
     if isinstance(item.equals, str):
-        least = most = next(code for code, word in codes.items() if word == item.equals)
+        lower = upper = next(code for code, word in codes.items() if word == item.equals)
     elif item.equals is not None:
-        least = most = item.equals
-    return Bounds(least, most, item.tolerance)
+        lower = upper = item.equals
+    return Bounds(lower, upper, item.tolerance)
 
 
 def _signals_near(path: str, known: list[str]) -> str:
     """The signals that may be meant: those of its device, or the devices of its hub."""
     hub, device, _ = path.split("/")
-    attributes = [one.split("/")[2] for one in known if one.startswith(f"{hub}/{device}/")]
-    devices = dict.fromkeys(one.split("/")[1] for one in known if one.startswith(f"{hub}/"))
+    attributes = [signal.split("/")[2] for signal in known if signal.startswith(f"{hub}/{device}/")]
+    devices = dict.fromkeys(signal.split("/")[1] for signal in known if signal.startswith(f"{hub}/"))
     if attributes:
         there = f"one of {hub}/{device}/ {', '.join(attributes)}"
     else:

@@ -27,14 +27,14 @@ Figure = Annotated[float, Field(strict=True, allow_inf_nan=False)] | None
 
 
 class Tolerance(Section):
-    """How far a number may be off: absolute + relative * what is recorded."""
+    """Allowed difference of a number: absolute + relative * the recorded value."""
 
     relative: NonNegative
     absolute: NonNegative
 
 
 class GoldenFile(Section):
-    """What stands in a golden file; `analysis.golden.record` says what it means."""
+    """The content of a golden file; `analysis.checks.golden_results.record` says what it means."""
 
     golden: Literal[1]
     scenario: str
@@ -47,7 +47,7 @@ class GoldenFile(Section):
 
 
 def golden_path(loaded: LoadedScenario, name: str) -> Path:
-    """Where a golden file of a scenario stands."""
+    """Return the path of a golden file of a scenario."""
     return loaded.folder / name
 
 
@@ -66,7 +66,7 @@ def read_golden(loaded: LoadedScenario, name: str, update: bool = False) -> dict
     Returns
     -------
     dict or None
-        What `analysis.golden.record` gave; None when there is no such file.
+        What `analysis.checks.golden_results.record` gave; None when there is no such file.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def read_golden(loaded: LoadedScenario, name: str, update: bool = False) -> dict
 
 
 def write_golden(path: Path, recorded: Mapping[str, Any]) -> None:
-    """Write a golden file, whole or not at all; its ending says whether as YAML or as JSON.
+    """Write a golden file in one piece, as YAML or JSON by its ending.
 
     Raises
     ------

@@ -21,7 +21,7 @@ _EXPECTS = re.compile(r"^expect\s*:", re.MULTILINE)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
-    """Collect a YAML file that is a scenario and expects something."""
+    """Collect a YAML file that is a scenario with expectations."""
     if file_path.suffix not in (".yaml", ".yml"):
         return None
     text = file_path.read_text(encoding="utf-8", errors="replace")
@@ -31,10 +31,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
 
 
 class ScenarioFile(pytest.File):
-    """A scenario; it is run once, when the first of its expectations is tested."""
+    """A scenario file; its run is made once, for the first of its expectations."""
 
     def collect(self) -> Iterator[ExpectationItem]:
-        """One test for each expectation."""
+        """Yield one test for each expectation."""
         from ..errors import InputError
         from ..schema.scenario_loader import load_scenario
 
@@ -59,7 +59,7 @@ class ScenarioFile(pytest.File):
 
 
 class ExpectationFailedError(Exception):
-    """An expectation does not hold; the text says where and by how much."""
+    """An expectation does not hold; the message says where and by how much."""
 
 
 class ExpectationItem(pytest.Item):
@@ -70,7 +70,7 @@ class ExpectationItem(pytest.Item):
         self.number = number
 
     def runtest(self) -> None:
-        """Look at what the run of the file gave."""
+        """Check the expectation on the result of the file's run."""
         checked = self._file.checked
         if isinstance(checked, str):
             raise ExpectationFailedError(checked)
@@ -81,13 +81,13 @@ class ExpectationItem(pytest.Item):
             raise ExpectationFailedError(f"{outcome.name}\n{outcome.text}\n{self.path}:{checked.lines[self.number]}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What failed, without a traceback."""
+        """Describe a failed expectation without a traceback."""
         if isinstance(excinfo.value, ExpectationFailedError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """File and name of the test."""
+        """Return file, line and name of the test."""
         return self.path, None, self.name
 
     @property

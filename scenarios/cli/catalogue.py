@@ -1,4 +1,4 @@
-"""What comes with evhub and what is registered, for ``evhub list``."""
+"""The contents of ``evhub list``: what comes with evhub and what is registered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..studies.reproductions import NAMES, reproduction
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """One row for each scenario, controller, set of cell parameters, arrival profile study and tariff."""
+    """Return one row for each scenario, controller, set of cell parameters, arrival profile, study and tariff."""
     rows: list[dict[str, Any]] = []
     for name, path in shipped().items():
         rows.append({"kind": "scenario", "name": name, "what": read_yaml(path).get("title", "")})

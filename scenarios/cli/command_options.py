@@ -34,7 +34,7 @@ def pool_of(workers: int | None, scheduler: str | None, default: int, *, apart: 
 
 
 def refuse_together(options: Mapping[str, bool]) -> None:
-    """Refuse two options that are both there.
+    """Refuse two options that are given together.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def refuse_together(options: Mapping[str, bool]) -> None:
 
 
 def refuse_filled(folder: Path, force: bool) -> None:
-    """Refuse a target that is no folder, or has something in it.
+    """Refuse a target that is not a folder, or a folder that is not empty.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def refuse_filled(folder: Path, force: bool) -> None:
 
 
 def refuse_other_pictures(picture: Path | None) -> None:
-    """Refuse a picture with another ending than `PICTURES`.
+    """Refuse a picture whose ending is not in `PICTURES`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What ``evhub compare`` shows: a table for people, the same as rows for programs."""
+"""The output of ``evhub compare``: a table for people, and the same as rows for programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STYLES = {True: "green", False: "red", None: "cyan"}
 
 
 def rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """A row for each key figure and controller, unknown values as None."""
+    """Return a row for each key figure and controller, unknown values as None."""
     return [
         {
             str(key): None if isinstance(value, float) and not math.isfinite(value) else value
@@ -29,7 +29,7 @@ def rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def table(comparison: Comparison) -> Table:
-    """Key figures down, controllers across; without those that are the same for all."""
+    """Build a table of key figures by controller, without those that are the same for all."""
     controllers = comparison.controllers
     shown = Table(header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     shown.add_column("quantity", overflow="fold")
@@ -62,7 +62,7 @@ def _cell(row: dict[Any, Any]) -> str:
 
 
 def legend(comparison: Comparison) -> str:
-    """How to read the table."""
+    """Explain the marks of the table."""
     colours = f"green better, red worse than {comparison.baseline}, cyan neither"
     if comparison.random and len(comparison.seeds) > 1:
         return (

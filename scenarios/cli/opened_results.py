@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def open_all(paths: Sequence[Path], names: Sequence[str], opened: ExitStack) -> dict[str, Results]:
-    """Open results by what to call them, and print what is wrong with a run, such as that it was killed.
+    """Open results by label, and print what is wrong with a run, for example that it was killed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How a command is stopped: by Ctrl-C, or by SIGTERM, which means the same."""
+"""Stops a command on Ctrl-C or on SIGTERM, which has the same effect."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 
 
 class StoppedError(Exception):
-    """The command was stopped; the text says what is left of it."""
+    """The command was stopped; the message says what it leaves behind."""
 
 
 @contextmanager
 def stoppable(left: str = "") -> Iterator[None]:
-    """Turn Ctrl-C into `StoppedError`.
+    """Raise `StoppedError` on Ctrl-C inside the block.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def stoppable(left: str = "") -> Iterator[None]:
 
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does at that moment."""
+    """Set the handler of SIGTERM to do what Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield  # where Python hands out no signals
         return

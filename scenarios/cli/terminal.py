@@ -1,4 +1,4 @@
-"""What the command ``evhub`` prints: tables for people or as JSON, and progress."""
+"""Output of the command ``evhub``: tables for people or as JSON, and progress."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _cell(value: Any) -> str:
 
 
 def show_summary(table: pd.DataFrame) -> None:
-    """The summary for people: in groups, without rows that say nothing happened."""
+    """Print the summary for people: in groups, without figures of things that did not happen."""
     hubs = [column for column in table.columns if column not in ("group", "quantity", "unit")]
     if len(hubs) == 2:
         hubs = hubs[-1:]  # one hub is the total
@@ -74,7 +74,7 @@ def show_summary(table: pd.DataFrame) -> None:
 
 
 def summary_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table for JSON, NaN as None."""
+    """Return the rows of a table for JSON, NaN as None."""
     return [
         {key: (None if isinstance(value, float) and value != value else value) for key, value in row.items()}
         for row in table.reset_index().to_dict("records")
@@ -83,24 +83,24 @@ def summary_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 @contextmanager
 def working(title: str) -> Iterator[Callable[[str], None]]:
-    """Tell what long work is about: as it goes in a terminal, else by a line on stderr now and then."""
+    """Report the progress of long work: as it goes in a terminal, else by a line on stderr now and then."""
     if err.is_terminal:
         with err.status(escape(title)) as status:
-            yield lambda told: status.update(escape(f"{title}: {told}"))
+            yield lambda text: status.update(escape(f"{title}: {text}"))
         return
     said_s = time.monotonic()
 
-    def tell(told: str) -> None:
+    def tell(text: str) -> None:
         nonlocal said_s
         if time.monotonic() - said_s >= _SILENCE_S:
             said_s = time.monotonic()
-            err.print(f"{title}: {told}", markup=False, soft_wrap=True)
+            err.print(f"{title}: {text}", markup=False, soft_wrap=True)
 
     yield tell
 
 
 class SimulationProgress:
-    """A progress bar over simulated time, redrawn a few times a second; nothing when silent."""
+    """A progress bar over simulated time, redrawn a few times a second; silent on request."""
 
     def __init__(self, duration_s: float, silent: bool):
         self._duration_s = duration_s
@@ -138,7 +138,7 @@ class SimulationProgress:
 
 
 class RunsProgress:
-    """A progress bar over the runs of a sweep; nothing when silent."""
+    """A progress bar over the runs of a study; silent on request."""
 
     def __init__(self, silent: bool):
         self._bar = Progress(
@@ -158,8 +158,8 @@ class RunsProgress:
         return self._advance
 
     def _advance(self, done: int, total: int, failed: int) -> None:
-        told = f", {failed} failed" if failed else ""
-        self._bar.update(self._task, description="running", completed=done, total=total, failed=told)
+        failures = f", {failed} failed" if failed else ""
+        self._bar.update(self._task, description="running", completed=done, total=total, failed=failures)
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...simulators.adapter import Clock, Device, Port, Schedule
 from ...simulators.devices import derived, kind_of, simulated_kinds
 from ...simulators.totals import total
@@ -17,7 +17,7 @@ from .device_commands import CommandedKind
 from .wiring import PlacedDevice, measured_ports
 
 STATUS_PORTS = ("ats.bus", "arrivals.session", "arrivals.faulted")
-PRICE_PORTS = tuple(f"tariffs.{price.name}_per_kwh" for price in fields(base.Prices))
+PRICE_PORTS = tuple(f"tariffs.{price.name}_per_kwh" for price in fields(contract.Prices))
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _default_devices() -> tuple[PlacedDevice, ...]:
 
 
 class _Views(Mapping):
-    """The devices of a hub at one instant; a view is made when it is asked for."""
+    """The devices of a hub at one instant; each view is made on first access."""
 
     __slots__ = ("_age_s", "_devices", "_held")
 
@@ -78,11 +78,11 @@ class _Views(Mapping):
         self._held = dict(held)
         self._age_s = age_s
 
-    def __getitem__(self, name: str) -> base.DeviceView:
+    def __getitem__(self, name: str) -> contract.DeviceView:
         kind, ports, plates = self._devices[name]
         measured = {output: self._held[port] for output, port in ports.items() if port in self._held}
         p_kw, failed = measured.get("p_kw", math.nan), bool(measured.get("failed", False))
-        return base.DeviceView(name, kind, failed, self._age_s.get(name, 0.0), p_kw, measured, plates)
+        return contract.DeviceView(name, kind, failed, self._age_s.get(name, 0.0), p_kw, measured, plates)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._devices)
@@ -98,11 +98,11 @@ class ControlledHub(Device):
         self,
         clock: Clock,
         *,
-        site: base.Site,
+        site: contract.Site,
         sessions: KnownSessions,
         linked: bool,
         parameters: Schedule,
-        forecast: Callable[..., base.Forecast],
+        forecast: Callable[..., contract.Forecast],
         records: Mapping[str, Port],
         devices: Sequence[PlacedDevice] | None = None,
         unforeseen: Sequence[str] = (),
@@ -135,8 +135,8 @@ class ControlledHub(Device):
             **dict.fromkeys(self._failed, False),
         }
         self._ids: tuple[str | None, ...] = (None,) * n
-        self._told = {name: np.full(n, free) for name, free in _FREE.items()}
-        self._prices = base.Prices(*len(PRICE_PORTS) * (0.0,))
+        self._plugged = {name: np.full(n, free) for name, free in _FREE.items()}
+        self._prices = contract.Prices(*len(PRICE_PORTS) * (0.0,))
         self._min_kw, self._max_kw = -site.connector_kw, site.connector_kw
         self._scalars: tuple | None = None
         self._no_q_kvar = zero
@@ -147,12 +147,12 @@ class ControlledHub(Device):
             if kind_of(kind).commands and kind != "cp"
         ]
         # what a controller sees is kept from decision to decision, so it must not write into it
-        for values in (*self.inputs.values(), *self._told.values()):
+        for values in (*self.inputs.values(), *self._plugged.values()):
             if isinstance(values, np.ndarray):
                 values.setflags(write=False)
 
     def _see(self, placed: Sequence[PlacedDevice], unforeseen: Sequence[str]) -> None:
-        """Find the ports behind everything that the contract tells of devices."""
+        """Find the ports behind the fields that the contract has for devices."""
         self._names: dict[str, tuple[str, ...]] = {}
         for device in placed:
             self._names[device.kind] = (*self._names.get(device.kind, ()), device.name)
@@ -182,17 +182,17 @@ class ControlledHub(Device):
         self._named_kinds = {kind: names for kind, names in self._names.items() if names != (kind,)}
 
     def take(self, t_s: float, new: Mapping[str, Mapping[str, Any]]) -> None:
-        """Hold what has arrived, and take notice of new prices and of who has plugged in or left."""
+        """Store arrived measurements, and update prices and plugged-in sessions."""
         for port, sources in new.items():
             for value in sources.values():
                 self.inputs[port] = value
         if not new.keys().isdisjoint(PRICE_PORTS):
-            self._prices = base.Prices(*(self.inputs.get(port, 0.0) for port in PRICE_PORTS))
+            self._prices = contract.Prices(*(self.inputs.get(port, 0.0) for port in PRICE_PORTS))
         session = self.inputs["arrivals.session"]
         if session is self._session:
             return
         known, ids = self.sessions, list(self._ids)
-        told = {name: values.copy() for name, values in self._told.items()}
+        plugged = {name: values.copy() for name, values in self._plugged.items()}
         for i in (session != self._session).nonzero()[0].tolist():
             k = session.item(i)
             ids[i] = known.id[k] if k >= 0 else None
@@ -207,13 +207,13 @@ class ControlledHub(Device):
                     "v2g": known.v2g[k],
                 }
             for name, value in now.items():
-                told[name][i] = value
-        for values in told.values():
+                plugged[name][i] = value
+        for values in plugged.values():
             values.setflags(write=False)
-        self._session, self._ids, self._told = session, tuple(ids), told
+        self._session, self._ids, self._plugged = session, tuple(ids), plugged
 
-    def observation(self, t_s: float) -> base.Hub:
-        """Return what the controller sees of this hub now."""
+    def observation(self, t_s: float) -> contract.Hub:
+        """Return what the controller sees of this hub at a time."""
         held = self.inputs
         get, unknown = held.get, self._unknown
         age_s = {device: t_s - sampled for device, sampled in held["link.sampled_s"].items()}
@@ -233,7 +233,7 @@ class ControlledHub(Device):
             forecast = self._forecast(t_s, sum([sign * get(port, 0.0) for sign, port in self._unforeseen]))
         else:
             forecast = self._forecast(t_s)
-        return base.Hub(
+        return contract.Hub(
             bus=held["ats.bus"],
             p_grid_kw=get("grid.meter_kw", unknown),
             p_secondary_kw=get("grid.secondary_meter_kw", unknown),
@@ -256,17 +256,17 @@ class ControlledHub(Device):
         missing = math.nan if field in _NEVER_KNOWN else self._unknown
         return total(rule, [self.inputs.get(port, missing) for port in ports], weights)
 
-    def _seen_connectors(self) -> base.Connectors:
+    def _seen_connectors(self) -> contract.Connectors:
         held = self.inputs
         p_kw, energy_kwh, soc = held["cp.connector_p_kw"], held["cp.energy_kwh"], held["cp.soc"]
         sampled_s = held["link.sampled_s"].get("cp")
-        if sampled_s is not None and (self._told["plugged_s"] > sampled_s).any():
+        if sampled_s is not None and (self._plugged["plugged_s"] > sampled_s).any():
             # the last message is older than the session: it speaks of the EV before
-            newer = self._told["plugged_s"] > sampled_s
+            newer = self._plugged["plugged_s"] > sampled_s
             p_kw, energy_kwh = np.where(newer, 0.0, p_kw), np.where(newer, 0.0, energy_kwh)
             soc = np.where(newer, np.nan, soc)
-        return base.Connectors(
-            **self._told,
+        return contract.Connectors(
+            **self._plugged,
             session_id=self._ids,
             faulted=held["arrivals.faulted"],
             p_kw=p_kw,
@@ -274,8 +274,8 @@ class ControlledHub(Device):
             soc=soc,
         )
 
-    def send(self, setpoints: base.Setpoints, numbers: tuple) -> None:
-        """Hand set points and their scalars, see `check`, to the plant, clipped to the plates of the devices."""
+    def send(self, setpoints: contract.Setpoints, numbers: tuple) -> None:
+        """Send set points and their scalars, see `check`, to the plant, clipped to the ratings of the devices."""
         limit_kw = np.minimum(np.maximum(setpoints.connector_kw, self._min_kw), self._max_kw)
         self.emit("connector_limit_kw", limit_kw)
         q_kvar = setpoints.connector_q_kvar
@@ -286,13 +286,13 @@ class ControlledHub(Device):
                 kind.send(setpoints, self.inputs, self.emit)
 
     def record(self, values: Mapping[str, float]) -> None:
-        """Write a controller's own series; raises for one that its class does not name."""
+        """Record the controller's own series; raise a `ValueError` for one that its class does not declare."""
         for name, value in values.items():
             if name not in self._records:
                 raise ValueError(f"records has no {name!r}; the class names {', '.join(self._records) or 'none'}")
             self.emit(name, float(value))
 
 
-def ports(controller: base.Controller) -> dict[str, Port]:
-    """The output ports of a controller's own series."""
+def ports(controller: contract.Controller) -> dict[str, Port]:
+    """Return the output ports of a controller's own series."""
     return {name: Port(unit, description) for name, (unit, description) in controller.records.items()}

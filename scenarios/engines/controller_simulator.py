@@ -1,4 +1,4 @@
-"""The one adapter for all controllers: builds what they see, checks and clips what they answer, times their decisions.
+"""The adapter of all controllers: builds observations, checks and clips set points, times decisions.
 
 The simulator has one device for each hub. A controller may run several of them; it decides at its period, and at once
 when the bus or a connector changes its status. Set points reach the plant one step later (or later still, through a
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...simulators.adapter import EVENTS, NEVER, Adapter, Port, named
 from ...simulators.devices import BUILT_IN, kind_of
 from .controlled_hub import STATUS_PORTS, ControlledHub, ports
@@ -24,9 +24,9 @@ _STATUS = Port("", "a status, whose change calls for a decision")
 
 
 class _Run:
-    """A controller and the hubs it runs."""
+    """A controller and the hubs that it controls."""
 
-    def __init__(self, name: str, controller: base.Controller, period_steps: int):
+    def __init__(self, name: str, controller: contract.Controller, period_steps: int):
         self.name = name
         self.hubs = ", ".join(controller.sites)
         self.controller = controller
@@ -53,12 +53,12 @@ class ControllerSimulator(Adapter):
 
     def configure(
         self,
-        controllers: Sequence[tuple[str, base.Controller]] = (),
+        controllers: Sequence[tuple[str, contract.Controller]] = (),
         devices: Sequence[PlacedDevice] = (),
         start: datetime | None = None,
         diagnose: Callable[[str, float, float], None] | None = None,
     ) -> None:
-        """Take the controllers, the devices of all hubs, the first instant, and where decision times are written."""
+        """Set the controllers, the devices of all hubs, the first instant, and where decision times are written."""
         start = start or datetime.fromtimestamp(0.0, UTC)
         measured = [f"{sid}.{output}" for sid, output in MEASURED]
         measured += [f"{name}.{output}" for _, name, output in measured_ports(devices)]
@@ -76,7 +76,7 @@ class ControllerSimulator(Adapter):
             self._runs.append(_Run(name, controller, steps))
 
     def step(self, time: int, inputs: Mapping, max_advance: int) -> int | None:
-        """Take in what arrived, then let every controller decide whose time has come."""
+        """Take arrived measurements, then let every controller decide that is due."""
         t_s = self.clock.seconds(time)
         calls = set()
         soonest = NEVER
@@ -107,7 +107,7 @@ class ControllerSimulator(Adapter):
 
     def _decide(self, run: _Run, t_s: float) -> None:
         sites = run.controller.sites
-        observation = base.Observation(
+        observation = contract.Observation(
             t_s=t_s,
             time=(self._start_utc + timedelta(seconds=t_s)).astimezone(self._zone),
             hubs={name: self.devices[name].observation(t_s) for name in sites},  # pyright: ignore
@@ -150,14 +150,14 @@ def _who(run: _Run, hubs: str, t_s: float) -> str:
 
 def _commands_of(devices: Iterable[PlacedDevice]) -> dict[str, Port]:
     """Return the outputs for devices that have names of their own or are of further kinds."""
-    found = {}
+    ports = {}
     for device in devices:
         kind = kind_of(device.kind)
         for command in kind.commands:
             output = command_output(kind, device.name, command.setpoint, command.port)
             recorded = output == command.setpoint
             if not recorded or not kind.contract:
-                found[command.setpoint] = Port(command.unit, command.description, command.width)
+                ports[command.setpoint] = Port(command.unit, command.description, command.width)
             if not recorded:
-                found[output] = Port(command.unit, command.description, command.width, recorded=False)
-    return found
+                ports[output] = Port(command.unit, command.description, command.width, recorded=False)
+    return ports

@@ -1,4 +1,4 @@
-"""From the set points of a controller to what each device is told: checked, divided, clipped."""
+"""From the set points of a controller to the command of each device: checked, divided, clipped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...controllers import contract as base
-from ...controllers import device_split
+from ...controllers import contract, device_split
 from ...simulators.device_kind import Command
 from ...simulators.devices import kind_of
 from ...simulators.units import S_PER_H
@@ -22,11 +21,11 @@ _numbers = attrgetter(*_NUMBERS)
 
 
 class ControllerError(RuntimeError):
-    """A controller answered with something that is not a set point."""
+    """A controller returned something that is not a set point."""
 
 
-def check(setpoints: base.Setpoints, site: base.Site) -> tuple:
-    """Refuse what is not a set point.
+def check(setpoints: contract.Setpoints, site: contract.Site) -> tuple:
+    """Refuse set points with a wrong type, shape or value.
 
     Parameters
     ----------
@@ -49,9 +48,9 @@ def check(setpoints: base.Setpoints, site: base.Site) -> tuple:
     if len(setpoints.load_limit_kw) != 4:
         raise ControllerError(f"load_limit_kw must have 4 elements, got {setpoints.load_limit_kw}")
     numbers = (*_numbers(setpoints), *setpoints.load_limit_kw)
-    for place, value in enumerate(numbers):
+    for position, value in enumerate(numbers):
         if not isinstance(value, _NUMBER) or value != value:
-            field = (*_NUMBERS, *4 * ("load_limit_kw",))[place]
+            field = (*_NUMBERS, *4 * ("load_limit_kw",))[position]
             raise ControllerError(f"{field} must be a number, got {value!r}")
     for field in ("connector_kw", "connector_q_kvar"):
         values = getattr(setpoints, field)
@@ -67,9 +66,9 @@ def check(setpoints: base.Setpoints, site: base.Site) -> tuple:
     return (*numbers, *_checked_devices(setpoints.devices, site)) if setpoints.devices else numbers
 
 
-def _checked_devices(devices: Mapping[str, Any], site: base.Site) -> list[tuple[str, str, float]]:
+def _checked_devices(devices: Mapping[str, Any], site: contract.Site) -> list[tuple[str, str, float]]:
     """Return set points of single devices as (name, input, value)."""
-    found = []
+    checked = []
     for name, values in devices.items():
         if name not in site.devices:
             raise ControllerError(f"devices must be of {', '.join(site.devices) or 'none'}, got {name!r}")
@@ -83,14 +82,14 @@ def _checked_devices(devices: Mapping[str, Any], site: base.Site) -> list[tuple[
                 )
             if not isinstance(value, _NUMBER) or value != value:
                 raise ControllerError(f"devices[{name!r}] must be a number, got {value!r}")
-            found.append((name, port, float(value)))
+            checked.append((name, port, float(value)))
         if not by_input:
             raise ControllerError(f"devices[{name!r}]: a {kind.label} takes no set points")
-    return found
+    return checked
 
 
 class CommandedKind:
-    """The devices of one kind of a hub, and what they are told.
+    """The devices of one kind of a hub, and their commands.
 
     Parameters
     ----------
@@ -112,7 +111,7 @@ class CommandedKind:
         self,
         kind: str,
         names: tuple[str, ...],
-        site: base.Site,
+        site: contract.Site,
         plates: Mapping[str, Mapping[str, float]],
         load_peaks_kw: Mapping[str, np.ndarray],
         period_s: float,
@@ -128,30 +127,30 @@ class CommandedKind:
         self.follows_state = len(names) > 1
         """Whether the same set points may mean something else later: what batteries can give, who has failed."""
 
-    def send(self, setpoints: base.Setpoints, held: Mapping[str, Any], emit: Callable[[str, Any], None]) -> None:
-        """Emit every set point of the kind."""
+    def send(self, setpoints: contract.Setpoints, held: Mapping[str, Any], emit: Callable[[str, Any], None]) -> None:
+        """Send every set point of the kind to its devices."""
         for command in self._kind.commands:
             if command.width is not None:
                 self._send_limits(command, setpoints, emit)
             else:
                 self._send_number(command, setpoints, held, emit)
 
-    def _send_number(self, command: Command, setpoints: base.Setpoints, held: Mapping, emit: Callable) -> None:
-        own = {name: value for name in self._names if (value := self._own(name, command, setpoints)) is not None}
+    def _send_number(self, command: Command, setpoints: contract.Setpoints, held: Mapping, emit: Callable) -> None:
+        named = {name: value for name in self._names if (value := self._named(name, command, setpoints)) is not None}
         value = self._clipped_total(command, float(getattr(setpoints, command.setpoint, command.neutral)))
         if self._alone:
-            value = own.get(self._kind.name, value)
-            if not self._kind.contract or own:
+            value = named.get(self._kind.name, value)
+            if not self._kind.contract or named:
                 value = self._clipped(command, value, self._plates[0])
             emit(command.setpoint, value)
             return
-        shares = self._shares(command, value, own, held)
+        shares = self._shares(command, value, named, held)
         clipped = [self._clipped(command, share, plates) for share, plates in zip(shares, self._plates, strict=True)]
         emit(command.setpoint, sum(clipped))
         for name, share in zip(self._names, clipped, strict=True):
             emit(command_output(self._kind, name, command.setpoint, command.port), share)
 
-    def _send_limits(self, command: Command, setpoints: base.Setpoints, emit: Callable) -> None:
+    def _send_limits(self, command: Command, setpoints: contract.Setpoints, emit: Callable) -> None:
         value = np.maximum(np.array(getattr(setpoints, command.setpoint), dtype=float), 0.0)
         emit(command.setpoint, value)
         if not self._alone:
@@ -159,7 +158,7 @@ class CommandedKind:
             for name, share in zip(self._names, device_split.by_peak(value, peaks), strict=True):
                 emit(command_output(self._kind, name, command.setpoint, command.port), share)
 
-    def _own(self, name: str, command: Command, setpoints: base.Setpoints) -> float | None:
+    def _named(self, name: str, command: Command, setpoints: contract.Setpoints) -> float | None:
         """Return what is set for one device by its name, if anything."""
         value = setpoints.devices.get(name)
         if isinstance(value, Mapping):
@@ -168,10 +167,10 @@ class CommandedKind:
             value = None
         return None if value is None else float(value)
 
-    def _shares(self, command: Command, value: float, own: Mapping[str, float], held: Mapping) -> list[float]:
+    def _shares(self, command: Command, value: float, named: Mapping[str, float], held: Mapping) -> list[float]:
         """Return the set point of each device: its own, or its share of what the total leaves."""
-        rest = [name not in own for name in self._names]
-        left = value - sum(own.values()) if math.isfinite(value) else value
+        rest = [name not in named for name in self._names]
+        left = value - sum(named.values()) if math.isfinite(value) else value
         out = {name for name in self._names if held.get(f"{name}.failed", False)}
         if not self._kind.contract:
             shares = np.full(len(self._names), command.neutral)
@@ -184,7 +183,7 @@ class CommandedKind:
             shares = device_split.by_merit(left, minimum_kw, (self._rated_kw(out) * rest).tolist())
         else:
             shares = self._by_availability(left, out, rest, held)
-        return [own.get(name, share) for name, share in zip(self._names, shares.tolist(), strict=True)]
+        return [named.get(name, share) for name, share in zip(self._names, shares.tolist(), strict=True)]
 
     def _by_capability(self, value: float, out: set[str], rest: Sequence[bool], held: Mapping) -> np.ndarray:
         rated_kw = self._rated_kw(out) * rest
@@ -224,7 +223,7 @@ class CommandedKind:
 
 def _bound(bound: str | float, plates: Sequence[Mapping[str, float]]) -> float:
     """Return a bound of several devices together: a number, or the sum of a plate."""
-    return sum(each[bound] for each in plates) if isinstance(bound, str) else bound
+    return sum(device[bound] for device in plates) if isinstance(bound, str) else bound
 
 
 def _parts(weights: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from .wiring import Connection, EngineError, Wiring, check_ports, data_order, fi
 
 
 class _Runner:
-    """A simulator, its steps to come, and where its outputs go."""
+    """A simulator, its pending steps, and where its outputs go."""
 
     def __init__(self, sid: str, simulator: Any, rank: int, first_step: int | None = None):
         self.sid = sid
@@ -46,14 +46,14 @@ class _Runner:
         """Those that can trigger it, with the least delay on the way."""
 
     def schedule(self, time: int, queue: list) -> None:
-        """Ask for a step."""
+        """Queue a step."""
         if time not in self.waiting:
             self.waiting.add(time)
             heappush(self.steps, time)
             heappush(queue, (time, self.rank))
 
     def inputs_at(self, time: int) -> dict[str, dict[str, dict[str, Any]]]:
-        """What has arrived by ``time`` and was not delivered yet, and what is persistent."""
+        """Return the inputs of a step: what has arrived by ``time``, and the last values of persistent outputs."""
         inputs: dict[str, dict[str, dict[str, Any]]] = {}
         arrivals, persistent = self.arrivals, self.persistent
         while arrivals and arrivals[0] <= time:
@@ -66,14 +66,14 @@ class _Runner:
 
 
 def run_inprocess(wiring: Wiring, **objects: Any) -> None:
-    """Run a wiring to its end.
+    """Run a wiring in this process to its end.
 
     Parameters
     ----------
     wiring : Wiring
         Simulators, entities and connections as plain data.
     **objects
-        What cannot be plain data, by name; see `scenarios.engine.run_mosaik`.
+        What cannot be plain data, by name; see `scenarios.engines.mosaik_engine.run_mosaik`.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def run_inprocess(wiring: Wiring, **objects: Any) -> None:
 
 
 def step_through(runners: list[_Runner], until: int) -> None:
-    """Step simulators, in the order of time and at one instant of data, until the end (exclusive)."""
+    """Step simulators until the end (exclusive), by time, and at one instant in the order of data."""
     by_rank = {runner.rank: runner for runner in runners}
     may_trigger = {r.rank: [(other.steps, delay) for other, delay in r.ancestors.items()] for r in runners}
     queue: list[tuple[int, int]] = []
@@ -169,8 +169,8 @@ def _connect(source: _Runner, target: _Runner, link: Connection) -> None:
     sends_events = _is(
         source, link.source_eid, link.output, "non-persistent", "persistent", source.kind != "time-based"
     )
-    place = (target, link.shift, link.target_eid, link.input, triggers)
-    source.pushes.setdefault(link.source_eid, {}).setdefault(link.output, []).append(place)
+    push = (target, link.shift, link.target_eid, link.input, triggers)
+    source.pushes.setdefault(link.source_eid, {}).setdefault(link.output, []).append(push)
     if not sends_events:
         attrs = target.persistent.setdefault(link.target_eid, {})
         attrs.setdefault(link.input, {}).setdefault(f"{source.sid}.{link.source_eid}", None)

@@ -1,4 +1,4 @@
-"""Makes mosaik 3.6 lighter, the last version for Python 3.11; later ones are left alone.
+"""Speeds up mosaik 3.6, the last version for Python 3.11; later versions are left alone.
 
 Three things cost more than they need, and one never ends. None changes what a simulator sees; tests compare every step
 with another engine.
@@ -22,7 +22,7 @@ END: ContextVar[int] = ContextVar("END", default=2**62)
 
 
 def mend() -> None:
-    """Put the lighter functions in their places, once."""
+    """Replace the slow functions of mosaik by faster ones, once."""
     if tuple(map(int, version("mosaik").split(".")[:2])) >= (3, 7):
         return
     from mosaik import scheduler

@@ -18,7 +18,7 @@ from .wiring import EngineError, Wiring, check_ports, data_order, filled
 
 
 def run_mosaik(wiring: Wiring, real_time_factor: float | None = None, **objects: Any) -> None:
-    """Run a wiring to its end.
+    """Run a wiring on mosaik to its end.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def run_mosaik(wiring: Wiring, real_time_factor: float | None = None, **objects:
     real_time_factor : float, optional
         Seconds that a simulated second takes; as fast as possible when left out.
     **objects
-        What cannot be plain data, by name: a parameter of the wiring that is ``Given(name)`` is replaced by it.
+        What cannot be plain data, by name: a parameter of the wiring that is ``RunObject(name)`` is replaced by it.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def run_mosaik(wiring: Wiring, real_time_factor: float | None = None, **objects:
     try:
         _call(lambda: asyncio.run(_run(wiring, objects, real_time_factor)))
     except SimulationError as error:
-        raise EngineError(_told(str(error))) from error
+        raise EngineError(_translated(str(error))) from error
 
 
 _ERRORS = {
@@ -51,12 +51,12 @@ _ERRORS = {
 """What mosaik says of a simulator that breaks the rules, and what evhub says."""
 
 
-def _told(text: str) -> str:
+def _translated(text: str) -> str:
     """An error of mosaik in the words of the other engine, or its own."""
     sid = re.search(r'simulator "(.+)"', text)
     for pattern, ours in _ERRORS.items():
-        if sid and (found := re.search(pattern, text)):
-            return f"{sid[1]}: {ours.format(*found.groups())}"
+        if sid and (match := re.search(pattern, text)):
+            return f"{sid[1]}: {ours.format(*match.groups())}"
     return text
 
 

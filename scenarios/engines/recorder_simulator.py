@@ -1,4 +1,4 @@
-"""Writes what the simulators send into the result file, at the instant it changes."""
+"""Writes the outputs of simulators into the result file at the instants at which they change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...simulators.totals import total
 
 
 class Total(NamedTuple):
-    """What several devices of a kind make together.
+    """The total of a quantity over several devices of a kind.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class RecordedHub(Device):
         self._progress: Callable[[float], None] | None = progress
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Append what arrived."""
+        """Append arrived values."""
         writer, series = self._writer, self._series
         tables = []
         for port, value in arrived.items():
@@ -58,9 +58,9 @@ class RecordedHub(Device):
                 writer.append(series[port], t_s, value)
             else:
                 tables.append(port)
-        for place, (rule, parts, weights) in self._totals.items():
+        for number, (rule, parts, weights) in self._totals.items():
             if not arrived.keys().isdisjoint(parts) and all(part in self.inputs for part in parts):
-                writer.append(place, t_s, total(rule, [self.inputs[part] for part in parts], weights))
+                writer.append(number, t_s, total(rule, [self.inputs[part] for part in parts], weights))
         # rows of one instant stand in the order of the ports, whatever the order of delivery
         for port in sorted(tables):
             if port.endswith(".events"):
@@ -82,5 +82,5 @@ class RecorderSimulator(Adapter):
     device = RecordedHub
 
     def configure(self, ports: tuple[str, ...] = ()) -> None:
-        """Name the ports, ``device.attribute``."""
+        """Set the ports, ``device.attribute``."""
         self.inputs = {port: Port("", "a value to record") for port in ports}

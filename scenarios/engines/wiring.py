@@ -1,4 +1,4 @@
-"""The plant of a scenario as plain data: which simulators there are, what each hub has of them, and what flows where.
+"""A plant as plain data: its simulators, the entities of each hub in them, and the connections between them.
 
 Because the wiring is data, it can be printed, drawn, tested, and run by more than one engine. Data flows in one order:
 
@@ -58,7 +58,7 @@ MEASURED = (
 
 @derived
 def linked_devices() -> tuple[str, ...]:
-    """Return what talks to the controller over a link, by kind; the ATS is wired to its digital input."""
+    """Return the kinds that talk to the controller over a link; the ATS is wired to its digital input."""
     return ("grid", *(kind.name for kind in simulated_kinds()))
 
 
@@ -78,28 +78,28 @@ class PlacedDevice:
     name: str
 
     def eid(self, hub: str) -> str:
-        """Return the id of its entity."""
+        """Return the id of the device's entity at a hub."""
         return entity_id(hub, self.kind, self.name)
 
 
 def entity_id(hub: str, sid: str, name: str) -> str:
-    """Return the id of what a hub has of a simulator: the hub's name, and where it is not the only one its own."""
+    """Return the id of a hub's entity in a simulator: the hub's name, and its own where there are several."""
     return hub if name == sid else f"{hub}/{name}"
 
 
 class EngineError(RuntimeError):
-    """A wiring that cannot be run, or a simulator that breaks the rules of the mosaik API."""
+    """A wiring cannot be run, or a simulator breaks the rules of the mosaik API."""
 
 
 @dataclass(frozen=True)
 class RunObject:
-    """Stands for an object that only the run has, such as the writer of the result file."""
+    """Stands for an object that exists only during the run, such as the writer of the result file."""
 
     name: str
 
 
 def filled(values: Mapping[str, Any], objects: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings or parameters with the run's objects in their places."""
+    """Replace the placeholders in settings or parameters by the objects of the run."""
     return {key: objects[value.name] if isinstance(value, RunObject) else value for key, value in values.items()}
 
 
@@ -115,7 +115,7 @@ class SimulatorSpec:
 
 @dataclass(frozen=True)
 class EntitySpec:
-    """What one hub has of a simulator.
+    """A part of a hub that a simulator holds.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class EntitySpec:
 
     @property
     def eid(self) -> str:
-        """The entity's id within its simulator."""
+        """Return the id of the device's entity at a hub."""
         return entity_id(self.hub, self.sid, self.name)
 
 
@@ -177,7 +177,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Wiring:
-    """A plant, ready to be run once: some parameters are objects that change as the run goes on.
+    """A plant, ready for one run: some parameters are objects that change during the run.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ class Wiring:
 
 
 def data_order(simulators: Iterable[SimulatorSpec], connections: Iterable[Connection]) -> dict[str, int]:
-    """Place of every simulator in the order of data at one instant; equals stay in the order of the wiring.
+    """Return the rank of every simulator in the order of data at one instant; ties keep the order of the wiring.
 
     Parameters
     ----------
@@ -244,13 +244,13 @@ def _looped(sids: list[str], sources: Mapping[str, set[str]]) -> list[str]:
     """Those on a way that comes back to where it began, without those that only feed it or are fed by it."""
 
     def behind(sid: str) -> set[str]:
-        found: set[str] = set()
+        visited: set[str] = set()
         ahead = [sid]
         while ahead:
-            new = sources[ahead.pop()] - found
-            found |= new
+            new = sources[ahead.pop()] - visited
+            visited |= new
             ahead += new
-        return found
+        return visited
 
     return [sid for sid in sids if sid in behind(sid)]
 
@@ -282,7 +282,7 @@ def check_ports(link: Connection, source_meta: Mapping[str, Any], target_meta: M
 def connect(
     present: Mapping[str, Iterable[str]], devices: Mapping[str, Sequence[PlacedDevice]], linked: Iterable[str]
 ) -> Iterator[Connection]:
-    """Connect a plant as the kinds of its devices declare it.
+    """Connect the devices of a plant as their kinds declare.
 
     Parameters
     ----------
@@ -300,11 +300,11 @@ def connect(
     linked = set(linked)
     for hub, sids in present.items():
         has = set(sids)
-        own = devices.get(hub, ())
-        yield from _in_the_plant(hub, has, own)
-        yield from _measured(hub, has, own, hub in linked)
+        placed = devices.get(hub, ())
+        yield from _in_the_plant(hub, has, placed)
+        yield from _measured(hub, has, placed, hub in linked)
         if "controller" in has:
-            yield from _commanded(hub, own, hub in linked)
+            yield from _commanded(hub, placed, hub in linked)
 
 
 def _in_the_plant(hub: str, has: set[str], devices: Sequence[PlacedDevice]) -> Iterator[Connection]:
@@ -335,7 +335,7 @@ def _in_the_plant(hub: str, has: set[str], devices: Sequence[PlacedDevice]) -> I
 
 
 def measured_ports(devices: Iterable[PlacedDevice]) -> list[tuple[str, str, str]]:
-    """Return what controllers see of devices: (kind, name, output)."""
+    """Return the outputs of devices that controllers see: (kind, name, output)."""
     return [(device.kind, device.name, output) for device in devices for output in kind_of(device.kind).measures]
 
 
@@ -356,7 +356,7 @@ def _measured(hub: str, has: set[str], devices: Sequence[PlacedDevice], linked: 
 
 
 def command_output(kind: DeviceKind, name: str, setpoint: str, port: str) -> str:
-    """Return the output for a set point: that of the contract, or of a device with a name of its own."""
+    """Return the output name of a set point: that of the contract, or one with the name of its device."""
     return setpoint if name == kind.name else f"{name}.{port}"
 
 

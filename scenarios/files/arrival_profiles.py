@@ -155,7 +155,7 @@ def _week(table: dict[Days, list[float]]) -> list[list[float]]:
 
 
 def arrival_profiles() -> dict[str, Path]:
-    """The profiles that come with evhub, by name."""
+    """Return the files of the arrival profiles that come with evhub, by name."""
     return {path.stem: path for path in sorted(PROFILES.glob("*.yaml"))}
 
 

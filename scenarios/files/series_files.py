@@ -1,4 +1,4 @@
-"""Reads series from CSV files and typical years from weather files, and tells all that is wrong with them at once."""
+"""Reads series from CSV files and typical years from weather files, and reports all problems of a file at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECONDS, STAMPS = "t_s", "time"
 """Names of the time column: seconds since the start of the run, or ISO 8601 time stamps."""
 
 _SHOWN = 5
-"""So many lines with the same problem are told one by one."""
+"""So many lines with the same problem are reported one by one."""
 
 
 def read_series(
@@ -149,7 +149,7 @@ def _table(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     lengths = np.array([len(row) for row in rows[1:]])
     lines = np.array([number for number, _ in kept[1:]])
     uneven = lengths != len(header)
-    problems += _told(where, "cells", lines[uneven], lengths[uneven], f"must have {len(header)} cells")
+    problems += _line_problems(where, "cells", lines[uneven], lengths[uneven], f"must have {len(header)} cells")
     if problems:
         raise InputError(problems)
     return header, lines, np.array(rows[1:])
@@ -158,7 +158,7 @@ def _table(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
 def _numbers(where: str, name: str, lines, cells, problems: list[Problem]) -> np.ndarray:
     numbers = np.array([_number(cell) for cell in cells])
     bad = np.flatnonzero(~np.isfinite(numbers))
-    problems += _told(where, name, lines[bad], cells[bad], "must be a number")
+    problems += _line_problems(where, name, lines[bad], cells[bad], "must be a number")
     return numbers
 
 
@@ -188,21 +188,21 @@ def _seconds(where: str, lines, cells, start: datetime, time_zone: str | None, p
             later = stamp.replace(fold=1)
             if stamp.utcoffset() != later.utcoffset():
                 shown = stamp.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == stamp.replace(tzinfo=None)
-                told = (
+                allowed = (
                     f"must have a UTC offset: the clock of {time_zone} shows this time {'twice' if shown else 'never'}"
                 )
-                wrong.setdefault(told, []).append(i)
+                wrong.setdefault(allowed, []).append(i)
                 continue
         t_s[i] = stamp.timestamp() - start_s
-    for told, bad in wrong.items():
-        problems += _told(where, STAMPS, lines[bad], cells[bad], told)
+    for allowed, bad in wrong.items():
+        problems += _line_problems(where, STAMPS, lines[bad], cells[bad], allowed)
     return t_s
 
 
 def _check_order(where: str, name: str, lines, cells, t_s, problems: list[Problem]) -> None:
     known = np.flatnonzero(np.isfinite(t_s))
     falls = known[1:][np.diff(t_s[known]) <= 0]
-    problems += _told(where, name, lines[falls], cells[falls], "must be later than the line before")
+    problems += _line_problems(where, name, lines[falls], cells[falls], "must be later than the line before")
 
 
 def _end_s(t_s: np.ndarray) -> tuple[float, slice]:
@@ -220,8 +220,8 @@ def _by_days(where: str, t_s, values, end_s: float, start: datetime, duration_s:
     offsets_s = [(wall - walls[0]).total_seconds() for wall in walls]
     days, rest_s = divmod(offsets_s[-1], S_PER_DAY)
     if days < 1 or rest_s or np.min(np.diff(offsets_s)) <= 0:
-        told = f"must span whole days without a change of the clock to be repeated, covers {covered}"
-        raise InputError([Problem(where, STAMPS, NOTHING, told)])
+        allowed = f"must span whole days without a change of the clock to be repeated, covers {covered}"
+        raise InputError([Problem(where, STAMPS, NOTHING, allowed)])
 
     def value_at(local: datetime):
         phase_s = (local - walls[0]).total_seconds() % offsets_s[-1]
@@ -240,9 +240,9 @@ def _span(time_name: str, start: datetime, from_s: float, until_s: float) -> str
     return "..".join(instant.isoformat() for instant in instants)
 
 
-def _told(where: str, name: str, lines: np.ndarray, given: np.ndarray, allowed: str) -> list[Problem]:
+def _line_problems(where: str, name: str, lines: np.ndarray, values: np.ndarray, allowed: str) -> list[Problem]:
     """Tell the first lines with a problem one by one, and count the rest."""
-    shown = zip(lines[:_SHOWN].tolist(), given[:_SHOWN].tolist(), strict=True)
+    shown = zip(lines[:_SHOWN].tolist(), values[:_SHOWN].tolist(), strict=True)
     problems = [Problem(where, f"line {line}, {name}", value, allowed) for line, value in shown]
     if len(lines) > _SHOWN:
         problems.append(Problem(where, f"{len(lines) - _SHOWN} more lines, {name}", NOTHING, allowed))
@@ -256,7 +256,7 @@ _PLAUSIBLE = {"ghi": (-5, 1500), "dni": (-5, 1500), "dhi": (-5, 1500), "temp_air
 
 
 def read_weather(path: Path) -> TypicalYear:
-    """Read a typical meteorological year: EPW, TMY3, or PVGIS (CSV or JSON), told apart by their content.
+    """Read a typical meteorological year from EPW, TMY3 or PVGIS (CSV or JSON); the content decides which.
 
     Parameters
     ----------
@@ -290,45 +290,45 @@ def read_weather(path: Path) -> TypicalYear:
     else:
         raise InputError([Problem(where, "file", first.strip(), "must be an EPW, TMY3 or PVGIS typical year")])
     try:
-        data, calendar, place = read(path)
+        data, calendar, location = read(path)
         columns = {name: data[name].to_numpy(dtype=float) for name in _PLAUSIBLE}
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        told = f"must be a complete {name} file; {type(error).__name__}: {error}"
-        raise InputError([Problem(where, "file", NOTHING, told)]) from None
-    return _typical_year(where, columns, calendar, place)
+        allowed = f"must be a complete {name} file; {type(error).__name__}: {error}"
+        raise InputError([Problem(where, "file", NOTHING, allowed)]) from None
+    return _typical_year(where, columns, calendar, location)
 
 
 def _read_epw(path: Path):
     data, meta = iotools.read_epw(str(path))
-    return data, data.index, _place(meta, meta, S_PER_H / 2)
+    return data, data.index, _location(meta, meta, S_PER_H / 2)
 
 
 def _read_tmy3(path: Path):
     data, meta = iotools.read_tmy3(str(path), map_variables=True)
     # the stamps of TMY3 are the ends of the hours
-    return data, data.index - timedelta(hours=1), _place(meta, meta, S_PER_H / 2)
+    return data, data.index - timedelta(hours=1), _location(meta, meta, S_PER_H / 2)
 
 
 def _read_pvgis(path: Path):
     text = path.read_text(encoding="utf-8").lstrip()
     data, meta = iotools.read_pvgis_tmy(str(path), pvgis_format="json" if text.startswith("{") else "csv")
     inputs: Any = meta["inputs"]
-    place = inputs.get("location", inputs)
+    location = inputs.get("location", inputs)
     # values of an instant, some minutes past the hour, which depends on the satellite and the place
-    past_h = place.get("irradiance time offset", place.get("irradiance_time_offset", 0.0))
-    return data, data.index, _place(place, {"TZ": 0.0}, past_h * S_PER_H)
+    past_h = location.get("irradiance time offset", location.get("irradiance_time_offset", 0.0))
+    return data, data.index, _location(location, {"TZ": 0.0}, past_h * S_PER_H)
 
 
-def _place(place: Any, zone: Any, centre_s: float) -> dict[str, float]:
+def _location(location: Any, zone: Any, centre_s: float) -> dict[str, float]:
     return {
-        "latitude_deg": float(place["latitude"]),
-        "longitude_deg": float(place["longitude"]),
+        "latitude_deg": float(location["latitude"]),
+        "longitude_deg": float(location["longitude"]),
         "utc_offset_s": float(zone["TZ"]) * S_PER_H,
         "centre_s": float(centre_s),
     }
 
 
-def _typical_year(where: str, columns: dict[str, np.ndarray], calendar, place: dict[str, float]) -> TypicalYear:
+def _typical_year(where: str, columns: dict[str, np.ndarray], calendar, location: dict[str, float]) -> TypicalYear:
     """Sort the hours into a year of 365 days and refuse gaps."""
     # months come from different years; the last hour of 28 February can be labelled the 29th
     days = [28 if (stamp.month, stamp.day) == (2, 29) else stamp.day for stamp in calendar]
@@ -336,8 +336,8 @@ def _typical_year(where: str, columns: dict[str, np.ndarray], calendar, place: d
     hours = [datetime(2023, 1, 1) + timedelta(hours=hour) for hour in range(HOURS_PER_YEAR)]
     rows = [row_of.get((hour.month, hour.day, hour.hour), -1) for hour in hours]
     if len(calendar) != HOURS_PER_YEAR or -1 in rows:
-        told = f"must be the {HOURS_PER_YEAR} hours of a year of 365 days, each once"
-        raise InputError([Problem(where, "lines", len(calendar), told)])
+        allowed = f"must be the {HOURS_PER_YEAR} hours of a year of 365 days, each once"
+        raise InputError([Problem(where, "lines", len(calendar), allowed)])
     columns = {name: values[rows] for name, values in columns.items()}
     problems = []
     for name, (low, high) in _PLAUSIBLE.items():
@@ -350,4 +350,4 @@ def _typical_year(where: str, columns: dict[str, np.ndarray], calendar, place: d
             problems.append(Problem(where, f"{len(bad) - _SHOWN} more hours, {name}", NOTHING, allowed))
     if problems:
         raise InputError(problems)
-    return TypicalYear(columns["ghi"], columns["dni"], columns["dhi"], columns["temp_air"], **place)
+    return TypicalYear(columns["ghi"], columns["dni"], columns["dhi"], columns["temp_air"], **location)

@@ -52,7 +52,7 @@ from .table_cells import (
 
 @dataclass(frozen=True, slots=True)
 class SessionData:
-    """What a session file holds for a run.
+    """The sessions of a run, and notes about the file they come from.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ class _Record:
     def column(self, name: str) -> str:
         return self.columns.get(name, name)
 
-    def given(self, name: str) -> Any:
+    def written(self, name: str) -> Any:
         return self.raw.get(self.column(name), self.fields.get(name))
 
 
@@ -269,11 +269,11 @@ def _record(
     if arrival_s is not None and departure_s is not None:
         record = _Record(cells.place, cells.raw, columns, arrival_s, departure_s, fields)
         if not departure_s > arrival_s:
-            allowed = f"must be after the arrival at {record.given('arrival_s')}"
-            cells.problems.add_row(cells.place, record.column("departure_s"), record.given("departure_s"), allowed)
+            allowed = f"must be after the arrival at {record.written('arrival_s')}"
+            cells.problems.add_row(cells.place, record.column("departure_s"), record.written("departure_s"), allowed)
         for name, value, allowed in violations(fields):
             if value is not None:  # None was noted when it was read
-                cells.problems.add_row(cells.place, record.column(name), record.given(name), allowed)
+                cells.problems.add_row(cells.place, record.column(name), record.written(name), allowed)
         if cells.place not in cells.problems.of_rows:
             return record
     return None
@@ -379,10 +379,9 @@ def _announced(estimate_s: float | None, arrival_s: float | None) -> float | Non
 def _check_order(records: Iterable[_Record], problems: Problems) -> None:
     for previous, record in pairwise(records):
         if record.arrival_s < previous.arrival_s:
-            allowed = (
-                f"must not be before that of {previous.place}, {previous.given('arrival_s')}; sort the file by arrival"
-            )
-            problems.add(f"{record.place}, {record.column('arrival_s')}", record.given("arrival_s"), allowed)
+            arrival = previous.written("arrival_s")
+            allowed = f"must not be before that of {previous.place}, {arrival}; sort the file by arrival"
+            problems.add(f"{record.place}, {record.column('arrival_s')}", record.written("arrival_s"), allowed)
 
 
 def _check_twice(records: Iterable[_Record], problems: Problems) -> None:
@@ -414,7 +413,7 @@ def _check_connectors(
         return
     for record in records:
         if record.fields.get("connector", -1) >= n_connectors:
-            problems.add_row(record.place, "connector", record.given("connector"), f"must be at most {n_connectors}")
+            problems.add_row(record.place, "connector", record.written("connector"), f"must be at most {n_connectors}")
 
 
 def _check_groups(records: Iterable[_Record], groups: Sequence[str] | None, problems: Problems) -> None:
@@ -440,8 +439,8 @@ def _cut_overlaps(records: Iterable[_Record], overlap_s: float, problems: Proble
         if previous is not None and record.arrival_s < previous.departure_s:
             if previous.departure_s - record.arrival_s > overlap_s or record.arrival_s <= previous.arrival_s:
                 at = record.station or f"connector {connector + 1}"
-                allowed = f"must not be before {previous.place} leaves {at} at {previous.given('departure_s')}"
-                problems.add_row(record.place, record.column("arrival_s"), record.given("arrival_s"), allowed)
+                allowed = f"must not be before {previous.place} leaves {at} at {previous.written('departure_s')}"
+                problems.add_row(record.place, record.column("arrival_s"), record.written("arrival_s"), allowed)
                 continue
             previous.departure_s, previous.cut = record.arrival_s, True
         latest[connector] = record
@@ -450,7 +449,7 @@ def _cut_overlaps(records: Iterable[_Record], overlap_s: float, problems: Proble
 def _of_run(
     records: list[_Record], stations: tuple[str, ...], duration_s: float, notes: list[str], problems: Problems
 ) -> SessionData:
-    """The sessions that arrive in the run, how many do not, and what to say about them."""
+    """Return the sessions that arrive in the run, the number of the others, and notes about them."""
     arriving = [record for record in records if 0 <= record.arrival_s < duration_s]
     earlier = [record for record in records if record.arrival_s < 0]
     plugged = sum(record.departure_s > 0 for record in earlier)

@@ -1,4 +1,4 @@
-"""Values in the rows of data files: parsed one by one, every problem kept with its row and column."""
+"""Cells of data files: parsed one by one, every problem kept with its row and column."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REQUIRED = object()
 
 @dataclass
 class Problems:
-    """What is wrong with a file: with the whole of it, and with single rows.
+    """Problems of a data file: of the whole file, and of single rows.
 
     Parameters
     ----------
@@ -40,23 +40,23 @@ class Problems:
     of_rows: dict[str, list[Problem]] = field(default_factory=dict)
     _without_zone: set[str] = field(default_factory=set)
 
-    def add(self, key: str, given: object, allowed: str) -> None:
-        """Note a problem of the file."""
-        self.of_file.append(Problem(self.file, key, given, allowed))
+    def add(self, key: str, value: object, allowed: str) -> None:
+        """Add a problem of the file."""
+        self.of_file.append(Problem(self.file, key, value, allowed))
 
-    def add_row(self, place: str, column: str, given: object, allowed: str) -> None:
-        """Note a problem of a row."""
+    def add_row(self, place: str, column: str, value: object, allowed: str) -> None:
+        """Add a problem of a row."""
         key = f"{place}, {column}" if column else place
-        self.of_rows.setdefault(place, []).append(Problem(self.file, key, given, allowed))
+        self.of_rows.setdefault(place, []).append(Problem(self.file, key, value, allowed))
 
-    def add_zone(self, column: str, given: str) -> None:
-        """Note a time without zone; one problem for the column, because it concerns every row."""
+    def add_zone(self, column: str, value: str) -> None:
+        """Add a time without zone: one problem for the whole column, because it concerns every row."""
         if column not in self._without_zone:
             self._without_zone.add(column)
-            self.add(f"column {column}", given, _ZONE_HELP)
+            self.add(f"column {column}", value, _ZONE_HELP)
 
     def stop(self, key: str, allowed: str) -> InputError:
-        """Error for a problem that prevents reading on, together with those found so far."""
+        """Return the error for a problem that prevents reading on, with the problems found so far."""
         self.add(key, NOTHING, allowed)
         return InputError(self.of_file)
 
@@ -68,12 +68,12 @@ class Problems:
 
 
 class NoZoneError(ValueError):
-    """A time that says neither its UTC offset nor its zone."""
+    """A time has neither a UTC offset nor a time zone."""
 
 
 @dataclass(frozen=True)
 class LocalClock:
-    """Turns written times into seconds since the scenario's start.
+    """Converts written times to seconds since the scenario's start.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class LocalClock:
     zone: tzinfo | None
 
     def iso(self, text: str) -> float:
-        """Seconds of an ISO 8601 time [s]."""
+        """Parse an ISO 8601 time [s]."""
         try:
             time = datetime.fromisoformat(text)
         except ValueError:
@@ -95,7 +95,7 @@ class LocalClock:
         return self._seconds(time)
 
     def iso_or_seconds(self, text: str) -> float:
-        """Seconds of an ISO 8601 time, or of a number that is seconds already [s]."""
+        """Parse an ISO 8601 time, or a number of seconds [s]."""
         if _NUMBER.fullmatch(text):
             return number(text)
         try:
@@ -106,7 +106,7 @@ class LocalClock:
             raise ValueError(f"{error}, or seconds since the start") from None
 
     def rfc1123(self, value: Any) -> float:
-        """Seconds of a time as e-mails write it [s]."""
+        """Parse a time in the format of e-mails and HTTP, RFC 1123 [s]."""
         try:
             time = parsedate_to_datetime(value)
         except (ValueError, TypeError, AttributeError, IndexError):
@@ -127,35 +127,35 @@ class LocalClock:
 
 
 def number(text: str) -> float:
-    """A finite number."""
+    """Parse a finite number."""
     if not _NUMBER.fullmatch(text):
         raise ValueError("must be a finite number")
     return _sized(float(text))
 
 
 def whole(text: str) -> int:
-    """A whole number."""
+    """Parse a whole number."""
     if not re.fullmatch(r"[-+]?[0-9]{1,18}", text):
         raise ValueError("must be a whole number")
     return int(text)
 
 
 def counted_from_1(text: str) -> int:
-    """A position counted from 1; counted from 0 in the program."""
+    """Parse a position that is counted from 1, and return it counted from 0."""
     if not re.fullmatch(r"0*[1-9][0-9]{0,17}", text):
         raise ValueError("must be a whole number >= 1")
     return int(text) - 1
 
 
 def boolean(text: str) -> bool:
-    """True or false, in capitals or not."""
+    """Parse true or false, in any case."""
     if text.lower() not in ("true", "false"):
         raise ValueError("must be true or false")
     return text.lower() == "true"
 
 
 def json_number(value: Any) -> float:
-    """A finite number in JSON."""
+    """Return a JSON value that must be a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a finite number")
     return float(_sized(value))
@@ -170,7 +170,7 @@ def _sized(value: float) -> float:
 
 
 def json_text(value: Any) -> str:
-    """Text in JSON."""
+    """Return a JSON value that must be text."""
     if not isinstance(value, str):
         raise ValueError("must be text")
     return value
@@ -195,7 +195,7 @@ class Cells:
     problems: Problems
 
     def get(self, column: str, parse: Callable[[Any], Any], default: Any = REQUIRED) -> Any:
-        """The parsed value; `default` for an empty one; None for a wrong one, which is noted."""
+        """Return the parsed value; `default` for an empty one; None for a wrong one, which is noted."""
         value = self.raw.get(column)
         if value is None or value == "":
             if default is REQUIRED:
@@ -214,7 +214,7 @@ class Cells:
 def check_columns(
     header: Iterable[str], required: Iterable[str], known: Iterable[str] | None, problems: Problems
 ) -> None:
-    """Note unknown columns, and raise an `InputError` when a required one is missing; any is known when None."""
+    """Check a header: note unknown columns (none when `known` is None), raise when a required one is missing."""
     header, required = list(header), list(required)
     for name in header:
         if known is not None and name not in known:

@@ -1,6 +1,6 @@
-"""Forecasts as functions of what really happens: the last day again, and reality with an error.
+"""Forecast models as functions of the real series: persistence, and reality with an error.
 
-A forecast is *told* at one time for later *targets*; the lead is the time between the two.
+A forecast is *made* at one time for later *targets*; the lead is the time between the two.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHORTEST_STAY_S = 15 * S_PER_MIN
 
 
 def persistence(series: Series, lag_s: float, t_s: float, from_s: float, until_s: float) -> Series:
-    """Tell a quantity as it was a lag before, or as many whole lags before as it takes to be in the past.
+    """Forecast a quantity by its value a lag earlier, or as many whole lags as it takes to be in the past.
 
     That is: what was measured in the last lag, repeated. Before the series begins its first value counts, so on the
     first day of a run a lag of 24 h repeats what was measured so far behind the first value, held.
@@ -35,9 +35,9 @@ def persistence(series: Series, lag_s: float, t_s: float, from_s: float, until_s
     lag_s : float
         The lag [s], > 0.
     t_s : float
-        When the forecast is told [s].
+        When the forecast is made [s].
     from_s, until_s : float
-        Span that is asked for [s]; of the part before `t_s` reality is told.
+        Span that is asked for [s]; the part before `t_s` is reality.
 
     Returns
     -------
@@ -52,15 +52,15 @@ def persistence(series: Series, lag_s: float, t_s: float, from_s: float, until_s
     rounds = max(0, math.ceil((until_s - t_s) / lag_s))
     last = known_s >= window_s
     again_s = known_s[last] + lag_s * np.arange(1, rounds + 1)[:, None]
-    told_s = np.concatenate([known_s, again_s.ravel()])
-    told = np.concatenate([values, *[values[last]] * rounds])
+    forecast_s = np.concatenate([known_s, again_s.ravel()])
+    forecast = np.concatenate([values, *[values[last]] * rounds])
     # rounding can bring the end of one round onto the beginning of the next
-    told_s, kept = np.unique(told_s, return_index=True)
-    return Series(told_s, told[kept], t_s + rounds * lag_s)
+    forecast_s, kept = np.unique(forecast_s, return_index=True)
+    return Series(forecast_s, forecast[kept], t_s + rounds * lag_s)
 
 
 def noise(rng: np.random.Generator, until_s: float, correlation_s: float) -> Series:
-    """Draw a stationary Gaussian process of mean 0 and variance 1 with exponentially fading correlation: AR(1).
+    """Generate a stationary Gaussian process, mean 0, variance 1, exponentially fading correlation: AR(1).
 
     Parameters
     ----------
@@ -88,9 +88,9 @@ def noise(rng: np.random.Generator, until_s: float, correlation_s: float) -> Ser
 def noisy(
     series: Series, error: Series, t_s: float, from_s: float, until_s: float, *, std: float, lead_s: float
 ) -> Series:
-    """Tell reality with a relative error whose standard deviation grows with the square root of the lead.
+    """Forecast reality with a relative error whose standard deviation grows with the square root of the lead.
 
-    The error of one target is always the same draw, told on a smaller scale the nearer the target is; so a forecast
+    The error of one target is always the same draw, on a smaller scale the nearer the target is; so a forecast
     gets better with time and does not jump.
 
     Parameters
@@ -100,9 +100,9 @@ def noisy(
     error : Series
         Draws over the targets, of mean 0 and variance 1; see `noise`.
     t_s : float
-        When the forecast is told [s].
+        When the forecast is made [s].
     from_s, until_s : float
-        Span that is asked for [s]; of the part before `t_s` reality is told.
+        Span that is asked for [s]; the part before `t_s` is reality.
     std : float
         Relative standard deviation at the lead `lead_s`.
     lead_s : float
@@ -130,7 +130,7 @@ def misjudged(
     connector_kw: float,
     efficiency: float,
 ) -> Session:
-    """Tell a session with Gaussian errors of its arrival, its departure and the energy it asks for.
+    """Generate a session with Gaussian errors of its arrival, its departure and its requested energy.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def misjudged(
 
 
 def plugged(station: Station, sessions: Sequence[Session]) -> list[Session]:
-    """Find out when EVs really plug in and leave, after waiting for a connector and with all that goes wrong.
+    """Find when EVs really plug in and leave, after waiting for a connector and with all faults.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""What controllers may expect of the future: forecasts of PV, load, prices and sessions.
+"""Forecasts of PV, load, prices and sessions, as controllers receive them.
 
-A forecast is told anew at every decision, from what really happens in the run and an error that the scenario asks for.
+A forecast is made anew at every decision, from what really happens in the run and an error that the scenario asks for.
 Nothing is computed before a controller asks.
 """
 
@@ -15,21 +15,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...controllers import contract as base
+from ...controllers import contract
 from ...simulators.arrivals.session_model import Session
 from ...simulators.series import Series
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
-from . import forecast_models as forecasts
+from . import forecast_models
 
 NO_PV = Series.constant(0.0)
 NO_LOAD = Series.constant(np.zeros(4))
 
 Means = Callable[[float, np.ndarray], np.ndarray]
-"""Mean values of intervals as they are told at a time: (t_s, edges_s of shape (n + 1,)) -> shape (n,) or (n, m)."""
+"""Mean values of intervals as they are forecast at a time: (t_s, edges_s of shape (n + 1,)) -> shape (n,) or (n, m)."""
 
 
 class Visit(NamedTuple):
-    """A session as it is expected; the departure is NaN where the EV is plugged in and its driver announced nothing."""
+    """An expected session; the departure is NaN for an EV that is plugged in without an announced departure."""
 
     session: Session
     arrival_s: float
@@ -38,7 +38,7 @@ class Visit(NamedTuple):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a hub's forecast is made of.
+    """The parts of a hub's forecast.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Parts:
     prices : mapping of str to Means
         Prices by name [currency/kWh].
     visits : callable
-        The sessions that are not over, as they are told at a time [s].
+        The sessions that are not over, as they are forecast at a time [s].
     other_kw : Means
         What devices of further kinds feed in together [kW].
     """
@@ -61,8 +61,8 @@ class Parts:
     other_kw: Means | None = None
 
 
-class HubForecast(base.Forecast):
-    """The forecast of a hub as it is told at one time.
+class HubForecast(contract.Forecast):
+    """The forecast of a hub, made at one time.
 
     Parameters
     ----------
@@ -79,21 +79,21 @@ class HubForecast(base.Forecast):
         self._unforeseen_kw = unforeseen_kw
 
     def pv_kw(self, edges_s: np.ndarray) -> np.ndarray:
-        """Available PV power [kW], shape (n,)."""
+        """Forecast the available PV power [kW], shape (n,)."""
         return self._parts.pv_kw(self._t_s, edges_s).reshape(-1)
 
     def load_kw(self, edges_s: np.ndarray) -> np.ndarray:
-        """Demand of the local load by class [kW], shape (n, 4)."""
+        """Forecast the demand of the local load by class [kW], shape (n, 4)."""
         return self._parts.load_kw(self._t_s, edges_s)
 
     def other_kw(self, edges_s: np.ndarray) -> np.ndarray:
-        """Net power that devices of further kinds feed in [kW], shape (n,)."""
+        """Forecast the net power that devices of further kinds feed in [kW], shape (n,)."""
         if self._parts.other_kw is None:
             return np.full(len(edges_s) - 1, self._unforeseen_kw)
         return self._parts.other_kw(self._t_s, edges_s).reshape(-1) + self._unforeseen_kw
 
     def price(self, name: str, edges_s: np.ndarray) -> np.ndarray:
-        """A price [1/kWh], shape (n,).
+        """Forecast a price [1/kWh], shape (n,).
 
         Raises
         ------
@@ -104,33 +104,33 @@ class HubForecast(base.Forecast):
             raise ValueError(f"price must be one of {', '.join(self._parts.prices)}, got {name}")
         return self._parts.prices[name](self._t_s, edges_s)
 
-    def sessions(self, until_s: float) -> base.ExpectedSessions:
-        """Sessions that are not over yet and arrive before a time."""
-        told = [visit for visit in self._parts.visits(self._t_s) if visit.arrival_s < until_s]
-        told.sort(key=lambda visit: visit.arrival_s)
-        sessions = [visit.session for visit in told]
+    def sessions(self, until_s: float) -> contract.ExpectedSessions:
+        """Forecast the sessions that are not over yet and arrive before a time."""
+        visits = [visit for visit in self._parts.visits(self._t_s) if visit.arrival_s < until_s]
+        visits.sort(key=lambda visit: visit.arrival_s)
+        sessions = [visit.session for visit in visits]
         rows = [
             (arrival_s, departure_s, s.energy_kwh, s.p_max_kw, s.capacity_kwh, s.soc_arrival, s.soc_v2g_min)
-            for s, arrival_s, departure_s in told
+            for s, arrival_s, departure_s in visits
         ]
         columns = np.array(rows, dtype=float).reshape(-1, 7).T
         v2g = np.array([session.v2g for session in sessions], dtype=bool)
-        return base.ExpectedSessions(tuple(session.id for session in sessions), *columns, v2g=v2g)
+        return contract.ExpectedSessions(tuple(session.id for session in sessions), *columns, v2g=v2g)
 
 
 # --- power and prices -------------------------------------------------------------------------------------------------
 
 
 def known(series: Series) -> Means:
-    """What a series says, told at any time."""
+    """Forecast a series exactly."""
     return lambda t_s, edges_s: series.means(edges_s)
 
 
 def persistent(series: Series, lag_s: float) -> Means:
-    """What was a lag ago; see `forecasts.persistence`."""
+    """Forecast a series by its value a lag earlier; see `forecast_models.persistence`."""
 
     def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
-        return forecasts.persistence(series, lag_s, t_s, edges_s[0], edges_s[-1]).means(edges_s)
+        return forecast_models.persistence(series, lag_s, t_s, edges_s[0], edges_s[-1]).means(edges_s)
 
     return means
 
@@ -138,18 +138,18 @@ def persistent(series: Series, lag_s: float) -> Means:
 def noisy(
     series: Series, seed: np.random.SeedSequence, until_s: float, *, std: float, lead_s: float, correlation_s: float
 ) -> Means:
-    """Reality with an error that grows with the lead; see `forecasts.noisy`."""
-    error = cache(lambda: forecasts.noise(np.random.default_rng(seed), until_s, correlation_s))
+    """Forecast a series with an error that grows with the lead; see `forecast_models.noisy`."""
+    error = cache(lambda: forecast_models.noise(np.random.default_rng(seed), until_s, correlation_s))
 
     def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
-        told = forecasts.noisy(series, error(), t_s, edges_s[0], edges_s[-1], std=std, lead_s=lead_s)
-        return told.means(edges_s)
+        forecast = forecast_models.noisy(series, error(), t_s, edges_s[0], edges_s[-1], std=std, lead_s=lead_s)
+        return forecast.means(edges_s)
 
     return means
 
 
 def announced(tariffs: Tariffs, changes: Sequence[tuple[str, float, float, float]] = ()) -> dict[str, Means]:
-    """Prices as they are announced.
+    """Forecast prices by what is announced: the tariffs, and price events once they have begun.
 
     Parameters
     ----------
@@ -166,10 +166,10 @@ def announced(tariffs: Tariffs, changes: Sequence[tuple[str, float, float, float
 
     @cache
     def series(name: str, begun: int) -> Series:
-        told = tariffs
+        current = tariffs
         for change in changes[:begun]:
-            told = told.changed(*change)
-        return told.price(name)
+            current = current.changed(*change)
+        return current.price(name)
 
     def of(name: str) -> Means:
         return lambda t_s, edges_s: series(name, bisect_right(begins_s, t_s)).means(edges_s)
@@ -181,14 +181,14 @@ def announced(tariffs: Tariffs, changes: Sequence[tuple[str, float, float, float
 
 
 def as_they_come(real: Callable[[], Sequence[Session]]) -> Callable[[float], Sequence[Visit]]:
-    """All sessions with the times at which they will plug in and leave."""
+    """Forecast sessions exactly, with the times at which they will plug in and leave."""
     return lambda t_s: [Visit(s, s.arrival_s, s.departure_s) for s in real() if s.departure_s > t_s]
 
 
 def until_plugged_in(
     real: Callable[[], Sequence[Session]], guessed: Callable[[], Sequence[Session]]
 ) -> Callable[[float], Sequence[Visit]]:
-    """Sessions as they are guessed, and from the moment they plug in as the driver announces them.
+    """Forecast sessions by a guess, and from the moment they plug in by what the driver announces.
 
     An EV that is late is expected at once; it is given up when its guessed departure has passed.
 
@@ -202,17 +202,17 @@ def until_plugged_in(
     Returns
     -------
     callable
-        Gives the visits that are told at a time [s].
+        Gives the visits that are forecast at a time [s].
     """
 
-    def told(t_s: float) -> list[Visit]:
+    def visits(t_s: float) -> list[Visit]:
         come = [session for session in real() if session.arrival_s <= t_s]
         names = {session.id for session in come}
         plugged = [Visit(s, s.arrival_s, _announced_s(s)) for s in come if s.departure_s > t_s]
         awaited = [s for s in guessed() if s.departure_s > t_s and s.id not in names]
         return plugged + [Visit(s, max(s.arrival_s, t_s), s.departure_s) for s in awaited]
 
-    return told
+    return visits
 
 
 def _announced_s(session: Session) -> float:

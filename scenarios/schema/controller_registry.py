@@ -1,4 +1,4 @@
-"""Controllers by name: those that packages register, and a user's own class."""
+"""Controllers by name: those that packages register, and a class of the user's own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ GROUP = "evhub.controllers"
 
 
 def controllers() -> dict[str, EntryPoint]:
-    """The registered controllers, by name."""
+    """Return the registered controllers, by name."""
     return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
 
 
 def controller_class(name: str, folder: Path, where: str, key: str) -> type[Controller]:
-    """The class behind a controller's type.
+    """Return the class of a controller type.
 
     Parameters
     ----------
@@ -44,20 +44,20 @@ def controller_class(name: str, folder: Path, where: str, key: str) -> type[Cont
     """
     known = controllers()
     if name in known:
-        found = known[name].load()
+        cls = known[name].load()
     elif ":" in name:
-        found = _own(name, folder, where, key)
+        cls = _own(name, folder, where, key)
     else:
         allowed = f"must be one of {', '.join(known)}, or module:Class of your own{nearest(name, known)}"
         raise InputError([Problem(where, key, name, allowed)])
-    if not (isinstance(found, type) and issubclass(found, Controller)):
+    if not (isinstance(cls, type) and issubclass(cls, Controller)):
         raise InputError([Problem(where, key, name, "must be a subclass of evhub.controllers.contract.Controller")])
-    if missing := found.__abstractmethods__:
+    if missing := cls.__abstractmethods__:
         raise InputError([Problem(where, key, name, f"must implement {', '.join(sorted(missing))}")])
-    if not (isinstance(found.Parameters, type) and issubclass(found.Parameters, Parameters)):
+    if not (isinstance(cls.Parameters, type) and issubclass(cls.Parameters, Parameters)):
         allowed = "must have Parameters that are a subclass of evhub.controllers.contract.Parameters"
         raise InputError([Problem(where, key, name, allowed)])
-    return found
+    return cls
 
 
 def _own(name: str, folder: Path, where: str, key: str) -> object:
@@ -65,18 +65,18 @@ def _own(name: str, folder: Path, where: str, key: str) -> object:
     place = str(folder.resolve())
     try:
         with _study(place):
-            found = import_module(module)
+            imported = import_module(module)
     except ModuleNotFoundError as error:
         allowed = f"must be importable from {folder} or the import path ({error})"
     except (Exception, SystemExit) as error:  # a user's module may fail in any way; all of them are wrong input
         allowed = f"must be importable; {type(error).__name__}: {error}"
     else:
         top = module.partition(".")[0]
-        file = getattr(found, "__file__", None)
+        file = getattr(imported, "__file__", None)
         if (folder / f"{top}.py").exists() and not _belongs(top, place):
             allowed = f"must have another name than what is imported already: {top} is {file}"
-        elif hasattr(found, attribute):
-            return getattr(found, attribute)
+        elif hasattr(imported, attribute):
+            return getattr(imported, attribute)
         else:
             allowed = f"must name a class of {module} ({file}); it has no {attribute!r}"
     raise InputError([Problem(where, key, name, allowed)])
@@ -116,7 +116,7 @@ def _study(folder: str) -> Iterator[None]:
 
 
 def forget(folder: str) -> None:
-    """Take a study off the import path, and forget its modules.
+    """Remove the folder of a study from the import path, and forget its modules.
 
     They do not stand in for another's of the same name then, and are read again if they are asked for again.
 

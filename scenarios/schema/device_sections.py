@@ -17,7 +17,7 @@ ONE, SEVERAL = "a section", "a list of sections"
 
 
 def one_or_several(section: Any) -> Any:
-    """Return the type of a key that takes a section or a list of named sections."""
+    """Return the type of a key that holds a section or a list of named sections."""
     several = Annotated[list[section], Field(min_length=1)]
     return Annotated[
         Annotated[section, Tag(ONE)] | Annotated[several, Tag(SEVERAL)],
@@ -26,7 +26,7 @@ def one_or_several(section: Any) -> Any:
 
 
 def further_fields() -> dict[str, Any]:
-    """Return the fields of a hub for the kinds of other packages, as `pydantic.create_model` takes them."""
+    """Return the fields of a hub for device kinds of other packages, as `pydantic.create_model` takes them."""
     return {
         kind.section_key: (one_or_several(load(kind.section)) | None, Field(default=None, description=kind.label))
         for kind in kinds()
@@ -55,40 +55,40 @@ class DeviceOfHub:
 
 
 def devices_in(hub: Any) -> tuple[DeviceOfHub, ...]:
-    """Return the devices of a hub, in the order of their kinds and of the file."""
+    """Return the devices of a hub, by kind and then in the order of the file."""
     return tuple(device for kind in kinds() for device in _of_kind(hub, kind))
 
 
 def _of_kind(hub: Any, kind: DeviceKind) -> Iterator[DeviceOfHub]:
     if kind.name == "secondary":
-        place, given = hub.secondary_source()
+        section_key, content = hub.secondary_source()
     else:
-        place, given = kind.section_key, getattr(hub, kind.section_key, None)
-    if given is None:
+        section_key, content = kind.section_key, getattr(hub, kind.section_key, None)
+    if content is None:
         return
     if kind.name == "cp":
         # all groups of connectors are one device
-        yield DeviceOfHub(kind.name, kind.name, given, place)
+        yield DeviceOfHub(kind.name, kind.name, content, section_key)
         return
-    sections = given if isinstance(given, list) else [given]
+    sections = content if isinstance(content, list) else [content]
     for n, section in enumerate(sections):
-        key = f"{place}[{n}]" if isinstance(given, list) else place
+        key = f"{section_key}[{n}]" if isinstance(content, list) else section_key
         yield DeviceOfHub(kind.name, getattr(section, "name", None) or kind.name, section, key)
 
 
 def name_problems(devices: Sequence[DeviceOfHub]) -> Iterator[tuple[str, str, str]]:
-    """Yield what is wrong with the names of a hub's devices: (key, name, allowed)."""
+    """Yield the problems with names of a hub's devices: (key, name, allowed)."""
     count, of_kind = Counter(device.name for device in devices), Counter(device.kind for device in devices)
     for device in devices:
-        own = device.name == device.kind
-        if own and of_kind[device.kind] > 1:
+        unnamed = device.name == device.kind
+        if unnamed and of_kind[device.kind] > 1:
             yield f"{device.key}.name", device.name, f"given and not {device.kind}: there are several of them"
-        elif not own and device.name in (*kind_names(), *RESERVED):
+        elif not unnamed and device.name in (*kind_names(), *RESERVED):
             yield f"{device.key}.name", device.name, "another name: this one is reserved"
         elif count[device.name] > 1:
             yield f"{device.key}.name", device.name, "the only device of this name in its hub"
 
 
 def unknown_device(key: str) -> str:
-    """Return why a key of a hub is not known although a package registers it; empty if none does."""
+    """Explain why a key of a hub is unknown although a package registers it; empty if none does."""
     return broken_kinds().get(key, "")

@@ -153,9 +153,9 @@ class EventSection(Section):
 
     @model_validator(mode="after")
     def _one_kind(self):
-        given = [kind for kind in _KINDS if getattr(self, kind) is not None]
-        if len(given) != 1:
-            raise ValueError(f"needs exactly one of {', '.join(_KINDS)}, got {', '.join(given) or 'none'}")
+        present = [kind for kind in _KINDS if getattr(self, kind) is not None]
+        if len(present) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(_KINDS)}, got {', '.join(present) or 'none'}")
         until = self.what.until
         if until is not None and until <= self.at:
             raise ValueError(f"until must be after at {self.at:g}s, got {until:g}s")
@@ -172,32 +172,32 @@ class EventSection(Section):
         return getattr(self, self.kind)
 
     def problems(self, scenario: Scenario) -> list[tuple[str, object, str]]:
-        """What does not fit the rest of the scenario: (key, given, allowed)."""
-        found: list[tuple[str, object, str]] = []
+        """Return what does not fit the rest of the scenario: (key, value, allowed)."""
+        problems: list[tuple[str, object, str]] = []
         kind, what = self.kind, self.what
         if self.at >= scenario.duration:
-            found.append(("at", f"{self.at:g}s", f"a time before the end of the run at {scenario.duration:g}s"))
+            problems.append(("at", f"{self.at:g}s", f"a time before the end of the run at {scenario.duration:g}s"))
         first_step = math.ceil(self.at / scenario.time_step - 1e-9) * scenario.time_step
         if what.until is not None and first_step >= what.until - 1e-9:
             allowed = f"long enough to hold at a step: time_step is {scenario.time_step:g}s"
-            found.append((f"{kind}.until", f"{what.until:g}s after at {self.at:g}s", allowed))
+            problems.append((f"{kind}.until", f"{what.until:g}s after at {self.at:g}s", allowed))
         if isinstance(what, LineOut):
             if scenario.network is None:
-                found.append((kind, what.line, "an event of a scenario with a network"))
-            return found
+                problems.append((kind, what.line, "an event of a scenario with a network"))
+            return problems
         hub = scenario.hubs.get(what.hub)
         if hub is None:
-            return [*found, (f"{kind}.hub", what.hub, f"one of {', '.join(scenario.hubs)}")]
+            return [*problems, (f"{kind}.hub", what.hub, f"one of {', '.join(scenario.hubs)}")]
         if isinstance(what, ConnectorFault) and what.connector > (count := count_of(hub.connectors)):
-            found.append((f"{kind}.connector", what.connector, f"one of the {count} connectors of {what.hub}"))
-        found += [(f"{kind}.{key}", name, allowed) for key, name, allowed in _absent(what, hub)]
+            problems.append((f"{kind}.connector", what.connector, f"one of the {count} connectors of {what.hub}"))
+        problems += [(f"{kind}.{key}", name, allowed) for key, name, allowed in _absent(what, hub)]
         if isinstance(what, LinkOutage) and hub.link is None:
-            found.append((kind, what.device, f"a link section in hubs.{what.hub}"))
+            problems.append((kind, what.device, f"a link section in hubs.{what.hub}"))
         if isinstance(what, DeviceFault) and not what.trips and what.device in ("secondary", "ats"):
-            found.append((f"{kind}.trips", "false", "true for secondary and ats"))
+            problems.append((f"{kind}.trips", "false", "true for secondary and ats"))
         if isinstance(what, SwitchedLoad | PhaseLoad) and hub.load is None:
-            found.append((kind, what.hub, "a hub with a load"))
-        return found
+            problems.append((kind, what.hub, "a hub with a load"))
+        return problems
 
 
 def _absent(what: Any, hub: HubSection) -> Iterator[tuple[str, str | None, str]]:

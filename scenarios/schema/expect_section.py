@@ -1,4 +1,4 @@
-"""The section ``expect`` of scenario files: what must hold of the run, see docs/checks.md."""
+"""The section ``expect`` of scenario files: what must hold after the run, see docs/checks.md."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class EventPattern(Section):
         return self
 
     def pattern(self) -> Pattern:
-        """The same for the analysis."""
+        """Convert the section to the pattern of the analysis."""
         from ...analysis.checks.expectation_checks import Pattern
 
         begin_s, until_s = self.during or (0.0, math.inf)
@@ -120,7 +120,7 @@ class EventPattern(Section):
         return Pattern(self.source or "*", self.kind or "*", self.text or "", begin_s, until_s)
 
     def problems(self, scenario: Scenario) -> list[tuple[str, object, str]]:
-        """What does not fit the rest of the scenario: (key, given, allowed)."""
+        """Return what does not fit the rest of the scenario: (key, value, allowed)."""
         return [*_late(scenario, "at", self.at), *_late(scenario, "during", self.during)]
 
 
@@ -185,21 +185,21 @@ class ExpectSection(Section):
 
     @model_validator(mode="after")
     def _fits(self):
-        given = _given(self)
-        kinds = [key for key in given if key in _COMPANIONS]
+        keys = _keys_in_use(self)
+        kinds = [key for key in keys if key in _COMPANIONS]
         if len(kinds) != 1:
             raise ValueError(f"needs exactly one of {', '.join(_COMPANIONS)}, got {', '.join(kinds) or 'none'}")
-        for key in given:
+        for key in keys:
             if key not in (kinds[0], "name", "why", *_COMPANIONS[kinds[0]]):
                 takes = ", ".join(_COMPANIONS[kinds[0]]) or "nothing else"
                 raise ValueError(f"{kinds[0]} takes {takes}, got {key}")
         if kinds[0] in ("signal", "kpi"):
-            self._one_check(kinds[0], given)
+            self._one_check(kinds[0], keys)
         return self
 
-    def _one_check(self, kind: str, given: list[str]) -> None:
-        bounds = [key for key in given if key in _BOUNDS]
-        checks = [key for key in given if key in _CHECKS]
+    def _one_check(self, kind: str, keys: list[str]) -> None:
+        bounds = [key for key in keys if key in _BOUNDS]
+        checks = [key for key in keys if key in _CHECKS]
         if len(checks) + bool(bounds) != 1 or ("equals" in bounds and len(bounds) > 1):
             one_of = ", ".join(("min and max", "equals", *(_CHECKS if kind == "signal" else ())))
             raise ValueError(f"{kind} needs one of {one_of}, got {', '.join([*bounds, *checks]) or 'none'}")
@@ -213,7 +213,7 @@ class ExpectSection(Section):
             raise ValueError(f"{'mean' if self.mean else check} needs a window, got at an instant")
         if check == "changes_at" and self.window != (0.0, math.inf):
             raise ValueError("changes_at is its own window, got another one")
-        if check != "changes_at" and "within" in given:
+        if check != "changes_at" and "within" in keys:
             raise ValueError("within belongs to changes_at, got no changes_at")
         if self.mean and check != "bounds":
             raise ValueError(f"mean takes min, max or equals, got {check}")
@@ -234,23 +234,23 @@ class ExpectSection(Section):
         """Its name, or its keys as they stand in the file."""
         if self.name:
             return " ".join(self.name.split())
-        return ", ".join(f"{key}: {_said(key, getattr(self, key))}" for key in _given(self) if key != "why")
+        return ", ".join(f"{key}: {_said(key, getattr(self, key))}" for key in _keys_in_use(self) if key != "why")
 
     def problems(self, scenario: Scenario) -> list[tuple[str, object, str]]:
-        """What does not fit the rest of the scenario: (key, given, allowed)."""
-        found: list[tuple[str, object, str]] = []
+        """Return what does not fit the rest of the scenario: (key, value, allowed)."""
+        problems: list[tuple[str, object, str]] = []
         for key in ("at", "during", "changes_at"):
-            found += _late(scenario, key, getattr(self, key))
+            problems += _late(scenario, key, getattr(self, key))
         for key, pattern in self._patterns():
-            found += [(f"{key}.{inner}", given, allowed) for inner, given, allowed in pattern.problems(scenario)]
+            problems += [(f"{key}.{inner}", value, allowed) for inner, value, allowed in pattern.problems(scenario)]
         places = [*scenario.hubs, *(["network"] if scenario.network else [])]
         if self.signal is not None and self.signal.split("/")[0] not in places:
-            found.append(("signal", self.signal, f"a signal of {' or '.join(places)}"))
+            problems.append(("signal", self.signal, f"a signal of {' or '.join(places)}"))
         if self.hub is not None and self.hub not in scenario.hubs:
-            found.append(("hub", self.hub, f"one of {', '.join(scenario.hubs)}"))
+            problems.append(("hub", self.hub, f"one of {', '.join(scenario.hubs)}"))
         if self.kpi is not None:
-            found += _unknown_kpi(self.kpi)
-        return found
+            problems += _unknown_kpi(self.kpi)
+        return problems
 
     def _patterns(self) -> list[tuple[str, EventPattern]]:
         """Every pattern with its key."""
@@ -259,8 +259,8 @@ class ExpectSection(Section):
         return [*several, *((key, pattern) for key, pattern in single if pattern is not None)]
 
 
-def _given(section: Section) -> list[str]:
-    """Keys that say something; a key at its default does not, so that a resolved scenario can be read again."""
+def _keys_in_use(section: Section) -> list[str]:
+    """Return the keys that are not at their defaults, so that a resolved scenario can be read again."""
     return [key for key, field in type(section).model_fields.items() if getattr(section, key) != field.default]
 
 
@@ -268,8 +268,8 @@ def _late(scenario: Scenario, key: str, time: float | tuple[float, float] | None
     """What lies outside the run."""
     end = f"{scenario.duration:g}s"
     if isinstance(time, tuple):
-        given = f"[{time[0]:g}s, {time[1]:g}s]"
-        return [(key, given, f"inside the run of {end}")] if time[1] > scenario.duration else []
+        span = f"[{time[0]:g}s, {time[1]:g}s]"
+        return [(key, span, f"inside the run of {end}")] if time[1] > scenario.duration else []
     late = time is not None and time > scenario.duration
     return [(key, f"{time:g}s", f"a time in the run of {end}")] if late else []
 
@@ -288,9 +288,9 @@ def _said(key: str, value: Any) -> str:
     from ...analysis.checks.findings import spelled
 
     if isinstance(value, Section):
-        return "{" + ", ".join(f"{name}: {_said(name, getattr(value, name))}" for name in _given(value)) + "}"
+        return "{" + ", ".join(f"{name}: {_said(name, getattr(value, name))}" for name in _keys_in_use(value)) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_said(key, one) for one in value) + "]"
+        return "[" + ", ".join(_said(key, item) for item in value) + "]"
     if key in _TIMES:
         return spelled(value)
     if isinstance(value, bool):

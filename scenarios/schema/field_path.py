@@ -1,4 +1,4 @@
-"""Any field of a scenario by its path, such as ``hubs.depot.sessions.items[0].energy_kwh``."""
+"""Access to any field of a scenario by its path, such as ``hubs.depot.sessions.items[0].energy_kwh``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Keys = tuple[str | int, ...]
 
 
 def find(scenario: Scenario, path: str, folder: Path) -> Keys:
-    """The keys that lead to a field.
+    """Find the keys that lead to a field.
 
     Parameters
     ----------
@@ -58,24 +58,24 @@ def find(scenario: Scenario, path: str, folder: Path) -> Keys:
 
 
 def _below(here: Any, name: str, keys: Sequence[str | int], folder: Path) -> Any:
-    place = _spelled(keys) or "a scenario"
+    parent = _spelled(keys) or "a scenario"
     if isinstance(here, ControllerSpec):
-        own = controller_class(here.type, folder, "", _spelled(keys)).Parameters.model_fields
-        there = {**dict.fromkeys(own), **here.parameters, **_given(here)}
+        parameters = controller_class(here.type, folder, "", _spelled(keys)).Parameters.model_fields
+        there = {**dict.fromkeys(parameters), **here.parameters, **_fields(here)}
     elif isinstance(here, Section):
-        there = _given(here)
+        there = _fields(here)
     elif isinstance(here, dict):
         there = here
     elif here is None:
-        raise ValueError(f"must exist: the scenario has no {place}")
+        raise ValueError(f"must exist: the scenario has no {parent}")
     else:
-        raise ValueError(f"must exist: {place} has no parts")
+        raise ValueError(f"must exist: {parent} has no parts")
     if name not in there:
-        raise ValueError(f"must exist{nearest(name, there)} ({place} has {', '.join(there)})")
+        raise ValueError(f"must exist{nearest(name, there)} ({parent} has {', '.join(there)})")
     return there[name]
 
 
-def _given(section: Section) -> dict[str, Any]:
+def _fields(section: Section) -> dict[str, Any]:
     return {name: getattr(section, name) for name in type(section).model_fields}
 
 
@@ -90,7 +90,7 @@ def _spelled(keys: Sequence[str | int]) -> str:
 
 
 def changed(data: Any, section: Any, keys: Keys, value: Any) -> Any:
-    """The content of a scenario file with another value in one place; what was given stays as it is.
+    """Return the content of a scenario file with another value in one place; the rest stays as it is.
 
     Parameters
     ----------

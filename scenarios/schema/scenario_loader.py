@@ -1,4 +1,4 @@
-"""From a scenario's name or file to a checked ``Scenario``, with every problem reported at once."""
+"""From the name or file of a scenario to a checked ``Scenario``, with every problem reported at once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class LoadedScenario:
         return self.path.parent
 
     def with_changes(self, *, controller: str | None = None, seed: int | None = None) -> LoadedScenario:
-        """The same scenario with another controller (its parameters at their defaults) or seed.
+        """Return the scenario with another controller (its parameters at their defaults) or seed.
 
         A controller that runs under its own name in the scenario keeps its parameters there.
 
@@ -68,7 +68,7 @@ class LoadedScenario:
         return LoadedScenario(self.scenario.model_copy(update=changes), self.path)
 
     def resolve(self, name: str, key: str) -> Path:
-        """A file named in the scenario, inside its folder.
+        """Return the path of a file that the scenario names, inside its folder.
 
         Raises
         ------
@@ -81,8 +81,8 @@ class LoadedScenario:
             inside = path.is_absolute() or _plain_path(full).is_relative_to(_plain_path(self.folder))
             there = full.is_file()
         except (OSError, ValueError) as error:
-            told = getattr(error, "strerror", None) or error
-            raise InputError(Problem(str(self.path), key, name, f"must be the path of a file ({told})")) from None
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(Problem(str(self.path), key, name, f"must be the path of a file ({reason})")) from None
         if not inside:
             allowed = f"must stay inside the scenario's folder {self.folder} (or be an absolute path)"
             raise InputError([Problem(str(self.path), key, name, allowed)])
@@ -97,7 +97,7 @@ def _plain_path(path: Path) -> Path:
 
 
 def shipped() -> dict[str, Path]:
-    """The scenarios that come with evhub, by name."""
+    """Return the files of the scenarios that come with evhub, by name."""
     return {path.stem: path for path in sorted(LIBRARY.glob("*.yaml"))}
 
 
@@ -136,14 +136,14 @@ def _locate(target: str | Path) -> Path:
 
 
 def parse(data: Mapping[str, Any], path: Path) -> LoadedScenario:
-    """Check the content of a scenario file; the same as `load_scenario` for data that is read already."""
+    """Check the content of a scenario file; as `load_scenario`, for data that is already read."""
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         raise InputError(list(problems_of(error, data, str(path), Scenario))) from None
-    found = [Problem(str(path), key, given, f"must be {allowed}") for key, given, allowed in scenario.problems()]
-    if found:
-        raise InputError(found)
+    problems = [Problem(str(path), key, value, f"must be {allowed}") for key, value, allowed in scenario.problems()]
+    if problems:
+        raise InputError(problems)
     return LoadedScenario(scenario, path)
 
 
@@ -153,7 +153,7 @@ def parse(data: Mapping[str, Any], path: Path) -> LoadedScenario:
 def problems_of(
     error: ValidationError, data: Any, where: str, model: type[BaseModel], prefix: str = ""
 ) -> Iterable[Problem]:
-    """Translate pydantic's errors: the key as it stands in the file, the value, what is allowed."""
+    """Convert pydantic's errors to problems: the key as it stands in the file, the value, what is allowed."""
     for item in error.errors(include_url=False):
         keys = _keys_in_file(item["loc"], data)
         if item["type"] == "missing":
@@ -161,7 +161,7 @@ def problems_of(
         if item["type"] == "union_tag_invalid":
             keys.append("type")
         key = (prefix + _dotted(keys)).removesuffix(".")
-        yield Problem(where, key or "file", _given(item, model), _allowed(item, model))
+        yield Problem(where, key or "file", _value_in_file(item, model), _allowed(item, model))
 
 
 def _keys_in_file(loc: tuple[int | str, ...], data: Any) -> list[int | str]:
@@ -189,17 +189,17 @@ def _dotted(keys: list[int | str]) -> str:
     return text
 
 
-def _given(item: Any, model: type[BaseModel]) -> Any:
+def _value_in_file(item: Any, model: type[BaseModel]) -> Any:
     if item["type"] in ("missing", "union_tag_not_found", "extra_forbidden"):
         return NOTHING
-    given = item["input"]
+    value = item["input"]
     if item["type"] == "value_error" and (
-        ", got " in item["msg"] or (isinstance(given, Mapping) and _is_section(_annotation_at(item["loc"], model)))
+        ", got " in item["msg"] or (isinstance(value, Mapping) and _is_section(_annotation_at(item["loc"], model)))
     ):
         return NOTHING  # the text says it already
     if item["type"] == "union_tag_invalid":
-        return given["type"]
-    return given
+        return value["type"]
+    return value
 
 
 _BOUNDS = {

@@ -173,11 +173,11 @@ class HubSection(Section):
         return self
 
     def devices(self) -> tuple[DeviceOfHub, ...]:
-        """Return the devices of the hub, in the order of their kinds and of the file."""
+        """Return the devices of the hub, by kind and then in the order of the file."""
         return devices_in(self)
 
     def secondary_source(self) -> tuple[str, SecondarySection | None]:
-        """Return the source that carries the hub without grid, and the key at which it stands."""
+        """Return the key and the section of the source that carries the hub without grid."""
         return ("secondary", self.secondary) if self.secondary else ("grid.secondary", self.grid.secondary)
 
 
@@ -233,62 +233,66 @@ class Scenario(Section):
     """What must hold of the run; `evhub check` looks."""
 
     def problems(self) -> list[tuple[str, object, str]]:
-        """What does not fit between sections: (key, given, allowed)."""
-        found: list[tuple[str, object, str]] = []
+        """Return what does not fit between sections: (key, value, allowed)."""
+        problems: list[tuple[str, object, str]] = []
         hubs = ", ".join(self.hubs)
         if "network" in self.hubs:
-            found.append(("hubs.network", "network", "another name: network is the network's own place in the results"))
+            problems.append(
+                ("hubs.network", "network", "another name: network is the network's own place in the results")
+            )
         steps = self.duration / self.time_step
         if abs(steps - round(steps)) > 1e-9:
-            found.append(("duration", f"{self.duration:g}s", f"a multiple of time_step {self.time_step:g}s"))
+            problems.append(("duration", f"{self.duration:g}s", f"a multiple of time_step {self.time_step:g}s"))
         for n, spec in enumerate(self.controller):
             key = f"controller[{n}]" if len(self.controller) > 1 else "controller"
             periods = spec.period / self.time_step
             if abs(periods - round(periods)) > 1e-9:
-                found.append((f"{key}.period", f"{spec.period:g}s", f"a multiple of time_step {self.time_step:g}s"))
+                problems.append((f"{key}.period", f"{spec.period:g}s", f"a multiple of time_step {self.time_step:g}s"))
             for hub in spec.hubs or []:
                 if hub not in self.hubs:
-                    found.append((f"{key}.hubs", hub, f"one of {hubs}"))
-        found += self._controlled_once(hubs)
+                    problems.append((f"{key}.hubs", hub, f"one of {hubs}"))
+        problems += self._controlled_once(hubs)
         if self.network is not None:
             for hub in self.network.hub_bus:
                 if hub not in self.hubs:
-                    found.append(("network.hub_bus", hub, f"one of {hubs}"))
+                    problems.append(("network.hub_bus", hub, f"one of {hubs}"))
             for hub in self.hubs:
                 if hub not in self.network.hub_bus:
-                    found.append(("network.hub_bus", f"no bus for {hub}", f"a bus for each of {hubs}"))
+                    problems.append(("network.hub_bus", f"no bus for {hub}", f"a bus for each of {hubs}"))
         for name, hub in self.hubs.items():
             for n, item in enumerate(hub.sessions.items if isinstance(hub.sessions, SessionList) else ()):
                 if item.at >= self.duration:
                     allowed = f"a time before the end of the run at {self.duration:g}s"
-                    found.append((f"hubs.{name}.sessions.items[{n}].at", f"{item.at:g}s", allowed))
-            found += [(f"hubs.{name}.{key}", given, allowed) for key, given, allowed in _group_problems(hub)]
+                    problems.append((f"hubs.{name}.sessions.items[{n}].at", f"{item.at:g}s", allowed))
+            problems += [(f"hubs.{name}.{key}", value, allowed) for key, value, allowed in _group_problems(hub)]
         for name, hub in self.hubs.items():
             devices = hub.devices()
-            found += [(f"hubs.{name}.{key}", given, allowed) for key, given, allowed in name_problems(devices)]
+            problems += [(f"hubs.{name}.{key}", value, allowed) for key, value, allowed in name_problems(devices)]
             known = {"grid", *kind_names(), *(device.name for device in devices)}
             for device in hub.link.devices if hub.link is not None else ():
                 if device not in known:
                     allowed = f"one of {', '.join(['grid', *(d.name for d in devices if d.kind != 'secondary')])}"
-                    found.append((f"hubs.{name}.link.devices.{device}", device, allowed))
+                    problems.append((f"hubs.{name}.link.devices.{device}", device, allowed))
         for name, hub in self.hubs.items():
             polls = hub.link.poll / self.time_step if hub.link is not None else 0.0
             if hub.link is not None and abs(polls - round(polls)) > 1e-9:
-                given, allowed = f"{hub.link.poll:g}s", f"a multiple of time_step {self.time_step:g}s"
-                found.append((f"hubs.{name}.link.poll", given, allowed))
+                value, allowed = f"{hub.link.poll:g}s", f"a multiple of time_step {self.time_step:g}s"
+                problems.append((f"hubs.{name}.link.poll", value, allowed))
         for n, event in enumerate(self.events):
-            found += [(f"events[{n}].{key}", given, allowed) for key, given, allowed in event.problems(self)]
+            problems += [(f"events[{n}].{key}", value, allowed) for key, value, allowed in event.problems(self)]
         for n, item in enumerate(self.expect):
-            found += [(f"expect[{n}].{key}", given, allowed) for key, given, allowed in item.problems(self)]
-        return found
+            problems += [(f"expect[{n}].{key}", value, allowed) for key, value, allowed in item.problems(self)]
+        return problems
 
     def _controlled_once(self, hubs: str) -> list[tuple[str, object, str]]:
         claimed = [hub for spec in self.controller for hub in (spec.hubs or self.hubs)]
-        found: list[tuple[str, object, str]] = []
+        problems: list[tuple[str, object, str]] = []
         for hub in self.hubs:
             if claimed.count(hub) != 1:
-                found.append(("controller", f"{claimed.count(hub)} for hub {hub}", f"exactly one for each of {hubs}"))
-        return found
+                problems.append(
+                    ("controller", f"{claimed.count(hub)} for hub {hub}", f"exactly one for each of {hubs}")
+                )
+        return problems
 
 
 def _group_problems(hub: HubSection) -> Iterator[tuple[str, object, str]]:

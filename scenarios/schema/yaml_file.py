@@ -1,4 +1,4 @@
-"""Reads YAML without its silent traps.
+"""Reads YAML files and refuses what YAML would silently misread.
 
 PyYAML follows YAML 1.1, in which ``12:30`` is the number 750, ``off`` is false, ``010`` is 8 and the second of two
 equal keys wins without a word. A scenario with any of these is refused, with the line and what to write instead. Time
@@ -39,7 +39,7 @@ def _trap(text: str) -> str | None:
 
 
 class _Loader(yaml.SafeLoader):
-    """Time stamps stay text; 1e-3 and -.5 are numbers (PyYAML wants 1.0e-3 and -0.5)."""
+    """A YAML loader that keeps time stamps as text and reads 1e-3 and -.5 as numbers (PyYAML wants 1.0e-3 and -0.5)."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -50,7 +50,7 @@ _Loader.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+0123456789."))
 
 
 class _Inspector:
-    """Walks through a document and collects what is refused, so that all of it is told at once."""
+    """Walks through a document and collects all problems."""
 
     def __init__(self, loader: _Loader, path: Path):
         self.loader = loader
@@ -59,7 +59,7 @@ class _Inspector:
         self._seen: set[int] = set()
 
     def look_at(self, node: yaml.Node, key: str) -> None:
-        """A node and all below it; one that stands in several places by an alias is looked at once."""
+        """Check a node and all below it; one that several aliases share is checked once."""
         if id(node) in self._seen:
             return
         self._seen.add(id(node))
@@ -83,8 +83,8 @@ class _Inspector:
                 self.look_at(value, key)
                 continue
             if name.tag != f"{_TAG}str":
-                given = name.value if isinstance(name, yaml.ScalarNode) else "a list or mapping"
-                self._refuse(name, key, given, "every key must be text; write it in quotes")
+                shown = name.value if isinstance(name, yaml.ScalarNode) else "a list or mapping"
+                self._refuse(name, key, shown, "every key must be text; write it in quotes")
                 continue
             inner = f"{key}.{name.value}" if key else name.value
             if name.value in lines:
@@ -92,9 +92,9 @@ class _Inspector:
             lines[name.value] = name.start_mark.line + 1
             self.look_at(value, inner)
 
-    def _refuse(self, node: yaml.Node, key: str, given: object, allowed: str) -> None:
-        place = f"line {node.start_mark.line + 1}"
-        self.problems.append(Problem(str(self.path), f"{place}: {key}" if key else place, given, allowed))
+    def _refuse(self, node: yaml.Node, key: str, value: object, allowed: str) -> None:
+        line = f"line {node.start_mark.line + 1}"
+        self.problems.append(Problem(str(self.path), f"{line}: {key}" if key else line, value, allowed))
 
 
 def read_yaml(path: Path) -> dict:
@@ -127,8 +127,8 @@ def read_yaml(path: Path) -> dict:
         # ValueError: a number of thousands of digits; RecursionError: a thousand brackets
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "file"
-        told = getattr(error, "problem", None) or getattr(error, "reason", None) or error
-        raise InputError(Problem(str(path), where, NOTHING, f"must be valid YAML ({told})")) from None
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        raise InputError(Problem(str(path), where, NOTHING, f"must be valid YAML ({reason})")) from None
     if not isinstance(data, dict):
         raise InputError(Problem(str(path), "file", data, "must be a mapping of keys to values"))
     return data

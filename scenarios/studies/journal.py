@@ -1,4 +1,4 @@
-"""What a long study has finished, so that it can go on where it was stopped.
+"""A journal of finished runs, by which a long study goes on where it was stopped.
 
 One line of JSON for each finished run, on the disk before the next one counts. SQLite would be no simpler: a line that
 was cut off by a crash is the only damage that appending can do, and it is cut off when the file is opened; SQLite's
@@ -21,7 +21,7 @@ _OPENED_BY = "opened_by"
 
 
 class Journal:
-    """Finished runs in a file, open for one process at a time.
+    """A file of finished runs, open for one process at a time.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Journal:
         self._file.close()
 
     def write(self, key: str, entry: dict[str, Any]) -> None:
-        """Add a finished run.
+        """Append a finished run.
 
         Parameters
         ----------

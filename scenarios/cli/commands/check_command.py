@@ -53,10 +53,10 @@ def check(
             if target is not None:
                 target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            for one in _check_all(ready, kept, engine, update, pool, as_json):
-                checked.append(one)
+            for result in _check_all(ready, kept, engine, update, pool, as_json):
+                checked.append(result)
                 if not as_json:
-                    out.print(check_reports.line(one), soft_wrap=True)
+                    out.print(check_reports.line(result), soft_wrap=True)
         except KeyboardInterrupt as stop:
             stop.args = (f"{len(checked)} of {len(ready)} scenarios were checked",)
             raise
@@ -67,9 +67,9 @@ def check(
             print(line)
     if as_json:
         show(check_reports.rows(checked), "", as_json)
-    elif any(not one.ok for one in checked):
+    elif any(not result.ok for result in checked):
         show(check_reports.failures(checked), "What failed", as_json)
-    if any(not one.ok for one in checked):
+    if any(not result.ok for result in checked):
         raise typer.Exit(1)
 
 

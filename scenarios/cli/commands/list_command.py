@@ -7,7 +7,7 @@ from ..terminal import show
 
 
 def list_(as_json: Json = False) -> None:
-    """What there is: scenarios, controllers, battery sets, arrival profiles, tariffs."""
+    """List scenarios, controllers, battery sets, arrival profiles, studies and tariffs."""
     from ..catalogue import catalogue
 
     show(catalogue(), "What evhub ships and what is registered", as_json)

@@ -1,4 +1,4 @@
-"""The clairvoyant bound: what a hub would cost at least if everything were known beforehand.
+"""The clairvoyant bound: the lowest possible cost of a hub if everything were known beforehand.
 
 A linear relaxation of the plant, with the sessions, sun, load and prices of a run: the limits of import, waiting for a
 connector, cabinets, least powers, the fuel in the tank, the voltage of cells and the network are left out, each of
@@ -15,7 +15,7 @@ from math import ceil
 
 import numpy as np
 
-from ....controllers import contract as base
+from ....controllers import contract
 from ....controllers.optimization.blocks.generator_block import GeneratorData
 from ....controllers.optimization.blocks.grid_connection_block import GridData
 from ....controllers.optimization.blocks.loads_block import LoadsData
@@ -34,10 +34,10 @@ from ...schema import scenario_schema as schema
 from ...schema.scenario_loader import LoadedScenario
 
 _LONGEST_STEP_S = 15 * S_PER_MIN
-_LEAST_STEPS = 96
+_MIN_STEPS = 96
 _PARTS = 15
 """Prices are looked at in so many parts of a step: of each the one that is best for the hub counts."""
-_MOST_VARIABLES = 300_000
+_MAX_VARIABLES = 300_000
 _HARMLESS = ("price", "parameters")
 _TIME_LIMIT_S = 60.0
 _CRITICAL_PER_KWH = 1e4  # nothing is lost while the grid is there: any large number does
@@ -45,7 +45,7 @@ _CRITICAL_PER_KWH = 1e4  # nothing is lost while the grid is there: any large nu
 
 @dataclass(frozen=True)
 class CostBound:
-    """What a run costs at least.
+    """A lower bound on the cost of a run.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class CostBound:
 
 
 def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
-    """Find the least net cost that any controller can reach on a scenario, by its seed.
+    """Find the lowest net cost that any controller can reach on a scenario with its seed.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
         site, forecast = entity.parameters["site"], entity.parameters["forecast"](0.0)
         data = _data(scenario, hubs[entity.hub], site, forecast)
         sessions = 0 if data.sessions is None else len(data.sessions.names)
-        if sessions * data.steps.n > _MOST_VARIABLES:
+        if sessions * data.steps.n > _MAX_VARIABLES:
             return CostBound(np.nan, f"{sessions} sessions over {data.steps.n} steps are too many")
         program = Program(HubModel(data).model)
         try:
@@ -106,7 +106,7 @@ def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
 
 
 def why_not(scenario: schema.Scenario) -> Iterator[str]:
-    """What stands against a bound on the cost of a scenario."""
+    """Yield the reasons why the cost of a scenario cannot be bounded."""
     kinds = sorted({event.kind for event in scenario.events} - set(_HARMLESS))
     if kinds:
         yield f"events that no plan foresees: {', '.join(kinds)}"
@@ -130,10 +130,12 @@ def _pays(price: schema.Price) -> bool:
     return not (isinstance(price, schema.Constant) and price.value == 0)
 
 
-def _data(scenario: schema.Scenario, hub: schema.HubSection, site: base.Site, forecast: base.Forecast) -> HubData:
+def _data(
+    scenario: schema.Scenario, hub: schema.HubSection, site: contract.Site, forecast: contract.Forecast
+) -> HubData:
     """The hub as its relaxation sees it; wherever an average would hide something, the better end is taken."""
     end_s = scenario.duration
-    step_s = min(_LONGEST_STEP_S, end_s / _LEAST_STEPS)
+    step_s = min(_LONGEST_STEP_S, end_s / _MIN_STEPS)
     n = ceil(end_s / step_s - 1e-9)
     edges_s = np.minimum(step_s * np.arange(n + 1), end_s)
     fine_s = np.interp(np.arange(n * _PARTS + 1) / _PARTS, np.arange(n + 1), edges_s)
@@ -143,7 +145,7 @@ def _data(scenario: schema.Scenario, hub: schema.HubSection, site: base.Site, fo
 
     load_kw = forecast.load_kw(edges_s)
     penalty = hub.tariffs.unserved_per_kwh
-    most_kw = float(load_kw.sum(axis=1).max()) + float(site.connector_kw.sum()) + site.bess_kw + 1.0
+    max_kw = float(load_kw.sum(axis=1).max()) + float(site.connector_kw.sum()) + site.bess_kw + 1.0
     away_kw = site.pv_kw + site.bess_kw + site.dg_kw + 1.0
     buy, sell = price("buy", np.min), price("sell", np.max)
     # a meter's quarters of an hour have to be the steps, or their means could be higher
@@ -153,10 +155,10 @@ def _data(scenario: schema.Scenario, hub: schema.HubSection, site: base.Site, fo
         grid=GridData(
             buy_per_kwh=buy,
             sell_per_kwh=sell,
-            import_kw=most_kw,
+            import_kw=max_kw,
             export_kw=away_kw,
             demand_per_kw=site.demand_per_kw if quarters and site.demand_per_kw else None,
-            exclusive_kw=max(most_kw, away_kw) if (sell > buy).any() else None,
+            exclusive_kw=max(max_kw, away_kw) if (sell > buy).any() else None,
         ),
         pv=PvData(forecast.pv_kw(edges_s), curtailable=True) if site.pv_kw else None,
         bess=_battery(hub, site, float(price("bess", np.min).min())) if site.bess_kw else None,
@@ -169,7 +171,7 @@ def _data(scenario: schema.Scenario, hub: schema.HubSection, site: base.Site, fo
     )
 
 
-def _battery(hub: schema.HubSection, site: base.Site, wear_per_kwh: float) -> StorageData:
+def _battery(hub: schema.HubSection, site: contract.Site, wear_per_kwh: float) -> StorageData:
     batteries = [device.section for device in hub.devices() if device.kind == "bess"]
     soc = weighted_mean([section.soc for section in batteries], [section.capacity_kwh for section in batteries], 0.0)
     return StorageData(
@@ -185,21 +187,21 @@ def _battery(hub: schema.HubSection, site: base.Site, wear_per_kwh: float) -> St
 
 
 def _sessions(
-    hub: schema.HubSection, site: base.Site, forecast: base.Forecast, end_s: float, charging_per_kwh: np.ndarray
+    hub: schema.HubSection, site: contract.Site, forecast: contract.Forecast, end_s: float, charging_per_kwh: np.ndarray
 ) -> SessionsData | None:
     """All EVs from plug-in to departure; a penalty only for those that leave before the end, as in the results."""
-    told = forecast.sessions(end_s)
-    if not told.id:
+    visits = forecast.sessions(end_s)
+    if not visits.id:
         return None
     return SessionsData(
-        names=told.id,
-        connectors=("any",) * len(told.id),
-        arrival_s=told.arrival_s,
-        departure_s=np.minimum(told.departure_s, end_s),
-        energy_kwh=np.zeros(len(told.id)),
-        target_kwh=told.energy_kwh,
-        capacity_kwh=told.energy_kwh,
-        charge_kw=np.minimum(told.p_max_kw, site.connector_kw.max()),
-        eens_per_kwh=np.where(told.departure_s < end_s, hub.tariffs.missed_per_kwh, 0.0),
-        charging_per_kwh=np.broadcast_to(charging_per_kwh, (len(told.id), charging_per_kwh.size)),
+        names=visits.id,
+        connectors=("any",) * len(visits.id),
+        arrival_s=visits.arrival_s,
+        departure_s=np.minimum(visits.departure_s, end_s),
+        energy_kwh=np.zeros(len(visits.id)),
+        target_kwh=visits.energy_kwh,
+        capacity_kwh=visits.energy_kwh,
+        charge_kw=np.minimum(visits.p_max_kw, site.connector_kw.max()),
+        eens_per_kwh=np.where(visits.departure_s < end_s, hub.tariffs.missed_per_kwh, 0.0),
+        charging_per_kwh=np.broadcast_to(charging_per_kwh, (len(visits.id), charging_per_kwh.size)),
     )

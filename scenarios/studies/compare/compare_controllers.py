@@ -1,4 +1,4 @@
-"""Controllers side by side: the same scenario and seeds under each of them, and everything written that follows."""
+"""Compares controllers on the same scenario and seeds, and writes tables and a page."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Compared:
 def compare_controllers(
     plan: ComparisonPlan, pool: WorkerPool = HERE, progress: Callable[[int, int, int], None] | None = None
 ) -> Compared:
-    """Make the runs of a comparison and write its tables and its page.
+    """Run a comparison and write its tables and its page.
 
     Parameters
     ----------

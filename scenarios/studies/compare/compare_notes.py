@@ -1,4 +1,4 @@
-"""What to know before trusting the numbers of a comparison."""
+"""Notes on the limits of a comparison, for the reader of its numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SOC_DIFFERS = 0.01
 
 
 def notes_on(plan: ComparisonPlan, comparison: Comparison, kpis: pd.DataFrame) -> Iterator[str]:
-    """Say what depends on the seed, and what the numbers leave out."""
+    """Note what depends on the seed, and what the numbers leave out."""
     asked = len(plan.jobs) // len({job.controller for job in plan.jobs})
     seeds = comparison.seeds
     if not comparison.random:
@@ -50,7 +50,7 @@ def notes_on(plan: ComparisonPlan, comparison: Comparison, kpis: pd.DataFrame) -
 def bounds(
     plan: ComparisonPlan, comparison: Comparison, kpis: pd.DataFrame, pool: WorkerPool
 ) -> tuple[pd.DataFrame | None, str]:
-    """Set the clairvoyant bound of every seed beside the net costs of its runs.
+    """Compare the net costs of the runs with the clairvoyant bound of their seeds.
 
     Parameters
     ----------
@@ -76,25 +76,26 @@ def bounds(
     seeds = comparison.seeds
     scenarios = sent(plan.loaded.with_changes(seed=seed) for seed in seeds)
     try:
-        found: list[CostBound] = pool.results(_bound, scenarios, [f"bound of seed {seed}" for seed in seeds])
+        cost_bounds: list[CostBound] = pool.results(_bound, scenarios, [f"bound of seed {seed}" for seed in seeds])
     except WorkerDiedError as error:
-        found = [CostBound(np.nan, str(error))]
-    missing = next((bound.why_not for bound in found if bound.why_not), "")
+        cost_bounds = [CostBound(np.nan, str(error))]
+    missing = next((bound.why_not for bound in cost_bounds if bound.why_not), "")
     if missing:
         return None, f"No clairvoyant bound of the net cost: {missing}."
     if costs.empty:
         return None, ""
     table = pd.DataFrame(costs.rename(columns={"value": "cost_net"})[["controller", "seed", "cost_net"]])
-    least = {seed: bound.cost for seed, bound in zip(seeds, found, strict=True)}
-    table["bound"] = [least[seed] for seed in table["seed"]]
+    cost_by_seed = {seed: bound.cost for seed, bound in zip(seeds, cost_bounds, strict=True)}
+    table["bound"] = [cost_by_seed[seed] for seed in table["seed"]]
     table["above"] = table["cost_net"] - table["bound"]
     unit = str(costs["unit"].iloc[0])
     above = table.groupby("controller", sort=False)["above"].mean()
-    each = ", ".join(f"{name} {value:.2f}" for name, value in above.items())
+    distances = ", ".join(f"{name} {value:.2f}" for name, value in above.items())
     return table, (
         f"Had everything been known beforehand, the net cost would be at least {table['bound'].mean():.2f} {unit} "
-        f"(clairvoyant optimum of a simpler model of the plant{', mean over the seeds' if len(found) > 1 else ''}). "
-        f"Above it: {each} {unit}."
+        "(clairvoyant optimum of a simpler model of the plant"
+        f"{', mean over the seeds' if len(cost_bounds) > 1 else ''}). "
+        f"Above it: {distances} {unit}."
     )
 
 

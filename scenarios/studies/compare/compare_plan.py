@@ -1,4 +1,4 @@
-"""Which runs a comparison makes, and whether they can be made."""
+"""The runs of a comparison, checked before the first one begins."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Job:
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """A comparison whose input is known to be right.
+    """A comparison whose input is known to be valid.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def plan(
     engine: str = "inprocess",
     force: bool = False,
 ) -> ComparisonPlan:
-    """Look whether controllers can be compared on a scenario.
+    """Plan the runs of a comparison, and check that all can be made.
 
     Parameters
     ----------
@@ -193,20 +193,20 @@ def _file_name(controller: str, seed: int) -> str:
 
 
 def random_parts(scenario: Scenario) -> tuple[str, ...]:
-    """What of a scenario depends on its seed, as paths; whether a controller draws, only a run can tell."""
-    found = []
+    """List the paths of a scenario that depend on its seed; whether a controller draws, only a run shows."""
+    paths = []
     for name, hub in scenario.hubs.items():
-        given = hub.forecasts
+        forecasts = hub.forecasts
         channels = [] if hub.link is None else [hub.link, *hub.link.devices.values()]
         delays = [delay for channel in channels for delay in (channel.measurement, channel.command)]
         drawn = {
             "sessions": isinstance(hub.sessions, StochasticSessions),
             "queue.patience": hub.sessions is not None and hub.queue.patience is not None,
-            "forecasts.pv": isinstance(given.pv, NoisyPower),
-            "forecasts.load": isinstance(given.load, NoisyPower),
-            "forecasts.sessions": isinstance(given.sessions, NoisySessions),
+            "forecasts.pv": isinstance(forecasts.pv, NoisyPower),
+            "forecasts.load": isinstance(forecasts.load, NoisyPower),
+            "forecasts.sessions": isinstance(forecasts.sessions, NoisySessions),
             "link": any(channel.loss > 0 for channel in channels)
             or any(delay.type == "exponential" or (delay.type != "constant" and delay.spread > 0) for delay in delays),
         }
-        found += [f"hubs.{name}.{part}" for part, is_drawn in drawn.items() if is_drawn]
-    return tuple(found)
+        paths += [f"hubs.{name}.{part}" for part, is_drawn in drawn.items() if is_drawn]
+    return tuple(paths)

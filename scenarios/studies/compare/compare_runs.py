@@ -1,4 +1,4 @@
-"""The runs of a comparison, and what became of each."""
+"""Makes the runs of a comparison."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Ran:
 def run_all(
     jobs: Sequence[Job], pool: WorkerPool = HERE, done: Callable[[Job, Ran], None] | None = None
 ) -> dict[Job, Ran]:
-    """Make all runs; one that fails does not stop the others.
+    """Run all jobs; one that fails does not stop the others.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class LoadedStudy:
 
 
 class Builder:
-    """Makes the cases of a study, and collects what is wrong.
+    """Builds the cases of a study, and collects the problems.
 
     Parameters
     ----------
@@ -57,15 +57,15 @@ class Builder:
         self._study, self._path = study, path
         self._problems: list[Problem] = []
 
-    def _refuse(self, key: str, given: object, allowed: str, where: Path | None = None) -> None:
-        self._problems.append(Problem(str(where or self._path), key, given, allowed))
+    def _refuse(self, key: str, value: object, allowed: str, where: Path | None = None) -> None:
+        self._problems.append(Problem(str(where or self._path), key, value, allowed))
 
     def _stop_if_refused(self) -> None:
         if self._problems:
             raise InputError(self._problems)
 
     def loaded(self) -> LoadedStudy:
-        """The checked study.
+        """Return the checked study, or raise an `InputError` with every problem.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Builder:
         cases = {name: self._variant(base, entry) for name, entry in study.cases.items()}
         return LoadedStudy(study, self._path, periods, cases)
 
-    def _translate(self, key: str, given: object, allowed: str) -> None:
+    def _translate(self, key: str, value: object, allowed: str) -> None:
         """Refuse under the key that stands in the study."""
         kind, _, rest = key.partition(".")
         if kind in ("demand_kw", "demand_kvar") and self._problems:
@@ -126,14 +126,14 @@ class Builder:
             key = f"demand at bus {rest}"
         if kind == "clusters" and (name := rest.rpartition(".")[2]) in ("e_arrival_kwh", "e_departure_kwh"):
             key = f"{key.removesuffix(name)}soc_{name[2:].removesuffix('_kwh')}"
-            given, allowed = f"{given:g} kWh", f"{allowed} kWh"
+            value, allowed = f"{value:g} kWh", f"{allowed} kWh"
         elif kind == "clusters" and rest.endswith(".stay"):
             entry = self._study.clusters[rest.removesuffix(".stay")]
-            key, given = key.replace(".stay", ".departure"), entry.departure
+            key, value = key.replace(".stay", ".departure"), entry.departure
             allowed = f"must be a later period than the arrival, {entry.arrival}"
         elif kind in ("kv", "v_min_pu", "v_max_pu", "source", "lines"):
             key = f"feeder.{key}"
-        self._refuse(key, given, allowed)
+        self._refuse(key, value, allowed)
 
     def _check_shifts(self, base: dp.FeederCase) -> None:
         """Cases must leave all EVs within the periods."""
@@ -173,28 +173,28 @@ class Builder:
             self._refuse("header", ",".join(there), f"must have a column {column}", path)
         return None if missing else (path, list(reader))
 
-    def _number(self, path: Path, place: str, text: str | None) -> float:
+    def _number(self, path: Path, key: str, text: str | None) -> float:
         try:
             value = float(text or "")
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            self._refuse(place, text, "must be a finite number", path)
+            self._refuse(key, text, "must be a finite number", path)
             return 0.0
         return value
 
     def _profiles(self):
-        given = self._study.profiles
-        columns = [given.demand, given.radiation]
-        found = self._rows(given.file, "profiles.file", [given.period, *columns])
-        if found is None:
+        section = self._study.profiles
+        columns = [section.demand, section.radiation]
+        table = self._rows(section.file, "profiles.file", [section.period, *columns])
+        if table is None:
             return [], np.zeros(0), np.zeros(0)
-        path, rows = found
-        periods = [(row[given.period] or "").strip() for row in rows]
+        path, rows = table
+        periods = [(row[section.period] or "").strip() for row in rows]
         if not rows:
             self._refuse("rows", 0, "must have at least one period", path)
         for name in sorted({name for name in periods if periods.count(name) > 1}):
-            self._refuse(given.period, name, "must name every period once", path)
+            self._refuse(section.period, name, "must name every period once", path)
         series = [
             np.array(
                 [self._number(path, f"period {p}, {column}", row[column]) for p, row in zip(periods, rows, strict=True)]
@@ -208,11 +208,11 @@ class Builder:
 
     def _demand(self, name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         columns = [f"{phase}_{unit}" for phase in PHASES for unit in ("kw", "kvar")]
-        found = self._rows(name, "demand.file", ["bus", *columns])
+        file_rows = self._rows(name, "demand.file", ["bus", *columns])
         table: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        if found is None:
+        if file_rows is None:
             return table
-        path, rows = found
+        path, rows = file_rows
         for row in rows:
             bus = (row["bus"] or "").strip()
             if bus in table:
@@ -237,56 +237,56 @@ class Builder:
                     elif number < 0 and unit == "kw":
                         self._refuse(key, number, "must be >= 0; what generates is a unit", path)
 
-    def _deck(self, given: DeckFeeder) -> Deck:
-        path = self._file(given.file, "feeder.file")
+    def _deck(self, section: DeckFeeder) -> Deck:
+        path = self._file(section.file, "feeder.file")
         self._stop_if_refused()
         if path is None:
-            raise FileNotFoundError(given.file)
+            raise FileNotFoundError(section.file)
         deck = read_deck(
             path.read_text(encoding="utf-8", errors="replace"),
             path.parent,
-            ratios=given.ratios,
-            limit_kva=given.limit_kva / 3.0 if given.limit_kva else inf,
-            power_factor=given.power_factor,
-            v_pu=given.v_pu,
-            v_min_pu=given.v_min_pu,
-            v_max_pu=given.v_max_pu,
+            ratios=section.ratios,
+            limit_kva=section.limit_kva / 3.0 if section.limit_kva else inf,
+            power_factor=section.power_factor,
+            v_pu=section.v_pu,
+            v_min_pu=section.v_min_pu,
+            v_max_pu=section.v_max_pu,
         )
         for key, value, allowed in deck.problems:
             self._refuse(key, value, allowed, path)
         return deck
 
-    def _feeder(self, given: ListedFeeder) -> dp.Feeder:
-        source = given.source
+    def _feeder(self, section: ListedFeeder) -> dp.Feeder:
+        source = section.source
         limit = source.limit_kva / 3.0 if source.limit_kva else inf
         lines = []
-        for name, entry in given.lines.items():
-            z = self._impedance(given, name, entry)
+        for name, entry in section.lines.items():
+            z = self._impedance(section, name, entry)
             share = entry.limit_kva / len(entry.phases) if entry.limit_kva else inf
             lines.append(dp.Line(name, entry.start, entry.end, entry.phases, z, share))
-        ratios = {name: entry.ratio for name, entry in given.lines.items() if entry.ratio}
+        ratios = {name: entry.ratio for name, entry in section.lines.items() if entry.ratio}
         return dp.Feeder(
-            given.kv,
+            section.kv,
             dp.Source(source.bus, limit, source.power_factor, source.v_pu),
             tuple(lines),
-            given.v_min_pu,
-            given.v_max_pu,
+            section.v_min_pu,
+            section.v_max_pu,
             ratios,
         )
 
-    def _impedance(self, given: ListedFeeder, name: str, entry: LineEntry) -> np.ndarray:
+    def _impedance(self, section: ListedFeeder, name: str, entry: LineEntry) -> np.ndarray:
         """The matrix of a line over phases a, b, c [ohm]."""
         full = np.zeros((3, 3), dtype=complex)
         key, factor = f"feeder.lines.{name}", 1.0
         r, x = entry.r_ohm, entry.x_ohm
         if entry.code is not None:
-            code = given.line_codes.get(entry.code)
+            code = section.line_codes.get(entry.code)
             if code is None:
-                hint = nearest(entry.code, given.line_codes) or f"; known: {', '.join(given.line_codes) or 'none'}"
+                hint = nearest(entry.code, section.line_codes) or f"; known: {', '.join(section.line_codes) or 'none'}"
                 self._refuse(f"{key}.code", entry.code, f"must be one of the line_codes{hint}")
                 return full
             key = f"feeder.line_codes.{entry.code}"
-            factor = (entry.length or 0.0) * METRES[given.length_unit] / METRES[code.per]
+            factor = (entry.length or 0.0) * METRES[section.length_unit] / METRES[code.per]
             r, x = code.r_ohm, code.x_ohm
         phases = [PHASES.index(phase) for phase in entry.phases]
         parts = []
@@ -306,9 +306,9 @@ class Builder:
         lengths = [len(row) for row in rows]
         full = lengths == [size] * size
         if not full and lengths != list(range(1, size + 1)):
-            given = f"rows of {', '.join(map(str, lengths))}"
+            text = f"rows of {', '.join(map(str, lengths))}"
             self._refuse(
-                key, given, f"must be {size} rows, full or lower triangle, for the {size} phases of line {line}"
+                key, text, f"must be {size} rows, full or lower triangle, for the {size} phases of line {line}"
             )
             return None
         matrix = np.zeros((size, size))
@@ -319,9 +319,9 @@ class Builder:
                     matrix[j, i] = value
         skew = np.tril(abs(matrix - matrix.T) > 1e-9 * abs(matrix).max(initial=0.0))
         for i, j in zip(*np.nonzero(skew), strict=True):
-            given = f"{matrix[i, j]:g} in row {i + 1}, column {j + 1} and {matrix[j, i]:g} in the reverse"
+            text = f"{matrix[i, j]:g} in row {i + 1}, column {j + 1} and {matrix[j, i]:g} in the reverse"
             pair = f"{PHASES[phases[i]]} and {PHASES[phases[j]]}"
-            self._refuse(key, given, f"must be symmetric; phases {pair} of line {line}")
+            self._refuse(key, text, f"must be symmetric; phases {pair} of line {line}")
         for i in np.flatnonzero(matrix.diagonal() < 0.0):
             self._refuse(key, float(matrix[i, i]), f"must be >= 0 for phase {PHASES[phases[i]]} of line {line}")
         return matrix

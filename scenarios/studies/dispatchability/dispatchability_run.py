@@ -54,7 +54,7 @@ def load_study(target: str | Path) -> LoadedStudy:
 
 
 def servable(loaded: LoadedStudy) -> None:
-    """Refuse cases in which some demand cannot be served by any PV power.
+    """Refuse cases in which no PV power at all could serve the demand.
 
     Raises
     ------
@@ -62,13 +62,13 @@ def servable(loaded: LoadedStudy) -> None:
         With period, bus and phase.
     """
     solver = loaded.study.options.solver
-    found = [
-        Problem(str(loaded.path), f"cases.{name}: {key}", given, allowed)
+    problems = [
+        Problem(str(loaded.path), f"cases.{name}: {key}", value, allowed)
         for name, case in loaded.cases.items()
-        for key, given, allowed in service_problems(case, loaded.periods, solver)
+        for key, value, allowed in service_problems(case, loaded.periods, solver)
     ]
-    if found:
-        raise InputError(found)
+    if problems:
+        raise InputError(problems)
 
 
 def run_study(
@@ -92,7 +92,7 @@ def run_study(
     scenarios : int, optional
         Another number of drawn cases than the study's; 0 for none.
     tell : callable, optional
-        Told about progress.
+        Receives the progress as text.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def run_study(
     with dp.StudyWriter(output, study.name, text, loaded.periods, list(study.pvs), versions) as writer:
         limits = {}
         for name, case in loaded.cases.items():
-            limits[name] = dp.solve_limits(case, **options, tell=lambda told, name=name: tell(f"{name}: {told}"))
+            limits[name] = dp.solve_limits(case, **options, tell=lambda message, name=name: tell(f"{name}: {message}"))
             writer.case(name, case, limits[name])
         drawn = study.uncertainty
         count = drawn.scenarios if drawn and scenarios is None else scenarios or 0
@@ -148,12 +148,12 @@ def _solve_all(
 
 
 def rows(result: StudyResult) -> list[dict[str, Any]]:
-    """A row for each case and phase: the highest limits of all PV units together, and when the lower one is."""
-    found = []
+    """Return a row for each case and phase: the highest limits of all PV units, and the period of the lower one."""
+    table = []
     for name, case in result.cases.items():
         for phase, lower, upper in zip(PHASES, *case.totals_kw, strict=True):
             peak = int(np.argmax(lower))
-            found.append(
+            table.append(
                 {
                     "case": name,
                     "phase": phase,
@@ -166,32 +166,32 @@ def rows(result: StudyResult) -> list[dict[str, Any]]:
                     "seconds": round(result.seconds[name], 2),
                 }
             )
-    return found
+    return table
 
 
 def brief(result: StudyResult) -> list[dict[str, Any]]:
-    """The same for people: without rounds, and without gaps and unbalanced power where there are none."""
-    found = rows(result)
-    empty = {key for key in ("gap", "unbalanced") if not any(row[key] for row in found)} | {"rounds"}
-    return [{key: value for key, value in row.items() if key not in empty} for row in found]
+    """Return the rows for people: without rounds, and without gaps and unbalanced power where there are none."""
+    table = rows(result)
+    empty = {key for key in ("gap", "unbalanced") if not any(row[key] for row in table)} | {"rounds"}
+    return [{key: value for key, value in row.items() if key not in empty} for row in table]
 
 
 def notes(result: StudyResult, tolerance: float) -> list[str]:
-    """What is not proven: cases with a gap, and limits that leave power unbalanced."""
-    found = []
+    """Return what is not proven: cases with a gap, and limits that leave power unbalanced."""
+    lines = []
     for name, case in result.cases.items():
         gap, upper = case.numbers["gap"], case.numbers["objective"]
         if (missing := case.numbers["unbalanced"]) > tolerance:
-            found.append(f"{name}: the limits do not hold: {missing:.3f} kW and kvar may stay unbalanced")
+            lines.append(f"{name}: the limits do not hold: {missing:.3f} kW and kvar may stay unbalanced")
         elif gap >= tolerance:
-            told = f"the limits hold, but wider ones may: objective {upper:.4f}, lower bound {upper - gap:.4f}"
-            found.append(f"{name}: not solved within time and rounds; {told}")
+            detail = f"the limits hold, but wider ones may: objective {upper:.4f}, lower bound {upper - gap:.4f}"
+            lines.append(f"{name}: not solved within time and rounds; {detail}")
     if result.expected is not None and (open_still := int((result.expected.gap >= tolerance).sum())):
-        found.append(f"drawn cases: {open_still} of {result.expected.gap.size} not solved within time and rounds")
-    return found
+        lines.append(f"drawn cases: {open_still} of {result.expected.gap.size} not solved within time and rounds")
+    return lines
 
 
 def solver_options(study: DispatchabilityStudy) -> dict[str, Any]:
-    """Keywords of `solve_limits`."""
-    given = study.options
-    return {"solver": given.solver, "tolerance": given.tolerance, "time_limit_s": given.time_limit}
+    """Return the keywords of `solve_limits`."""
+    options = study.options
+    return {"solver": options.solver, "tolerance": options.tolerance, "time_limit_s": options.time_limit}

@@ -26,7 +26,7 @@ STUDIES = Path(str(files("evhub.scenarios") / "library" / "studies"))
 
 
 def shipped_studies() -> dict[str, Path]:
-    """The studies that come with evhub, by name."""
+    """Return the files of the studies that come with evhub, by name."""
     return {path.stem: path for path in sorted(STUDIES.glob("*.yaml"))}
 
 
@@ -92,8 +92,8 @@ class LineEntry(Section):
 
     @model_validator(mode="after")
     def _impedance(self):
-        given = [value is not None for value in (self.code, self.length, self.r_ohm, self.x_ohm)]
-        if given not in ([True, True, False, False], [False, False, True, True]):
+        present = [value is not None for value in (self.code, self.length, self.r_ohm, self.x_ohm)]
+        if present not in ([True, True, False, False], [False, False, True, True]):
             raise ValueError("needs either code and length, or r_ohm and x_ohm")
         return self
 

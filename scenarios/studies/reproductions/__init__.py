@@ -17,7 +17,7 @@ NAMES = ("leal2024", "lavrenova2023", "hafiz2023", "feizi", "yan2022")
 
 
 def reproduction(name: str) -> ModuleType:
-    """The module of a published study.
+    """Return the module of a published study.
 
     Raises
     ------

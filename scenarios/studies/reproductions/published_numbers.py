@@ -11,7 +11,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One published quantity and what this run gives for it.
+    """A published number or statement, and what this run gives for it.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def within(
     relative: float = 0.0,
     absolute: float = 0.0,
 ) -> PublishedRow:
-    """A row that is reproduced when ours is near the published number.
+    """Compare two numbers: reproduced when ours is within the tolerance.
 
     Parameters
     ----------
@@ -64,40 +64,40 @@ def within(
     PublishedRow
     """
     allowed = max(relative * abs(published), absolute)
-    told = [f"{100 * relative:g} %"] * (relative > 0) + [f"{absolute:g} {unit}".strip()] * (absolute > 0)
+    limits = [f"{100 * relative:g} %"] * (relative > 0) + [f"{absolute:g} {unit}".strip()] * (absolute > 0)
     return PublishedRow(
-        case, quantity, unit, published, ours, " or ".join(told) or "equal", abs(ours - published) <= allowed
+        case, quantity, unit, published, ours, " or ".join(limits) or "equal", abs(ours - published) <= allowed
     )
 
 
-def at_most(case: str, quantity: str, unit: str, published: float, ours: float) -> PublishedRow:
-    """A row that is reproduced when ours is not above the published number; see `PublishedRow`."""
+def not_above(case: str, quantity: str, unit: str, published: float, ours: float) -> PublishedRow:
+    """Compare two numbers: reproduced when ours is not above the published one; see `PublishedRow`."""
     return PublishedRow(case, quantity, unit, published, ours, "at most", ours <= published)
 
 
 def holds(case: str, quantity: str, published: str, ours: str, ok: bool) -> PublishedRow:
-    """A published statement that is true of this run or not; see `PublishedRow`."""
+    """Compare a published statement with this run: reproduced when it is true; see `PublishedRow`."""
     return PublishedRow(case, quantity, "", published, ours, "true", ok)
 
 
 def informs(case: str, quantity: str, unit: str, published: float | str, ours: float | str) -> PublishedRow:
-    """A row without a judgement; see `PublishedRow`."""
+    """Return a row that is not judged; see `PublishedRow`."""
     return PublishedRow(case, quantity, unit, published, ours, "", None)
 
 
 def shown(row: PublishedRow) -> dict[str, str]:
-    """A row for people: numbers with the digits that tolerances are about, ``NO`` where it is not reproduced."""
+    """Format a row for people: numbers with six digits, ``NO`` where it is not reproduced."""
     texts = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in asdict(row).items()}
     return {**texts, "ok": {True: "yes", False: "NO", None: ""}[row.ok]}
 
 
 def reproduced(rows: Sequence[PublishedRow]) -> bool:
-    """Whether no row misses its tolerance."""
+    """Return whether no row misses its tolerance."""
     return all(row.ok is not False for row in rows)
 
 
 def write_table(rows: Sequence[PublishedRow], folder: Path) -> Path:
-    """Write the rows as ``table.csv``; gives its path."""
+    """Write the rows as ``table.csv`` and return its path."""
     path = folder / "table.csv"
     pd.DataFrame([asdict(row) for row in rows]).to_csv(path, index=False)
     return path

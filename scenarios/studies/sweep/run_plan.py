@@ -1,4 +1,4 @@
-"""From a study to its runs: what each one changes in the scenario, and the key by which it is known again."""
+"""From a study to its runs: the changes of each in the scenario, and the key that identifies it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class _Variant:
 
 
 def plan(study: SweepStudy, path: Path) -> list[PlannedRun]:
-    """All runs of a study.
+    """Plan all runs of a study.
 
     Parameters
     ----------
@@ -136,11 +136,11 @@ def _runs(
                 try:
                     scenario = parse(seeded, variant.loaded.path).scenario
                 except InputError as error:
-                    for one in error.problems:
+                    for problem in error.problems:
                         # every value that stands in the study is told, of a range or a combination the first
-                        stands = one.key in point and study.fields[one.key].values is not None
+                        stands = problem.key in point and study.fields[problem.key].values is not None
                         refused.setdefault(
-                            (one.key, str(one.given) if stands else ""), _of_run(one, number, point, where)
+                            (problem.key, str(problem.value) if stands else ""), _of_run(problem, number, point, where)
                         )
                     break
                 yield PlannedRun(number, point, variant.label, seed, name, seeded, identity.of(scenario))
@@ -150,9 +150,9 @@ def _runs(
 
 def _of_run(problem: Problem, number: int, point: Mapping[str, Any], where: str) -> Problem:
     if problem.key in point:
-        return Problem(where, f"fields.{problem.key}", problem.given, problem.allowed)
+        return Problem(where, f"fields.{problem.key}", problem.value, problem.allowed)
     values = ", ".join(f"{field} = {value}" for field, value in point.items())
-    return Problem(where, f"run {number} ({values}): {problem.key}", problem.given, problem.allowed)
+    return Problem(where, f"run {number} ({values}): {problem.key}", problem.value, problem.allowed)
 
 
 # --- controllers ------------------------------------------------------------------------------------------------------
@@ -160,25 +160,25 @@ def _of_run(problem: Problem, number: int, point: Mapping[str, Any], where: str)
 
 def _variants(study: SweepStudy, data: dict[str, Any], base: LoadedScenario, where: str) -> list[_Variant]:
     """The scenario under each controller of the study."""
-    given = data.get("controller", {"type": base.scenario.controller[0].type})
-    specs = given if isinstance(given, list) else [given]
-    found: dict[str, _Variant] = {}
+    section = data.get("controller", {"type": base.scenario.controller[0].type})
+    specs = section if isinstance(section, list) else [section]
+    variants: dict[str, _Variant] = {}
     problems: list[Problem] = []
     for n, spec in enumerate(study.controllers or [None]):
-        own = specs if spec is None else _in_place_of(specs, spec)
-        label = ", ".join(one["type"] for one in specs) if spec is None else _label(spec)
-        if label in found:
+        controllers = specs if spec is None else _in_place_of(specs, spec)
+        label = ", ".join(controller["type"] for controller in specs) if spec is None else _label(spec)
+        if label in variants:
             problems.append(Problem(where, f"controllers[{n}]", label, "must stand once"))
-        controlled = {**data, "controller": own}
+        controlled = {**data, "controller": controllers}
         try:
-            for one in own:
-                controller_class(one["type"], base.folder, where, f"controllers[{n}].type")
-            found[label] = _Variant(label, parse(controlled, base.path), controlled)
+            for controller in controllers:
+                controller_class(controller["type"], base.folder, where, f"controllers[{n}].type")
+            variants[label] = _Variant(label, parse(controlled, base.path), controlled)
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(problems)
-    return list(found.values())
+    return list(variants.values())
 
 
 def _in_place_of(specs: list[dict[str, Any]], wanted: ControllerSpec) -> list[dict[str, Any]]:

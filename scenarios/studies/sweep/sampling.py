@@ -13,7 +13,7 @@ from .sweep_study import Design, Variation
 
 
 def points(fields: Mapping[str, Variation], design: Design) -> list[dict[str, Any]]:
-    """The points of a design.
+    """Return the points of a design.
 
     Parameters
     ----------

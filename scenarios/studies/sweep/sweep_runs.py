@@ -1,4 +1,4 @@
-"""Many runs of a scenario, on several processes or machines, into one table."""
+"""Makes the runs of a study, on several processes or machines, and collects them in one table."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class Swept:
         return int((self.table["status"] == "failed").sum())
 
     def failures(self) -> list[dict[str, Any]]:
-        """Every error once: in how many runs, and in which first."""
+        """Return every error once: in how many runs it occurs, and in which first."""
         rows = self.table[self.table["status"] == "failed"].groupby("error", sort=False)["run"].agg(["size", "min"])
         return [{"error": error, "runs": row["size"], "first run": row["min"]} for error, row in rows.iterrows()]
 
 
 def located(study: Path) -> Path:
-    """The file of a study: the one that is named, or the shipped study of this name."""
+    """Find the file of a study: the named file, or the shipped study of this name."""
     return SHIPPED / f"{study}.yaml" if (SHIPPED / f"{study}.yaml").is_file() else study
 
 
@@ -79,7 +79,7 @@ def sweep(
     retry: bool = False,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> Swept:
-    """Run a study; what is finished already is not run again.
+    """Run a study; runs that are finished already are not repeated.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ class RunOrder:
 
 
 def make_run(order: RunOrder) -> dict[str, Any]:
-    """Make a run and return its key figures, or why it failed.
+    """Run one point of a study and return its key figures, or why it failed.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def _message(error: BaseException) -> str:
 
 
 def _check_builds(runs: Sequence[PlannedRun], left: dict[str, PlannedRun]) -> None:
-    """Build runs until every value of a field and every controller was in one; what is refused is told at once.
+    """Build runs until every value of a field and every controller was in one; all problems are reported at once.
 
     Of a field with a range these are the lowest and the highest that were drawn. What ran already needs no build.
     """
@@ -286,8 +286,8 @@ def _check_builds(runs: Sequence[PlannedRun], left: dict[str, PlannedRun]) -> No
             try:
                 build(run.loaded)
             except InputError as error:
-                for one in error.problems:
-                    problems.setdefault(one.key, one)
+                for problem in error.problems:
+                    problems.setdefault(problem.key, problem)
     if problems:
         raise InputError(problems.values())
 
@@ -306,7 +306,7 @@ def _extremes(values: list[Any]) -> list[Any]:
 
 
 def table_of(study: SweepStudy, runs: Sequence[PlannedRun], entries: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """The runs as a table.
+    """Return the runs as a table.
 
     Parameters
     ----------

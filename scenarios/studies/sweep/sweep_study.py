@@ -1,4 +1,4 @@
-"""The study file of ``evhub sweep`` as pydantic models: which scenario, what is varied, and how."""
+"""The study file of ``evhub sweep`` as pydantic models: the scenario, the fields that vary, and how."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _bound(value: Any) -> SweepBound:
 
 
 def seconds_of(text: str) -> float | None:
-    """The seconds of a duration such as 15min; None for any other text."""
+    """Parse a duration such as 15min [s]; None for any other text."""
     try:
         return quantities._duration(text)
     except ValueError:
@@ -157,7 +157,7 @@ class SweepStudy(Section):
 
 
 def read_study(path: Path) -> SweepStudy:
-    """Read and check a study file by itself; whether it fits its scenario, `sweep.plan` finds out.
+    """Read and check a study file by itself; `sweep.plan` checks that it fits its scenario.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Jobs on a cluster of dask.distributed that is there already.
+"""Runs jobs on an existing cluster of dask.distributed.
 
 dask keeps the workers alive and runs again what was on a worker that died. Never more jobs are handed over than there
 are workers, so that a job which kills its worker takes no other one with it.
@@ -28,7 +28,7 @@ _CONNECT_S = 15
 
 @contextmanager
 def dask_workers(address: str) -> Iterator[DaskWorkers]:
-    """Open a pool of the workers of a scheduler; they go on when it is closed.
+    """Open a pool of the workers of a scheduler; they keep running when it is closed.
 
     Raises
     ------
@@ -64,7 +64,7 @@ class DaskWorkers(WorkerPool):
     def outcomes(
         self, work: Callable[[Any], Any], jobs: Sequence[Any], names: Sequence[str]
     ) -> Iterator[tuple[int, Any]]:
-        """See `WorkerPool.outcomes`; how often a job may take its worker down is a setting of the cluster.
+        """Run jobs as `WorkerPool.outcomes`; how often a job may kill its worker is a setting of the cluster.
 
         Raises
         ------

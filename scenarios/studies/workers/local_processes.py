@@ -1,4 +1,4 @@
-"""Worker processes on this machine, each with one job at a time, so that it is known which job a dead one had.
+"""Worker processes on this machine, each with one job at a time, so that the job of a dead process is known.
 
 The executors of the standard library lose all jobs when one process dies, and do not say which one it was.
 """
@@ -48,7 +48,7 @@ class LocalProcesses(WorkerPool):
     def outcomes(
         self, work: Callable[[Any], Any], jobs: Sequence[Any], names: Sequence[str]
     ) -> Iterator[tuple[int, Any]]:
-        """See `WorkerPool.outcomes`; a job whose process died is tried again, the last time with nothing beside it."""
+        """Run jobs as `WorkerPool.outcomes`; a job whose process died is tried again, the last time alone."""
         waiting, alone, deaths = deque(range(len(jobs))), deque[int](), Counter[int]()
         while waiting or alone or self._busy:
             while waiting and len(self._busy) < self._count:
@@ -133,7 +133,7 @@ class _Worker:
         theirs.close()  # so that the end of the process is the end of the connection
 
     def end(self) -> None:
-        """Wait for the end of a process that has no job any more, and see to it that it ends."""
+        """Wait until a process without a job has ended, and kill it if it does not."""
         self.connection.close()
         self.process.join(_GRACE_S)
         if self.process.is_alive():
@@ -177,7 +177,7 @@ def _serve(connection: Connection, scratch: str) -> None:
 
 
 def _stop(*_: object) -> None:
-    """End the job by an exception, so that it can clean up; nobody wants to read what it says then."""
+    """End the job by an exception, so that it can clean up; its message is not shown."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""A scenario on its way to a worker, which may have evhub in another place and may live longer than the study."""
+"""A scenario as it is sent to a worker, which may have evhub elsewhere and may outlive the study."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...schema.scenario_schema import Scenario
 
 @dataclass(frozen=True, eq=False)
 class SentScenario:
-    """A scenario with what its files are found by.
+    """A scenario and what is needed to find its files.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class SentScenario:
 
 
 def sent(scenarios: Iterable[LoadedScenario]) -> list[SentScenario]:
-    """Make the scenarios of one call ready for workers."""
+    """Convert the scenarios of one call to what workers receive."""
     call, names = uuid4().hex, {path: name for name, path in shipped().items()}
     return [
         SentScenario(loaded.scenario, names.get(loaded.path, str(loaded.path.resolve())), call) for loaded in scenarios
@@ -62,6 +62,6 @@ def serve(call: str, folder: str) -> None:
     """
     global _served
     if _served[0] != call:
-        for place in {_served[1], folder} - {""}:
-            forget(place)
+        for study_folder in {_served[1], folder} - {""}:
+            forget(study_folder)
     _served = (call, folder)

@@ -1,4 +1,4 @@
-"""Result files of many runs: each under its own name only when its run has ended."""
+"""Result files of many runs; each gets its own name only when its run has ended."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run_whole(
     progress: Callable[[float], None] | None = None,
     engine: str = "inprocess",
 ) -> Path:
-    """Run a wiring; its result file gets its name when the run has ended, also when it has failed.
+    """Run a wiring; the result file gets its name when the run has ended, successfully or not.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def run_whole(
 
 @contextmanager
 def without_parts_in(folder: Path) -> Iterator[None]:
-    """Remove at the end what runs that were stopped have left in a folder of result files."""
+    """Remove, at the end of the block, the unfinished result files that stopped runs left in a folder."""
     try:
         yield
     finally:
@@ -61,7 +61,7 @@ def without_parts_in(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def without_parts(paths: Iterable[Path]) -> Iterator[None]:
-    """Remove at the end what runs that were stopped, or whose workers died, have left of these result files."""
+    """Remove, at the end of the block, the unfinished result files that stopped runs or dead workers left."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""One way to run many jobs: here, in processes of this machine, or on a dask cluster.
+"""One interface to run many jobs: in this process, in processes of this machine, or on a dask cluster.
 
 All studies share it. A job is a function that can be imported and an argument that can be pickled; what it returns does
 not depend on where it runs. Leaving a pool by an exception, such as Ctrl-C, ends its processes at once.
@@ -17,7 +17,7 @@ DIED = "the worker died every time it was tried: killed, out of memory, or in a 
 
 
 class WorkerDiedError(Exception):
-    """A job took its worker process down every time.
+    """A job killed its worker process at every attempt.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class WorkerDiedError(Exception):
 
 
 class ClusterLostError(Exception):
-    """The scheduler of a cluster is gone."""
+    """The scheduler of a cluster cannot be reached any more."""
 
 
 class WorkerPool(ABC):
-    """Something that runs jobs."""
+    """Interface of everything that runs jobs."""
 
     @abstractmethod
     def outcomes(
@@ -104,7 +104,7 @@ class ThisProcess(WorkerPool):
     def outcomes(
         self, work: Callable[[Any], Any], jobs: Sequence[Any], names: Sequence[str]
     ) -> Iterator[tuple[int, Any]]:
-        """See `WorkerPool.outcomes`; a job that ends the process ends everything."""
+        """Run jobs as `WorkerPool.outcomes`; a job that ends the process ends everything."""
         for number, job in enumerate(jobs):
             yield number, attempt(work, job)
 
@@ -114,7 +114,7 @@ HERE = ThisProcess()
 
 
 def attempt(work: Callable[[Any], Any], job: Any) -> Any:
-    """Call a function and return its result, or the exception it raised; Ctrl-C is not caught."""
+    """Call a function and return its result, or the exception that it raised; Ctrl-C is not caught."""
     try:
         return work(job)
     except Exception as error:

@@ -768,7 +768,7 @@ def test_a_deck_that_feeds_more_than_it_draws_is_refused_with_bus_and_phase(tmp_
         load_study(tmp_path / "own.yaml")
     (problem,) = refused.value.problems
     assert (problem.key, problem.allowed) == ("demand at bus end", "must be >= 0 in phase a; generation is a unit")
-    assert float(problem.given) == pytest.approx(-60.0 / (2 * 3**0.5))
+    assert float(problem.value) == pytest.approx(-60.0 / (2 * 3**0.5))
 
 
 def test_the_feeder_of_the_documentation_runs_as_it_stands(tmp_path):

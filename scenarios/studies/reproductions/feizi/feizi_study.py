@@ -29,7 +29,7 @@ def reproduce(
     folder : Path
         For the result file and the figures.
     tell : callable
-        Told about progress.
+        Receives the progress as text.
     pool : WorkerPool
         Where the drawn cases are solved; in this process when left out.
     scenarios : int, optional
@@ -63,7 +63,7 @@ def _case_1(study: StudyResult) -> list[PublishedRow]:
     rows.append(
         within("1", "lower limit, phase A, hour 9", "kW", 0.0, _lower(study, "without-evs", "a", "9"), absolute=0.001)
     )
-    most = study.cases["without-evs"].numbers["unbalanced"]
+    unbalanced_kw = study.cases["without-evs"].numbers["unbalanced"]
     modelled = int(study.cases["without-evs"].voltage.sum())
     rows.append(
         holds(
@@ -74,7 +74,11 @@ def _case_1(study: StudyResult) -> list[PublishedRow]:
             modelled == 0,
         )
     )
-    rows.append(holds("1", "all power is balanced in the worst case", "yes", f"{most:.1e} kW left", most < 1e-6))
+    rows.append(
+        holds(
+            "1", "all power is balanced in the worst case", "yes", f"{unbalanced_kw:.1e} kW left", unbalanced_kw < 1e-6
+        )
+    )
     return rows
 
 
@@ -96,16 +100,18 @@ def _case_2(study: StudyResult) -> list[PublishedRow]:
         informs("2", "lower limit, phase C, hour 10", "kW", "not printed", with_v2g),
         informs("2", "lower limit, phase C, hour 11", "kW", "not printed", _lower(study, "v2g", "c", "11")),
     ]
-    least = min(float(np.min(_lower(study, "no-v2g", phase) - _lower(study, "without-evs", phase))) for phase in "abc")
+    min_change_kw = min(
+        float(np.min(_lower(study, "no-v2g", phase) - _lower(study, "without-evs", phase))) for phase in "abc"
+    )
     rows.append(
         holds(
-            "2", "EVs without V2G raise the lower limit or leave it", "in every hour", f"least change {least:.3f} kW",
-            least > -0.001,
+            "2", "EVs without V2G raise the lower limit or leave it", "in every hour",
+            f"least change {min_change_kw:.3f} kW", min_change_kw > -0.001,
         )
     )  # fmt: skip
     arrival = [_lower(study, case, "c", "10") for case in ("v2g", "no-v2g")]
-    told = f"{arrival[0]:.3f} instead of {arrival[1]:.3f} kW"
-    rows.append(holds("2", "V2G lowers the limit", "phase C, hour 10", told, arrival[0] < arrival[1] - 0.001))
+    text = f"{arrival[0]:.3f} instead of {arrival[1]:.3f} kW"
+    rows.append(holds("2", "V2G lowers the limit", "phase C, hour 10", text, arrival[0] < arrival[1] - 0.001))
     for phase, hour, direction in (("a", "10", 1), ("a", "11", 1), ("c", "8", -1)):
         old, new = _lower(study, "v2g", phase, hour), _lower(study, "shifted", phase, hour)
         word = "raises" if direction > 0 else "lowers"
@@ -125,10 +131,10 @@ def _case_3(study: StudyResult) -> list[PublishedRow]:
     served = study.expected.served
     rows = [informs("3", "drawn cases that can be served", "", "200 drawn", f"{served.sum()} of {served.size}")]
     for phase, hour in (("a", "10"), ("c", "10"), ("c", "11")):
-        place = 0, "abc".index(phase), study.periods.index(hour)
-        mean, half = study.expected.mean_kw[place], study.expected.half_width_kw[place]
-        told = f"{mean:.2f} +- {half:.2f}"
-        rows.append(informs("3", f"expected lower limit, phase {phase.upper()}, hour {hour}", "kW", "drawn only", told))
+        index = 0, "abc".index(phase), study.periods.index(hour)
+        mean, half = study.expected.mean_kw[index], study.expected.half_width_kw[index]
+        text = f"{mean:.2f} +- {half:.2f}"
+        rows.append(informs("3", f"expected lower limit, phase {phase.upper()}, hour {hour}", "kW", "drawn only", text))
     clips = ", ".join(f"{kind}: {count}" for kind, count in study.expected.clips.items()) or "none"
     rows.append(informs("3", "drawn values moved to what is possible", "", "not told", clips))
     return rows

@@ -15,7 +15,7 @@ from .....analysis.results.result_reader import Results
 from .....simulators.units import KW_PER_MW
 from ....schema.scenario_loader import LIBRARY
 from ...workers.worker_pool import HERE, WorkerPool
-from ..published_numbers import PublishedRow, at_most, holds, informs
+from ..published_numbers import PublishedRow, holds, informs, not_above
 from ..scenario_variants import run_variant
 from . import hafiz2023_figures as figures
 
@@ -56,7 +56,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Check:
-    """Pandapower's own load flow of what was executed, in every step of the day.
+    """A load flow of what was executed, by pandapower itself, in every step of the day.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Check:
 
 @dataclass(frozen=True)
 class HafizResult:
-    """What a run came to.
+    """The results of a run that are set beside the patent.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
     folder : Path
         Takes the result files and the pictures.
     tell : callable
-        Told what is going on.
+        Receives what is going on.
     pool : WorkerPool
         Where the runs are made; in this process when left out.
 
@@ -212,24 +212,26 @@ def load_flows(results: Results) -> Check:
             scale += missing_mw / float(net.load.p_mw[0])
         v_pu.append(net.res_bus.vm_pu.to_numpy())
         loading.append(max(net.res_line.loading_percent.max(), net.res_trafo.loading_percent.max()))
-    found, difference_pu = np.array(v_pu), np.abs(np.array(v_pu) - bus_v_pu).max()
-    return Check(len(at_s), float(found.min()), float(found.max()), float(max(loading)), float(difference_pu))
+    voltages_pu, difference_pu = np.array(v_pu), np.abs(np.array(v_pu) - bus_v_pu).max()
+    return Check(
+        len(at_s), float(voltages_pu.min()), float(voltages_pu.max()), float(max(loading)), float(difference_pu)
+    )
 
 
 def judge(case: HafizCase, whole: HafizResult, part: HafizResult, check: Check) -> Iterator[PublishedRow]:
-    """Set both runs of a case beside what the patent says."""
+    """Compare both runs of a case with the statements of the patent."""
     name, (low, high) = case.name, case.band_pu
     band = f"{low:g} to {high:g} pu"
 
-    def told(found: HafizResult | Check) -> str:
-        return f"{found.v_min_pu:.4f} to {found.v_max_pu:.4f} pu"
+    def voltages(result: HafizResult | Check) -> str:
+        return f"{result.v_min_pu:.4f} to {result.v_max_pu:.4f} pu"
 
-    def keeps(found: HafizResult | Check) -> bool:
-        return low <= found.v_min_pu and found.v_max_pu <= high
+    def keeps(result: HafizResult | Check) -> bool:
+        return low <= result.v_min_pu and result.v_max_pu <= high
 
     if case.without == "network":
         broken = not keeps(part)
-        yield holds(name, "without the loop: voltages", f"outside {band}: {case.statement}", told(part), broken)
+        yield holds(name, "without the loop: voltages", f"outside {band}: {case.statement}", voltages(part), broken)
         missed = sum(whole.missed_kwh.values())
         yield holds(name, "every bus leaves charged", "yes", f"{missed:.2f} kWh missing", missed < 0.5)
         yield informs(name, "extra cost of respecting the network", "EUR", "not given", whole.cost - part.cost)
@@ -242,9 +244,9 @@ def judge(case: HafizCase, whole: HafizResult, part: HafizResult, check: Check) 
         without = sum(part.missed_kwh[bus] for bus in critical)
         yield informs(name, "missing to critical buses without priorities", "kWh", "not given", without)
         yield informs(name, "extra cost of putting them first", "EUR", "not given", whole.cost - part.cost)
-    yield holds(name, "with the loop: voltages", f"inside {band}", told(whole), keeps(whole))
-    yield holds(name, f"by {check.count} load flows of pandapower", f"inside {band}", told(check), keeps(check))
-    yield at_most(name, "their highest loading of a line or transformer", "%", 100.0, check.loading_percent)
-    yield at_most(name, "their difference to the recorded voltages", "pu", 1e-6, check.difference_pu)
+    yield holds(name, "with the loop: voltages", f"inside {band}", voltages(whole), keeps(whole))
+    yield holds(name, f"by {check.count} load flows of pandapower", f"inside {band}", voltages(check), keeps(check))
+    yield not_above(name, "their highest loading of a line or transformer", "%", 100.0, check.loading_percent)
+    yield not_above(name, "their difference to the recorded voltages", "pu", 1e-6, check.difference_pu)
     yield holds(name, "load flow agreed with every schedule", "yes", str(whole.verified).lower(), whole.verified)
     yield informs(name, "most iterations of a window", "", "not given", whole.iterations)

@@ -15,7 +15,7 @@ from .....analysis.kpis.kpi_formulas import energy, negative, positive
 from .....analysis.results.result_reader import Results
 from .....simulators.units import S_PER_MIN
 from ...workers.worker_pool import HERE, WorkerPool
-from ..published_numbers import PublishedRow, at_most, holds, informs, within
+from ..published_numbers import PublishedRow, holds, informs, not_above, within
 from ..scenario_variants import run_variant
 from . import lavrenova2023_figures as figures
 
@@ -28,7 +28,7 @@ _DAY_AHEAD = {"type": "csv", "file": "data/lavrenova2023_prices.csv", "column": 
 
 @dataclass(frozen=True)
 class LavrenovaCase:
-    """One run, and what the paper prints of it.
+    """One run, and the numbers that the paper prints of it.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class LavrenovaResult:
-    """What a run came to.
+    """The results of a run that are set beside the paper.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
     folder : Path
         Takes the result files and the pictures.
     tell : callable
-        Told what is going on.
+        Receives what is going on.
     pool : WorkerPool
         Where the runs are made; in this process when left out.
 
@@ -126,8 +126,8 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
     rows += _clues(outcomes)
     for case, path in zip(fixed, made[len(CASES) :], strict=True):
         with open_results(path) as results:
-            found = outcome(results)
-        values = [*((item, "kWh", found.energies_kwh[item]) for item in ENERGIES), ("cost", "UAH", found.cost)]
+            result = outcome(results)
+        values = [*((item, "kWh", result.energies_kwh[item]) for item in ENERGIES), ("cost", "UAH", result.cost)]
         for (item, unit, value), printed in zip(values, _printed(case), strict=True):
             rows.append(informs(f"{case.name}, Tremblay plant", item, unit, printed, value))
     tell("pictures")
@@ -197,15 +197,15 @@ def outcome(results: Results) -> LavrenovaResult:
     )
 
 
-def judge(case: LavrenovaCase, found: LavrenovaResult) -> Iterator[PublishedRow]:
-    """Set a run beside what the paper prints of it.
+def judge(case: LavrenovaCase, result: LavrenovaResult) -> Iterator[PublishedRow]:
+    """Compare a run with the numbers that the paper prints of it.
 
     The rule has to give the printed energies and cost. Of the optimum only the cost is judged: at one flat price many
     plans cost the same. At day-ahead prices nothing is judged, because the prices were reconstructed from the costs.
     """
     name = case.name
     for item, printed in zip(ENERGIES, _printed(case), strict=False):
-        ours = found.energies_kwh[item]
+        ours = result.energies_kwh[item]
         if isinstance(printed, str):
             yield informs(name, item, "kWh", printed, ours)
         elif case.strategy == "rule":
@@ -214,13 +214,13 @@ def judge(case: LavrenovaCase, found: LavrenovaResult) -> Iterator[PublishedRow]
         else:
             yield informs(name, item, "kWh", printed, ours)
     if case.cost is None or case.tariff == "day-ahead":
-        yield informs(name, "cost", "UAH", "not printed" if case.cost is None else case.cost, found.cost)
+        yield informs(name, "cost", "UAH", "not printed" if case.cost is None else case.cost, result.cost)
     elif case.strategy == "optimum" and case.season == "summer":
-        yield at_most(name, "cost", "UAH", case.cost, found.cost)
+        yield not_above(name, "cost", "UAH", case.cost, result.cost)
     else:
-        yield within(name, "cost", "UAH", case.cost, found.cost, relative=0.05)
-    yield within(name, "cost, eq. (11) from the recorded powers", "UAH", found.cost, found.identity, absolute=0.01)
-    yield within(name, "energy not supplied", "kWh", 0.0, found.missed_kwh, absolute=0.1)
+        yield within(name, "cost", "UAH", case.cost, result.cost, relative=0.05)
+    yield within(name, "cost, eq. (11) from the recorded powers", "UAH", result.cost, result.identity, absolute=0.01)
+    yield within(name, "energy not supplied", "kWh", 0.0, result.missed_kwh, absolute=0.1)
 
 
 def _printed(case: LavrenovaCase) -> tuple[float | str, ...]:

@@ -37,7 +37,7 @@ _CONNECTORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#332288")
 
 
 def draw(results: Results, case: int) -> Figure:
-    """One figure.
+    """Draw one figure.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ _DUST_KW = 1e-6
 
 
 def study(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[PublishedRow]:
-    """Run scenario 4 over the grid, write ``margin.csv`` and ``margin.png``, and say whether the paper is right.
+    """Run scenario 4 over the grid, write ``margin.csv`` and ``margin.png``, and check the statement of the paper.
 
     Parameters
     ----------
@@ -49,11 +49,11 @@ def study(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) ->
     tell("margin against delay")
     grid = [(tx_limit, delay_s) for tx_limit in TX_LIMITS for delay_s in DELAYS_S]
     names = [f"margin {tx_limit:g}, delay {delay_s:g} s" for tx_limit, delay_s in grid]
-    found = pd.DataFrame(pool.results(_run, grid, names))
-    found.to_csv(folder / "margin.csv", index=False)
-    draw(found).savefig(folder / "margin.png")
-    above = found.pivot(index="tx_limit", columns="delay_s", values="above_kwh").to_numpy()
-    import_kw = found.query("delay_s == 0")["settled_kw"].to_numpy()
+    runs = pd.DataFrame(pool.results(_run, grid, names))
+    runs.to_csv(folder / "margin.csv", index=False)
+    draw(runs).savefig(folder / "margin.png")
+    above = runs.pivot(index="tx_limit", columns="delay_s", values="above_kwh").to_numpy()
+    import_kw = runs.query("delay_s == 0")["settled_kw"].to_numpy()
     return [
         holds(
             "margin",
@@ -86,7 +86,7 @@ def _run(point: tuple[float, float]) -> dict[str, float]:
 
 
 def excess(results: Results) -> dict[str, float]:
-    """How far the import passed the contract, and where it settles with the load.
+    """Measure how far the import passed the contract, and where it settles with the load.
 
     Parameters
     ----------
@@ -108,12 +108,12 @@ def excess(results: Results) -> dict[str, float]:
     }
 
 
-def draw(found: pd.DataFrame) -> Figure:
-    """Time above the contract, and the import the margin leaves, over the factor.
+def draw(runs: pd.DataFrame) -> Figure:
+    """Plot the time above the contract, and the import that the margin leaves, over the factor.
 
     Parameters
     ----------
-    found : DataFrame
+    runs : DataFrame
         A row for each run.
 
     Returns
@@ -122,7 +122,7 @@ def draw(found: pd.DataFrame) -> Figure:
     """
     figure = Figure(figsize=(9, 3.6), dpi=130, layout="constrained")
     left, right = figure.subplots(1, 2)
-    for delay_s, rows in found.groupby("delay_s"):
+    for delay_s, rows in runs.groupby("delay_s"):
         left.plot(rows["tx_limit"], rows["above_s"], "o-", label=f"{delay_s:g} s each way")
         right.plot(rows["tx_limit"], rows["settled_kw"], "o-", label=f"{delay_s:g} s each way")
     left.set_ylabel("import above the contract for [s]")

@@ -15,7 +15,7 @@ from ....checks.check_scenarios import Checked, check_all, prepare
 from ....schema.scenario_loader import LIBRARY
 from ....schema.yaml_file import read_yaml
 from ...workers.worker_pool import HERE, WorkerPool
-from ..published_numbers import PublishedRow, at_most, holds, within
+from ..published_numbers import PublishedRow, holds, not_above, within
 from . import leal2024_margin as margin
 from .leal2024_figures import draw
 
@@ -60,11 +60,11 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
 
 def _number(results: Results, row: dict[str, Any]) -> PublishedRow:
     """A published number and ours."""
-    given = f"scenario {row['case']}", row["quantity"], row["unit"], float(row["published"])
+    published = f"scenario {row['case']}", row["quantity"], row["unit"], float(row["published"])
     ours = measure(results, row)
     if row.get("at_most"):
-        return at_most(*given, ours)
-    return within(*given, ours, absolute=row["tolerance"])
+        return not_above(*published, ours)
+    return within(*published, ours, absolute=row["tolerance"])
 
 
 def _statements(case: int, checked: Checked) -> list[PublishedRow]:
@@ -76,7 +76,7 @@ def _statements(case: int, checked: Checked) -> list[PublishedRow]:
 
 
 def measure(results: Results, row: dict[str, Any]) -> float:
-    """A statistic of a signal over a window.
+    """Return a statistic of a signal over a window.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ class YanCase:
 
 
 def scenario_data(case: YanCase) -> dict[str, Any]:
-    """The data of a shipped scenario for another day, without the feeder: its limits bind on none of the days."""
+    """Return the data of a shipped scenario for another day, without the feeder, which binds on no day."""
     data = dict(read_yaml(LIBRARY / f"yan2022-{case.scenario[0]}.yaml"))
     hub, controller = dict(data["hubs"][HUB]), dict(data["controller"])
     del data["network"], data["expect"], controller["feeder"]
@@ -80,11 +80,11 @@ def scenario_data(case: YanCase) -> dict[str, Any]:
 
 
 def run(case: YanCase, folder: Path) -> dict[str, float]:
-    """Run a case on its day, whose files are written into a folder of its own; returns its costs, see `costs`."""
-    own = folder / f"{case.scenario.replace(' ', '-')}-{case.seed}-{case.level:g}"
-    (own / "data").mkdir(parents=True, exist_ok=True)
-    write_day(own / "data", case.seed, disturbance=case.level)
-    loaded = parse(scenario_data(case), own / "scenario.yaml")
+    """Run a case on its day, whose files are written into a folder of its own, and return its costs, see `costs`."""
+    case_folder = folder / f"{case.scenario.replace(' ', '-')}-{case.seed}-{case.level:g}"
+    (case_folder / "data").mkdir(parents=True, exist_ok=True)
+    write_day(case_folder / "data", case.seed, disturbance=case.level)
+    loaded = parse(scenario_data(case), case_folder / "scenario.yaml")
     with TemporaryDirectory() as scratch:
         path = run_wiring(build(loaded), loaded, Path(scratch) / "result.h5", engine="inprocess")
         with open_results(path) as results:
@@ -92,11 +92,11 @@ def run(case: YanCase, folder: Path) -> dict[str, float]:
 
 
 def cases(seeds: int) -> list[YanCase]:
-    """Everything the campaign runs."""
-    found = [YanCase(scenario, seed) for seed in range(seeds) for scenario in "123457"]
-    found += [YanCase(scenario, seed) for seed in range(seeds) for scenario in (AT_15_MIN, OPTIMISED, CLAIRVOYANT)]
-    found += [YanCase(s, seed, level) for seed in range(seeds) for s in "34" for level in LEVELS if level != 1.0]
-    return found
+    """Return all runs of the campaign."""
+    runs = [YanCase(scenario, seed) for seed in range(seeds) for scenario in "123457"]
+    runs += [YanCase(scenario, seed) for seed in range(seeds) for scenario in (AT_15_MIN, OPTIMISED, CLAIRVOYANT)]
+    runs += [YanCase(s, seed, level) for seed in range(seeds) for s in "34" for level in LEVELS if level != 1.0]
+    return runs
 
 
 def campaign(
@@ -113,7 +113,7 @@ def campaign(
     todo : sequence of YanCase
         What to run.
     tell : callable
-        Told how far it is.
+        Receives the progress as text.
     pool : WorkerPool
         Where the runs are made; in this process when left out.
 
@@ -144,9 +144,9 @@ def campaign(
             finished = sum(key in journal.finished for key in keys.values())
             stop.args = (f"{finished} of {len(todo)} runs of the campaign are finished; the same command goes on",)
             raise
-        found = {case: dict(journal.finished[keys[case]]["costs"]) for case in todo}
-    pd.DataFrame([{**asdict(case), **costs} for case, costs in found.items()]).to_csv(folder / TABLE, index=False)
-    return found
+        costs_of = {case: dict(journal.finished[keys[case]]["costs"]) for case in todo}
+    pd.DataFrame([{**asdict(case), **costs} for case, costs in costs_of.items()]).to_csv(folder / TABLE, index=False)
+    return costs_of
 
 
 def _code() -> str:

@@ -29,7 +29,7 @@ _SIGNALS = {
 
 
 def costs(results: Results) -> dict[str, float]:
-    """Operating cost of a run by its parts (Yan & Tu 2022, eq. 2-9) [currency].
+    """Compute the operating cost of a run by its parts (Yan & Tu 2022, eq. 2-9) [currency].
 
     Beside the parts of eq. (2) two more, without which runs could not be compared: what EVs asked for and did not get,
     and what is in the storage at the begin and not at the end, at the mean purchase price.
@@ -44,8 +44,8 @@ def costs(results: Results) -> dict[str, float]:
     dict of str to float
         Costs positive, revenue negative; ``total``, and ``planned``: the total by the plans in force (stage III).
     """
-    given = _scenario(results)
-    hub, controller = given["hubs"][HUB], given["controller"][0]
+    scenario = _scenario(results)
+    hub, controller = scenario["hubs"][HUB], scenario["controller"][0]
     end_s, numbers = results.end_s, assumed()
     t_s, now = signals(results)
     out_of = kpis.negative(now["connectors"]).sum(axis=1)
@@ -62,7 +62,7 @@ def costs(results: Results) -> dict[str, float]:
         "pv": numbers["theta_pv"] * hub["pv"]["rated_kw"] * hours,
         "storage": numbers["theta_bs"] * capacity_kwh * hours,
     }
-    found = {
+    parts = {
         "purchase": paid(kpis.positive(now["grid"]), now["buy"]),
         "sale": -paid(kpis.negative(now["grid"]), now["sell"]),
         "subsidy": paid(out_of, now["subsidy"]),
@@ -72,36 +72,36 @@ def costs(results: Results) -> dict[str, float]:
         "missed by EVs": missed_kwh * controller["ev_eens_per_kwh"],
         "taken from storage": (soc[0] - soc[-1]) * capacity_kwh * mean_price,
     }
-    total = sum(found.values())
+    total = sum(parts.values())
     planned = kpis.energy(t_s, np.nan_to_num(now["plan"]), end_s) + sum(fixed.values())
-    return {**found, "total": total, "planned": planned}
+    return {**parts, "total": total, "planned": planned}
 
 
 def charging_revenue(results: Results) -> float:
-    """What drivers pay, by the prices that the controller recorded [currency].
+    """Compute what drivers pay, by the prices that the controller recorded [currency].
 
     Where stage II sets tiers, a driver pays for the cheapest hours of the stay, by the list of the day of his
     arrival; that list has the scenario's own price for the hours after midnight.
     """
-    given = _scenario(results)
-    own = given["hubs"][HUB]["tariffs"]["charging"]["value"]
+    scenario = _scenario(results)
+    tariff_per_kwh = scenario["hubs"][HUB]["tariffs"]["charging"]["value"]
     t_s, now = signals(results)
-    edges_s, announced = np.append(t_s, results.end_s), np.nan_to_num(now["charging"], nan=own)
+    edges_s, announced = np.append(t_s, results.end_s), np.nan_to_num(now["charging"], nan=tariff_per_kwh)
     charged_kwh = energy_kwh(kpis.positive(now["connectors"]), np.diff(edges_s)[:, None])
-    if not given["controller"][0]["stages"]["price_update"]:
+    if not scenario["controller"][0]["stages"]["price_update"]:
         return float(charged_kwh.sum(axis=1) @ announced)
     session = steps.hold(*results.arrays(f"{HUB}/cp/session"), t_s).astype(int)
     visits = results.sessions()
     of_session_kwh = np.bincount(session[session >= 0], charged_kwh[session >= 0], minlength=len(visits))
     came_s, left_s = (visits[name].fillna(results.end_s).to_numpy() for name in ("plug_s", "end_s"))
-    rated_kw = np.full(len(visits), given["hubs"][HUB]["connectors"]["rated_kw"])
+    rated_kw = np.full(len(visits), scenario["hubs"][HUB]["connectors"]["rated_kw"])
     asked_kwh = visits["requested_kwh"].to_numpy()
     total = 0.0
     for begin_s in np.arange(0.0, results.end_s, S_PER_DAY):
-        prices = DriverPrices(np.where(t_s < begin_s + S_PER_DAY, announced, own), 0.0, cheapest_hours=True)
-        told = prices.of_sessions(visits["id"].tolist(), edges_s, came_s, left_s, asked_kwh, rated_kw)
+        prices = DriverPrices(np.where(t_s < begin_s + S_PER_DAY, announced, tariff_per_kwh), 0.0, cheapest_hours=True)
+        offered_per_kwh = prices.of_sessions(visits["id"].tolist(), edges_s, came_s, left_s, asked_kwh, rated_kw)
         new = (came_s >= begin_s) & (came_s < begin_s + S_PER_DAY)
-        total += float(told[new, 0] @ of_session_kwh[new])
+        total += float(offered_per_kwh[new, 0] @ of_session_kwh[new])
     return total
 
 
@@ -116,7 +116,7 @@ def signals(results: Results) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 
 def hourly_cost(results: Results) -> np.ndarray:
-    """Cost of every hour by the exchange with the grid and the EVs [currency], shape (hours,)."""
+    """Compute the cost of every hour by the exchange with the grid and the EVs [currency], shape (hours,)."""
     t_s, now = signals(results)
     rate = (
         kpis.positive(now["grid"]) * now["buy"]
@@ -128,7 +128,7 @@ def hourly_cost(results: Results) -> np.ndarray:
 
 
 def satisfaction(results: Results) -> pd.DataFrame:
-    """What the drivers got: each session, and all together in the last row.
+    """Return what each session received, with all sessions together in the last row.
 
     Parameters
     ----------

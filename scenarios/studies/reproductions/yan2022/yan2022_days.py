@@ -1,4 +1,4 @@
-"""Days of Yan & Tu 2022 as they may have been: weather and sessions, drawn from `yan2022_assumed.yaml`."""
+"""Possible days of Yan & Tu 2022: weather and sessions, drawn from `yan2022_assumed.yaml`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STEP_S = 15 * S_PER_MIN
 
 
 def assumed() -> dict[str, Any]:
-    """The numbers that the paper leaves open."""
+    """Return the numbers that the paper leaves open."""
     return dict(read_yaml(LIBRARY / "data" / ASSUMED))
 
 
@@ -75,17 +75,17 @@ def _level(levels: list[tuple[float, float]], hour: np.ndarray) -> np.ndarray:
 
 def _sessions(numbers: dict[str, Any], rng: np.random.Generator) -> str:
     """Who comes for the day and who stays overnight."""
-    given = numbers["sessions"]
+    section = numbers["sessions"]
     rows = []
     for kind in ("day", "night"):
-        who = given[kind]
+        who = section[kind]
         for k in range(who["count"]):
             arrival_h = float(rng.normal(*who["arrival_h"]))
             departure_h = float(rng.normal(*who["departure_h"]))
-            soc = float(rng.uniform(*given["soc"]))
-            v2g = bool(rng.random() < given["v2g_share"])
-            need_kwh = (given["soc_target"] - soc) * given["capacity_kwh"]
-            stay_h = need_kwh / given["p_max_kw"] + 0.5
+            soc = float(rng.uniform(*section["soc"]))
+            v2g = bool(rng.random() < section["v2g_share"])
+            need_kwh = (section["soc_target"] - soc) * section["capacity_kwh"]
+            stay_h = need_kwh / section["p_max_kw"] + 0.5
             departure_h = min(max(departure_h, arrival_h + stay_h), who.get("latest_h", 24.0))
             arrival_h = min(arrival_h, departure_h - stay_h)
             # the last PEV leaves at 05:00
@@ -93,7 +93,7 @@ def _sessions(numbers: dict[str, Any], rng: np.random.Generator) -> str:
             times = [S_PER_MIN * round(h * S_PER_H / S_PER_MIN) for h in (arrival_h, departure_h)]
             rows.append((times[0], f"{kind}-{k + 1}", times[1], need_kwh, soc, v2g))
     rows.sort()
-    capacity_kwh, p_max_kw, target = (given[name] for name in ("capacity_kwh", "p_max_kw", "soc_target"))
+    capacity_kwh, p_max_kw, target = (section[name] for name in ("capacity_kwh", "p_max_kw", "soc_target"))
     header = "id,arrival,departure,energy_kwh,capacity_kwh,soc_arrival,soc_target,p_max_kw,v2g\n"
     same = f"{target:g},{p_max_kw:g}"
     lines = [

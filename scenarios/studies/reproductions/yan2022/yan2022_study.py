@@ -1,4 +1,4 @@
-"""Yan & Tu 2022: what each of four stages is worth in a station with V2G and a building."""
+"""Yan & Tu 2022: the value of each of four stages in a station with V2G and a building."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SAME = {"6": "4", "8": "1"}
 
 
 def interval(differences: np.ndarray) -> tuple[float, float, float]:
-    """Mean of paired differences, shape (n,), and its 95 % confidence interval (Student's t)."""
+    """Compute the mean of paired differences, shape (n,), and its 95 % confidence interval (Student's t)."""
     half = float(stats.t.ppf(0.975, differences.size - 1)) * float(differences.std(ddof=1)) / np.sqrt(differences.size)
     mean = float(differences.mean())
     return mean, mean - half, mean + half
@@ -46,7 +46,7 @@ def interval(differences: np.ndarray) -> tuple[float, float, float]:
 
 def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) -> list[PublishedRow]:
     """Run the eight scenarios and the campaign, draw figures 6-8, and set our numbers beside the published ones."""
-    found = campaign(folder, cases(SEEDS), tell, pool)
+    costs_of = campaign(folder, cases(SEEDS), tell, pool)
     tell(f"scenarios 1 to {len(_NUMBERS)}")
     jobs = [(number, folder) for number in _NUMBERS]
     pool.results(_run, jobs, [f"scenario {number}" for number in _NUMBERS])
@@ -58,9 +58,9 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
     pd.DataFrame(days).rename_axis("cost").to_csv(folder / "costs.csv")
     _figures(folder)
     return [
-        *_comparisons(found),
-        *_table_2(found),
-        *_gaps(found),
+        *_comparisons(costs_of),
+        *_table_2(costs_of),
+        *_gaps(costs_of),
         *_service(folder),
         *_times(folder),
     ]
@@ -72,55 +72,55 @@ def _run(job: tuple[str, Path]) -> Path:
     return run_variant(f"yan2022-{number}", folder, f"yan2022-{number}", lambda _: None)
 
 
-def totals(found: Mapping[YanCase, Mapping[str, float]], scenario: str, level: float = 1.0, what: str = "total"):
-    """A cost of a scenario on all days, in the order of the seeds."""
+def totals(costs_of: Mapping[YanCase, Mapping[str, float]], scenario: str, level: float = 1.0, what: str = "total"):
+    """Return a cost of a scenario on all days, in the order of the seeds."""
     scenario = _SAME.get(scenario, scenario)
-    chosen = sorted((c for c in found if c.scenario == scenario and c.level == level), key=lambda case: case.seed)
-    return np.array([found[case][what] for case in chosen])
+    chosen = sorted((c for c in costs_of if c.scenario == scenario and c.level == level), key=lambda case: case.seed)
+    return np.array([costs_of[case][what] for case in chosen])
 
 
-def _comparisons(found: Mapping[YanCase, Mapping[str, float]]) -> Iterator[PublishedRow]:
+def _comparisons(costs_of: Mapping[YanCase, Mapping[str, float]]) -> Iterator[PublishedRow]:
     """1:2, 3:4 and 7:8, and that 3:4 grows with the errors."""
     for dear, cheap in _PAIRS:
-        first, second = totals(found, dear), totals(found, cheap)
+        first, second = totals(costs_of, dear), totals(costs_of, cheap)
         case = f"{dear} : {cheap}"
         yield informs(case, "ratio of the mean costs", "1", _PUBLISHED[dear, cheap], first.mean() / second.mean())
-        fixed = totals(found, cheap, what="pv").mean() + totals(found, cheap, what="storage").mean()
+        fixed = totals(costs_of, cheap, what="pv").mean() + totals(costs_of, cheap, what="storage").mean()
         changeable = (first.mean() - fixed) / (second.mean() - fixed)
         yield informs(case, "the same without what no plan changes (eq. 5, 7)", "1", "", changeable)
         mean, low, high = interval(first - second)
         said = f"{mean:.2f} USD a day, 95 % confidence {low:.2f} to {high:.2f} ({first.size} days)"
         yield holds(case, "saving", f"{cheap} is cheaper", said, low > 0.0)
-    gaps = [totals(found, "3", level) - totals(found, "4", level) for level in LEVELS]
+    gaps = [totals(costs_of, "3", level) - totals(costs_of, "4", level) for level in LEVELS]
     said = ", ".join(f"{level:g}: {gap.mean():.2f} USD" for level, gap in zip(LEVELS, gaps, strict=True))
     rising = interval(gaps[-1] - gaps[0])[1] > 0.0
     yield holds("3 : 4", "saving by the size of the errors", "grows", said, rising)
 
 
-def _table_2(found: Mapping[YanCase, Mapping[str, float]]) -> Iterator[PublishedRow]:
+def _table_2(costs_of: Mapping[YanCase, Mapping[str, float]]) -> Iterator[PublishedRow]:
     """Table 2: costs with the stages up to III and up to IV, at the prices of stage I and II."""
     for (stage, scenario), published in _TABLE_2.items():
-        ours = totals(found, _CELLS[stage, scenario]).mean()
+        ours = totals(costs_of, _CELLS[stage, scenario]).mean()
         yield informs(scenario, f"cost with the stages up to {stage}", "USD", published, ours)
-    ratio = totals(found, "6").mean() / totals(found, "5").mean()
+    ratio = totals(costs_of, "6").mean() / totals(costs_of, "5").mean()
     yield holds(
         "5 : 6", "cost with the prices of stage II", "nearly the same", f"{ratio:.3f}", abs(ratio - 1.0) <= 0.05
     )
     for stage in ("III", "IV"):
         five, six = (_CELLS[stage, scenario] for scenario in "56")
-        mean, low, high = interval(totals(found, six) - totals(found, five))
+        mean, low, high = interval(totals(costs_of, six) - totals(costs_of, five))
         published = _TABLE_2[stage, "6"] - _TABLE_2[stage, "5"]
         ours = f"{mean:+.2f} USD a day, 95 % confidence {low:.2f} to {high:.2f}"
         yield informs("5 : 6", f"6 less 5, stages up to {stage}", "", f"{published:+.2f} USD", ours)
 
 
-def _gaps(found: Mapping[YanCase, Mapping[str, float]]) -> Iterator[PublishedRow]:
+def _gaps(costs_of: Mapping[YanCase, Mapping[str, float]]) -> Iterator[PublishedRow]:
     """Stage IV against planning again at every step, and against knowing the day."""
-    table = totals(found, AT_15_MIN)
+    table = totals(costs_of, AT_15_MIN)
     best = {
-        ("stage IV against planning at every step", "0.4 %"): totals(found, OPTIMISED),
+        ("stage IV against planning at every step", "0.4 %"): totals(costs_of, OPTIMISED),
         # a plan that knows everything: nothing that follows the same rules is cheaper
-        ("stage IV against the clairvoyant optimum", ""): totals(found, CLAIRVOYANT, what="planned"),
+        ("stage IV against the clairvoyant optimum", ""): totals(costs_of, CLAIRVOYANT, what="planned"),
     }
     for (quantity, published), other in best.items():
         mean, low, high = (100.0 * x / table.mean() for x in interval(table - other))
