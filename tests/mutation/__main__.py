@@ -5,9 +5,6 @@
 A mutant turns a comparison or an operator, moves a constant, negates a condition, or drops an argument of `min`, `max`,
 `minimum` or `maximum`. Each runs in a copy of the checkout, so that the working tree is never touched. Survivors are
 printed as file, line, and what was changed into what; the exit status is 1 if there are any.
-
-Why not a library: mutmut copies packages without the links in `evhub/`, cosmic-ray changes the files of the working
-tree themselves, and neither drops an argument of a `min` or draws a seeded sample.
 """
 
 from __future__ import annotations
