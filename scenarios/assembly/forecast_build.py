@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -80,7 +81,9 @@ def _power(inputs: Inputs, name: str, given: Any, key: str, real: Series) -> for
             errors = {"std": given.std, "lead_s": given.lead, "correlation_s": given.correlation}
             means = forecasts.noisy(real, inputs.rng_seed(name, key), inputs.until_s, **errors)
         elif isinstance(given, schema.Csv):
-            means = forecasts.known(inputs.series(given, key, low=0.0))
+            # further devices may draw more than they feed in
+            low = -math.inf if key.endswith(".other") else 0.0
+            means = forecasts.known(inputs.series(given, key, low=low))
         elif isinstance(given, schema.LoadColumns):
             read = inputs.columns(given, key, low=0.0)
             values = np.zeros((len(read.t_s), len(load.CLASSES)))

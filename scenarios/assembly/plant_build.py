@@ -191,10 +191,13 @@ class _Builder(Inputs):
         first = next(other for other in devices if other.kind == device.kind) is device
         inputs = PlacedInputs(self, hub, device.name, device.kind, f"hubs.{hub}.{device.key}", first, telemetry_s)
         parameters = load(kind.parameters)(device.section, inputs)
+        kind.plates_of(device.section)  # refuses plates that its set points need and that are not there
         if device.kind == "load":
             peaks_kw = parameters["demand_kw"].values.max(axis=0)
             self.load_peaks_kw.setdefault(hub, {})[device.name] = peaks_kw
         if kind.forecast:
+            if kind.forecast not in parameters:
+                raise ValueError(f"{kind.parameters} gives no {kind.forecast}, which forecast needs")
             self.possible_kw.setdefault(hub, []).append((kind, parameters[kind.forecast]))
         self._place(PlacedDevice(device.kind, device.name), hub, **parameters)
 

@@ -223,8 +223,11 @@ class CommandedKind:
 
 
 def _bound(bound: str | float, plates: Sequence[Mapping[str, float]]) -> float:
-    """Return a bound of several devices together: a number, or the sum of a plate."""
-    return sum(each[bound] for each in plates) if isinstance(bound, str) else bound
+    """Return a bound of several devices together: a number, or the sum of a plate; ``-`` before it: its negative."""
+    if not isinstance(bound, str):
+        return bound
+    size = sum(each[bound.removeprefix("-")] for each in plates)
+    return -size if bound.startswith("-") else size
 
 
 def _parts(weights: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -82,7 +83,17 @@ def test_list_shows_what_there_is():
 
 def test_list_as_json_is_one_array_of_rows():
     rows = json.loads(evhub("list", "--json").out)
-    kinds = {"scenario", "study", "controller", "published study", "pack", "arrivals", "tariff", "ats settings"}
+    kinds = {
+        "scenario",
+        "study",
+        "controller",
+        "device",
+        "published study",
+        "pack",
+        "arrivals",
+        "tariff",
+        "ats settings",
+    }
     assert {row["kind"] for row in rows} == kinds
     assert all(list(row) == ["kind", "name", "what"] and row["what"] for row in rows)
     assert {row["name"] for row in rows if row["kind"] == "scenario"} == set(shipped())
@@ -92,6 +103,12 @@ def test_list_as_json_is_one_array_of_rows():
 def test_the_text_of_a_shipped_scenario_in_its_result_is_the_same_scenario(name):
     loaded = load_scenario(name)
     assert parse(yaml.safe_load(attributes(loaded)["scenario"]), loaded.path).scenario == loaded.scenario
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_a_shipped_scenario_can_be_sent_to_another_process(name):
+    loaded = load_scenario(name)
+    assert pickle.loads(pickle.dumps(loaded)) == loaded
 
 
 def scenario_files() -> list[Path]:
