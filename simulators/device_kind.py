@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+from pydantic import PydanticUserError, TypeAdapter
 
 from .series import Series
 
@@ -205,19 +206,8 @@ class DeviceKind:
         return self.cost or self.name
 
     def plates_of(self, section: Any) -> dict[str, float]:
-        """Return the plates of a device of this kind from its section.
-
-        Raises
-        ------
-        DeclarationError
-            If a plate that bounds a set point is not among them.
-        """
-        plates = dict(load(self.plates)(section)) if self.plates else {}
-        for command in self.commands:
-            for bound in _bounds(command):
-                if isinstance(bound, str) and bound.removeprefix("-") not in plates:
-                    raise DeclarationError(f"{self.plates} gives no {bound}, which bounds {command.setpoint}")
-        return plates
+        """Return the plates of a device of this kind from its section."""
+        return dict(load(self.plates)(section)) if self.plates else {}
 
 
 class DeviceInputs(Protocol):
@@ -278,6 +268,23 @@ def _bounds(command: Command) -> tuple[str | float, str | float]:
     return command.low, command.high
 
 
+def check_device(kind: DeviceKind, section: Any, parameters: Mapping[str, Any]) -> None:
+    """Compare a declaration with what its functions give for a device.
+
+    Raises
+    ------
+    DeclarationError
+        Naming the plate or parameter that is missing.
+    """
+    plates = kind.plates_of(section)
+    for command in kind.commands:
+        for bound in _bounds(command):
+            if isinstance(bound, str) and bound.removeprefix("-") not in plates:
+                raise DeclarationError(f"{kind.plates} gives no {bound}, which bounds {command.setpoint}")
+    if kind.forecast and kind.forecast not in parameters:
+        raise DeclarationError(f"{kind.parameters} gives no {kind.forecast}, which forecast needs")
+
+
 def load(place: str) -> Any:
     """Return what stands at ``package.module:name``.
 
@@ -318,7 +325,14 @@ def check_kind(kind: DeviceKind) -> None:
         problems.append("section must be given, and parameters with a simulator")
     if not kind.plates and any(isinstance(bound, str) for command in kind.commands for bound in _bounds(command)):
         problems.append("plates must be given, because a command is bounded by one")
-    for part in (kind.section, kind.parameters, kind.plates):
+    if kind.section:
+        try:
+            TypeAdapter(load(kind.section)).json_schema()
+        except PydanticUserError as error:
+            problems.append(f"section must be a DeviceSection: {error.message.split('. ')[0]}")
+        except DeclarationError as error:
+            problems.append(str(error))
+    for part in (kind.parameters, kind.plates):
         if part:
             try:
                 load(part)

@@ -36,7 +36,7 @@ def kinds() -> tuple[DeviceKind, ...]:
 
 
 def broken_kinds() -> dict[str, str]:
-    """Return what packages register that cannot be used: by the key of the section, or its entry, what is wrong."""
+    """Return what packages register that cannot be used: what is wrong, by the entry's name and the section's key."""
     return dict(_found()[1])
 
 
@@ -44,15 +44,16 @@ def broken_kinds() -> dict[str, str]:
 def _found() -> tuple[tuple[DeviceKind, ...], dict[str, str]]:
     found, broken = list(BUILT_IN), {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        package, key = entry.dist.name if entry.dist is not None else "unknown", entry.name
+        package, keys = entry.dist.name if entry.dist is not None else "unknown", {entry.name}
         try:
             kind = entry.load()
-            key = kind.section_key if isinstance(kind, DeviceKind) else key
+            keys |= {kind.section_key} if isinstance(kind, DeviceKind) else set()
             found.append(_checked(kind, found))
         except (Exception, SystemExit) as error:  # what another package does when it is imported cannot be foreseen
             text = str(error) if isinstance(error, DeclarationError) else f"{type(error).__name__}: {error}"
             text = f"package {package}: device {entry.name} ({entry.value}) cannot be used: {' '.join(text.split())}"
-            broken[key] = f"{broken[key]}; {text}" if key in broken else text
+            for key in keys:
+                broken[key] = f"{broken[key]}; {text}" if key in broken else text
     for kind in _added:
         found.append(_checked(kind, found))
     return tuple(found), broken

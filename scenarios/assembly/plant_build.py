@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ...controllers import contract as base
 from ...simulators.adapter import Port, Schedule
 from ...simulators.ats import ats_model as ats
-from ...simulators.device_kind import DeviceKind, load
+from ...simulators.device_kind import DeviceKind, check_device, load
 from ...simulators.devices import kind_of
 from ...simulators.grid import grid_model as grid
 from ...simulators.grid.grid_simulator import Terminal
@@ -191,13 +191,11 @@ class _Builder(Inputs):
         first = next(other for other in devices if other.kind == device.kind) is device
         inputs = PlacedInputs(self, hub, device.name, device.kind, f"hubs.{hub}.{device.key}", first, telemetry_s)
         parameters = load(kind.parameters)(device.section, inputs)
-        kind.plates_of(device.section)  # refuses plates that its set points need and that are not there
+        check_device(kind, device.section, parameters)
         if device.kind == "load":
             peaks_kw = parameters["demand_kw"].values.max(axis=0)
             self.load_peaks_kw.setdefault(hub, {})[device.name] = peaks_kw
         if kind.forecast:
-            if kind.forecast not in parameters:
-                raise ValueError(f"{kind.parameters} gives no {kind.forecast}, which forecast needs")
             self.possible_kw.setdefault(hub, []).append((kind, parameters[kind.forecast]))
         self._place(PlacedDevice(device.kind, device.name), hub, **parameters)
 

@@ -12,5 +12,5 @@ def list_(as_json: Json = False) -> None:
     from ..catalogue import catalogue
 
     show(catalogue(), "What evhub ships and what is registered", as_json)
-    for problem in broken_kinds().values():
+    for problem in dict.fromkeys(broken_kinds().values()):
         err.print(f"warning: {problem}", markup=False, soft_wrap=True)
