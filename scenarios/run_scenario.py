@@ -144,7 +144,7 @@ def _engine(name: str, real_time_factor: float | None) -> Callable[..., None]:
     raise InputError([Problem("", "engine", name, "must be mosaik or inprocess")])
 
 
-def check_output(path: Path, force: bool, keep: Path) -> None:
+def check_output(path: Path, force: bool, keep: Path | None = None) -> None:
     """Refuse a target that exists, would replace its own input, or cannot be written, before anything is computed.
 
     Raises
@@ -160,10 +160,10 @@ def check_output(path: Path, force: bool, keep: Path) -> None:
         raise InputError(Problem("", "output", str(path), allowed))
 
 
-def _refusal(path: Path, force: bool, keep: Path) -> str:
+def _refusal(path: Path, force: bool, keep: Path | None) -> str:
     if path.is_dir():
         return "must be a file, not a folder"
-    if path.exists() and path.samefile(keep):
+    if keep is not None and path.exists() and path.samefile(keep):
         return "must be another file than the input"
     if path.exists() and not force:
         return "must not exist yet; --force replaces it"

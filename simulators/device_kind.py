@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+from pydantic import PydanticUserError, TypeAdapter
 
 from .series import Series
 
@@ -74,14 +75,15 @@ class Command:
     unit : str
         Its unit.
     width : str, optional
-        What the elements of an array stand for; a scalar when left out.
+        What the elements of an array stand for, of kinds that have fields of their own; a scalar when left out.
     neutral : float
         The value that leaves the device to itself.
     low, high : str or float
         Bounds that every set point is clipped to: a number, or a plate of the device (``-`` before it for its
         negative).
     split : str
-        How a set point for all devices of the kind is divided among them: see `evhub.controllers.device_split`.
+        How a set point for all devices of the kind is divided among them, where `Setpoints` has one: see
+        `evhub.controllers.device_split`. Devices of other kinds are told by their names.
     """
 
     setpoint: str
@@ -154,8 +156,8 @@ class DeviceKind:
     forecast : str
         The parameter of its device that is the series of its power [kW]; controllers may expect it.
     contract : bool
-        Controllers know it by fields of their own (`Hub`, `Setpoints`, `Site`); others stand in ``Hub.devices`` and
-        count in ``Hub.p_other_kw``.
+        Controllers know it by fields of their own (`Hub`, `Setpoints`, `Site`), as they do five kinds of evhub; others
+        stand in ``Hub.devices`` and count in ``Hub.p_other_kw``.
     forms_island, stores, dispatchable, curtailable, feeds_back : bool
         What it may do: carry a hub without grid; keep energy; give power on command; give less than it could; draw
         where it mostly feeds, or feed where it mostly draws.
@@ -262,6 +264,27 @@ class DeviceInputs(Protocol):
         ...
 
 
+def _bounds(command: Command) -> tuple[str | float, str | float]:
+    return command.low, command.high
+
+
+def check_device(kind: DeviceKind, section: Any, parameters: Mapping[str, Any]) -> None:
+    """Compare a declaration with what its functions give for a device.
+
+    Raises
+    ------
+    DeclarationError
+        Naming the plate or parameter that is missing.
+    """
+    plates = kind.plates_of(section)
+    for command in kind.commands:
+        for bound in _bounds(command):
+            if isinstance(bound, str) and bound.removeprefix("-") not in plates:
+                raise DeclarationError(f"{kind.plates} gives no {bound}, which bounds {command.setpoint}")
+    if kind.forecast and kind.forecast not in parameters:
+        raise DeclarationError(f"{kind.parameters} gives no {kind.forecast}, which forecast needs")
+
+
 def load(place: str) -> Any:
     """Load the object at ``package.module:name``.
 
@@ -272,9 +295,12 @@ def load(place: str) -> Any:
     """
     module, _, name = place.partition(":")
     try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise DeclarationError(f"{place}: cannot be imported: {error}") from error
+        found = import_module(module)
+    except (Exception, SystemExit) as error:  # what a module does when it is imported cannot be foreseen
+        raise DeclarationError(f"{place}: cannot be imported: {type(error).__name__}: {error}") from error
+    if not hasattr(found, name):
+        raise DeclarationError(f"{place}: {module} has no {name}")
+    return getattr(found, name)
 
 
 def check_kind(kind: DeviceKind) -> None:
@@ -292,7 +318,21 @@ def check_kind(kind: DeviceKind) -> None:
         problems.append(f"price must be one of {', '.join(PRICES)}, got {kind.price}")
     if kind.sign not in (1, -1) or kind.q_sign not in (1, -1):
         problems.append(f"sign and q_sign must be 1 or -1, got {kind.sign} and {kind.q_sign}")
-    for part in (kind.section, kind.parameters, kind.plates):
+    for layer in kind.layers:
+        if layer.source != ((layer.part == "positive") == (kind.sign == 1)):
+            problems.append(f"layer {layer.label}: source does not fit the sign {kind.sign:+d} of the kind")
+    if not kind.section or (kind.simulator and not kind.parameters):
+        problems.append("section must be given, and parameters with a simulator")
+    if not kind.plates and any(isinstance(bound, str) for command in kind.commands for bound in _bounds(command)):
+        problems.append("plates must be given, because a command is bounded by one")
+    if kind.section:
+        try:
+            TypeAdapter(load(kind.section)).json_schema()
+        except PydanticUserError as error:
+            problems.append(f"section must be a DeviceSection: {error.message.split('. ')[0]}")
+        except DeclarationError as error:
+            problems.append(str(error))
+    for part in (kind.parameters, kind.plates):
         if part:
             try:
                 load(part)
@@ -306,7 +346,7 @@ def check_kind(kind: DeviceKind) -> None:
         else:
             problems += _missing_ports(kind, simulator)
     if problems:
-        raise DeclarationError(f"device kind {kind.name}: {'; '.join(problems)}")
+        raise DeclarationError("; ".join(problems))
 
 
 def _missing_ports(kind: DeviceKind, simulator: Any) -> list[str]:

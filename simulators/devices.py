@@ -36,7 +36,7 @@ def kinds() -> tuple[DeviceKind, ...]:
 
 
 def broken_kinds() -> dict[str, str]:
-    """Return why packages' kinds cannot be used, by the names under which they are registered."""
+    """Return why packages' kinds cannot be used, by the entry's name and by the section's key."""
     return dict(_found()[1])
 
 
@@ -44,12 +44,16 @@ def broken_kinds() -> dict[str, str]:
 def _found() -> tuple[tuple[DeviceKind, ...], dict[str, str]]:
     usable, broken = list(BUILT_IN), {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        package = entry.dist.name if entry.dist is not None else "unknown"
+        package, keys = entry.dist.name if entry.dist is not None else "unknown", {entry.name}
         try:
-            usable.append(_checked(entry.load(), usable))
-        except Exception as error:  # what another package does when it is imported cannot be foreseen
+            kind = entry.load()
+            keys |= {kind.section_key} if isinstance(kind, DeviceKind) else set()
+            usable.append(_checked(kind, usable))
+        except (Exception, SystemExit) as error:  # what another package does when it is imported cannot be foreseen
             text = str(error) if isinstance(error, DeclarationError) else f"{type(error).__name__}: {error}"
-            broken[entry.name] = f"package {package}: device {entry.name} ({entry.value}) cannot be used: {text}"
+            text = f"package {package}: device {entry.name} ({entry.value}) cannot be used: {' '.join(text.split())}"
+            for key in keys:
+                broken[key] = f"{broken[key]}; {text}" if key in broken else text
     for kind in _added:
         usable.append(_checked(kind, usable))
     return tuple(usable), broken
@@ -65,9 +69,12 @@ def _checked(kind: Any, known: Sequence[DeviceKind]) -> DeviceKind:
         if name in (*RESERVED, *_SECTIONS):
             raise DeclarationError(f"the name {name} is reserved")
     taken = {command.setpoint for other in known for command in other.commands}
-    for command in kind.commands:
-        if command.setpoint in taken:
-            raise DeclarationError(f"the set point {command.setpoint} is taken by another kind of device")
+    taken |= {layer.energy for other in known for layer in other.layers}
+    for name in (*(command.setpoint for command in kind.commands), *(layer.energy for layer in kind.layers)):
+        if name and name in taken:
+            raise DeclarationError(f"the name {name} of a set point or energy is taken by another kind of device")
+    if kind.contract or any(command.width for command in kind.commands):
+        raise DeclarationError("contract and width are for the kinds that controllers know by fields of their own")
     check_kind(kind)
     return kind
 

@@ -116,7 +116,8 @@ def causes(
         if overcurrent_level == 2:
             cause_of[1, "connection, second level"] = "overcurrent persists: CP stopped"
     for device, age_s in hub.age_s.items():
-        if age_s > timeout_s:
+        # the kinds of table 3; of several devices of a kind the age of the kind is that of the oldest message
+        if age_s > timeout_s and device in (*_RAISED_BY_SILENCE, "cp"):
             if device == "cp":
                 cause_of[8, "OCPP"] = f"no message for {timeout_s:g} s"
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -82,7 +83,9 @@ def _power(inputs: Inputs, name: str, section: Any, key: str, real: Series) -> f
             errors = {"std": section.std, "lead_s": section.lead, "correlation_s": section.correlation}
             means = forecasts.noisy(real, inputs.rng_seed(name, key), inputs.until_s, **errors)
         elif isinstance(section, schema.Csv):
-            means = forecasts.known(inputs.series(section, key, low=0.0))
+            # further devices may draw more than they feed in
+            low = -math.inf if key.endswith(".other") else 0.0
+            means = forecasts.known(inputs.series(section, key, low=low))
         elif isinstance(section, schema.LoadColumns):
             read = inputs.columns(section, key, low=0.0)
             values = np.zeros((len(read.t_s), len(load.CLASSES)))

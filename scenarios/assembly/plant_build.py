@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from ...controllers import contract
 from ...simulators.adapter import Port, Schedule
 from ...simulators.ats import ats_model as ats
-from ...simulators.device_kind import DeviceKind, load
+from ...simulators.device_kind import DeviceKind, check_device, load
 from ...simulators.devices import kind_of
 from ...simulators.grid import grid_model as grid
 from ...simulators.grid.grid_simulator import Terminal
@@ -191,6 +191,7 @@ class _Builder(Inputs):
         first = next(other for other in devices if other.kind == device.kind) is device
         inputs = PlacedInputs(self, hub, device.name, device.kind, f"hubs.{hub}.{device.key}", first, telemetry_s)
         parameters = load(kind.parameters)(device.section, inputs)
+        check_device(kind, device.section, parameters)
         if device.kind == "load":
             peaks_kw = parameters["demand_kw"].values.max(axis=0)
             self.load_peaks_kw.setdefault(hub, {})[device.name] = peaks_kw

@@ -10,6 +10,7 @@ from ...simulators.adapter import Adapter, Port
 from ...simulators.charge_point.charge_point_section import count_of
 from ...simulators.device_kind import load
 from ...simulators.devices import derived, kind_of, kinds
+from ..engines.controller_simulator import commands_of
 from ..engines.recorder_simulator import Total
 from ..engines.wiring import WHOLE, Connection, EntitySpec, PlacedDevice, RunObject, Signal, simulators
 from ..schema.scenario_schema import Scenario
@@ -95,7 +96,10 @@ class _Plan:
     def add(self, entity: EntitySpec) -> None:
         """Record the outputs of an entity."""
         hub, sid = entity.hub, entity.sid
-        for output, port in {**adapter_of(sid).outputs, **entity.parameters.get("records", {})}.items():
+        outputs = {**adapter_of(sid).outputs, **entity.parameters.get("records", {})}
+        if sid == "controller":
+            outputs |= commands_of(self._placed[hub])
+        for output, port in outputs.items():
             if sid == "network" and (output == "v_pu") != (hub != WHOLE):
                 continue
             if port.recorded:

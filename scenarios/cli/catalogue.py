@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...simulators.devices import kinds
 from ..assembly.ats_settings import maker_settings
 from ..assembly.battery_packs import cell_sets
 from ..assembly.tariff_prices import shipped_tariffs
@@ -16,23 +17,24 @@ from ..studies.reproductions import NAMES, reproduction
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """Return one row for each scenario, controller, set of cell parameters, arrival profile, study and tariff."""
+    """Return a row for each scenario, controller, device, cell set, arrival profile, study and tariff."""
     rows: list[dict[str, Any]] = []
     for name, path in shipped().items():
         rows.append({"kind": "scenario", "name": name, "what": read_yaml(path).get("title", "")})
     for name, entry in controllers().items():
         doc = entry.load().__doc__ or ""
         rows.append({"kind": "controller", "name": name, "what": doc.strip().split("\n")[0]})
+    rows += [{"kind": "device", "name": kind.section_key, "what": kind.label} for kind in kinds()]
     for name, path in shipped_studies().items():
         rows.append({"kind": "study", "name": name, "what": read_yaml(path).get("title", "")})
     rows += [{"kind": "published study", "name": name, "what": reproduction(name).TITLE} for name in NAMES]
-    kinds = {
+    shipped_files = {
         "pack": cell_sets(),
         "arrivals": arrival_profiles(),
         "tariff": shipped_tariffs(),
         "ats settings": maker_settings(),
     }
-    for kind, files in kinds.items():
+    for kind, files in shipped_files.items():
         for name, path in files.items():
             data = read_yaml(path)
             rows.append({"kind": kind, "name": name, "what": data.get("title") or data.get("name") or ""})

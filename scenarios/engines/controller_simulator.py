@@ -65,7 +65,7 @@ class ControllerSimulator(Adapter):
         self.inputs = {**dict.fromkeys([*measured, "link.sampled_s"], _MEASURED), **self.inputs}
         self.outputs = {
             **self.outputs,
-            **_commands_of(devices),
+            **commands_of(devices),
             **{name: port for _, controller in controllers for name, port in ports(controller).items()},
         }
         self._start_utc, self._zone = start.astimezone(UTC), start.tzinfo
@@ -148,7 +148,7 @@ def _who(run: _Run, hubs: str, t_s: float) -> str:
     return f"controller {run.name}, hub {hubs}, at {t_s:g} s"
 
 
-def _commands_of(devices: Iterable[PlacedDevice]) -> dict[str, Port]:
+def commands_of(devices: Iterable[PlacedDevice]) -> dict[str, Port]:
     """Return the outputs for devices that have names of their own or are of further kinds."""
     ports = {}
     for device in devices:

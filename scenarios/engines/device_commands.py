@@ -222,8 +222,11 @@ class CommandedKind:
 
 
 def _bound(bound: str | float, plates: Sequence[Mapping[str, float]]) -> float:
-    """Return a bound of several devices together: a number, or the sum of a plate."""
-    return sum(device[bound] for device in plates) if isinstance(bound, str) else bound
+    """Return a bound of several devices together: a number, or the sum of a plate; ``-`` before it: its negative."""
+    if not isinstance(bound, str):
+        return bound
+    size = sum(device[bound.removeprefix("-")] for device in plates)
+    return -size if bound.startswith("-") else size
 
 
 def _parts(weights: np.ndarray) -> np.ndarray:

@@ -310,12 +310,15 @@ def _group_problems(hub: HubSection) -> Iterator[tuple[str, object, str]]:
             yield f"sessions.{key}", group, allowed
 
 
+_FIXED_HUB = HubSection
+
+
 def _adopt_kinds() -> None:
     """Give the hub a key for every kind of device that a package registers."""
-    fields = further_fields()
-    hub = (
-        create_model("HubSection", __base__=HubSection, __doc__=HubSection.__doc__, **fields) if fields else HubSection
+    hub = create_model(
+        "HubSection", __base__=_FIXED_HUB, __doc__=_FIXED_HUB.__doc__, __module__=__name__, **further_fields()
     )
+    globals()["HubSection"] = hub  # where pickle looks for the class, on the way to another process
     Scenario.model_fields["hubs"].annotation = dict[Name, hub]
     Scenario.model_rebuild(force=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -20,8 +21,10 @@ from evhub.analysis import Results, open_results
 from evhub.scenarios.cli import terminal
 from evhub.scenarios.run_scenario import attributes
 from evhub.scenarios.schema.scenario_loader import LIBRARY, load_scenario, parse, shipped
+from evhub.scenarios.schema.yaml_file import read_yaml
 
 from ..helpers.command import evhub, started
+from ..helpers.schema_problems import schema_problems
 
 EXAMPLE = LIBRARY.parent / "example_study"
 SMALL = """
@@ -56,6 +59,11 @@ def result(tmp_path_factory) -> Path:
     return folder / "small.h5"
 
 
+@pytest.fixture(scope="module")
+def schema() -> dict:
+    return json.loads(evhub("schema").out)
+
+
 def opened(path: Path) -> Results:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that the run did not end well is what is looked at
@@ -75,16 +83,20 @@ def test_list_shows_what_there_is():
 
 def test_list_as_json_is_one_array_of_rows():
     rows = json.loads(evhub("list", "--json").out)
-    kinds = {"scenario", "study", "controller", "published study", "pack", "arrivals", "tariff", "ats settings"}
+    kinds = {
+        "scenario",
+        "study",
+        "controller",
+        "device",
+        "published study",
+        "pack",
+        "arrivals",
+        "tariff",
+        "ats settings",
+    }
     assert {row["kind"] for row in rows} == kinds
     assert all(list(row) == ["kind", "name", "what"] and row["what"] for row in rows)
     assert {row["name"] for row in rows if row["kind"] == "scenario"} == set(shipped())
-
-
-@pytest.mark.parametrize("folder", [LIBRARY, EXAMPLE])
-def test_the_schema_file_beside_the_scenarios_is_what_the_command_prints(folder):
-    # made with: evhub schema > scenarios/library/scenario.schema.json, and the same for example_study
-    assert (folder / "scenario.schema.json").read_text() == evhub("schema").out
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
@@ -93,22 +105,79 @@ def test_the_text_of_a_shipped_scenario_in_its_result_is_the_same_scenario(name)
     assert parse(yaml.safe_load(attributes(loaded)["scenario"]), loaded.path).scenario == loaded.scenario
 
 
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_a_shipped_scenario_can_be_sent_to_another_process(name):
+    loaded = load_scenario(name)
+    assert pickle.loads(pickle.dumps(loaded)) == loaded
+
+
+def scenario_files() -> list[Path]:
+    return [*sorted(LIBRARY.glob("*.yaml")), *sorted(EXAMPLE.glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", scenario_files(), ids=lambda p: p.name)
+def test_every_shipped_scenario_fits_the_schema(path, schema):
+    assert schema_problems(read_yaml(path), schema) == []
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.yaml")), ids=lambda p: p.name)
+def test_no_file_of_the_library_names_a_schema_that_is_not_there(path):
+    for named in re.findall(r"\$schema=(\S+)", path.read_text()):
+        assert (path.parent / named).is_file()
+
+
+PLANT = {
+    "name": "plant",
+    "start": "2024-03-01T12:00:00Z",
+    "duration": "1h",
+    "hubs": {"depot": {"grid": {"contracted_kw": 20}}},
+}
+TURBINE = {"rated_kw": 20, "power": {"type": "constant", "value": 5}}
+
+
 @pytest.mark.parametrize(
-    "path", [*sorted(LIBRARY.glob("*.yaml")), *sorted(EXAMPLE.glob("*.yaml"))], ids=lambda p: p.name
+    ("hub", "rest", "wrong"),
+    [
+        ({"wind": TURBINE}, {}, ""),
+        ({"wind": [{"name": "east", **TURBINE}, {"name": "west", **TURBINE}]}, {}, ""),
+        ({"wind": []}, {}, "$.hubs.depot.wind"),
+        ({"wind": {**TURBINE, "rated_kw": 0}}, {}, "$.hubs.depot.wind"),
+        ({"tidal": TURBINE}, {}, "$.hubs.depot.tidal"),
+        ({"secondary": {"rated_kw": 20}}, {}, ""),
+        ({}, {"controller": {"type": "edf", "period": "5min"}}, ""),
+        ({}, {"controller": {"type": "mine:Own", "gain": 3}}, ""),
+        ({}, {"controller": {"type": "edff"}}, "$.controller"),
+        (
+            {"pv": {"rated_kw": 5, "irradiance": {"type": "clear_sky", "latitude": -91, "longitude": 0}}},
+            {},
+            "$.hubs.depot.pv",
+        ),
+        ({}, {"duration": 3600}, "$.duration"),
+        ({}, {"name": "two words"}, "$.name"),
+    ],
 )
-def test_editors_find_the_schema_of_every_shipped_scenario(path):
-    named = re.match(r"# yaml-language-server: \$schema=(.+)\n", path.read_text())
-    assert named
-    schema = json.loads((path.parent / named.group(1)).read_text())
-    assert load_scenario(path).scenario.name == yaml.safe_load(path.read_text())["name"]
-    assert set(yaml.safe_load(path.read_text())) <= set(schema["properties"])
+def test_the_schema_knows_devices_lists_of_them_and_controllers(hub, rest, wrong, schema):
+    hubs = {"depot": {**PLANT["hubs"]["depot"], **hub}}
+    found = schema_problems({**PLANT, "hubs": hubs, **rest}, schema)
+    assert found == [] if not wrong else found[0].startswith(f"{wrong}: ")
 
 
-def test_the_schema_knows_units_texts_and_both_forms_of_a_controller():
-    schema = json.loads(evhub("schema").out)
+def test_the_schema_is_written_into_a_file_and_replaces_none(tmp_path):
+    path = tmp_path / "new" / "scenario.schema.json"
+    assert evhub("schema", "-o", path).status == 0
+    assert path.read_text() == evhub("schema").out
+    path.write_text("{}")
+    outcome = evhub("schema", "-o", path)
+    assert (outcome.status, path.read_text()) == (2, "{}")
+    assert "--force replaces it" in outcome.err
+    assert evhub("schema", "-o", path, "--force").status == 0
+    assert path.read_text() == evhub("schema").out
+
+
+def test_the_schema_knows_units_texts_and_both_forms_of_a_controller(schema):
     assert schema["additionalProperties"] is False
-    assert schema["$defs"]["Pv"]["properties"]["rated_kw"]["description"].endswith("[kW].")
-    assert schema["$defs"]["Pv"]["properties"]["rated_kw"]["exclusiveMinimum"] == 0
+    assert schema["$defs"]["PvSection"]["properties"]["rated_kw"]["description"].endswith("[kW].")
+    assert schema["$defs"]["PvSection"]["properties"]["rated_kw"]["exclusiveMinimum"] == 0
     pattern = schema["properties"]["duration"]["pattern"]
     assert re.search(pattern, "1h30min")
     assert not re.search(pattern, "3600")
@@ -260,7 +329,9 @@ def test_init_copies_a_study_that_runs(tmp_path, monkeypatch):
     assert outcome.status == 0
     assert "evhub run study.yaml" in outcome.out
     monkeypatch.chdir(tmp_path / "study")
-    assert {"study.yaml", "controllers.py", "scenario.schema.json"} <= {path.name for path in Path().iterdir()}
+    (named,) = re.findall(r"^# yaml-language-server: \$schema=(.+)\n", Path("study.yaml").read_text())
+    assert {"study.yaml", "controllers.py", named} == {path.name for path in Path().iterdir()}
+    assert Path(named).read_text() == evhub("schema").out
     outcome = evhub("run", "study.yaml", "--json", "--engine", "inprocess")
     assert outcome.status == 0, outcome.err
     with open_results("my-study.h5") as results:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..command_options import Force
 
 
-def schema() -> None:
-    """Print the JSON Schema of scenario files, for editors that complete and check them."""
-    from ...schema.scenario_schema import Scenario
+def schema(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of the terminal.")] = None,
+    force: Force = False,
+) -> None:
+    """Print the JSON Schema of scenario files, with all devices and controllers that are installed, for editors."""
+    from ...run_scenario import check_output
+    from ...schema.json_schema import json_schema_text
 
-    print(json.dumps(Scenario.model_json_schema(), indent=1))
+    if output is None:
+        print(json_schema_text(), end="")
+        return
+    check_output(output, force)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json_schema_text())
