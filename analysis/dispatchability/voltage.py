@@ -29,7 +29,7 @@ from .flow_equations import equations, grid
 def voltage_matters(
     case: FeederCase, lower_kw: np.ndarray, upper_kw: np.ndarray, solver: str = "glpk", deadline: float = inf
 ) -> np.ndarray:
-    """Periods in which voltages have to be modelled.
+    """Find the periods in which voltages have to be modelled.
 
     Parameters
     ----------
@@ -100,11 +100,11 @@ def _kept_with(case: FeederCase, free: list[_Free], t: int, solver: str, share: 
     extremes = _extremes(case, free, p, q, behind, units, share)
     if extremes is None:
         return False
-    least, largest, room = extremes
+    smallest, largest, room = extremes
     n = len(feeder.nodes)
     fed = np.array([bus != feeder.source.bus for bus, _ in feeder.nodes])
-    low, high = feeder.v_min_pu**2 - least[:n], feeder.v_max_pu**2 - largest[:n]
-    active = np.maximum(np.abs(least[n:]), np.abs(largest[n:]))
+    low, high = feeder.v_min_pu**2 - smallest[:n], feeder.v_max_pu**2 - largest[:n]
+    active = np.maximum(np.abs(smallest[n:]), np.abs(largest[n:]))
     beside = np.minimum(limits_kva, case.diagonal * limits_kva - active)  # reactive flow that lines carry, too
     if np.any((low > high)[fed]) or np.any((active > limits_kva) | (beside < 0.0)):
         return False
@@ -175,7 +175,7 @@ def _extremes(
     """
     u0, r, x = case.feeder.linear
     r = np.vstack([r, -behind])
-    least, largest = (np.append(u0 - x @ q, np.zeros(len(behind))) - r @ p for _ in range(2))
+    smallest, largest = (np.append(u0 - x @ q, np.zeros(len(behind))) - r @ p for _ in range(2))
     net, reactive = _by_phase(case.feeder, p), _by_phase(case.feeder, q)
     room = np.zeros(3)
     for phase in range(3):
@@ -194,9 +194,9 @@ def _extremes(
         found = [piece.extremes(*limits) for piece in pieces if piece.meets(*limits)]
         if not found:
             return None
-        least += np.min([piece for piece, _ in found], axis=0)
+        smallest += np.min([piece for piece, _ in found], axis=0)
         largest += np.max([piece for _, piece in found], axis=0)
-    return least, largest, room
+    return smallest, largest, room
 
 
 def _generator_shares(case: FeederCase, phase: int) -> np.ndarray:
@@ -236,37 +236,37 @@ def _limited_flows(feeder: Feeder) -> tuple[np.ndarray, np.ndarray]:
     return np.vstack(rows), np.array(limits)
 
 
-def _room(case: FeederCase, least: float, span: tuple[float, float], size: float) -> float:
+def _room(case: FeederCase, smallest: float, span: tuple[float, float], size: float) -> float:
     """Most reactive power of the source [kvar] beside which as much net demand can be served as beside the least."""
     source = case.feeder.source
-    low, high = _source_range(case, least)
+    low, high = _source_range(case, smallest)
     if low > high:
-        return least
+        return smallest
     needed = min(span[1], high + size) - size
     found = source.limit_kva
     if source.power_factor is None:
         needed = max(needed, -max(span[0], low))
     else:
         found = min(found, tan(acos(source.power_factor)) * max(span[0], low))
-    found = min(found, case.diagonal * source.limit_kva - needed) if source.limit_kva < inf else least
-    return max(least, found)
+    found = min(found, case.diagonal * source.limit_kva - needed) if source.limit_kva < inf else smallest
+    return max(smallest, found)
 
 
 class _Piece(NamedTuple):
-    """Squared voltages ``fixed + effect z`` as long as the sum of z is between `least` and `largest`."""
+    """Squared voltages ``fixed + effect z`` as long as the sum of z is between `smallest` and `largest`."""
 
-    least: float
+    smallest: float
     largest: float
     fixed: np.ndarray
     effect: np.ndarray
 
     def meets(self, low: np.ndarray, high: np.ndarray) -> bool:
         """Whether any z between low and high belongs to it."""
-        return self.least <= high.sum() + 1e-9 and self.largest >= low.sum() - 1e-9
+        return self.smallest <= high.sum() + 1e-9 and self.largest >= low.sum() - 1e-9
 
     def extremes(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Least and largest value of each row."""
-        bounds = low, high, self.least, self.largest
+        """Compute the smallest and the largest value of each row."""
+        bounds = low, high, self.smallest, self.largest
         return self.fixed + _smallest(self.effect, *bounds), self.fixed - _smallest(-self.effect, *bounds)
 
 
@@ -282,16 +282,16 @@ def _source_range(case: FeederCase, reactive: float) -> tuple[float, float]:
     return (reactive / slope if slope else (0.0 if reactive == 0.0 else inf)), high
 
 
-def _smallest(effect: np.ndarray, low: np.ndarray, high: np.ndarray, least: float, largest: float) -> np.ndarray:
-    """Smallest ``effect z`` for ``low <= z <= high`` and ``least <= sum(z) <= largest``, for each row of effects.
+def _smallest(effect: np.ndarray, low: np.ndarray, high: np.ndarray, smallest: float, largest: float) -> np.ndarray:
+    """Smallest ``effect z`` for ``low <= z <= high`` and ``smallest <= sum(z) <= largest``, for each row of effects.
 
     Starts where each z is best by itself, then moves those that cost least until the sum fits.
     """
     z = np.where(effect > 0.0, low, high)
     found = (effect * z).sum(axis=1)
     total = z.sum(axis=1)
-    for row in np.flatnonzero((total < least) | (total > largest)):
-        missing = least - total[row] if total[row] < least else largest - total[row]
+    for row in np.flatnonzero((total < smallest) | (total > largest)):
+        missing = smallest - total[row] if total[row] < smallest else largest - total[row]
         room = (high if missing > 0 else low) - z[row]
         price = effect[row] * np.sign(missing)
         for k in np.argsort(price):

@@ -6,15 +6,13 @@ Every problem of a file or a value in it is found here, before anything runs, an
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from ...controllers import contract
-from ...simulators.adapter import Port, Schedule
+from ...simulators.adapter import Schedule
 from ...simulators.ats import ats_model as ats
 from ...simulators.device_kind import DeviceKind, check_device, load
 from ...simulators.devices import kind_of
@@ -24,8 +22,7 @@ from ...simulators.link import link_model as link
 from ...simulators.series import Series
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
 from ...simulators.units import S_PER_MIN
-from ..engines.controlled_hub import KnownSessions as KnownSessions
-from ..engines.controlled_hub import ports
+from ..engines.controlled_hub import KnownSessions, ports
 from ..engines.wiring import (
     WHOLE,
     Connection,
@@ -37,23 +34,21 @@ from ..engines.wiring import (
     connect,
     simulators,
 )
-from ..errors import InputError, Problem
+from ..errors import InputError
 from ..schema import scenario_schema as schema
-from ..schema.controller_registry import controller_class
 from ..schema.device_sections import DeviceOfHub
 from ..schema.events import MAY_BE_NEGATIVE
-from ..schema.scenario_loader import LoadedScenario, problems_of
+from ..schema.scenario_loader import LoadedScenario
 from .ats_settings import ats_parameters
 from .build_inputs import Inputs
+from .controller_build import BuiltController, build_controllers
 from .device_inputs import PlacedInputs
 from .forecast_build import expected
+from .network_build import BuiltNetwork, build_network, feeder_outages
 from .recording import adapter_of, records
 from .session_build import Visits
 from .site_build import site_of
 from .tariff_prices import price_series
-
-if TYPE_CHECKING:
-    from ...simulators.network.network_model import PlantNetwork
 
 LONGEST_TELEMETRY_S = 15 * S_PER_MIN
 """Slow quantities of an active device are sent at least this often, whoever controls it [s]."""
@@ -98,17 +93,16 @@ class _Builder(Inputs):
         """Highest demand of each class, by hub and load."""
         self.announced: dict[str, Tariffs] = {}
         self.tariffs: dict[str, Tariffs] = {}
-        self.network: PlantNetwork | None = None
-        self.lines_out: dict[int, Schedule] = {}
+        self.network: BuiltNetwork | None = None
 
     # --- the whole ----------------------------------------------------------------------------------------------------
 
     def wiring(self) -> Wiring:
         """Build all parts and return the wiring; raise an `InputError` with every problem."""
-        network = self._network()
+        self.network = build_network(self)
         for name, hub in self.scenario.hubs.items():
             self._hub(name, hub)
-        if network:
+        if self.network is not None:
             self._nodes()
         controllers = self._controllers()
         if self.problems:
@@ -116,12 +110,13 @@ class _Builder(Inputs):
         steps = round(self.until_s / self.scenario.time_step)
         linked = [name for name, hub in self.scenario.hubs.items() if hub.link is not None]
         connections = list(connect(self.present, self.placed, linked))
-        signals, recorded, recorders = records(self.scenario, self.entities, self.placed, self.network)
+        network = self.network.network if self.network else None
+        signals, recorded, recorders = records(self.scenario, self.entities, self.placed, network)
         self.entities += recorders
         used = [sid for sid in simulators() if any(entity.sid == sid for entity in self.entities)]
         devices = tuple(dict.fromkeys(device for placed in self.placed.values() for device in placed))
         settings: dict[str, dict[str, Any]] = {
-            "network": network,
+            "network": self.network.settings if self.network else {},
             "grid": {"devices": tuple(device.name for device in devices)},
             "controller": {
                 "controllers": controllers,
@@ -223,7 +218,7 @@ class _Builder(Inputs):
                 "ats",
                 name,
                 parameters=parameters,
-                outages=self.schedule("outage", name, False, more=self._feeder_outages(name)),
+                outages=self.schedule("outage", name, False, more=feeder_outages(self.network, name)),
                 islands=self.schedule("planned_island", name, False),
                 secondary_faults=self.schedule("device_fault", name, False, device="secondary"),
                 switch_faults=self.schedule("device_fault", name, False, device="ats"),
@@ -280,158 +275,37 @@ class _Builder(Inputs):
                     channels[device.name] = link.Channel(travel, channel.loss, outages)
                 self._add(sid, name, channels=channels, seed=self.rng_seed(name, sid), poll_s=section.poll)
 
-    # --- network, controllers, records --------------------------------------------------------------------------------
-
-    def _network(self) -> dict[str, Any]:
-        section = self.scenario.network
-        if section is None:
-            return {}
-        from ...simulators.network import (
-            network_model as network,  # pandapower takes seconds to import, and not every run needs it
-        )
-
-        source = section.net
-        with self.at("network.net"):
-            if source.endswith(".json"):
-                source = str(self.loaded.resolve(source, "network.net"))
-            replaces = frozenset(self.scenario.hubs) if section.replaces_load else frozenset()
-            ordered = {name: section.hub_bus[name] for name in self.scenario.hubs}
-            try:
-                self.network = network.PlantNetwork(
-                    network.NetworkParameters(source, replaces, section.solver), ordered
-                )
-            except ImportError as error:
-                self.problems.append(Problem(self.where, "network.solver", section.solver, f"must be newton: {error}"))
-            except ValueError as error:
-                # what begins with a hub concerns its bus, not the network itself
-                key = "network.hub_bus" if str(error).startswith("hub ") else "network.net"
-                self.problems.append(Problem(self.where, key, ..., str(error)))
-        scale = Series.constant(1.0)
-        if section.load_scale is not None:
-            with self.at("network.load_scale"):
-                scale = self.series(section.load_scale, "network.load_scale", low=0.0)
-        if self.network is None:
-            return {}
-        known = self.network.line_index.tolist()
-        for n, event in enumerate(self.scenario.events):
-            if event.kind == "line_out" and event.what.line not in known:
-                allowed = f"must be the pandapower index of a line of {section.net}: {known[0]} to {known[-1]}"
-                self.problems.append(Problem(self.where, f"events[{n}].line_out.line", event.what.line, allowed))
-                return {}
-        lines = sorted({event.what.line for event in self.scenario.events if event.kind == "line_out"})
-        self.lines_out = {line: self.schedule("line_out", None, False, line=line) for line in lines}
-        return {
-            "network": self.network,
-            "load_scale": scale,
-            "lines_out": self.lines_out,
-            "tolerance_kw": section.tolerance_kw,
-        }
+    # --- network, controllers, sessions -------------------------------------------------------------------------------
 
     def _nodes(self) -> None:
         for name in (*self.scenario.hubs, WHOLE):
-            self.entities.append(EntitySpec("network", "PlantNetwork", name, {}))
+            self.entities.append(EntitySpec("network", adapter_of("network").model, name, {}))
         for name in self.scenario.hubs:
             self.present[name].append("network")
 
-    def _feeder_outages(self, hub: str) -> list[tuple[float, float, bool]]:
-        """When the lines that are out leave a hub's bus without a source.
-
-        Which lines are out is known from the start, so that the hub loses its voltage in the very instant.
-        """
-        network = self.network
-        if network is None or not self.lines_out:
-            return []
-        position, nothing = network.hubs.index(hub), np.zeros(len(network.hubs))
-        edges = sorted({0.0, *(t for schedule in self.lines_out.values() for t in schedule.edges)})
-        dead = []
-        for edge, until in zip(edges, [*edges[1:], math.inf], strict=True):
-            out = frozenset(line for line, schedule in self.lines_out.items() if schedule.at(edge))
-            if out and not network.solve(nothing, nothing, [1] * len(network.hubs), 1.0, out).energised[position]:
-                dead.append((edge, until, True))
-        return dead
-
     def _controllers(self) -> list[tuple[str, contract.Controller]]:
-        built: list[tuple[str, contract.Controller]] = []
-        runs: dict[str, tuple[Schedule, dict[str, Port], float]] = {}
-        many = len(self.scenario.controller) > 1
-        for n, spec in enumerate(self.scenario.controller):
-            key = f"controller[{n}]" if many else "controller"
-            with self.at(key):
-                cls = controller_class(spec.type, self.loaded.folder, self.where, f"{key}.type")
-                try:
-                    parameters = cls.Parameters.model_validate(spec.parameters, context=self._files(key))
-                except ValidationError as error:
-                    raise InputError(
-                        problems_of(error, spec.parameters, self.where, cls.Parameters, f"{key}.")
-                    ) from None
-                hubs = spec.hubs or list(self.scenario.hubs)
-                if not all(hub in self.sites for hub in hubs):
-                    continue  # a problem of the hub, reported already
-                name = f"{spec.type}-{n + 1}" if many else spec.type
-                rng = np.random.default_rng(self.rng_seed(",".join(hubs), "controller"))
-                sites = {hub: self.sites[hub] for hub in hubs}
-                try:
-                    controller = cls(sites, parameters, spec.period, rng)
-                except contract.ParameterError as error:
-                    raise InputError(Problem(self.where, f"{key}.{error.key}", ..., error.allowed)) from None
-                except Exception as error:  # a user's own class may fail in any way
-                    message = f"{spec.type} cannot be made: {type(error).__name__}: {error}"
-                    raise InputError(Problem(self.where, key, ..., message)) from error
-                built.append((name, controller))
-                runs |= {hub: (self._parameters(hub, spec, controller), ports(controller), spec.period) for hub in hubs}
-        for hub, (parameters, series_ports, period_s) in runs.items():
-            self._add(
-                "controller",
-                hub,
-                site=self.sites[hub],
-                devices=tuple(self.placed[hub]),
-                unforeseen=tuple(d.name for d in self.placed[hub] if not kind_of(d.kind).forecast),
-                load_peaks_kw=self.load_peaks_kw.get(hub, {}),
-                period_s=period_s,
-                sessions=self.seen[hub].known if hub in self.seen else _no_sessions(),
-                linked=self.scenario.hubs[hub].link is not None,
-                parameters=parameters,
-                forecast=expected(
-                    self,
-                    hub,
-                    self.possible_kw.get(hub, []),
-                    self.tariffs.get(hub),
-                    self.announced.get(hub),
-                ),
-                records=series_ports,
-            )
-        return built
+        built = build_controllers(self, self.sites)
+        for part in built:
+            for hub, parameters in part.parameters.items():
+                self._controlled(hub, part, parameters)
+        return [(part.name, part.controller) for part in built]
 
-    def _files(self, key: str) -> dict[str, Any]:
-        """How parameters of a controller find files: `resolve`, as for all files of a scenario."""
-        return {"resolve": lambda name, field: self.loaded.resolve(name, f"{key}.{field}")}
-
-    def _parameters(self, hub: str, spec: schema.ControllerSpec, controller: contract.Controller) -> Schedule:
-        """The parameters of a hub's controller, and what events make of them, each with the others in force."""
-        changes = [
-            (n, event)
-            for n, event in enumerate(self.scenario.events)
-            if event.kind == "parameters" and event.what.hub == hub and event.what.controller == spec.type
-        ]
-        initial = controller.parameters
-        edges = {t for _, event in changes for t in (event.at, event.what.until) if t is not None}
-        intervals = []
-        for edge, until in pairwise([*sorted(edges), math.inf]):
-            values, key = spec.parameters, ""
-            for n, event in sorted(changes, key=lambda change: change[1].at):
-                if event.at <= edge < (math.inf if event.what.until is None else event.what.until):
-                    values, key = _merged(values, event.what.set), f"events[{n}].parameters.set."
-            try:
-                parameters = type(initial).model_validate(values, context=self._files("controller"))
-                controller.check(hub, parameters)
-            except ValidationError as error:
-                raise InputError(problems_of(error, values, self.where, type(initial), key)) from None
-            except contract.ParameterError as error:
-                raise InputError(Problem(self.where, f"{key}{error.key}", ..., error.allowed)) from None
-            except ValueError as error:
-                raise InputError(Problem(self.where, key.removesuffix("."), ..., str(error))) from None
-            intervals.append((edge, until, parameters))
-        return Schedule(intervals, initial)
+    def _controlled(self, hub: str, part: BuiltController, parameters: Schedule) -> None:
+        """Add what a controller sees of a hub."""
+        self._add(
+            "controller",
+            hub,
+            site=self.sites[hub],
+            devices=tuple(self.placed[hub]),
+            unforeseen=tuple(d.name for d in self.placed[hub] if not kind_of(d.kind).forecast),
+            load_peaks_kw=self.load_peaks_kw.get(hub, {}),
+            period_s=part.period_s,
+            sessions=self.seen[hub].known if hub in self.seen else _no_sessions(),
+            linked=self.scenario.hubs[hub].link is not None,
+            parameters=parameters,
+            forecast=expected(self, hub, self.possible_kw.get(hub, []), self.tariffs.get(hub), self.announced.get(hub)),
+            records=ports(part.controller),
+        )
 
     def _session_rows(self, hub: str) -> list[dict]:
         if hub not in self.seen:
@@ -446,15 +320,6 @@ class _Builder(Inputs):
             }
             for session in self.seen[hub].sessions
         ]
-
-
-def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters with changes in them, sections by their keys."""
-    both = {
-        key: _merged(values[key], change) if isinstance(change, dict) and isinstance(values.get(key), dict) else change
-        for key, change in changes.items()
-    }
-    return {**values, **both}
 
 
 def _no_sessions() -> KnownSessions:

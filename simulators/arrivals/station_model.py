@@ -247,7 +247,7 @@ class _Floor:
         self.waiting: dict[int, simpy.Event] = {}
 
     def accepted(self, session: Session) -> Sequence[int]:
-        """The connectors that an EV can use, in the order in which it tries them."""
+        """Return the connectors that an EV can use, in the order in which it tries them."""
         if session.connector is not None:
             return (session.connector,)
         if session.group is not None:

@@ -109,7 +109,7 @@ def connectors(
 
 
 def joined(groups: Iterable[ConnectorParameters]) -> ConnectorParameters:
-    """Groups of connectors as the connectors of one hub, numbered through in their order.
+    """Join groups of connectors to those of one hub, numbered through in their order.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ class Node(Device):
 class NetworkSimulator(Adapter):
     """Solves the network when an injection, its own loads or its branches have changed."""
 
-    model = "PlantNetwork"
+    model = "Network"
     device = Node
     inputs = {
         "p_kw": Port("kW", "drawn by the hub"),
