@@ -261,7 +261,7 @@ class _Piece(NamedTuple):
     effect: np.ndarray
 
     def meets(self, low: np.ndarray, high: np.ndarray) -> bool:
-        """Whether any z between low and high belongs to it."""
+        """Return whether any z between low and high belongs to it."""
         return self.smallest <= high.sum() + 1e-9 and self.largest >= low.sum() - 1e-9
 
     def extremes(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
