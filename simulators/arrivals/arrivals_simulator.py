@@ -26,8 +26,8 @@ class StationDevice(Device):
         self._present: set[int] = set()
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Let everything happen that is due."""
-        told: list[tuple[str, str]] = []
+        """Advance the station to now: everything happens that is due."""
+        messages: list[tuple[str, str]] = []
         ended: list[dict] = []
         authenticated: set[int] = set()
         seen = self._sent.get("session", np.empty(0))
@@ -39,10 +39,10 @@ class StationDevice(Device):
                 self._present.add(event.session)
             elif event.kind in _OUTCOMES:
                 self._present.discard(event.session)
-                told.append((event.kind, f"{name} {_OUTCOMES[event.kind]}"))
+                messages.append((event.kind, f"{name} {_OUTCOMES[event.kind]}"))
                 ended.append(_account(event.session, event.t_s, event.kind))
             elif event.kind in _FAULTS:
-                told.append((f"connector {event.kind}", f"connector {event.connector + 1} {_FAULTS[event.kind]}"))
+                messages.append((f"connector {event.kind}", f"connector {event.connector + 1} {_FAULTS[event.kind]}"))
             elif event.kind == "departed":
                 self._present.discard(event.session)
                 if event.session in seen:
@@ -55,7 +55,7 @@ class StationDevice(Device):
         self.emit("status", station.status.copy())
         self.emit("faulted", station.status == model.STATUS["faulted"])
         self.emit("queue", station.waiting)
-        self.emit_events(told)
+        self.emit_events(messages)
         if t_s >= self.clock.end_s:
             unseen = sorted(self._present.difference(station.session.tolist()))
             ended += [_account(k, t_s, "unfinished") for k in unseen]

@@ -65,7 +65,7 @@ class Distribution:
         return frozen
 
     def quantile(self, u: np.ndarray, high: np.ndarray | float = inf) -> np.ndarray:
-        """Values below which the truncated distribution has the probabilities `u`.
+        """Compute the values below which the truncated distribution has the probabilities `u`.
 
         Parameters
         ----------
@@ -110,7 +110,7 @@ class Mixture:
             raise ValueError(f"mixture: needs one weight per part, got {len(self.weights)} for {len(self.parts)}")
 
     def sample(self, u: np.ndarray) -> np.ndarray:
-        """Values for uniform random numbers `u` of shape (n, 2): the first takes the part, the second the value."""
+        """Sample values for uniform random numbers `u` of shape (n, 2): one takes the part, one the value."""
         part = pick(self.weights, u[:, 0])
         values = np.empty(len(u))
         for k, distribution in enumerate(self.parts):

@@ -89,7 +89,7 @@ class Session:
     def __post_init__(self):
         wrong = violations({name: getattr(self, name) for name in _RULES})
         if wrong:
-            listed = "; ".join(f"{field} {allowed}, got {given!r}" for field, given, allowed in wrong)
+            listed = "; ".join(f"{field} {allowed}, got {value!r}" for field, value, allowed in wrong)
             raise ValueError(f"session {self.id!r}: {listed}")
 
 
@@ -120,7 +120,7 @@ _OPTIONAL = {field.name for field in fields(Session) if field.default is None}
 
 
 def violations(values: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
-    """Everything that is wrong with the values of a session.
+    """List everything that is wrong with the values of a session.
 
     Parameters
     ----------
@@ -286,14 +286,14 @@ class ArrivalParameters:
         return table
 
     def scaled(self, factor: float) -> ArrivalParameters:
-        """The same with the arrival rate multiplied by `factor`."""
+        """Return the same with the arrival rate multiplied by `factor`."""
         return replace(self, arrivals_per_h=self.arrivals_per_h * factor)
 
 
 def arrivals(
     arrivals_per_h: np.ndarray, start: datetime, duration_s: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Arrival times of a Poisson process whose rate is constant within each hour of the local clock.
+    """Draw arrival times of a Poisson process whose rate is constant within each hour of the local clock.
 
     The times are those of a process of rate 1, run through the inverse of the cumulated rate. That is exact, and a
     higher rate or a longer duration keeps using the same random numbers in the same order.

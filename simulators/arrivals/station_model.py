@@ -177,14 +177,14 @@ class Station:
         return len(self._queue)
 
     def peek(self) -> float:
-        """When the next event happens [s]; infinite when there is none."""
+        """Find when the next event happens [s]; infinite when there is none."""
         # timers that nobody waits for any more (an EV that need not be patient) pass without an event
         while not self._floor.events and self._env.peek() < inf:
             self._env.step()
         return self._floor.events[0].t_s if self._floor.events else inf
 
     def advance(self, until_s: float) -> list[StationEvent]:
-        """Let time pass, and update the attributes.
+        """Advance the time, and update the attributes.
 
         Parameters
         ----------
@@ -247,7 +247,7 @@ class _Floor:
         self.waiting: dict[int, simpy.Event] = {}
 
     def accepted(self, session: Session) -> Sequence[int]:
-        """The connectors that an EV can use, in the order in which it tries them."""
+        """Return the connectors that an EV can use, in the order in which it tries them."""
         if session.connector is not None:
             return (session.connector,)
         if session.group is not None:
@@ -258,7 +258,7 @@ class _Floor:
         self.events.append(StationEvent(self.env.now, kind, connector, index))
 
     def arrivals(self, patience_s: np.ndarray) -> Generator[simpy.Event, None, None]:
-        """The process that lets EVs come in, one after the other."""
+        """Run the process that lets EVs come in, one after the other."""
         env, sessions = self.env, self.sessions
         order = sorted(range(len(sessions)), key=lambda index: sessions[index].arrival_s)
         # timers set at instant 0 fire exactly at the times given; a timer set later adds a rounding
@@ -272,7 +272,7 @@ class _Floor:
             env.process(self.visit(index, departs, float(patience_s[index])))
 
     def visit(self, index: int, departs: simpy.Event, patience_s: float) -> Generator[simpy.Event, None, None]:
-        """The process of one EV, from its arrival on."""
+        """Run the process of one EV, from its arrival on."""
         env, session = self.env, self.sessions[index]
         keeps_departure = self.parameters.wait_keeps == "departure"
         self.log("arrived", -1, index)
@@ -314,7 +314,7 @@ class _Floor:
         self.offer(connector)
 
     def fault(self, connector: int, from_s: float, until_s: float) -> Generator[simpy.Event, None, None]:
-        """The process of one period out of order."""
+        """Run the process of one period out of order."""
         begins = self.env.timeout(from_s)
         ends = self.env.timeout(until_s) if until_s < inf else self.env.event()
         yield begins
@@ -337,7 +337,7 @@ class _Floor:
         self.log("assigned", connector, index)
 
     def offer(self, connector: int) -> None:
-        """Give a connector, if it is free, to the one that has waited longest among those that accept it."""
+        """Allocate a connector, if it is free, to the one that has waited longest among those that accept it."""
         if not self.is_free(connector):
             return
         for index, granted in self.waiting.items():

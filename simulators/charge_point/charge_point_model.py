@@ -69,7 +69,7 @@ def connectors(
     cabinet_kw: float = inf,
     name: str = "",
 ) -> ConnectorParameters:
-    """Equal connectors, single-phase ones spread over the phases in turn.
+    """Make equal connectors, single-phase ones spread over the phases in turn.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def connectors(
 
 
 def joined(groups: Iterable[ConnectorParameters]) -> ConnectorParameters:
-    """Groups of connectors as the connectors of one hub, numbered through in their order.
+    """Join groups to the connectors of one hub, numbered through in their order.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def joined(groups: Iterable[ConnectorParameters]) -> ConnectorParameters:
 def request_kw(
     parameters: ConnectorParameters, limit_kw: np.ndarray, accepted_kw: np.ndarray, v2g: np.ndarray, powered: np.ndarray
 ) -> np.ndarray:
-    """What the EVs would take under the limits, before their batteries have a say.
+    """Compute what the EVs would take under the limits, before their batteries have a say.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def request_kw(
 def until_energy(
     p_kw: np.ndarray, hold_s: np.ndarray, remaining_kwh: np.ndarray, step_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shorten what a battery would take, so that a session ends with exactly the energy it asked for.
+    """Cut what a battery would take, so that a session ends with exactly the energy it asked for.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def until_energy(
 def reactive_kvar(
     parameters: ConnectorParameters, p_kw: np.ndarray, q_set_kvar: np.ndarray, plugged: np.ndarray
 ) -> np.ndarray:
-    """Reactive power of the connectors; only those that can feed back have an inverter that gives any.
+    """Compute the reactive power of the connectors; only those that can feed back have an inverter that gives any.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def reactive_kvar(
 
 
 def phase_kw(parameters: ConnectorParameters, p_kw: np.ndarray) -> np.ndarray:
-    """Power of the connectors on each phase.
+    """Sum the power of the connectors on each phase.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ class ChargePoint(Device):
         self.inputs["q_set_kvar"] = np.zeros(n)
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
-        """Bring the batteries up to now, let EVs come and go, and find what flows until the next event."""
+        """Advance the batteries to now, let EVs come and go, and find what flows until the next event."""
         self._advance(t_s)
         ended: list[dict] = []
         if self.inputs["session"] is not self._session:
