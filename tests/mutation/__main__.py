@@ -46,6 +46,7 @@ NEAREST = {
     "simulators/pv": [f"{SIMULATORS}/test_pv.py", f"{SIMULATORS}/test_irradiance.py"],
     "simulators/series.py": [f"{SIMULATORS}/test_series.py"],
     "simulators/tariffs": [f"{SIMULATORS}/test_tariffs.py"],
+    "simulators/water_filling.py": [f"{CONTROLLERS}/test_water_filling.py", f"{SIMULATORS}/test_charge_point.py"],
 }
 """Mutated file or folder, and the tests that have to notice. Adapters and YAML sections are left out."""
 

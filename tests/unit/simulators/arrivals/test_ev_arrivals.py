@@ -20,8 +20,8 @@ from evhub.simulators.units import S_PER_DAY
 from ....helpers.sizes import examples
 
 
-def visit(arrival_s: float, departure_s: float, connector: int | None = None) -> Session:
-    return Session(f"{arrival_s}-{departure_s}", arrival_s, departure_s, 1.0, connector=connector)
+def visit(arrival_s: float, departure_s: float, connector: int | None = None, group: str | None = None) -> Session:
+    return Session(f"{arrival_s}-{departure_s}", arrival_s, departure_s, 1.0, connector=connector, group=group)
 
 
 def told(station: Station, until_s: float = inf) -> list[tuple[float, str, int, int]]:
@@ -136,6 +136,31 @@ def test_an_ev_with_a_connector_of_its_own_waits_for_that_one_and_others_pass():
     sessions = [visit(0.0, 100.0, 1), visit(10.0, 200.0, 1), visit(20.0, 90.0)]
     assigned = [event for event in run(sessions, n_connectors=2) if event[1] == "assigned"]
     assert assigned == [(0.0, "assigned", 1, 0), (20.0, "assigned", 0, 2), (100.0, "assigned", 1, 1)]
+
+
+def test_an_ev_takes_the_first_free_connector_of_its_group_and_waits_only_for_that_group():
+    sessions = [
+        visit(0.0, 100.0, group="slow"),
+        visit(10.0, 150.0, group="slow"),
+        visit(20.0, 300.0, group="slow"),
+        visit(30.0, 300.0),
+        visit(40.0, 400.0),
+    ]
+    events = run(sessions, n_connectors=3, groups={"fast": range(1), "slow": range(1, 3)})
+    assigned = [event for event in events if event[1] == "assigned"]
+    # the last one comes after who waits for the slow ones, and gets what is free next after him
+    assert assigned == [
+        (0.0, "assigned", 1, 0),
+        (10.0, "assigned", 2, 1),
+        (30.0, "assigned", 0, 3),
+        (100.0, "assigned", 1, 2),
+        (150.0, "assigned", 2, 4),
+    ]
+
+
+def test_a_group_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="group must be fast, got slow"):
+        run([visit(0.0, 100.0, group="slow")], groups={"fast": range(1)})
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------
