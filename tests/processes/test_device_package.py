@@ -84,6 +84,8 @@ def test_the_documentation_shows_this_package():
     page = (ROOT / "docs" / "devices.md").read_text()
     for name in ("pyproject.toml", "heat_pump.py"):
         assert (PACKAGE / name).read_text() in page
+    wind = (ROOT / "simulators" / "wind" / "wind_device.py").read_text()
+    assert wind[wind.index("WIND = ") :] in page
 
 
 class Environment:
