@@ -158,9 +158,8 @@ class DeviceKind:
     contract : bool
         Controllers know it by fields of their own (`Hub`, `Setpoints`, `Site`), as they do five kinds of evhub; others
         stand in ``Hub.devices`` and count in ``Hub.p_other_kw``.
-    forms_island, stores, dispatchable, curtailable, feeds_back : bool
-        What it may do: carry a hub without grid; keep energy; give power on command; give less than it could; draw
-        where it mostly feeds, or feed where it mostly draws.
+    forms_island : bool
+        Carries a hub without grid.
     """
 
     name: str
@@ -190,10 +189,6 @@ class DeviceKind:
     forecast: str = ""
     contract: bool = False
     forms_island: bool = False
-    stores: bool = False
-    dispatchable: bool = False
-    curtailable: bool = False
-    feeds_back: bool = False
 
     @property
     def section_key(self) -> str:

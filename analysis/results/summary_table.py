@@ -191,6 +191,14 @@ def _rows() -> tuple[_Row, ...]:
     )
 
 
+def _rows_of_unknown_kinds(results: RunData) -> list[_Row]:
+    """Return the energies of devices whose packages are not installed here."""
+    devices = [device for hub in results.hubs for device in results.devices(hub).values()]
+    signs = {device.kind: device.sign for device in devices if device.kind not in balanced_kinds()}
+    layers = [layer for kind, sign in signs.items() for layer in layers_of(kind, sign)]
+    return [_Row(layer.energy, "energy", layer.text) for layer in layers]
+
+
 def summary(results: RunData) -> pd.DataFrame:
     """Compute the table of all key figures of a run.
 
@@ -216,7 +224,7 @@ def summary(results: RunData) -> pd.DataFrame:
     fairness = kpis.ev_service(sessions, results.end_s)["fairness"]
     currency = _currency(results)
     records = []
-    for row in _rows():
+    for row in (*_rows_of_unknown_kinds(results), *_rows()):
         per_hub = [_value(row, values) for values in hubs.values()]
         known = [value for value in per_hub if not np.isnan(value)]
         if row.key in network:

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from evhub.controllers import contract
+import evhub
 
 
-class EarliestDeparture(contract.Controller):
+class EarliestDeparture(evhub.Controller):
     """Fill the connectors in the order of departure, up to the contracted power less a reserve."""
 
-    class Parameters(contract.Parameters):
+    class Parameters(evhub.Parameters):
         """Keys of the scenario's controller section that belong to this controller."""
 
         reserve_kw: float = 0.0
@@ -16,7 +16,7 @@ class EarliestDeparture(contract.Controller):
 
     def decide(self, observation):
         """Answer what is seen with set points for every hub."""
-        return contract.Decision({name: self._serve(self.sites[name], hub) for name, hub in observation.hubs.items()})
+        return evhub.Decision({name: self._serve(self.sites[name], hub) for name, hub in observation.hubs.items()})
 
     def _serve(self, site, hub):
         connectors = hub.connectors
@@ -32,4 +32,4 @@ class EarliestDeparture(contract.Controller):
                     room_kw -= share_kw
         # the battery takes what PV leaves over
         surplus_kw = hub.p_pv_kw - hub.p_load_kw - hub.p_cp_kw
-        return contract.Setpoints(connector_kw=limit_kw, bess_kw=-max(0.0, min(surplus_kw, site.bess_kw)))
+        return evhub.Setpoints(connector_kw=limit_kw, bess_kw=-max(0.0, min(surplus_kw, site.bess_kw)))

@@ -51,7 +51,4 @@ BATTERY = DeviceKind(
     cost_text="battery use",
     golden=("soc",),
     contract=True,
-    stores=True,
-    dispatchable=True,
-    feeds_back=True,
 )

@@ -43,5 +43,4 @@ CHARGE_POINT = DeviceKind(
     cost="charging",
     cost_text="revenue: charging",
     contract=True,
-    feeds_back=True,
 )

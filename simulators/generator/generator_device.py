@@ -24,5 +24,4 @@ GENERATOR = DeviceKind(
     cost_text="generator",
     burns=True,
     contract=True,
-    dispatchable=True,
 )

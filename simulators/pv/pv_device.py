@@ -25,5 +25,4 @@ PV = DeviceKind(
     results_as={"limit_kw": ("pv", "p_limit_kw")},
     forecast="available_kw",
     contract=True,
-    curtailable=True,
 )

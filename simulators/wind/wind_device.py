@@ -22,5 +22,4 @@ WIND = DeviceKind(
     trips=True,
     layers=(Layer("positive", "wind", "wind_kwh", "wind energy", source=True, place=12),),
     forecast="available_kw",
-    curtailable=True,
 )

@@ -16,6 +16,7 @@ import yaml
 
 from evhub.analysis import Results, open_results
 from evhub.scenarios.schema.controller_registry import controllers
+from evhub.scenarios.schema.yaml_file import read_yaml
 
 from ..helpers.schema_problems import schema_problems
 
@@ -77,6 +78,14 @@ PUMP = """load: {demand: {type: constant, value: 4}}
     heat_pump: {rated_kw: 6, tank_kwh: 20, demand: {type: profile, points: [[0s, 12], [90min, 6]]}}"""
 LOAD = "load: {demand: {type: profile, points: [[0s, 8], [90min, 6]]}}"
 SEEN = ("depot/cp/p_kw", "depot/bess/p_kw", "depot/pv/p_kw", "depot/grid/p_kw")
+
+
+def test_the_documentation_shows_this_package():
+    page = (ROOT / "docs" / "devices.md").read_text()
+    for name in ("pyproject.toml", "heat_pump.py"):
+        assert (PACKAGE / name).read_text() in page
+    wind = (ROOT / "simulators" / "wind" / "wind_device.py").read_text()
+    assert wind[wind.index("WIND = ") :] in page
 
 
 class Environment:
@@ -205,7 +214,7 @@ def test_it_stands_in_the_summary_the_golden_file_the_page_and_the_schema(runs, 
     assert "#332288" in page
     assert (runs / "hub.png").stat().st_size > 10_000
     schema = json.loads((runs / "scenario.schema.json").read_text())
-    scenario = yaml.safe_load(SCENARIO)
+    scenario = read_yaml(runs / "warm.yaml")
     assert schema_problems(scenario, schema) == []
     del scenario["hubs"]["depot"]["heat_pump"]["rated_kw"]
     assert schema_problems(scenario, schema) != []

@@ -25,7 +25,6 @@ HEAT_PUMP = evhub.DeviceKind(
     layers=(evhub.Layer("positive", "heat pump", "heat_pump_kwh", "heat pump", source=False, place=15),),
     golden=("tank_kwh",),
     forecast="needed_kw",
-    curtailable=True,
 )
 
 

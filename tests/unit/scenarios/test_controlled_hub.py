@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from evhub.controllers import contract as base
 from evhub.scenarios.engines.controlled_hub import ControlledHub, KnownSessions
+from evhub.scenarios.engines.device_commands import _bound
 from evhub.simulators.adapter import Clock, Schedule
 
 from ..controllers import test_controllers as made
@@ -109,3 +110,8 @@ def test_a_price_holds_until_it_changes_and_the_others_with_it():
 def test_parameters_are_those_in_force():
     hub = controlled()
     assert [hub.observation(t_s).parameters is LATER for t_s in (4.0, 5.0, 6.0, 7.0)] == [False, True, True, False]
+
+
+def test_a_bound_is_a_number_or_the_sum_of_a_plate_or_its_negative():
+    plates = [{"rated_kw": 5.0}, {"rated_kw": 2.0}]
+    assert [_bound(bound, plates) for bound in (0.5, "rated_kw", "-rated_kw")] == [0.5, 7.0, -7.0]

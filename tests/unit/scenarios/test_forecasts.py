@@ -15,6 +15,7 @@ from evhub.controllers import contract as base
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.forecasts import forecast_models as forecasts
+from evhub.scenarios.schema.scenario_loader import parse
 from evhub.simulators.arrivals.session_model import Session
 from evhub.simulators.series import Series
 from evhub.simulators.units import S_PER_DAY, S_PER_H
@@ -494,3 +495,15 @@ def test_the_plates_hold_what_a_plan_needs():
         0.94,
     )
     assert (bare.demand_per_kw, bare.dg_minimum_kw, bare.bess_eta_charge, bare.bess_eta_discharge) == (0, 0, 1, 1)
+
+
+def test_devices_of_further_kinds_may_be_expected_to_draw(tmp_path):
+    (tmp_path / "net.csv").write_text("t_s,p_kw\n0,-4\n1800,3\n7200,3\n")
+    turbine = {"rated_kw": 10, "power": {"type": "constant", "value": 5}}
+    other = {"type": "csv", "file": "net.csv", "column": "p_kw"}
+    hub = {"grid": {"contracted_kw": 20}, "wind": turbine, "forecasts": {"other": other}}
+    data = {"name": "net", "start": "2024-03-01T12:00:00Z", "duration": "1h", "hubs": {"depot": hub}}
+    wiring = build(parse(data, tmp_path / "net.yaml"))
+    (parameters,) = [entity.parameters for entity in wiring.entities if entity.sid == "controller"]
+    forecast = parameters["forecast"](0.0)
+    assert forecast.other_kw(np.array([0.0, 1800.0, 3600.0])).tolist() == [-4.0, 3.0]

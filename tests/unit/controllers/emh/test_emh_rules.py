@@ -296,6 +296,12 @@ def test_lost_communication_raises_the_alarm_of_the_device(device, number):
     assert not desk.alarms()
 
 
+def test_the_silence_of_one_of_several_devices_is_that_of_its_kind_and_of_further_kinds_no_alarm_of_the_paper():
+    desk = Desk()
+    desk.show(10, age_s={**LINK, "old": 0.0, "new": 5.1, "heat_pump": 60.0, "bess": 5.1})
+    assert desk.alarms() == {4, 7}
+
+
 def test_in_an_island_the_battery_is_held_while_pv_is_not_heard_of():
     desk = running(ISLANDED)
     answer = desk.show(5, age_s={**LINK, "pv": 9.0}, p_pv_kw=0.0)
