@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import yaml
 
@@ -166,9 +167,11 @@ def test_the_invariants_know_the_plates_of_every_device(tmp_path):
     from evhub.scenarios.checks.expect_translation import _plates
 
     plates = _plates(ready.loaded.scenario.hubs["depot"])
-    assert (plates.pv_kw, plates.bess_kw, plates.dg_kw, plates.connector_kw) == (12, 15, 30, 20)
-    assert (plates.soc_min, plates.soc_max) == (0.3, 0.7)
-    assert _plates(parse(SMALL, tmp_path / "x.yaml").scenario.hubs["depot"]).bess_kw == math.inf
+    bounds = {name: (device.get("p_min_kw"), device.get("p_max_kw")) for name, device in plates.devices.items()}
+    assert (bounds["pv"], bounds["bess"], bounds["dg"]) == ((0, 12), (-15, 15), (0, 30))
+    assert np.all(plates.connector_kw == 20)
+    assert (plates.devices["bess"]["soc_min"], plates.devices["bess"]["soc_max"]) == (0.3, 0.7)
+    assert "bess" not in _plates(parse(SMALL, tmp_path / "x.yaml").scenario.hubs["depot"]).devices
 
 
 def _file(folder: Path, data: dict[str, Any]) -> Path:

@@ -57,7 +57,7 @@ def test_two_processes_give_the_same_bytes(controller, net, tmp_path):
     file.write_text(yaml.safe_dump(scenario(controller, net, NETS[net])))
     results = [tmp_path / "first.h5", tmp_path / "second.h5"]
     for result in results:
-        call = [sys.executable, "-c", "from evhub.scenarios.cli.commands import main; main()"]
+        call = [sys.executable, "-c", "from evhub.scenarios.cli.app import main; main()"]
         subprocess.run([*call, "run", file, "-o", result, "--engine", "inprocess"], check=True, capture_output=True)
     first, second = (plants.datasets(result) for result in results)
     assert first == second

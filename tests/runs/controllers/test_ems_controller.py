@@ -244,7 +244,7 @@ def test_bands_have_the_values_of_the_standards():
 
 
 def test_a_period_beyond_the_step_is_refused(folder):
-    with pytest.raises(InputError, match="period must not be longer than step_s 900 s, got 3600 s"):
+    with pytest.raises(InputError, match=r"controller\.period: must not be longer than step_s 900 s, got 3600 s"):
         build(plants.loaded(scenario({"depot": depot()}, {"period": "1h"}), folder))
 
 
