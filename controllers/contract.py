@@ -89,10 +89,13 @@ class DevicePlates:
         Its kind: ``bess``, ``pv``, or one that a package registers.
     plates : mapping of str to float
         By name: ``rated_kw``, ``p_min_kw``, ``p_max_kw``, ``capacity_kwh``, ``minimum_kw``, ... as its kind gives them.
+    abilities : tuple of str
+        What it may do: ``stores``, ``dispatchable``, ``curtailable``, ``feeds_back``, ``forms_island``.
     """
 
     kind: str
     plates: Mapping[str, float]
+    abilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

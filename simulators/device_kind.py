@@ -25,6 +25,9 @@ PRICES = ("buy", "sell", "dg", "bess", "charging")
 """The tariffs of a hub."""
 
 
+Ability = Literal["forms_island", "stores", "dispatchable", "curtailable", "feeds_back"]
+
+
 class DeclarationError(ValueError):
     """A kind that does not fit its simulator, its section, or the kinds that are there already."""
 
@@ -158,8 +161,10 @@ class DeviceKind:
     contract : bool
         Controllers know it by fields of their own (`Hub`, `Setpoints`, `Site`), as they do five kinds of evhub; others
         stand in ``Hub.devices`` and count in ``Hub.p_other_kw``.
-    forms_island : bool
-        Carries a hub without grid.
+    abilities : tuple of str
+        What it may do: ``forms_island`` (carries a hub without grid), ``stores`` (keeps energy), ``dispatchable`` (gives
+        power on command), ``curtailable`` (gives less than it could, on command), ``feeds_back`` (its power has both
+        directions). `evhub list` shows them, and controllers see them in `Site.devices`.
     """
 
     name: str
@@ -188,7 +193,7 @@ class DeviceKind:
     results_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     forecast: str = ""
     contract: bool = False
-    forms_island: bool = False
+    abilities: tuple[Ability, ...] = ()
 
     @property
     def section_key(self) -> str:
@@ -340,8 +345,31 @@ def check_kind(kind: DeviceKind) -> None:
             problems.append(str(error))
         else:
             problems += _missing_ports(kind, simulator)
+    problems += _hollow_abilities(kind)
     if problems:
         raise DeclarationError("; ".join(problems))
+
+
+def _hollow_abilities(kind: DeviceKind) -> list[str]:
+    """Return the abilities that nothing else of the declaration bears out."""
+    borne_out = {
+        "forms_island": True,
+        "stores": "soc" in kind.measures,
+        "dispatchable": bool(kind.commands),
+        "curtailable": bool(kind.commands),
+        "feeds_back": {layer.part for layer in kind.layers} == {"positive", "negative"},
+    }
+    needs = {
+        "stores": "soc among measures",
+        "dispatchable": "a command",
+        "curtailable": "a command",
+        "feeds_back": "layers of both directions",
+    }
+    unknown = [
+        f"abilities must be of {', '.join(borne_out)}, got {name}" for name in kind.abilities if name not in borne_out
+    ]
+    hollow = [name for name in kind.abilities if not borne_out.get(name, True)]
+    return unknown + [f"the ability {name} needs {needs[name]}" for name in hollow]
 
 
 def _missing_ports(kind: DeviceKind, simulator: Any) -> list[str]:

@@ -83,7 +83,7 @@ def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.Secondar
         connector_phases=plate(np.where(connectors.phase >= 0, 1, 3)) if connectors else none,
         circuits=_circuits(hub.connectors, connectors),
         devices={
-            name: contract.DevicePlates(kind, values)
+            name: contract.DevicePlates(kind, values, kind_of(kind).abilities)
             for name, (kind, values) in devices.items()
             if kind_of(kind).simulator and kind != "cp"
         },

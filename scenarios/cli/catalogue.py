@@ -24,7 +24,10 @@ def catalogue() -> list[dict[str, Any]]:
     for name, entry in controllers().items():
         doc = entry.load().__doc__ or ""
         rows.append({"kind": "controller", "name": name, "what": doc.strip().split("\n")[0]})
-    rows += [{"kind": "device", "name": kind.section_key, "what": kind.label} for kind in kinds()]
+    for kind in kinds():
+        abilities = ", ".join(ability.replace("_", " ") for ability in kind.abilities)
+        what = f"{kind.label} ({abilities})" if abilities else kind.label
+        rows.append({"kind": "device", "name": kind.section_key, "what": what})
     for name, path in shipped_studies().items():
         rows.append({"kind": "study", "name": name, "what": read_yaml(path).get("title", "")})
     rows += [{"kind": "published study", "name": name, "what": reproduction(name).TITLE} for name in NAMES]

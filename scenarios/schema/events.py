@@ -208,7 +208,7 @@ def _absent(what: Any, hub: HubSection) -> Iterator[tuple[str, str | None, str]]
             yield "meter", what.meter, f"something that {what.hub} has"
         return
     if isinstance(what, DeviceFault):
-        fits, others = lambda kind: kind_of(kind).trips or kind_of(kind).forms_island, ("ats",)
+        fits, others = lambda kind: kind_of(kind).trips or "forms_island" in kind_of(kind).abilities, ("ats",)
     elif isinstance(what, LinkOutage):
         fits, others = lambda kind: bool(kind_of(kind).simulator), ("grid",)
     elif isinstance(what, SwitchedLoad | PhaseLoad) and what.device is not None:

@@ -18,5 +18,5 @@ SECONDARY = DeviceKind(
     cost_text="secondary source",
     burns=True,
     contract=True,
-    forms_island=True,
+    abilities=("forms_island",),
 )

@@ -51,4 +51,5 @@ BATTERY = DeviceKind(
     cost_text="battery use",
     golden=("soc",),
     contract=True,
+    abilities=("stores", "dispatchable", "feeds_back"),
 )

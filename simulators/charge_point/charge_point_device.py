@@ -43,4 +43,5 @@ CHARGE_POINT = DeviceKind(
     cost="charging",
     cost_text="revenue: charging",
     contract=True,
+    abilities=("feeds_back",),
 )

@@ -24,4 +24,5 @@ GENERATOR = DeviceKind(
     cost_text="generator",
     burns=True,
     contract=True,
+    abilities=("dispatchable",),
 )

@@ -25,4 +25,5 @@ PV = DeviceKind(
     results_as={"limit_kw": ("pv", "p_limit_kw")},
     forecast="available_kw",
     contract=True,
+    abilities=("curtailable",),
 )

@@ -22,4 +22,5 @@ WIND = DeviceKind(
     trips=True,
     layers=(Layer("positive", "wind", "wind_kwh", "wind energy", source=True, place=12),),
     forecast="available_kw",
+    abilities=("curtailable",),
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from importlib import import_module
+from time import perf_counter
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from mosaik import scheduler
 
 from evhub.scenarios.engines import controller_simulator as controller
 from evhub.scenarios.engines.inprocess_engine import run_inprocess
@@ -307,19 +306,10 @@ def test_a_real_time_factor_is_refused_by_name_before_anything_is_written(folder
 
 
 @pytest.mark.filterwarnings("ignore:Simulation too slow")
-def test_mosaik_takes_the_time_that_a_real_time_factor_asks_for(folder, monkeypatch):
+def test_mosaik_takes_the_time_that_a_real_time_factor_asks_for(folder):
     data = plants.smallest(duration="60s")
     loaded = plants.loaded(data, folder)
-    now_s, sleep = 0.0, asyncio.sleep
-
-    async def pass_time(seconds, *rest):
-        nonlocal now_s
-        now_s += seconds
-        return await sleep(0.0, *rest)
-
-    # on a clock that goes only while mosaik sleeps
-    monkeypatch.setattr(scheduler, "perf_counter", lambda: now_s)
-    monkeypatch.setattr(asyncio, "sleep", pass_time)
+    began = perf_counter()
     paced = run(loaded, folder / "paced.h5", real_time_factor=0.01)
-    assert now_s == pytest.approx(0.6)
+    assert perf_counter() - began >= 0.6  # at least: however busy the machine is
     assert plants.datasets(paced) == plants.datasets(run(loaded, folder / "fast.h5"))
