@@ -162,9 +162,9 @@ class DeviceKind:
         Controllers know it by fields of their own (`Hub`, `Setpoints`, `Site`), as they do five kinds of evhub; others
         stand in ``Hub.devices`` and count in ``Hub.p_other_kw``.
     abilities : tuple of str
-        What it may do: ``forms_island`` (carries a hub without grid), ``stores`` (keeps energy), ``dispatchable`` (gives
-        power on command), ``curtailable`` (gives less than it could, on command), ``feeds_back`` (its power has both
-        directions). `evhub list` shows them, and controllers see them in `Site.devices`.
+        What it may do: ``forms_island`` (carries a hub without grid), ``stores`` (keeps energy), ``dispatchable``
+        (gives power on command), ``curtailable`` (gives less than it could, on command), ``feeds_back`` (its power has
+        both directions). `evhub list` shows them, and controllers see them in `Site.devices`.
     """
 
     name: str
@@ -321,7 +321,8 @@ def check_kind(kind: DeviceKind) -> None:
     for layer in kind.layers:
         if layer.source != ((layer.part == "positive") == (kind.sign == 1)):
             problems.append(f"layer {layer.label}: source does not fit the sign {kind.sign:+d} of the kind")
-    if not kind.section or (kind.simulator and not kind.parameters):
+    # of connectors the assembly gives the parameters, with their sessions
+    if not kind.section or (kind.simulator and not kind.parameters and not kind.contract):
         problems.append("section must be given, and parameters with a simulator")
     if not kind.plates and any(isinstance(bound, str) for command in kind.commands for bound in _bounds(command)):
         problems.append("plates must be given, because a command is bounded by one")

@@ -340,7 +340,7 @@ def test_every_kind_fits_its_simulator(kind):
         ({"takes": (("arrivals", "session", "session"),)}, "has no input session, which takes needs"),
         ({"commands": (replace(OTHER.commands[0], port="p_set_kw"),)}, "has no input p_set_kw, which commands needs"),
         ({"measures": ("p_kw",)}, "measures must have failed, because trips is set"),
-        ({"simulator": "evhub.simulators.wind.wind_simulator:Nothing"}, "cannot be imported"),
+        ({"simulator": "evhub.simulators.wind.wind_simulator:Nothing"}, "wind_simulator has no Nothing"),
         ({"section": "no_such_package:Section"}, "cannot be imported"),
         ({"abilities": ("stores",)}, "the ability stores needs soc among measures"),
         ({"abilities": ("feeds_back",)}, "the ability feeds_back needs layers of both directions"),
@@ -351,7 +351,7 @@ def test_every_kind_fits_its_simulator(kind):
         ({"name": "pv"}, "the name pv is taken"),
         ({"name": "network"}, "the name network is reserved"),
         ({"name": "queue"}, "the name queue is reserved"),
-        ({"commands": WIND.commands}, "the set point wind_limit_kw is taken"),
+        ({"commands": WIND.commands}, "the name wind_limit_kw of a set point or energy is taken"),
     ],
 )
 def test_a_kind_that_does_not_fit_is_refused_by_name(changes, message):
