@@ -142,7 +142,7 @@ def hub_powers(
     devices = results.devices(hub)
     wanted = {f"p_kw of {name}": f"{name}/p_kw" for name in devices}
     t_s, signals = hub_signals(results, hub, {**wanted, **(paths or {})})
-    powers = {name: signals.pop(f"p_kw of {name}") for name in devices}
+    powers = {name: signals.pop(f"p_kw of {name}") for name in devices if f"p_kw of {name}" in signals}
     return t_s, powers, signals
 
 

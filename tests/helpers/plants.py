@@ -95,7 +95,7 @@ def hub_with_everything() -> dict:
         },
         "bess": {"type": "tremblay", "rated_kw": 20, "capacity_kwh": 10, "soc": 0.5},
         "dg": {"rated_kw": 30},
-        "wind": {"rated_kw": 3, "power": {"type": "profile", "points": [["0s", 0], ["55min", 1]]}},
+        "wind": {"rated_kw": 3, "power": {"type": "constant", "value": 1}},
         "load": {"demand": {"type": "constant", "value": 5}},
         "emissions": {"grid": {"type": "profile", "points": [["0s", 0.3], ["30min", 0.5]]}, "fuel_kg_per_kwh": 0.7},
         "connectors": {"count": 3, "rated_kw": 20, "current": "dc"},

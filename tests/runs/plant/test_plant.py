@@ -199,7 +199,7 @@ def test_equal_share_feeds_nothing_back_into_the_secondary_source(tmp_path):
 def test_pv_does_not_drive_the_secondary_source_in_reverse_when_evs_take_less_than_their_share(strategy, tmp_path):
     """Packs that are nearly full take less and less of what they are offered; PV follows at the next decision."""
     hub = plants.hub_with_everything()
-    del hub["bess"], hub["dg"]
+    del hub["bess"], hub["dg"], hub["wind"]
     hub["grid"]["secondary"] = {"rated_kw": 60, "start": "10s"}
     hub["pv"] = {"rated_kw": 60, "irradiance": {"type": "constant", "value": 1000}}
     hub["load"]["demand"]["value"] = 2

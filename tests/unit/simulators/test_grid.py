@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evhub.simulators.adapter import Clock, Schedule
 from evhub.simulators.ats.ats_model import Bus
+from evhub.simulators.devices import kind_of
 from evhub.simulators.grid import grid_model as grid
 from evhub.simulators.grid.grid_model import ConnectionParameters, FailedMeters, Powers
+from evhub.simulators.grid.grid_simulator import GridConnection, Terminal
 
 HUB = ConnectionParameters(contracted_kw=50, installed_kw=60, nominal_v=400)
 """Capacities of Leal et al. 2024, table 1."""
@@ -61,11 +64,15 @@ def test_balanced_current_is_apparent_power_over_root_three_times_voltage():
     assert flows.i_a == pytest.approx([50_000 / (sqrt(3) * 400)] * 3)
 
 
-@pytest.mark.parametrize("device", ["pv", "bess", "dg", "cp"])
+@pytest.mark.parametrize("device", ["pv", "bess", "dg", "cp", "wind"])
 def test_reactive_power_that_a_device_feeds_in_is_what_the_load_does_not_draw_from_the_grid(device):
-    flows = grid.balance(HUB, Bus.GRID, Flows(), Flows(load=40, **{device: 10}))
-    assert flows.q_grid_kvar == 30
-    assert flows.i_a == pytest.approx([30_000 / (sqrt(3) * 400)] * 3)
+    terminals = [Terminal(kind.name, kind.sign > 0, kind.q_sign > 0) for kind in map(kind_of, ("load", device))]
+    meters = {meter: Schedule([], False) for meter in ("grid", "secondary", "load")}
+    connection = GridConnection(Clock(1.0, 10), parameters=HUB, meter_faults=meters, terminals=terminals)
+    connection.inputs |= {"load.q_kvar": 40.0, f"{device}.q_kvar": 10.0}
+    connection.update(0.0, {})
+    assert connection.changed["q_kvar"] == 30
+    assert connection.changed["i_a"] == pytest.approx([30_000 / (sqrt(3) * 400)] * 3)
 
 
 def test_single_phase_connector_loads_its_phase_alone():

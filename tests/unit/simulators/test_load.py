@@ -113,7 +113,7 @@ def test_what_is_not_made_good_by_the_deadline_is_lost():
 
 def test_less_than_a_kilowatt_hour_is_lost_at_the_deadline_too():
     """0.5 kW put off for an hour; the step at the deadline comes although nothing else changes."""
-    parameters, demand = load.Parameters(recovery_kw=8.0, deadlines_s=(5400.0,)), np.array([[0.0, 0.0, 0.5, 0.0]])
+    parameters, demand = load.LoadParameters(recovery_kw=8.0, deadlines_s=(5400.0,)), np.array([[0.0, 0.0, 0.5, 0.0]])
     steps = list(
         run(parameters, [(3600, demand, limit(shiftable=0), True), (7200, 0 * demand, limit(shiftable=0), True)])
     )
@@ -122,7 +122,7 @@ def test_less_than_a_kilowatt_hour_is_lost_at_the_deadline_too():
 
 
 def test_a_band_may_be_a_single_power():
-    outputs = first(limit_kw=limit(controllable=3), parameters=load.Parameters(band_lower=0.5, band_upper=0.5))
+    outputs = first(limit_kw=limit(controllable=3), parameters=load.LoadParameters(band_lower=0.5, band_upper=0.5))
     assert outputs.served_kw[0, CONTROLLABLE] == 10
 
 
