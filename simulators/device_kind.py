@@ -86,7 +86,7 @@ class Command:
         negative).
     split : str
         How a set point for all devices of the kind is divided among them, where `Setpoints` has one: see
-        `evhub.controllers.device_split`. Devices of other kinds are told by their names.
+        `evhub.controllers.device_split`. Devices of other kinds are commanded by their names.
     """
 
     setpoint: str
