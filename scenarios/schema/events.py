@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from ...simulators.charge_point.charge_point_section import count_of
 from ...simulators.devices import kind_of
-from ...simulators.field_types import Count, Duration, Name, NonNegative, Number, Section, Switch, Whole
+from ...simulators.field_types import Count, Duration, Name, NonNegative, Number, PriceName, Section, Switch, Whole
 
 if TYPE_CHECKING:
     from .scenario_schema import HubSection, Scenario
@@ -98,7 +98,7 @@ class ChangedParameters(_HubEvent):
 class ChangedPrice(_HubEvent):
     """A price has another value for a while."""
 
-    price: Literal["buy", "sell", "dg", "bess", "charging"]
+    price: PriceName
     """Which price."""
     value: Number
     """The new price [1/kWh]; only buying and selling may cost less than nothing."""
