@@ -61,7 +61,7 @@ def test_simulators_without_delay_form_no_loop(wiring):
 
 def test_only_what_closes_a_loop_comes_later(wiring):
     later = {(link.source, link.target) for link in wiring.connections if link.shift}
-    plant = {"pv", "load", "bess", "dg", "cp"}
+    plant = {"pv", "load", "bess", "dg", "cp", "wind"}
     assert later == {("grid", "ats")} | {(source, device) for source in ("controller", "commands") for device in plant}
 
 
