@@ -84,7 +84,8 @@ class Command:
         negative).
     split : str
         How a set point for all devices of the kind is divided among them, where `Setpoints` has one: see
-        `evhub.controllers.device_split`. Devices of other kinds are commanded by their names.
+        `evhub.controllers.device_split`. Reactive set points are divided by the ratings, limits by class by the peaks
+        of the loads. Devices of other kinds are commanded by their names.
     """
 
     setpoint: str
@@ -95,7 +96,7 @@ class Command:
     neutral: float = 0.0
     low: str | float = -np.inf
     high: str | float = np.inf
-    split: Literal["capability", "merit", "available", "peak"] = "available"
+    split: Literal["capability", "merit", "available"] = "available"
 
 
 @dataclass(frozen=True)

@@ -119,21 +119,6 @@ class LineOut(Section):
     """Its end, since the start; the end of the run when left out."""
 
 
-_KINDS = (
-    "outage",
-    "planned_island",
-    "connector_fault",
-    "device_fault",
-    "meter_fault",
-    "link_outage",
-    "load",
-    "phase_load",
-    "price",
-    "parameters",
-    "line_out",
-)
-
-
 class EventSection(Section):
     """Something that happens at a time: `at` and exactly one of the other keys."""
 
@@ -198,6 +183,9 @@ class EventSection(Section):
         if isinstance(what, SwitchedLoad | PhaseLoad) and hub.load is None:
             problems.append((kind, what.hub, "a hub with a load"))
         return problems
+
+
+_KINDS = tuple(key for key in EventSection.model_fields if key != "at")
 
 
 def _absent(what: Any, hub: HubSection) -> Iterator[tuple[str, str | None, str]]:
