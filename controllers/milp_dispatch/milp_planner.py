@@ -25,7 +25,7 @@ class PlanOutcome:
 
     Parameters
     ----------
-    dispatch : Dispatch or None
+    dispatch : MilpDispatchPlan or None
         The plan, if there is one.
     problem : str
         Why there is none, or why it may not be the best; else empty.
