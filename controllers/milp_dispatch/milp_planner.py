@@ -32,7 +32,7 @@ class PlanOutcome:
     kind : tuple of str
         Key of the problem, the same whatever its figures; empty without one.
     status : int
-        Place of the solver's answer in `Status`, from 0, or `REFUSED`.
+        Place of the solver's answer in `SolveStatus`, from 0, or `REFUSED`.
     gap : float
         Relative gap of the plan; NaN without one.
     seconds : float
