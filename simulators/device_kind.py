@@ -13,17 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from pydantic import PydanticUserError, TypeAdapter
 
+from .field_types import PriceName
 from .series import Series
 
 NAME = r"[a-z][a-z0-9_]*"
-PRICES = ("buy", "sell", "dg", "bess", "charging")
-"""The tariffs of a hub."""
-
 
 Ability = Literal["forms_island", "stores", "dispatchable", "curtailable", "feeds_back"]
 
@@ -86,7 +84,8 @@ class Command:
         negative).
     split : str
         How a set point for all devices of the kind is divided among them, where `Setpoints` has one: see
-        `evhub.controllers.device_split`. Devices of other kinds are told by their names.
+        `evhub.controllers.device_split`. Reactive set points are divided by the ratings, limits by class by the peaks
+        of the loads. Devices of other kinds are commanded by their names.
     """
 
     setpoint: str
@@ -97,7 +96,7 @@ class Command:
     neutral: float = 0.0
     low: str | float = -np.inf
     high: str | float = np.inf
-    split: Literal["capability", "merit", "available", "peak"] = "available"
+    split: Literal["capability", "merit", "available"] = "available"
 
 
 @dataclass(frozen=True)
@@ -314,8 +313,8 @@ def check_kind(kind: DeviceKind) -> None:
     problems: list[str] = []
     if not re.fullmatch(NAME, kind.name) or not re.fullmatch(NAME, kind.section_key):
         problems.append("name and key must be of small letters, digits and _, beginning with a letter")
-    if kind.price and kind.price not in PRICES:
-        problems.append(f"price must be one of {', '.join(PRICES)}, got {kind.price}")
+    if kind.price and kind.price not in get_args(PriceName):
+        problems.append(f"price must be one of {', '.join(get_args(PriceName))}, got {kind.price}")
     if kind.sign not in (1, -1) or kind.q_sign not in (1, -1):
         problems.append(f"sign and q_sign must be 1 or -1, got {kind.sign} and {kind.q_sign}")
     for layer in kind.layers:

@@ -21,9 +21,20 @@ T = TypeVar("T")
 GROUP = "evhub.devices"
 BUILT_IN = (SECONDARY, PV, LOAD, BATTERY, GENERATOR, CHARGE_POINT, WIND)
 """The order in which devices are built and summed; kinds of other packages follow by name."""
-RESERVED = ("grid", "network", "ats", "controller", "arrivals", "tariffs", "emissions", "measurements", "commands")
-"""What stands beside devices in a hub and in its results; no device may be called so."""
-_SECTIONS = ("ev", "sessions", "queue", "link", "forecasts", "recorder")
+RESERVED = (
+    "grid",
+    "network",
+    "ats",
+    "controller",
+    "arrivals",
+    "sessions",
+    "tariffs",
+    "emissions",
+    "measurements",
+    "commands",
+)
+"""What stands beside devices in a hub, in its results and in its streams of random numbers; no device is called so."""
+_SECTIONS = ("ev", "queue", "link", "forecasts", "recorder")
 
 _added: list[DeviceKind] = []
 _derived: list[Any] = []

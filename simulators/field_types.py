@@ -35,6 +35,10 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=40)]
 """A name that is also a path in the result file: small letters, digits, ``-`` and ``_``."""
 
 
+PriceName = Literal["buy", "sell", "dg", "bess", "charging"]
+"""A price of the tariffs of a hub."""
+
+
 class DeviceSection(Section):
     """The section of a device; a hub may have several of a kind, each with a name."""
 

@@ -127,7 +127,7 @@ class SignalExpectation:
         The expectation in words.
     path : str
         ``hub/device/attribute``.
-    check : Bounds, Order, Trend, Reaches or Changes
+    check : Bounds, ElementOrder, Trend, Reaches or Changes
         The condition.
     begin_s, until_s : float
         The window [s]; an instant if both are the same, the rest of the run if it has no end.

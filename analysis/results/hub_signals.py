@@ -123,7 +123,7 @@ def hub_powers(
 
     Parameters
     ----------
-    results : Results
+    results : RunData
         The run.
     hub : str
         Name of the hub.
@@ -135,7 +135,7 @@ def hub_powers(
     t_s : array, shape (k,)
         All times at which one of them changes [s].
     powers : dict of str to array, shape (k,)
-        By device, in the order of `Results.devices` [kW].
+        By device, in the order of `RunData.devices` [kW].
     others : dict of str to array
         The further signals that the hub has.
     """

@@ -17,6 +17,7 @@ from ..kpis import step_signals as steps
 from .hub_signals import balanced_kinds, hub_powers, hub_signals, hub_supply, kind_powers, layers_of, part_of
 
 if TYPE_CHECKING:
+    from ...simulators.device_kind import DeviceKind
     from .run_data import RunData
 
 _PRICES = {
@@ -53,24 +54,22 @@ _TABLE_ORDER = ("pv", "grid", "secondary", "dg", "bess", "load", "cp")
 """Order of the energies in the table, by kind of device; those of further kinds follow."""
 
 
-def _energy_rows() -> list[_Row]:
+def _kinds_in_order() -> list[DeviceKind]:
     order = [*_TABLE_ORDER, *(name for name in balanced_kinds() if name not in _TABLE_ORDER)]
-    rows = [
-        _Row(layer.energy, "energy", layer.text)
-        for name in order
-        for layer in balanced_kinds()[name].layers
-        if layer.energy
-    ]
+    return [balanced_kinds()[name] for name in order]
+
+
+def _energy_rows() -> list[_Row]:
+    layers = [layer for kind in _kinds_in_order() for layer in kind.layers]
+    rows = [_Row(layer.energy, "energy", layer.text) for layer in layers if layer.energy]
     place = 1 + next(n for n, row in enumerate(rows) if row.key == "pv_kwh")
     return [*rows[:place], _Row("pv_curtailed_kwh", "energy", "PV energy curtailed", better="less"), *rows[place:]]
 
 
 def _cost_rows(*, earned: bool) -> list[_Row]:
-    order = [*_TABLE_ORDER, *(name for name in balanced_kinds() if name not in _TABLE_ORDER)]
-    kinds = [balanced_kinds()[name] for name in order]
     return [
         _Row(f"cost_{kind.cost_key}", "cost", kind.cost_text or kind.label, "money")
-        for kind in kinds
+        for kind in _kinds_in_order()
         if kind.price and kind.earns == earned
     ]
 

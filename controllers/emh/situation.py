@@ -99,7 +99,7 @@ class HubSituation:
     round_s : float
         From a change in the plant until the answer to it is in force [s]: the slowest since the hub is on its present
         source; commands are taken to travel as long as measurements.
-    ramp : State
+    ramp : RampState
         Where the ramp of an island stands; a rule puts the next one here.
     """
 

@@ -50,7 +50,7 @@ class EmsSchedule:
 
     Parameters
     ----------
-    plans : mapping of str to Plan
+    plans : mapping of str to HubPlan
         One for each hub.
     u : ndarray, shape (k, 2 m)
         Power fed in at each place: active [kW], then reactive [kvar].

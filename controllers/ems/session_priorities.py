@@ -63,7 +63,7 @@ def ranks(
 
     Returns
     -------
-    list of Rank
+    list of PriorityRank
         One for each demand.
     """
     known = [vehicles.get(demand.name, FleetVehicle()) for demand in demands]

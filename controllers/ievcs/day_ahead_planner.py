@@ -40,7 +40,7 @@ class DayPlanResult:
     problem : str
         Why there is none, or why it may not be the best; else empty.
     status : int
-        Place of the solver's answer in `Status`, from 0, or `REFUSED`.
+        Place of the solver's answer in `SolveStatus`, from 0, or `REFUSED`.
     tightened : int
         Steps in which the network check limited import or export further.
     built : bool

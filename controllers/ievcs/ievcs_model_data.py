@@ -84,7 +84,7 @@ class PlanStart:
         In the stationary battery [kWh].
     backlog_kwh : float
         Shiftable energy put off [kWh].
-    evs : Expected
+    evs : ExpectedEvs
         Sessions, with what is delivered by then.
     """
 

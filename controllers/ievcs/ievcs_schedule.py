@@ -24,15 +24,15 @@ class IevcsSchedule:
     ----------
     steps : Steps
         The grid; the plan begins with its step `now`.
-    plan : Plan
+    plan : HubPlan
         What to do.
-    prices : PriceList
+    prices : DriverPrices
         At which it was made.
     buy_per_kwh : ndarray, shape (n,)
         Purchase price [1/kWh].
     demand_kw : ndarray, shape (4, n)
         Load by class, as it was expected [kW].
-    evs : Expected
+    evs : ExpectedEvs
         The EVs.
     rows : mapping of str to int
         Row of each session in the plan.

@@ -24,11 +24,11 @@ class MilpDispatchPlan:
     ----------
     window : Window
         Its steps.
-    plan : Plan
+    plan : HubPlan
         Powers, as means over whole steps.
     available_kw : ndarray, shape (n,)
         PV that was expected [kW].
-    evs : Expected or None
+    evs : ExpectedDay or None
         The EVs that were reckoned with, in the order of the plan's rows; None for a hub without connectors.
     """
 

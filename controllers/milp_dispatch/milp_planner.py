@@ -25,14 +25,14 @@ class PlanOutcome:
 
     Parameters
     ----------
-    dispatch : Dispatch or None
+    dispatch : MilpDispatchPlan or None
         The plan, if there is one.
     problem : str
         Why there is none, or why it may not be the best; else empty.
     kind : tuple of str
         Key of the problem, the same whatever its figures; empty without one.
     status : int
-        Place of the solver's answer in `Status`, from 0, or `REFUSED`.
+        Place of the solver's answer in `SolveStatus`, from 0, or `REFUSED`.
     gap : float
         Relative gap of the plan; NaN without one.
     seconds : float

@@ -256,7 +256,7 @@ class Program:
 
         The relaxation settles them if rounding gives a point that obeys all constraints, or if the relaxation with the
         integers fixed at the rounded values has a solution, and the objective is within the gap of the relaxation's.
-        Constraints with binaries of `lp_first.declare_exclusive` are left out of a first relaxation, not of the check.
+        Constraints with binaries of `declare_exclusive` are left out of a first relaxation, not of the check.
 
         Parameters
         ----------

@@ -149,12 +149,11 @@ class _Builder(Inputs):
     def _hub(self, name: str, hub: schema.HubSection) -> None:
         key = f"hubs.{name}"
         telemetry_s = self._telemetry_s(name, hub)
-        seen: dict[str, Visits] = {}
         if hub.connectors is not None:
             with self.at(f"{key}.sessions"):
-                seen[name] = self.visits(name, hub)
-                self.notes += [(f"{name}.sessions", note) for note in seen[name].notes]
-        self.seen |= seen
+                self.seen[name] = self.visits(name, hub)
+                self.notes += [(f"{name}.sessions", note) for note in self.seen[name].notes]
+        seen = self.seen.get(name)
         self._ats(name, hub, key)
         self._tariffs(name, hub, key)
         if hub.emissions is not None:
@@ -167,18 +166,18 @@ class _Builder(Inputs):
             if device.kind != "cp" and kind_of(device.kind).simulator:
                 with self.at(f"{key}.{device.key}"):
                     self._device(name, device, devices, telemetry_s)
-        if name in seen:
-            self._add("arrivals", name, station=seen[name].station, sessions=[s.id for s in seen[name].sessions])
+        if seen is not None:
+            self._add("arrivals", name, station=seen.station, sessions=[s.id for s in seen.sessions])
             self._place(
                 PlacedDevice("cp", "cp"),
                 name,
-                connectors=seen[name].connectors,
-                empty=seen[name].empty,
-                sessions=seen[name].plant,
+                connectors=seen.connectors,
+                empty=seen.empty,
+                sessions=seen.plant,
                 telemetry_s=telemetry_s,
             )
         self._grid(name, hub)
-        self.sites[name] = site_of(hub, seen.get(name), self.secondary.get(name))
+        self.sites[name] = site_of(hub, seen, self.secondary.get(name))
 
     def _device(self, hub: str, device: DeviceOfHub, devices: Sequence[DeviceOfHub], telemetry_s: float) -> None:
         """Add a device, with the parameters that its kind makes of its section."""

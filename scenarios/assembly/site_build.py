@@ -27,11 +27,11 @@ def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.Secondar
 
     Parameters
     ----------
-    hub : Hub
+    hub : HubSection
         Its section.
     seen : Visits or None
         Its sessions, with the connectors made ready for them.
-    secondary : Secondary or None
+    secondary : SecondarySource or None
         The source behind the ATS.
 
     Returns

@@ -63,8 +63,8 @@ def checkable(
 
     Returns
     -------
-    Signal, Kpi, Happens, Never, InOrder, Invariants or Golden
-        Of `analysis.expect`.
+    SignalExpectation, Kpi, Happens, Never, EventsInOrder, Invariants or Golden
+        Of `analysis.checks.expectation_checks`.
     """
     name = item.label
     if item.signal is not None:

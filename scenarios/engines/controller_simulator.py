@@ -14,6 +14,7 @@ from time import perf_counter
 
 from ...controllers import contract
 from ...simulators.adapter import EVENTS, NEVER, Adapter, Port, named
+from ...simulators.charge_point.charge_point_device import CHARGE_POINT
 from ...simulators.devices import BUILT_IN, kind_of
 from .controlled_hub import STATUS_PORTS, ControlledHub, ports
 from .device_commands import ControllerError, check
@@ -40,13 +41,10 @@ class ControllerSimulator(Adapter):
     device = ControlledHub
     inputs = dict.fromkeys(STATUS_PORTS, _STATUS)
     outputs = {
-        "connector_limit_kw": Port("kW", "limit of each connector; negative asks to discharge", "connector"),
-        "connector_q_kvar": Port("kvar", "reactive set point of each connector, > 0 feeds the hub bus", "connector"),
         **{
             command.setpoint: Port(command.unit, command.description, command.width)
-            for kind in BUILT_IN
+            for kind in (CHARGE_POINT, *BUILT_IN)  # the order in result files
             for command in kind.commands
-            if command.width != "connector"
         },
         "events": EVENTS,
     }

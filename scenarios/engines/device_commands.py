@@ -137,15 +137,15 @@ class CommandedKind:
 
     def _send_number(self, command: Command, setpoints: contract.Setpoints, held: Mapping, emit: Callable) -> None:
         named = {name: value for name in self._names if (value := self._named(name, command, setpoints)) is not None}
-        value = self._clipped_total(command, float(getattr(setpoints, command.setpoint, command.neutral)))
+        value = _clipped(command, float(getattr(setpoints, command.setpoint, command.neutral)), self._plates)
         if self._alone:
             value = named.get(self._kind.name, value)
             if not self._kind.contract or named:
-                value = self._clipped(command, value, self._plates[0])
+                value = _clipped(command, value, self._plates)
             emit(command.setpoint, value)
             return
         shares = self._shares(command, value, named, held)
-        clipped = [self._clipped(command, share, plates) for share, plates in zip(shares, self._plates, strict=True)]
+        clipped = [_clipped(command, share, [plates]) for share, plates in zip(shares, self._plates, strict=True)]
         emit(command.setpoint, sum(clipped))
         for name, share in zip(self._names, clipped, strict=True):
             emit(command_output(self._kind, name, command.setpoint, command.port), share)
@@ -212,13 +212,11 @@ class CommandedKind:
         useful = [name not in out for name in self._names]
         return np.array(ratings) * (useful if any(useful) else 1.0)
 
-    def _clipped_total(self, command: Command, value: float) -> float:
-        low, high = (_bound(bound, self._plates) for bound in (command.low, command.high))
-        return min(max(value, low), high)
 
-    def _clipped(self, command: Command, value: float, plates: Mapping[str, float]) -> float:
-        low, high = (_bound(bound, [plates]) for bound in (command.low, command.high))
-        return min(max(value, low), high)
+def _clipped(command: Command, value: float, plates: Sequence[Mapping[str, float]]) -> float:
+    """Clip a set point to the bounds of the devices that it is for together."""
+    low, high = (_bound(bound, plates) for bound in (command.low, command.high))
+    return min(max(value, low), high)
 
 
 def _bound(bound: str | float, plates: Sequence[Mapping[str, float]]) -> float:

@@ -165,10 +165,8 @@ def _connect(source: _Runner, target: _Runner, link: Connection) -> None:
     requested = source.request.setdefault(link.source_eid, [])
     if link.output not in requested:
         requested.append(link.output)
-    triggers = _is(target, link.target_eid, link.input, "trigger", "non-trigger", target.kind == "event-based")
-    sends_events = _is(
-        source, link.source_eid, link.output, "non-persistent", "persistent", source.kind != "time-based"
-    )
+    triggers = _is(target, link.input, "trigger", "non-trigger", target.kind == "event-based")
+    sends_events = _is(source, link.output, "non-persistent", "persistent", source.kind != "time-based")
     push = (target, link.shift, link.target_eid, link.input, triggers)
     source.pushes.setdefault(link.source_eid, {}).setdefault(link.output, []).append(push)
     if not sends_events:
@@ -178,7 +176,7 @@ def _connect(source: _Runner, target: _Runner, link: Connection) -> None:
         target.ancestors[source] = min(link.shift, target.ancestors.get(source, link.shift))
 
 
-def _is(runner: _Runner, eid: str, attr: str, yes: str, no: str, default: bool) -> bool:
+def _is(runner: _Runner, attr: str, yes: str, no: str, default: bool) -> bool:
     """What META says of a port; an adapter of evhub has one model."""
     (model,) = runner.simulator.meta["models"].values()
     if yes in model:

@@ -16,6 +16,7 @@ from typing import Any
 from ...simulators.adapter import Port
 from ...simulators.device_kind import DeviceKind
 from ...simulators.devices import derived, kind_of, simulated_kinds
+from ...simulators.tariffs.tariff_model import TariffPrices
 
 BEFORE = {
     "arrivals": "evhub.simulators.arrivals.arrivals_simulator:ArrivalsSimulator",
@@ -51,7 +52,7 @@ MEASURED = (
     ("grid", "secondary_meter_kw"),
     ("grid", "load_meter_kw"),
     ("network", "v_pu"),
-    *(("tariffs", f"{price}_per_kwh") for price in ("buy", "sell", "dg", "bess", "charging")),
+    *(("tariffs", price) for price in TariffPrices._fields),
 )
 """(simulator, output): what a controller sees beside what the devices measure."""
 

@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ...simulators.arrivals.arrivals_section import SessionFile
-from ...simulators.field_types import Duration, Number, PositiveDuration, Ratio, Section, Spacing, Switch, ZoneName
+from ...simulators.field_types import (
+    Duration,
+    Number,
+    PositiveDuration,
+    PriceName,
+    Ratio,
+    Section,
+    Spacing,
+    Switch,
+    ZoneName,
+)
 from ...simulators.series_section import Csv
 from ...simulators.units import S_PER_DAY, S_PER_H
 
@@ -60,7 +70,7 @@ class LoadColumns(_Columns):
 class PriceColumns(_Columns):
     """Prices as columns of a CSV file."""
 
-    columns: Annotated[dict[Literal["buy", "sell", "dg", "bess", "charging"], str], Field(min_length=1)]
+    columns: Annotated[dict[PriceName, str], Field(min_length=1)]
     """The column of each price [1/kWh]; a price that is left out is as announced."""
 
 

@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from ...simulators.charge_point.charge_point_section import count_of
 from ...simulators.devices import kind_of
-from ...simulators.field_types import Count, Duration, Name, NonNegative, Number, Section, Switch, Whole
+from ...simulators.field_types import Count, Duration, Name, NonNegative, Number, PriceName, Section, Switch, Whole
 
 if TYPE_CHECKING:
     from .scenario_schema import HubSection, Scenario
@@ -98,7 +98,7 @@ class ChangedParameters(_HubEvent):
 class ChangedPrice(_HubEvent):
     """A price has another value for a while."""
 
-    price: Literal["buy", "sell", "dg", "bess", "charging"]
+    price: PriceName
     """Which price."""
     value: Number
     """The new price [1/kWh]; only buying and selling may cost less than nothing."""
@@ -117,21 +117,6 @@ class LineOut(Section):
     """pandapower's index of the line."""
     until: Duration | None = None
     """Its end, since the start; the end of the run when left out."""
-
-
-_KINDS = (
-    "outage",
-    "planned_island",
-    "connector_fault",
-    "device_fault",
-    "meter_fault",
-    "link_outage",
-    "load",
-    "phase_load",
-    "price",
-    "parameters",
-    "line_out",
-)
 
 
 class EventSection(Section):
@@ -198,6 +183,9 @@ class EventSection(Section):
         if isinstance(what, SwitchedLoad | PhaseLoad) and hub.load is None:
             problems.append((kind, what.hub, "a hub with a load"))
         return problems
+
+
+_KINDS = tuple(key for key in EventSection.model_fields if key != "at")
 
 
 def _absent(what: Any, hub: HubSection) -> Iterator[tuple[str, str | None, str]]:

@@ -26,8 +26,7 @@ class Journal:
     Parameters
     ----------
     path : Path
-        The file; made with its folder if need be, and both removed at the end if nothing
-        else is in them.
+        The file; made with its folder if need be, and both removed at the end if nothing else is in them.
     required : tuple of str
         What every entry has.
 

@@ -134,7 +134,7 @@ class AtsParameters:
         Dead bus while the switch travels with both sources live (retransfer, planned islanding) [s]. The default 0
         stands for a closed transition, and for an open one that is over within a time step: contactors travel in less
         than 0.2 s (0.17 s, ASCO Series 200, operator's manual 381333-234), which a grid of 1 s cannot show.
-    secondary : Secondary, optional
+    secondary : SecondarySource, optional
         The source behind the second input; without it the bus stays dead until the grid is back.
 
     Raises

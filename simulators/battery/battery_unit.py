@@ -20,7 +20,7 @@ _LOWEST_SOC = 1e-3  # the voltage has a pole at SoC 0; it is evaluated between t
 
 @dataclass(frozen=True, eq=False)
 class Unit(tremblay.Cell):
-    """Parameters of one pack as floats; fields as in `battery_parameters.Parameters`, and what follows from them.
+    """Parameters of one pack as floats; fields as in `BatteryParameters`, and what follows from them.
 
     `it_full_ah` and `it_empty_ah` bound the extracted charge: the SoC window, cut to where the settled voltage meets a
     voltage limit at the current `i_end_a`. `flat_v` is the voltage behind the resistance [V] where that depends on

@@ -107,7 +107,7 @@ class GeneratorState(NamedTuple):
     fuel_l: np.ndarray
     """In the tank [l]."""
     phase: np.ndarray
-    """`Phase`."""
+    """`EnginePhase`."""
     timer_s: np.ndarray
     """Left of starting or cooling [s]."""
     p_kw: np.ndarray

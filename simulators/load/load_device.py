@@ -15,11 +15,7 @@ LOAD = DeviceKind(
     section="evhub.simulators.load.load_section:LoadSection",
     simulator="evhub.simulators.load.load_simulator:LoadSimulator",
     parameters="evhub.simulators.load.load_setup:device_parameters",
-    commands=(
-        Command(
-            "load_limit_kw", "limit_kw", "limit of each load class", width="class", neutral=inf, low=0.0, split="peak"
-        ),
-    ),
+    commands=(Command("load_limit_kw", "limit_kw", "limit of each load class", width="class", neutral=inf, low=0.0),),
     phases=True,
     layers=(Layer("positive", "local load", "load_kwh", "local load", source=False, place=10),),
     forecast="demand_kw",

@@ -46,8 +46,8 @@ class NetworkParameters:
     Attributes
     ----------
     net : str
-        A name in `network_build.available` (``lv_feeder``, ``case33bw``, ``cigre_lv``, ...) or the path of a pandapower
-        JSON file (ends with ``.json``).
+        A name in `network_sources.available` (``lv_feeder``, ``case33bw``, ``cigre_lv``, ...) or the path of a
+        pandapower JSON file (ends with ``.json``).
     replaces_load : frozenset of str
         Hubs that stand in the place of the load at their bus: the loads there are taken out of service.
     solver : {"newton", "power_grid_model"}

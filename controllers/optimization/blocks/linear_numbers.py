@@ -53,7 +53,7 @@ class Numbers:
     ----------
     columns : mapping of str to Column
         One for each variable.
-    rows : mapping of str to Row
+    rows : mapping of str to NumberRow
         One for each constraint.
     matrix : mapping of str to value
         What stands in the coefficients or decides which columns and rows there are; it cannot change later.

@@ -32,7 +32,7 @@ class LoadedStudy:
         Its file.
     periods : list of str
         Names of the periods.
-    cases : dict of str to Case
+    cases : dict of str to FeederCase
         Ready to be solved, without problems; whether they can be served is checked by `servable`.
     """
 

@@ -82,7 +82,7 @@ def plan(study: SweepStudy, path: Path) -> list[PlannedRun]:
 
     Returns
     -------
-    list of Run
+    list of PlannedRun
         Points first, then controllers, then seeds.
 
     Raises

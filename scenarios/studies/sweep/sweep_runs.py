@@ -185,7 +185,7 @@ class RunOrder:
 
     Parameters
     ----------
-    run : Run
+    run : PlannedRun
         The run.
     call : str
         Differs from any other call.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 import yaml
 
+from evhub.controllers.contract import Prices
+from evhub.simulators.field_types import PriceName
 from evhub.simulators.series import Series
 from evhub.simulators.tariffs.tariff_model import NAMES, Break, Season, Tariffs, TimeOfUse
 from evhub.simulators.units import S_PER_DAY, S_PER_H
@@ -189,6 +193,10 @@ def test_a_change_leaves_the_other_prices_alone():
     before, after = tariffs(), tariffs().changed("charging", 0.5, 100, 200)
     for name in set(NAMES) - {"charging"}:
         np.testing.assert_array_equal(after.price(name).values, before.price(name).values)
+
+
+def test_scenarios_plant_and_controllers_have_the_same_prices():
+    assert get_args(PriceName) == NAMES == tuple(field.name for field in fields(Prices))
 
 
 def test_prices_after_the_run_are_refused():

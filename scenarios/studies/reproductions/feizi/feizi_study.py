@@ -37,7 +37,7 @@ def reproduce(
 
     Returns
     -------
-    list of Row
+    list of PublishedRow
     """
     study = open_study(run_study(load_study(STUDY), folder / f"{STUDY}.h5", pool, scenarios=scenarios, tell=tell))
     limits_by_phase(study, ["without-evs", "v2g", "no-v2g"]).savefig(folder / "figure-3.png")

@@ -117,7 +117,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
 
     Returns
     -------
-    list of Row
+    list of PublishedRow
     """
     rows: list[PublishedRow] = []
     jobs = [(case, folder, kind) for case in CASES for kind in ("whole", f"without {case.without}")]

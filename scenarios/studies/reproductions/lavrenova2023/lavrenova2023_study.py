@@ -109,7 +109,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
 
     Returns
     -------
-    list of Row
+    list of PublishedRow
     """
     fixed = [case for case in CASES if case.tariff == "fixed"]
     jobs = [*((case, folder, False) for case in CASES), *((case, folder, True) for case in fixed)]

@@ -44,7 +44,7 @@ def study(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE) ->
 
     Returns
     -------
-    list of Row
+    list of PublishedRow
     """
     tell("margin against delay")
     grid = [(tx_limit, delay_s) for tx_limit in TX_LIMITS for delay_s in DELAYS_S]

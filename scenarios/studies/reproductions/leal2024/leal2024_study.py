@@ -39,7 +39,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
 
     Returns
     -------
-    list of Row
+    list of PublishedRow
         The numbers of the paper's text, and one row for each statement without a number.
     """
     published = read_yaml(PUBLISHED)["rows"]

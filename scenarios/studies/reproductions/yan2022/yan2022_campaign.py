@@ -119,7 +119,7 @@ def campaign(
 
     Returns
     -------
-    dict of Case to dict
+    dict of YanCase to dict
         In the order of `todo`; see `costs`.
 
     Raises
