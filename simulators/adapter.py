@@ -164,6 +164,10 @@ class Clock:
 NEVER = 2**62
 
 
+class PortError(RuntimeError):
+    """A device sent a value by a name that its simulator has no output of."""
+
+
 def named(error: TypeError, model: str, eid: str, t_s: float) -> RuntimeError:
     """Convert a TypeError to an error that names the device: mosaik takes a TypeError for unserialisable data."""
     return RuntimeError(f"{model} of {eid} at {t_s:g} s: {error}")
@@ -227,6 +231,16 @@ class Adapter(mosaik_api_v3.Simulator):
                     wake_s = device.update(t_s, arrived)
                 except TypeError as error:
                     raise named(error, self.model, eid, t_s) from error
+                except Exception as error:
+                    error.add_note(f"{self.model} of {eid} at {t_s:g} s")
+                    raise
+                if not self.outputs.keys() >= device.changed.keys():
+                    unknown = ", ".join(device.changed.keys() - self.outputs.keys())
+                    there = ", ".join(self.outputs)
+                    text = f"no output is called {unknown}; there are {there}"
+                    raise PortError(f"{self.model} of {eid} at {t_s:g} s: {text}")
+                        f"{self.model} of {eid} at {t_s:g} s: no output is called {unknown}; there are {there}"
+                    )
                 device.wake = NEVER if wake_s == math.inf else max(time + 1, self.clock.step_at_or_after(wake_s))
             elif device.changed:
                 device.changed = {}

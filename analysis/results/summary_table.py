@@ -271,7 +271,7 @@ def _value(row: _Row, values: Mapping[str, float]) -> float:
     if row.of is None:
         return float(values.get(row.key, np.nan))
     part, whole, factor = row.of
-    return factor * values[part] / values[whole] if values.get(whole, 0) > 0 else np.nan
+    return factor * values.get(part, np.nan) / values[whole] if values.get(whole, 0) > 0 else np.nan
 
 
 def _sums(hubs: Iterable[Mapping[str, float]]) -> dict[str, float]:

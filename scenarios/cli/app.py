@@ -93,4 +93,5 @@ def _explained(error: Exception) -> tuple[list[str], int]:
     if usage is not None:  # from the command line itself
         command = getattr(error, "ctx", None)
         return [f"{usage()} ({command.command_path if command else 'evhub'} --help shows what there is)"], 2
-    return [f"{type(error).__name__}: {error}", "evhub --debug ... shows where"], 1
+    where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return [f"{type(error).__name__}: {error}{where}", "evhub --debug ... shows where"], 1

@@ -22,9 +22,11 @@ from evhub.scenarios.engines.wiring import Connection, EngineError
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.schema.controller_registry import controllers
 from evhub.scenarios.schema.scenario_schema import Scenario
+from evhub.simulators.adapter import PortError
 from evhub.simulators.device_kind import DeclarationError, Layer, check_kind
 from evhub.simulators.devices import BUILT_IN, kind_names, kinds, with_kind
 from evhub.simulators.wind.wind_device import WIND
+from evhub.simulators.wind.wind_simulator import Turbine
 
 from ...helpers import plants
 from ...helpers.plates import plates
@@ -375,3 +377,16 @@ def test_both_engines_refuse_a_port_that_does_not_exist(engine, connection, mess
     objects = {"writer": None, "progress": None, "diagnose": lambda *_: None}
     with pytest.raises(EngineError, match=message.replace(".", r"\.")):
         engine(replace(wiring, connections=(*wiring.connections, connection)), **objects)
+
+
+@pytest.mark.parametrize("engine", [run_inprocess, run_mosaik], ids=["inprocess", "mosaik"])
+def test_an_output_by_a_wrong_name_is_refused_and_an_error_says_whose_it_is(engine, monkeypatch):
+    objects = {"writer": None, "progress": None, "diagnose": lambda *_: None}
+    wiring = build(plants.loaded(plants.smallest(hubs={"depot": hub(wind=TURBINE)})))
+    monkeypatch.setattr(Turbine, "update", lambda self, t_s, arrived: self.emit("p_kW", 1.0) or t_s + 1.0)
+    with pytest.raises(PortError, match="Wind of depot at 0 s: no output is called p_kW; there are p_kw, q_kvar"):
+        engine(wiring, **objects)
+    monkeypatch.setattr(Turbine, "update", lambda self, t_s, arrived: self.nothing)
+    with pytest.raises(AttributeError) as error:
+        engine(wiring, **objects)
+    assert error.value.__notes__ == ["Wind of depot at 0 s"]
