@@ -239,8 +239,6 @@ class Adapter(mosaik_api_v3.Simulator):
                     there = ", ".join(self.outputs)
                     text = f"no output is called {unknown}; there are {there}"
                     raise PortError(f"{self.model} of {eid} at {t_s:g} s: {text}")
-                        f"{self.model} of {eid} at {t_s:g} s: no output is called {unknown}; there are {there}"
-                    )
                 device.wake = NEVER if wake_s == math.inf else max(time + 1, self.clock.step_at_or_after(wake_s))
             elif device.changed:
                 device.changed = {}

@@ -85,7 +85,7 @@ def name_problems(devices: Sequence[DeviceOfHub]) -> Iterator[tuple[str, str, st
             yield f"{device.key}.name", device.name, f"given and not {device.kind}: there are several of them"
         elif not unnamed and device.name in (*kind_names(), *RESERVED):
             yield f"{device.key}.name", device.name, "another name: this one is reserved"
-        elif count[device.name] > 1:
+        elif count[device.name] > 1 and not unnamed:
             yield f"{device.key}.name", device.name, "the only device of this name in its hub"
 
 

@@ -18,11 +18,23 @@ from pathlib import Path
 import numpy as np
 import pandapower as pp
 import pandapower.networks as pn
+import pandas as pd
+from pandapower.toolbox import element_bus_tuples
 from pandapower.topology import connected_components, create_nxgraph
 
 DEFAULT = "lv_feeder"
 _SHORT_NAMES = {f"cigre_{level}": f"create_cigre_network_{level}" for level in ("hv", "mv", "lv")}
 _FACTS = ("svc", "tcsc", "ssc", "vsc")
+_NUMBERS = {
+    "bus": ("vn_kv",),
+    "line": ("length_km", "r_ohm_per_km", "x_ohm_per_km", "c_nf_per_km"),
+    "trafo": ("sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent", "vkr_percent", "pfe_kw", "i0_percent"),
+    "load": ("p_mw", "q_mvar"),
+    "sgen": ("p_mw", "q_mvar"),
+    "gen": ("p_mw", "vm_pu"),
+    "ext_grid": ("vm_pu",),
+}
+"""Without these there is no power flow; pandapower reads a file that lacks them all the same."""
 _VOLTAGE_DEPENDENCE = ("const_z_p_percent", "const_i_p_percent", "const_z_q_percent", "const_i_q_percent")
 
 
@@ -226,7 +238,31 @@ def _from_file(path: Path) -> pp.pandapowerNet:
         raise ValueError(f"{path} is not a pandapower network that can be read: {error}") from error
     if not isinstance(net, pp.pandapowerNet):
         raise ValueError(f"{path} is not a pandapower network: it holds a {type(net).__name__}")
+    _refuse_damaged(net, path)
     return net
+
+
+def _refuse_damaged(net: pp.pandapowerNet, path: Path) -> None:
+    """Refuse a file whose elements hang on buses that it does not have, or lack numbers of the power flow."""
+    for table, column in element_bus_tuples():
+        if table in net and len(net[table]):
+            buses = net[table][column]
+            stray = buses[~buses.isin(net.bus.index)]
+            if len(stray):
+                row, bus = stray.index[0], stray.iloc[0]
+                raise ValueError(f"{path}: {table} {row} has the {column} {bus}, which is no bus of it")
+    for table, columns in _NUMBERS.items():
+        lacking = [column for column in ("in_service", *columns) if column not in net[table]]
+        if lacking:
+            raise ValueError(f"{path}: the table {table} has no {lacking[0]}")
+        rows = net[table][net[table]["in_service"].astype(bool)]
+        for column in columns:
+            numbers = pd.Series(pd.to_numeric(rows[column], errors="coerce")).to_numpy(dtype=float)
+            wrong = rows.loc[~np.isfinite(numbers), column]
+            if len(wrong):
+                raise ValueError(
+                    f"{path}: {table} {wrong.index[0]} must have a number as {column}, got {wrong.iloc[0]}"
+                )
 
 
 def _refuse_unsupported(net: pp.pandapowerNet, source: str) -> None:

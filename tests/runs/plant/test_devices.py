@@ -299,6 +299,7 @@ def test_a_set_point_of_a_device_that_is_none_is_refused(devices, message):
         ({"bess": {"name": "pv", **HALF}}, ["hubs.depot.bess.name: must be another name: this one is reserved"]),
         ({"bess": {"name": "grid", **HALF}}, ["hubs.depot.bess.name: must be another name: this one is reserved"]),
         ({"bess": {"name": "sessions", **HALF}}, ["hubs.depot.bess.name: must be another name: this one is reserved"]),
+        ({"bess": {"name": "secondary", **HALF}}, ["hubs.depot.bess.name: must be another name: this one is reserved"]),
         ({"bess": {"name": "A b", **HALF}}, ["hubs.depot.bess.name: must be a name of small letters"]),
         ({"turbine": TURBINE}, ["hubs.depot.turbine: is not a key that is known here"]),
         ({"secondary": {"rated_kw": 5}}, ["hubs.depot: give secondary or grid.secondary, not both"]),

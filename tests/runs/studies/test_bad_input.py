@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandapower as pp
 import pytest
 import yaml
 
@@ -21,6 +23,7 @@ from evhub.analysis import open_results
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.schema.controller_registry import controller_class
 from evhub.scenarios.schema.scenario_loader import load_scenario, parse
+from evhub.simulators.network.network_sources import lv_feeder
 
 from ...helpers.command import Outcome, evhub
 
@@ -917,6 +920,28 @@ def test_a_wrong_network_file_is_told(tmp_path, case, monkeypatch):
     outcome = run(tmp_path, changed({"network": NETWORK | {"net": "n.json"}}), {"n.json": content})
     assert_refused(tmp_path, outcome, "case.yaml: network.net", "n.json", told)
     assert not (tmp_path / "hacked").exists()
+
+
+def _damaged_network(damage) -> str | bytes:
+    net = lv_feeder()
+    damage(net)
+    return pp.to_json(net)
+
+
+DAMAGES = {
+    "a line to no bus": (lambda net: net.line.__setitem__("to_bus", 99), "line 0 has the to_bus 99"),
+    "no buses": (lambda net: net.bus.drop(net.bus.index, inplace=True), "which is no bus of it"),
+    "no voltages": (lambda net: net.bus.drop(columns="vn_kv", inplace=True), "the table bus has no vn_kv"),
+    "no resistance": (lambda net: net.line.__setitem__("r_ohm_per_km", np.nan), "line 0 must have a number as r_ohm"),
+    "a text": (lambda net: net.load.__setitem__("p_mw", "much"), "load 0 must have a number as p_mw, got much"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGES)
+def test_a_damaged_network_file_is_told(tmp_path, case):
+    damage, told = DAMAGES[case]
+    outcome = run(tmp_path, changed({"network": NETWORK | {"net": "n.json"}}), {"n.json": _damaged_network(damage)})
+    assert_refused(tmp_path, outcome, "case.yaml: network.net", "n.json", told)
 
 
 @pytest.mark.parametrize("text", ["hello\nworld\n", "LOCATION,a,b\n1\n", '{"inputs": {}}'])
