@@ -19,7 +19,7 @@ __all__ = ["ResultError", "ResultWriter", "Results", "SeriesSpec", "open_results
 def __getattr__(name: str) -> Any:
     # a run only writes, and pandas takes longer to import than many a run takes
     if name in ("Results", "open_results"):
-        from .results import result_reader as results
+        from .results import result_reader
 
-        return getattr(results, name)
+        return getattr(result_reader, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

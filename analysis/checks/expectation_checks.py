@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from ..kpis import step_signals as steps
+from ..kpis import step_signals
 from ..results.result_layout import ResultError
 from .findings import Finding, spelled, worst
 from .golden_results import difference
@@ -180,14 +180,14 @@ class SignalExpectation:
         until_s = min(self.until_s, results.end_s)
         if self.mean:
             edges = np.array([self.begin_s, until_s])
-            times, held = edges[:1], steps.mean(t_s, values, edges, results.end_s)
+            times, held = edges[:1], step_signals.mean(t_s, values, edges, results.end_s)
         elif self.from_before:
             inside = t_s[(t_s >= self.begin_s) & (t_s <= until_s)]
             times = np.append(t_s[t_s < self.begin_s][-1:], inside)
-            held = steps.hold(t_s, values, times)
+            held = step_signals.hold(t_s, values, times)
         else:
             times = np.append(self.begin_s, t_s[(t_s > self.begin_s) & (t_s < until_s)])
-            held = steps.hold(t_s, values, times)
+            held = step_signals.hold(t_s, values, times)
         return Values(times, held, spec.unit, spec.codes)
 
 

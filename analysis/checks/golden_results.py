@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...simulators.devices import derived, kind_names, kinds
-from ..kpis import step_signals as steps
+from ..kpis import step_signals
 from .findings import Finding, shown, spelled, worst
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def record(results: Results, summary: pd.DataFrame, earlier: Mapping[str, Any] |
 
 def begins(end_s: float, every_s: float) -> list[str]:
     """Return the begin of every interval of a record, in the format of the record."""
-    return [spelled(t_s) for t_s in steps.edges(end_s, every_s)[:-1]]
+    return [spelled(t_s) for t_s in step_signals.edges(end_s, every_s)[:-1]]
 
 
 def difference(results: Results, summary: pd.DataFrame, recorded: Mapping[str, Any]) -> Finding | None:
@@ -139,7 +139,7 @@ def _means(results: Results, path: str, every_s: float) -> dict[str, float | Non
     t_s, values = results.arrays(path)
     if values.ndim > 1:
         values = values.sum(axis=1)
-    means = steps.mean(t_s, values, steps.edges(results.end_s, every_s), results.end_s)
+    means = step_signals.mean(t_s, values, step_signals.edges(results.end_s, every_s), results.end_s)
     return dict(zip(begins(results.end_s, every_s), map(_rounded, means.tolist()), strict=True))
 
 

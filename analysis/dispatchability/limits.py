@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ...controllers.optimization.robust import column_and_constraint as ccg
+from ...controllers.optimization.robust import column_and_constraint
 from ...controllers.optimization.robust.two_stage_problem import Part, Products, TwoStage, restricted, split
 from .case import FeederCase
 from .flow_equations import equations, grid, without_slack_limits
@@ -53,7 +53,7 @@ class PvLimits:
     gap: float
     unbalanced: float
     voltage: np.ndarray
-    log: tuple[tuple[int, ccg.Iteration], ...]
+    log: tuple[tuple[int, column_and_constraint.Iteration], ...]
     scenarios: tuple[np.ndarray, ...]
     seconds: float
 
@@ -228,12 +228,12 @@ class _Search(NamedTuple):
     solver: str
     tolerance: float
     deadline: float
-    known: dict[tuple[bytes, bytes], ccg.Robust]
+    known: dict[tuple[bytes, bytes], column_and_constraint.Robust]
 
-    def run(self, problem: TwoStage, start: Sequence[np.ndarray], **options) -> ccg.Robust:
+    def run(self, problem: TwoStage, start: Sequence[np.ndarray], **options) -> column_and_constraint.Robust:
         left_s = None if self.deadline == inf else max(self.deadline - perf_counter(), 0.0)
         options = {"solver": self.solver, "tolerance": self.tolerance, "time_limit_s": left_s, **options}
-        return ccg.solve(problem, start=start, **options)
+        return column_and_constraint.solve(problem, start=start, **options)
 
 
 def _solve(search: _Search, voltage: np.ndarray, start: Sequence[np.ndarray], tell: Tell) -> PvLimits:
@@ -275,7 +275,9 @@ def _solve(search: _Search, voltage: np.ndarray, start: Sequence[np.ndarray], te
     return PvLimits(bounds[0], bounds[1], objective, gap, unbalanced, voltage, tuple(log), tuple(scenarios), 0.0)
 
 
-def _with_plan(search: _Search, part: Part, early: np.ndarray, scarce: np.ndarray, start: list) -> ccg.Robust:
+def _with_plan(
+    search: _Search, part: Part, early: np.ndarray, scarce: np.ndarray, start: list
+) -> column_and_constraint.Robust:
     """Solve a part with EVs: first with a fixed plan for them, then check whether EVs that respond to PV do better."""
     planned = restricted(part.problem, early)
     plan = search.run(planned, start)
@@ -291,8 +293,12 @@ def _with_plan(search: _Search, part: Part, early: np.ndarray, scarce: np.ndarra
 
 
 def _prefer_strong_sun(
-    search: _Search, planned: TwoStage, plan: ccg.Robust, whole: ccg.Robust, scarce: np.ndarray
-) -> ccg.Robust:
+    search: _Search,
+    planned: TwoStage,
+    plan: column_and_constraint.Robust,
+    whole: column_and_constraint.Robust,
+    scarce: np.ndarray,
+) -> column_and_constraint.Robust:
     """Choose among equally good limits those that need PV power where the radiation is strong.
 
     EVs that may rest for some time of their stay leave a choice between periods that the objective does not see.
@@ -313,7 +319,9 @@ def _prefer_strong_sun(
     return replace(whole, x=preferred.x[:n], worst=preferred.worst)
 
 
-def _single_point_if_better(search: _Search, problem: TwoStage, limits: ccg.Robust) -> ccg.Robust:
+def _single_point_if_better(
+    search: _Search, problem: TwoStage, limits: column_and_constraint.Robust
+) -> column_and_constraint.Robust:
     """Return the limits, or if they are worse, the best single PV power as both limits."""
     nothing = np.zeros(problem.H.shape[1])
     point = search.run(replace(problem, limits_upper=np.zeros_like(problem.limits_upper)), [nothing], time_limit_s=0.0)

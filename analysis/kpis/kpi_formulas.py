@@ -13,7 +13,7 @@ import pandas as pd
 
 from ...simulators.devices import kinds
 from ...simulators.units import S_PER_H, S_PER_MIN, energy_kwh
-from . import step_signals as steps
+from . import step_signals
 
 DEMAND_INTERVAL_S = 15 * S_PER_MIN
 VOLTAGE_BAND_PU = (0.9, 1.1)
@@ -42,7 +42,7 @@ _PRICED = {"positive": positive, "negative": negative, "both": np.abs, "net": np
 
 def energy(t_s: np.ndarray, p_kw: np.ndarray, end_s: float) -> float:
     """Integrate a step-held power exactly [kWh]."""
-    return float(energy_kwh(steps.integral(t_s, p_kw, end_s), 1.0))
+    return float(energy_kwh(step_signals.integral(t_s, p_kw, end_s), 1.0))
 
 
 def self_consumption(t_s: np.ndarray, pv_kw: np.ndarray, grid_kw: np.ndarray, end_s: float) -> tuple[float, float]:
@@ -89,8 +89,8 @@ def demand_intervals(
     """
     clock = start.tz_localize(None)
     into_hour_s = (clock - clock.floor("h")).total_seconds()
-    borders = steps.edges(end_s, DEMAND_INTERVAL_S, into_hour_s % DEMAND_INTERVAL_S)
-    return borders[:-1], steps.mean(t_s, positive(p_kw), borders, end_s)
+    borders = step_signals.edges(end_s, DEMAND_INTERVAL_S, into_hour_s % DEMAND_INTERVAL_S)
+    return borders[:-1], step_signals.mean(t_s, positive(p_kw), borders, end_s)
 
 
 def demand_charge(begin_s: np.ndarray, mean_kw: np.ndarray, price_per_kw: np.ndarray, start: pd.Timestamp) -> float:
@@ -165,7 +165,7 @@ def costs(
     if "grid" in powers_kw and "demand" in prices:
         (grid_kw,) = _powers_of_devices(powers_kw["grid"])
         begin_s, mean_kw = demand_intervals(t_s, grid_kw, end_s, start)
-        price = steps.hold(t_s, prices["demand"], np.maximum(begin_s, 0.0))
+        price = step_signals.hold(t_s, prices["demand"], np.maximum(begin_s, 0.0))
         items["demand"] = demand_charge(begin_s, mean_kw, price, start)
     amounts = {name: value for name, value in items.items() if value is not None}
     if amounts:
@@ -327,7 +327,7 @@ def full_cycles(soc: np.ndarray) -> float:
 
 def hours(t_s: np.ndarray, on: np.ndarray, end_s: float) -> float:
     """Measure how long a condition, shape (k,), holds [h]."""
-    return float(steps.durations(t_s, end_s) @ on) / S_PER_H
+    return float(step_signals.durations(t_s, end_s) @ on) / S_PER_H
 
 
 def outside_band(t_s: np.ndarray, v_pu: np.ndarray, end_s: float, band_pu: tuple[float, float]) -> float:
@@ -378,7 +378,7 @@ def transfers(t_s: np.ndarray, available: np.ndarray, state: np.ndarray, end_s: 
         hub [s].
     """
     to_island, to_restore = [], []
-    begin_s, back_s = steps.episodes(t_s, available == 0, end_s)
+    begin_s, back_s = step_signals.episodes(t_s, available == 0, end_s)
     for begin, back, following in zip(begin_s, back_s, np.append(begin_s, end_s)[1:], strict=True):
         lost = state[(t_s >= begin) & (t_s < back)]
         islanded = t_s[(t_s >= begin) & (t_s < back) & (state == ISLANDED)]
@@ -392,13 +392,13 @@ def transfers(t_s: np.ndarray, available: np.ndarray, state: np.ndarray, end_s: 
 
 def soc_statistics(t_s: np.ndarray, soc: np.ndarray, end_s: float) -> dict[str, float]:
     """Compute lowest, time-weighted mean, highest and last state of charge, 0..1; NaN where it is never known."""
-    known = np.isfinite(soc) & (steps.durations(t_s, end_s) > 0)
+    known = np.isfinite(soc) & (step_signals.durations(t_s, end_s) > 0)
     if not known.any():
         return dict.fromkeys(("min", "mean", "max", "end"), np.nan)
-    time_s = float(steps.durations(t_s, end_s) @ known)
+    time_s = float(step_signals.durations(t_s, end_s) @ known)
     return {
         "min": float(soc[known].min()),
-        "mean": float(steps.integral(t_s, soc, end_s)) / time_s,
+        "mean": float(step_signals.integral(t_s, soc, end_s)) / time_s,
         "max": float(soc[known].max()),
         "end": float(soc[np.isfinite(soc)][-1]),
     }

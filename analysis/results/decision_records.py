@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...controllers.optimization.solution import SolveStatus
-from ..kpis import step_signals as steps
+from ..kpis import step_signals
 
 if TYPE_CHECKING:
     from .result_reader import Results
@@ -95,7 +95,7 @@ def alarms(results: Results, hub: str) -> tuple[np.ndarray, np.ndarray]:
     if not results.has(path):
         return np.empty(0), np.empty(0)
     t_s, active = results.arrays(path)
-    return steps.episodes(t_s, active > 0, results.end_s)
+    return step_signals.episodes(t_s, active > 0, results.end_s)
 
 
 def events(results: Results, hub: str) -> list[ControllerMessage]:

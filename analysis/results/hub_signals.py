@@ -11,13 +11,12 @@ import numpy as np
 from ...simulators.device_kind import DeviceKind, Layer
 from ...simulators.devices import derived, kinds
 from ...simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
-from ..kpis import kpi_formulas as kpis
-from ..kpis import step_signals as steps
+from ..kpis import kpi_formulas, step_signals
 
 if TYPE_CHECKING:
     from .run_data import RunData
 
-_PARTS = {"positive": kpis.positive, "negative": kpis.negative}
+_PARTS = {"positive": kpi_formulas.positive, "negative": kpi_formulas.negative}
 _GRID = DeviceKind(
     "grid",
     +1,
@@ -112,8 +111,8 @@ def hub_signals(results: RunData, hub: str, paths: Mapping[str, str]) -> tuple[n
         Values held at these times; NaN before the first.
     """
     raw = {name: results.arrays(f"{hub}/{path}") for name, path in paths.items() if results.has(f"{hub}/{path}")}
-    t_s = steps.union([t for t, _ in raw.values()])
-    return t_s, {name: steps.hold(*signal, t_s) for name, signal in raw.items()}
+    t_s = step_signals.union([t for t, _ in raw.values()])
+    return t_s, {name: step_signals.hold(*signal, t_s) for name, signal in raw.items()}
 
 
 def hub_powers(
@@ -160,7 +159,7 @@ def hub_supply(results: RunData, hub: str) -> tuple[np.ndarray, np.ndarray]:
     t_s, powers, signals = hub_powers(results, hub, {"bus": "ats/bus", "available": "grid/available"})
     if not powers:
         return np.empty(0), np.empty(0, dtype="i1")
-    return t_s, kpis.supply(powers, signals.get("bus"), signals.get("available"))
+    return t_s, kpi_formulas.supply(powers, signals.get("bus"), signals.get("available"))
 
 
 def resolution_s(end_s: float, max_intervals: int, min_s: float = 0.0) -> float:
@@ -196,7 +195,7 @@ def balance(results: RunData, hub: str, max_points: int = 1500) -> tuple[np.ndar
     t_s, powers, _ = hub_powers(results, hub)
     t_s, inside = t_s[t_s < results.end_s], t_s < results.end_s
     step_s = resolution_s(results.end_s, max_points) if len(t_s) > max_points else None
-    edges = None if step_s is None else steps.edges(results.end_s, step_s)
+    edges = None if step_s is None else step_signals.edges(results.end_s, step_s)
     signs = {device.kind: device.sign for device in results.devices(hub).values()}
     by_kind = kind_powers(results, hub, powers)
     placed = [(layer, kind) for kind in by_kind for layer in layers_of(kind, signs[kind])]
@@ -206,7 +205,7 @@ def balance(results: RunData, hub: str, max_points: int = 1500) -> tuple[np.ndar
         if np.max(p_kw, initial=0.0) < _NOTHING_KW:
             continue
         if edges is not None:
-            p_kw = np.nan_to_num(steps.mean(t_s, p_kw, edges, results.end_s))
+            p_kw = np.nan_to_num(step_signals.mean(t_s, p_kw, edges, results.end_s))
         areas.append(Area(kind, layer.label, p_kw, layer.source))
     return (t_s if edges is None else edges[:-1]), areas, step_s
 
@@ -239,10 +238,10 @@ def connectors(results: RunData, hub: str, max_points: int = 1500) -> tuple[np.n
         return None
     t_s, p_kw = results.arrays(path)
     step_s = resolution_s(results.end_s, max_points, results.attributes.get("time_step_s", 0.0))
-    edges = steps.edges(results.end_s, step_s)
-    mean_kw = steps.mean(t_s, p_kw, edges, results.end_s)
+    edges = step_signals.edges(results.end_s, step_s)
+    mean_kw = step_signals.mean(t_s, p_kw, edges, results.end_s)
     if results.has(f"{hub}/cp/session"):
         t_s, session = results.arrays(f"{hub}/cp/session")
-        plugged = steps.mean(t_s, (session >= 0).astype(float), edges, results.end_s)
+        plugged = step_signals.mean(t_s, (session >= 0).astype(float), edges, results.end_s)
         mean_kw = np.where(plugged > 0, mean_kw / np.maximum(plugged, 1e-9), np.nan)
     return edges[:-1], mean_kw.T, step_s

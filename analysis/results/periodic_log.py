@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ...simulators.units import energy_kwh
-from ..kpis import step_signals as steps
+from ..kpis import step_signals
 from .hub_signals import hub_powers, kind_powers, layers_of, part_of
 from .result_reader import Results, step_length_s
 
@@ -42,7 +42,7 @@ def periodic_log(results: Results, hub: str, every: str = "15min") -> pd.DataFra
     """
     if hub not in results.hubs:
         raise ValueError(f"hub must be one of {', '.join(results.hubs)}, got {hub!r}")
-    edges = steps.edges(results.end_s, step_length_s(every))
+    edges = step_signals.edges(results.end_s, step_length_s(every))
     lengths = np.diff(np.minimum(edges, results.end_s))
     # a period ends just before the next one begins
     ends = np.nextafter(np.minimum(edges[1:], results.end_s), 0.0)
@@ -54,7 +54,7 @@ def periodic_log(results: Results, hub: str, every: str = "15min") -> pd.DataFra
             name = layer.logged or layer.energy
             if name != "-":
                 p_kw = np.sum([part_of(layer, values) for values in device_powers], axis=0)
-                columns[name] = energy_kwh(steps.mean(t_s, p_kw, edges, results.end_s), lengths)
+                columns[name] = energy_kwh(step_signals.mean(t_s, p_kw, edges, results.end_s), lengths)
     columns |= _status(results, hub, ends)
     columns["events"] = _events(results, hub, edges)
     return pd.DataFrame(columns, index=results.times(edges[:-1]))
@@ -62,7 +62,7 @@ def periodic_log(results: Results, hub: str, every: str = "15min") -> pd.DataFra
 
 def _status(results: Results, hub: str, at_s: np.ndarray) -> dict[str, np.ndarray | list[str]]:
     def held(signal: str) -> np.ndarray:
-        return steps.hold(*results.arrays(f"{hub}/{signal}"), at_s)
+        return step_signals.hold(*results.arrays(f"{hub}/{signal}"), at_s)
 
     columns: dict[str, np.ndarray | list[str]] = {}
     if results.has(f"{hub}/ats/bus"):

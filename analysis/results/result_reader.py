@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ...simulators.devices import kind_names, kind_of
-from ..kpis import step_signals as steps
+from ..kpis import step_signals
 from .result_file_reader import ResultReader
 from .result_layout import OUTCOMES, RecordedDevice, ResultError, SeriesSpec
 from .summary_table import summary
@@ -262,16 +262,16 @@ class Results:
         chosen = self.matching(paths)
         signals = {path: self.arrays(path) for path in chosen}
         if every is None:
-            axis = edges = steps.union([t_s for t_s, _ in signals.values()])
+            axis = edges = step_signals.union([t_s for t_s, _ in signals.values()])
         else:
-            edges = steps.edges(self.end_s, step_length_s(every))
+            edges = step_signals.edges(self.end_s, step_length_s(every))
             axis = edges[:-1]
         columns: dict[str, np.ndarray] = {}
         units: dict[str, str] = {}
         for path, (t_s, values) in signals.items():
             spec = self.spec(path)
             mean = how == "mean" and spec.codes is None  # codes have no mean
-            data = steps.mean(t_s, values, edges, self.end_s) if mean else steps.hold(t_s, values, axis)
+            data = step_signals.mean(t_s, values, edges, self.end_s) if mean else step_signals.hold(t_s, values, axis)
             parts = {path: data} if data.ndim == 1 else {f"{path}[{i}]": data[:, i] for i in range(data.shape[1])}
             columns.update(parts)
             units.update(dict.fromkeys(parts, spec.unit))

@@ -12,8 +12,7 @@ import pandas as pd
 
 from ...simulators.devices import derived
 from ...simulators.units import energy_kwh
-from ..kpis import kpi_formulas as kpis
-from ..kpis import step_signals as steps
+from ..kpis import kpi_formulas, step_signals
 from .hub_signals import balanced_kinds, hub_powers, hub_signals, hub_supply, kind_powers, layers_of, part_of
 
 if TYPE_CHECKING:
@@ -156,14 +155,14 @@ _OTHER_ROWS = (
     _Row("unserved_kwh", "resilience", "load not served", better="less"),
     *(
         _Row(f"unserved_{name}_kwh", "resilience", f"load not served, {name}", better="less")
-        for name in kpis.LOAD_CLASSES
+        for name in kpi_formulas.LOAD_CLASSES
     ),
     _Row("v_min_pu", "network", "lowest voltage", "pu", total=min),
     _Row("v_max_pu", "network", "highest voltage", "pu", total=max),
     _Row(
         "v_outside_h",
         "network",
-        f"voltage outside {kpis.VOLTAGE_BAND_PU[0]:g} to {kpis.VOLTAGE_BAND_PU[1]:g} pu",
+        f"voltage outside {kpi_formulas.VOLTAGE_BAND_PU[0]:g} to {kpi_formulas.VOLTAGE_BAND_PU[1]:g} pu",
         "h",
         total=max,
         better="less",
@@ -220,7 +219,7 @@ def summary(results: RunData) -> pd.DataFrame:
     sessions = results.sessions()
     hubs = {hub: _hub_values(results, hub, sessions.query("hub == @hub")) for hub in results.hubs}
     network = _network_values(results)
-    fairness = kpis.ev_service(sessions, results.end_s)["fairness"]
+    fairness = kpi_formulas.ev_service(sessions, results.end_s)["fairness"]
     currency = _currency(results)
     records = []
     for row in (*_rows_of_unknown_kinds(results), *_rows()):
@@ -290,7 +289,7 @@ def _hub_values(results: RunData, hub: str, sessions: pd.DataFrame) -> dict[str,
     end_s, start = results.end_s, results.start
     values: dict[str, float] = {}
     if len(sessions) or results.has(f"{hub}/cp/p_kw"):
-        values.update(kpis.ev_service(sessions, end_s))
+        values.update(kpi_formulas.ev_service(sessions, end_s))
 
     values.update(_unserved(results, hub))
     t_s, powers, signals = hub_powers(results, hub, {**_PRICES, **_INTENSITIES})
@@ -299,31 +298,31 @@ def _hub_values(results: RunData, hub: str, sessions: pd.DataFrame) -> dict[str,
     intensities = {name.removeprefix("CO2 of "): signals[name] for name in _INTENSITIES if name in signals}
     if powers:
         values.update(_energies(results, hub, t_s, powers, by_kind))
-        costs = kpis.costs(t_s, by_kind, prices, end_s, start)
+        costs = kpi_formulas.costs(t_s, by_kind, prices, end_s, start)
         for name in ("missed", "unserved"):  # a constant price on what a hub owed in the end
             if len(prices.get(name, ())) and f"{name}_kwh" in values:
                 costs[name] = float(prices[name][-1]) * values[f"{name}_kwh"]
                 costs["net"] = costs.get("net", 0.0) + costs[name]
         values.update({f"cost_{name}": value for name, value in costs.items()})
-        co2 = kpis.emissions(t_s, by_kind, intensities, end_s)
+        co2 = kpi_formulas.emissions(t_s, by_kind, intensities, end_s)
         values.update({"co2_kg" if name == "total" else f"co2_{name}_kg": kg for name, kg in co2.items()})
         values.update(_supply(results, hub))
     if "grid" in powers:
-        held = steps.durations(t_s, end_s) > 0
-        values["peak_import_kw"] = float(np.max(kpis.positive(powers["grid"][held]), initial=0.0))
-        _, mean_kw = kpis.demand_intervals(t_s, powers["grid"], end_s, start)
+        held = step_signals.durations(t_s, end_s) > 0
+        values["peak_import_kw"] = float(np.max(kpi_formulas.positive(powers["grid"][held]), initial=0.0))
+        _, mean_kw = kpi_formulas.demand_intervals(t_s, powers["grid"], end_s, start)
         values["peak_demand_kw"] = float(np.nanmax(mean_kw, initial=0.0))
         values["at_peak_kwh"] = float(energy_kwh(values["peak_demand_kw"], end_s))
 
     values.update(_outages(results, hub))
     if results.has(f"{hub}/bess/soc"):
         t_s, soc = results.arrays(f"{hub}/bess/soc")
-        values["bess_cycles"] = kpis.full_cycles(soc)
-        values.update({f"soc_{name}": value for name, value in kpis.soc_statistics(t_s, soc, end_s).items()})
+        values["bess_cycles"] = kpi_formulas.full_cycles(soc)
+        values.update({f"soc_{name}": value for name, value in kpi_formulas.soc_statistics(t_s, soc, end_s).items()})
     values.update(_voltages(results, f"{hub}/network/v_pu"))
     t_s, pv = hub_signals(results, hub, {"p": "pv/p_kw", "available": "pv/p_available_kw"})
     if len(pv) == 2:
-        values["pv_curtailed_kwh"] = kpis.energy(t_s, kpis.positive(pv["available"] - pv["p"]), end_s)
+        values["pv_curtailed_kwh"] = kpi_formulas.energy(t_s, kpi_formulas.positive(pv["available"] - pv["p"]), end_s)
     return values
 
 
@@ -338,7 +337,7 @@ def _energies(
     end_s, devices = results.end_s, results.devices(hub)
     signs = {device.kind: device.sign for device in devices.values()}
     values = {
-        layer.energy: sum(kpis.energy(t_s, part_of(layer, p_kw), end_s) for p_kw in device_powers)
+        layer.energy: sum(kpi_formulas.energy(t_s, part_of(layer, p_kw), end_s) for p_kw in device_powers)
         for kind, device_powers in by_kind.items()
         for layer in layers_of(kind, signs[kind])
         if layer.energy
@@ -352,23 +351,23 @@ def _energies(
     def of(kind: str) -> np.ndarray:
         return total.get(kind, zero)
 
-    demand = of("load") + kpis.positive(of("cp"))
-    bought = kpis.positive(of("grid")) + kpis.positive(of("secondary"))
+    demand = of("load") + kpi_formulas.positive(of("cp"))
+    bought = kpi_formulas.positive(of("grid")) + kpi_formulas.positive(of("secondary"))
     fed = sum((known[name] for name in known if devices[name].sign > 0), zero)
     drawn = sum((known[name] for name in known if devices[name].sign < 0), zero)
-    values["losses_kwh"] = kpis.energy(t_s, fed - drawn, end_s)
-    values["own_kwh"], values["demand_kwh"] = kpis.self_sufficiency(t_s, demand, bought, end_s)
+    values["losses_kwh"] = kpi_formulas.energy(t_s, fed - drawn, end_s)
+    values["own_kwh"], values["demand_kwh"] = kpi_formulas.self_sufficiency(t_s, demand, bought, end_s)
     if "pv" in by_kind:
-        values["pv_used_kwh"], _ = kpis.self_consumption(t_s, of("pv"), of("grid"), end_s)
+        values["pv_used_kwh"], _ = kpi_formulas.self_consumption(t_s, of("pv"), of("grid"), end_s)
     return values
 
 
 def _supply(results: RunData, hub: str) -> dict[str, float]:
     t_s, state = hub_supply(results, hub)
     return {
-        "interruptions": len(steps.episodes(t_s, state == kpis.DEAD, results.end_s)[0]),
-        "interruption_h": kpis.hours(t_s, state == kpis.DEAD, results.end_s),
-        "islanded_h": kpis.hours(t_s, state == kpis.ISLANDED, results.end_s),
+        "interruptions": len(step_signals.episodes(t_s, state == kpi_formulas.DEAD, results.end_s)[0]),
+        "interruption_h": kpi_formulas.hours(t_s, state == kpi_formulas.DEAD, results.end_s),
+        "islanded_h": kpi_formulas.hours(t_s, state == kpi_formulas.ISLANDED, results.end_s),
     }
 
 
@@ -378,12 +377,14 @@ def _outages(results: RunData, hub: str) -> dict[str, float]:
     end_s = results.end_s
     t_s, available = results.arrays(f"{hub}/grid/available")
     values = {
-        "outages": len(steps.episodes(t_s, available == 0, end_s)[0]),
-        "outage_h": kpis.hours(t_s, available == 0, end_s),
+        "outages": len(step_signals.episodes(t_s, available == 0, end_s)[0]),
+        "outage_h": kpi_formulas.hours(t_s, available == 0, end_s),
     }
     supply_s, state = hub_supply(results, hub)
     if len(supply_s):
-        island_s, restore_s = kpis.transfers(supply_s, steps.hold(t_s, available, supply_s), state, end_s)
+        island_s, restore_s = kpi_formulas.transfers(
+            supply_s, step_signals.hold(t_s, available, supply_s), state, end_s
+        )
         values |= {"to_island_s": float(island_s.sum()), "islandings": len(island_s)}
         values |= {"to_restore_s": float(restore_s.sum()), "restorations": len(restore_s)}
     return values
@@ -393,11 +394,11 @@ def _unserved(results: RunData, hub: str) -> dict[str, float]:
     if not results.has(f"{hub}/load/unserved_kw"):
         return {}
     t_s, unserved_kw = results.arrays(f"{hub}/load/unserved_kw")
-    kwh = np.atleast_1d(energy_kwh(steps.integral(t_s, unserved_kw, results.end_s), 1.0))
+    kwh = np.atleast_1d(energy_kwh(step_signals.integral(t_s, unserved_kw, results.end_s), 1.0))
     account = results.arrays(f"{hub}/load/eens_kwh")[1] if results.has(f"{hub}/load/eens_kwh") else np.empty(0)
     if len(account):  # that of the load itself, which also has what was put off and never made good
         kwh = account[-1]
-    by_class = {f"unserved_{name}_kwh": float(part) for name, part in zip(kpis.LOAD_CLASSES, kwh, strict=True)}
+    by_class = {f"unserved_{name}_kwh": float(part) for name, part in zip(kpi_formulas.LOAD_CLASSES, kwh, strict=True)}
     return {**by_class, "unserved_kwh": sum(by_class.values())}
 
 
@@ -407,7 +408,7 @@ def _voltages(results: RunData, path: str) -> dict[str, float]:
     known = v_pu[v_pu > 0]
     if not known.size:
         return {}
-    outside_h = kpis.outside_band(t_s, v_pu, results.end_s, kpis.VOLTAGE_BAND_PU)
+    outside_h = kpi_formulas.outside_band(t_s, v_pu, results.end_s, kpi_formulas.VOLTAGE_BAND_PU)
     return {"v_min_pu": float(known.min()), "v_max_pu": float(known.max()), "v_outside_h": outside_h}
 
 
@@ -423,9 +424,9 @@ def _network_values(results: RunData) -> dict[str, float]:
             values[key] = float(np.nanmax(highest))
             loadings[key] = t_s, highest
     if loadings:
-        t_s = steps.union([t for t, _ in loadings.values()])
-        over = np.any([steps.hold(t, percent, t_s) > _FULL_PERCENT for t, percent in loadings.values()], axis=0)
-        values["overload_h"] = kpis.hours(t_s, over, results.end_s)
+        t_s = step_signals.union([t for t, _ in loadings.values()])
+        over = np.any([step_signals.hold(t, percent, t_s) > _FULL_PERCENT for t, percent in loadings.values()], axis=0)
+        values["overload_h"] = kpi_formulas.hours(t_s, over, results.end_s)
     if results.has("network/grid/losses_kw"):
-        values["network_losses_kwh"] = kpis.energy(*results.arrays("network/grid/losses_kw"), results.end_s)
+        values["network_losses_kwh"] = kpi_formulas.energy(*results.arrays("network/grid/losses_kw"), results.end_s)
     return values

@@ -7,9 +7,8 @@ from typing import ClassVar, cast
 
 import numpy as np
 
-from .. import contract as base
-from . import emh_island as island
-from . import priority
+from .. import contract
+from . import emh_island, priority
 from .emh_parameters import EmhParameters
 from .emh_rules import RULES, Rule
 from .references import References
@@ -18,7 +17,7 @@ from .situation import HubSituation, Memory, observe
 _DECIDED = ("cp", "bess", "pv", "dg")
 
 
-class Emh(base.Controller):
+class Emh(contract.Controller):
     """The rule-based management strategy of Leal et al. 2024.
 
     Every decision follows figure 7: acquire, alarms, rules (power dispatch), DER references, priority, connectors.
@@ -48,16 +47,16 @@ class Emh(base.Controller):
         for name in self.sites:
             self.check(name, self.parameters)
 
-    def check(self, hub: str, parameters: base.Parameters) -> None:
+    def check(self, hub: str, parameters: contract.Parameters) -> None:
         """Refuse rules that do not exist, and what does not fit the plates of a hub."""
         emh_parameters = cast("EmhParameters", parameters)
         self._choose(emh_parameters)
         _fit(hub, self.sites[hub], emh_parameters)
 
-    def decide(self, observation: base.Observation) -> base.Decision:
+    def decide(self, observation: contract.Observation) -> contract.Decision:
         """Decide the set points of every hub by the rules."""
         now = observation.time.time()
-        setpoints: dict[str, base.Setpoints] = {}
+        setpoints: dict[str, contract.Setpoints] = {}
         events: list[tuple[str, str, str]] = []
         records: dict[str, dict[str, float]] = {}
         for name, hub in observation.hubs.items():
@@ -66,7 +65,7 @@ class Emh(base.Controller):
             setpoints[name], records[name], decided = self._settle(situation, memory)
             events += [(name, kind, text) for kind, text in messages]
             events += [(name, "rule", text) for text in decided]
-        return base.Decision(setpoints, events, records)
+        return contract.Decision(setpoints, events, records)
 
     def _choose(self, parameters: EmhParameters) -> list[Rule]:
         chosen = self._chosen.get(parameters.rules)
@@ -76,7 +75,7 @@ class Emh(base.Controller):
             chosen = self._chosen[parameters.rules] = [self.rules[name] for name in parameters.rules]
         return chosen
 
-    def _settle(self, s: HubSituation, memory: Memory) -> tuple[base.Setpoints, dict[str, float], list[str]]:
+    def _settle(self, s: HubSituation, memory: Memory) -> tuple[contract.Setpoints, dict[str, float], list[str]]:
         """Evaluate the rules, clip the wishes, share the power; and remember it."""
         refs = References()
         for rule in self._choose(s.parameters):
@@ -91,7 +90,7 @@ class Emh(base.Controller):
 
         overruled = refs.bess.wish != bess_kw or pv_kw < refs.pv.wish
         if s.islanded and overruled and s.ramp.charge_kw > 0.0:
-            memory.ramp = island.restart(s.ramp, s.t_s, s.parameters.ramp.every_s)
+            memory.ramp = emh_island.restart(s.ramp, s.t_s, s.parameters.ramp.every_s)
         else:
             memory.ramp = s.ramp
         memory.bess_kw, memory.connector_kw = bess_kw, connector_kw
@@ -112,7 +111,7 @@ class Emh(base.Controller):
             "rule_pv": code(pv_by, 0.0),
             "rule_dg": code(dg_by, 0.0),
         }
-        return base.Setpoints(connector_kw, bess_kw, max(0.0, pv_kw), max(0.0, dg_kw)), records, messages
+        return contract.Setpoints(connector_kw, bess_kw, max(0.0, pv_kw), max(0.0, dg_kw)), records, messages
 
 
 def _connectors_kw(s: HubSituation, refs: References, cp_kw: float, last_kw: np.ndarray) -> np.ndarray:
@@ -126,7 +125,7 @@ def _connectors_kw(s: HubSituation, refs: References, cp_kw: float, last_kw: np.
     return priority.admit(cp_kw, target_kw, s.connectors.p_kw, last_kw, weight)
 
 
-def _fit(name: str, site: base.Site, parameters: EmhParameters) -> None:
+def _fit(name: str, site: contract.Site, parameters: EmhParameters) -> None:
     """Refuse parameters that do not fit the plates of a hub."""
     contracted_kw, installed_kw = (
         parameters.contracted_kw or site.contracted_kw,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .. import contract as base
+from .. import contract
 from .emh_rules import RULES
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -83,7 +83,7 @@ class Ramp(_EmhSection):
     """The battery is charged with at most this share of its rating."""
 
 
-class EmhParameters(base.Parameters):
+class EmhParameters(contract.Parameters):
     """Parameters of `emh`."""
 
     contracted_kw: Positive | None = None

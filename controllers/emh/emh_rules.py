@@ -11,9 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 
-from . import capacity, criteria, priority
-from . import cost_rules as cost
-from . import emh_island as island
+from . import capacity, cost_rules, criteria, emh_island, priority
 from .references import ReferenceRank, References
 from .situation import HubSituation
 
@@ -59,7 +57,7 @@ def _stop_pv(rule: Rule, s: HubSituation, refs: References) -> None:
 
 def _stop_bess(rule: Rule, s: HubSituation, refs: References) -> None:
     """In an island the battery is released only when PV is measured at 0, so that PV has nowhere else to flow."""
-    held_kw = island.released_kw(s.last_bess_kw, s.pv_at_0 or not s.islanded)
+    held_kw = emh_island.released_kw(s.last_bess_kw, s.pv_at_0 or not s.islanded)
     rule.keep(refs.bess, min_kw=held_kw, max_kw=held_kw)
 
 
@@ -165,14 +163,14 @@ def _islanded(rule: Rule, s: HubSituation, refs: References) -> None:
 # --- economics: cost rules --------------------------------------------------------------------------------------------
 
 
-def _battery(s: HubSituation) -> cost.Battery:
+def _battery(s: HubSituation) -> cost_rules.Battery:
     p, tr = s.parameters, s.prices
     max_kw = s.site.bess_kw if p.bess_discharge_kw is None else min(p.bess_discharge_kw, s.site.bess_kw)
     # where the need has room, charging takes what that leaves, and must not stop itself
     own_kw = min(0.0, s.bess_kw) if s.need_kw <= s.room_kw else 0.0
     # a battery that fed the grid would not serve the connectors
     max_kw = max(0.0, min(max_kw, s.consumption_kw))
-    return cost.Battery(
+    return cost_rules.Battery(
         discharge_kw=max_kw,
         slow_kw=s.slow_kw,
         may_discharge=criteria.bess_may_discharge(
@@ -191,7 +189,7 @@ def _battery(s: HubSituation) -> cost.Battery:
 
 def _cost_rule_1(rule: Rule, s: HubSituation, refs: References) -> None:
     pays = s.prices.charging > s.prices.bess
-    _wish(rule, refs, cost.rule_1(s.need_kw, s.room_kw, s.pv_kw, pays, _battery(s)))
+    _wish(rule, refs, cost_rules.rule_1(s.need_kw, s.room_kw, s.pv_kw, pays, _battery(s)))
 
 
 def _cost_rule_2(rule: Rule, s: HubSituation, refs: References) -> None:
@@ -215,10 +213,10 @@ def _cost_rule_2(rule: Rule, s: HubSituation, refs: References) -> None:
     # with the battery never more than the hub draws
     max_kw = s.consumption_kw - (battery.discharge_kw if pays and battery.may_discharge else 0.0)
     dg_kw = max(0.0, min(s.site.dg_kw, max_kw)) if may_run else 0.0
-    _wish(rule, refs, cost.rule_2(s.need_kw, s.room_kw, s.pv_kw, pays, battery, dg_kw))
+    _wish(rule, refs, cost_rules.rule_2(s.need_kw, s.room_kw, s.pv_kw, pays, battery, dg_kw))
 
 
-def _wish(rule: Rule, refs: References, wish: cost.CostDispatch) -> None:
+def _wish(rule: Rule, refs: References, wish: cost_rules.CostDispatch) -> None:
     refs.bess.want(wish.bess_kw, rule.name)
     refs.dg.want(wish.dg_kw, rule.name)
     refs.cp.want(wish.cp_kw, rule.name, counting_kw=max(0.0, wish.bess_kw) + wish.dg_kw)
@@ -229,7 +227,7 @@ def _wish(rule: Rule, refs: References, wish: cost.CostDispatch) -> None:
 
 def _island_ramp(rule: Rule, s: HubSituation, refs: References) -> None:
     ramp = s.parameters.ramp
-    s.ramp = island.step(
+    s.ramp = emh_island.step(
         s.ramp,
         s.t_s,
         charging_kw=-s.bess_kw,
@@ -243,7 +241,7 @@ def _island_ramp(rule: Rule, s: HubSituation, refs: References) -> None:
         may_rise=s.p_in_kw + max(0.0, s.bess_kw) + ramp.step_kw <= s.limit_kw,
     )
     refs.bess.want(0.0 - s.ramp.charge_kw, rule.name)
-    refs.pv.want(island.pv_limit_kw(s.ramp, -s.bess_kw, ramp.pv_share), rule.name)
+    refs.pv.want(emh_island.pv_limit_kw(s.ramp, -s.bess_kw, ramp.pv_share), rule.name)
 
 
 def _sure_kw(s: HubSituation) -> float:
@@ -266,10 +264,10 @@ def _island_discharge(rule: Rule, s: HubSituation, refs: References) -> None:
     if not s.pv_at_0:
         refs.bess.want(min(s.last_bess_kw, 0.0), rule.name)
     elif s.parameters.island_discharge == "relief":
-        refs.bess.want(island.relief_kw(_sure_kw(s), s.slow_kw), rule.name)
+        refs.bess.want(emh_island.relief_kw(_sure_kw(s), s.slow_kw), rule.name)
     else:
         limit = s.parameters.ramp.bess_share * s.site.bess_kw
-        refs.bess.want(island.above_limit_kw(_sure_kw(s), limit, s.site.bess_kw), rule.name)
+        refs.bess.want(emh_island.above_limit_kw(_sure_kw(s), limit, s.site.bess_kw), rule.name)
 
 
 # --- economics: priority ----------------------------------------------------------------------------------------------

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ...simulators.units import W_PER_KW
-from .. import contract as base
-from . import alarms
-from . import emh_island as island
+from .. import contract
+from . import alarms, emh_island
 
 if TYPE_CHECKING:
     from .emh_parameters import EmhParameters
@@ -45,8 +44,8 @@ class Memory:
     load_kw: float = nan
     live_since_s: float | None = 0.0
     islanded: bool = False
-    connectors: base.Connectors | None = None
-    ramp: island.RampState = island.FOOT
+    connectors: contract.Connectors | None = None
+    ramp: emh_island.RampState = emh_island.FOOT
     overcurrent: alarms.OvercurrentWatch = alarms.NO_OVERCURRENT
     log: alarms.Log = field(default_factory=alarms.Log)
     decided_by: tuple[str, ...] = ()
@@ -105,9 +104,9 @@ class HubSituation:
 
     t_s: float
     peak: bool
-    site: base.Site
+    site: contract.Site
     parameters: EmhParameters
-    prices: base.Prices
+    prices: contract.Prices
     islanded: bool
     dead: bool
     p_in_kw: float
@@ -126,12 +125,12 @@ class HubSituation:
     busy: np.ndarray
     max_kw: np.ndarray
     need_kw: float
-    connectors: base.Connectors
+    connectors: contract.Connectors
     alarms: frozenset[int]
     overcurrent_level: int
     last_bess_kw: float
     round_s: float
-    ramp: island.RampState
+    ramp: emh_island.RampState
 
     @property
     def connected(self) -> bool:
@@ -152,7 +151,7 @@ class HubSituation:
         return self.parameters.tx_slow_recharge * self.site.bess_kw
 
 
-def capacity_kw(site: base.Site, parameters: EmhParameters, islanded: bool) -> float:
+def capacity_kw(site: contract.Site, parameters: EmhParameters, islanded: bool) -> float:
     """Return the capacity that must not be exceeded [kW].
 
     The contracted one on the grid; in an island the installed one, or the rating of the secondary source where that is
@@ -163,7 +162,7 @@ def capacity_kw(site: base.Site, parameters: EmhParameters, islanded: bool) -> f
     return parameters.contracted_kw or site.contracted_kw
 
 
-def limit_kw(site: base.Site, parameters: EmhParameters, islanded: bool) -> float:
+def limit_kw(site: contract.Site, parameters: EmhParameters, islanded: bool) -> float:
     """Limit of the import [kW] (Leal et al. 2024, eq. 1), a factor of its own for each mode."""
     factor = parameters.tx_limit_islanded if islanded else parameters.tx_limit_connected
     return capacity_kw(site, parameters, islanded) * factor
@@ -176,7 +175,7 @@ def is_peak(now: time, parameters: EmhParameters) -> bool:
 
 
 def observe(
-    t_s: float, now: time, site: base.Site, hub: base.Hub, memory: Memory
+    t_s: float, now: time, site: contract.Site, hub: contract.Hub, memory: Memory
 ) -> tuple[HubSituation, list[tuple[str, str]]]:
     """Convert what is seen of a hub to plain numbers, and update its alarms.
 
@@ -226,9 +225,9 @@ def observe(
         memory.slowest_s = 0.0
     memory.slowest_s = max([memory.slowest_s, *(age_s for age_s in ages_s if age_s <= p.timeout_s)])
     if islanded and not memory.islanded:
-        memory.ramp = island.restart(island.FOOT, t_s, p.ramp.every_s)
+        memory.ramp = emh_island.restart(emh_island.FOOT, t_s, p.ramp.every_s)
     memory.islanded = islanded
-    memory.ramp = island.cycle(memory.ramp, hub.soc, soc_min, soc_max)
+    memory.ramp = emh_island.cycle(memory.ramp, hub.soc, soc_min, soc_max)
     situation = HubSituation(
         t_s=t_s,
         peak=is_peak(now, p),
@@ -243,7 +242,7 @@ def observe(
         bess_kw=_known(hub.p_bess_kw),
         dg_kw=_known(hub.p_dg_kw),
         cp_kw=_known(hub.p_cp_kw),
-        pv_at_0=site.pv_kw == 0.0 or (hub.p_pv_kw <= island.ZERO_KW and (7, "pv") not in causes),
+        pv_at_0=site.pv_kw == 0.0 or (hub.p_pv_kw <= emh_island.ZERO_KW and (7, "pv") not in causes),
         soc=hub.soc,
         soc_min=soc_min,
         soc_max=soc_max,
@@ -267,7 +266,7 @@ def _known(p_kw: float) -> float:
     return 0.0 if isnan(p_kw) else p_kw
 
 
-def _load_kw(t_s: float, hub: base.Hub, memory: Memory) -> float:
+def _load_kw(t_s: float, hub: contract.Hub, memory: Memory) -> float:
     """The net load: by its meter, else by the balance of what else is measured, else as last known.
 
     A message from a dead bus says nothing of the load to come.

@@ -9,20 +9,14 @@ from datetime import timedelta
 import numpy as np
 
 from ...simulators.network.admittances import compiled
-from .. import contract as base
+from .. import contract
 from ..optimization.blocks.time_steps import Steps
 from ..optimization.hub_model import HubPlan
 from . import (
-    ems_commands as commands,
-)
-from . import (
-    ems_model_data as data,
-)
-from . import (
-    ems_schedule as schedule,
-)
-from . import (
-    session_priorities as priorities,
+    ems_commands,
+    ems_model_data,
+    ems_schedule,
+    session_priorities,
 )
 from .connection_points import ConnectionPoints, plugs
 from .constraints import NetworkLimits
@@ -51,12 +45,12 @@ class _Window:
 class _EmsMemory:
     """The last reports to a hub, so that nothing is reported twice."""
 
-    changes: dict[str, priorities.Change] = field(default_factory=dict)
+    changes: dict[str, session_priorities.Change] = field(default_factory=dict)
     alarm: str = ""
     peak_kw: float = 0.0
 
 
-class Ems(base.Controller):
+class Ems(contract.Controller):
     """The constraint loop of Hafiz & Ishchenko 2023, US 2023/0182605 A1 (process 400).
 
     Every period: refresh the charging schedule (415), dispatch over the rolling window (410), solve the load flow of
@@ -87,7 +81,7 @@ class Ems(base.Controller):
         self._loop: Loop | None = None
         self._sites: dict[str, ConnectionPoints] = {}
         if self.period_s > parameters.step_s:
-            raise base.ParameterError(
+            raise contract.ParameterError(
                 "period",
                 f"must not be longer than step_s {parameters.step_s:g} s, got {self.period_s:g} s: "
                 "only the step that is on is safe to command",
@@ -96,23 +90,23 @@ class Ems(base.Controller):
         if parameters.network is not None:
             self._connect(parameters)
 
-    def check(self, hub: str, parameters: base.Parameters) -> None:
+    def check(self, hub: str, parameters: contract.Parameters) -> None:
         """Refuse parameters that cannot change during a run, and limits of other hubs."""
         if not isinstance(parameters, EmsParameters):
             raise TypeError(f"parameters of ems expected, got {type(parameters).__name__}")
         changed = [key for key in _FIXED if getattr(parameters, key) != getattr(self._parameters, key)]
         if changed:
-            raise base.ParameterError(changed[0], "cannot change during a run")
+            raise contract.ParameterError(changed[0], "cannot change during a run")
         self._know_hubs(parameters)
         for limit in parameters.purchase_limits:
             if limit.hub not in (hub, None) and limit not in self._parameters.purchase_limits:
-                raise base.ParameterError("purchase_limits", f"an event of hub {hub!r} cannot limit {limit.hub!r}")
+                raise contract.ParameterError("purchase_limits", f"an event of hub {hub!r} cannot limit {limit.hub!r}")
 
     def _know_hubs(self, parameters: EmsParameters) -> None:
         unknown = sorted({limit.hub for limit in parameters.purchase_limits if limit.hub is not None} - set(self.sites))
         if unknown:
             text = f"there is no hub {unknown[0]!r}; hubs are {', '.join(self.sites)}"
-            raise base.ParameterError("purchase_limits", text)
+            raise contract.ParameterError("purchase_limits", text)
 
     def _connect(self, parameters: EmsParameters) -> None:
         """Read the network and find the place of every part."""
@@ -124,14 +118,14 @@ class Ems(base.Controller):
 
         missing = [name for name in self.sites if name not in grid.buses]
         if missing:
-            raise base.ParameterError("network.buses", f"has no bus for hub {missing[0]!r}")
-        with base.parameter("network.net"):
+            raise contract.ParameterError("network.buses", f"has no bus for hub {missing[0]!r}")
+        with contract.parameter("network.net"):
             net = build(grid.net)
             known = compiled(net)
 
         def index_of(name: str, bus: int | str, part: str = "") -> int:
             """Find the pandapower index of a bus that has a source."""
-            with base.parameter(f"network.buses.{name}{part}"):
+            with contract.parameter(f"network.buses.{name}{part}"):
                 index = find_bus(net, bus, f"hub {name!r}")
                 known.node(index, f"hub {name!r}")
                 return index
@@ -145,7 +139,7 @@ class Ems(base.Controller):
         if grid.replaces_load:
             at = {known.node(bus) for bus in hub_bus.values()}
             replaced = tuple(bus for bus, node in known.node_of.items() if node in at)
-            with base.parameter("network.net"):
+            with contract.parameter("network.net"):
                 known = compiled(net, replaced)
         nodes: dict[int, int] = {}
 
@@ -157,7 +151,7 @@ class Ems(base.Controller):
             hub_buses, count = buses[name], site.connector_kw.size
             if hub_buses.connectors and len(hub_buses.connectors) != count:
                 text = f"must name {count} buses, got {len(hub_buses.connectors)}"
-                raise base.ParameterError(f"network.buses.{name}.connectors", text)
+                raise contract.ParameterError(f"network.buses.{name}.connectors", text)
             self._sites[name] = ConnectionPoints(
                 *(place(name, getattr(hub_buses, part), part) for part in ("pv", "bess", "dg", "load")),
                 connectors=tuple(
@@ -168,7 +162,7 @@ class Ems(base.Controller):
         limits = NetworkLimits(low, high, grid.loading_percent / 100.0)
         self._loop = Loop(known, np.array(list(nodes)), limits, parameters.max_iterations, grid.margin_pu)
 
-    def decide(self, observation: base.Observation) -> base.Decision:
+    def decide(self, observation: contract.Observation) -> contract.Decision:
         """Plan when a plan is due, and command the present step of the plan."""
         events: list[tuple[str, str, str]] = []
         records: dict[str, dict[str, float]] = {}
@@ -187,14 +181,14 @@ class Ems(base.Controller):
                 goes_on = "the last schedule goes on" if self._window is not None else "nothing charges"
                 self._tell_alarm(observation, f"no dispatch: {error}; {goes_on}{remark}", events)
                 records |= {name: {"verified": 0.0} for name in observation.hubs}
-        return base.Decision(
+        return contract.Decision(
             {name: self._command(name, hub, observation.t_s) for name, hub in observation.hubs.items()},
             events,
             records,
             diagnostics,
         )
 
-    def _is_due(self, observation: base.Observation) -> bool:
+    def _is_due(self, observation: contract.Observation) -> bool:
         window, t_s = self._window, observation.t_s
         if t_s % self.period_s == 0.0 or self._tried != _situation(observation):
             return True
@@ -211,7 +205,7 @@ class Ems(base.Controller):
                     return True
         return False
 
-    def _remembered(self, observation: base.Observation) -> _Window | None:
+    def _remembered(self, observation: contract.Observation) -> _Window | None:
         """The last window without hubs and EVs that are gone since, checked again; None if it is over."""
         window = self._window
         if window is None or observation.t_s >= window.steps.edges_s[-1]:
@@ -221,7 +215,7 @@ class Ems(base.Controller):
             hub = observation.hubs[name]
             if not hub.dead:
                 there = [d.connector < 0 or d.name in hub.connectors.session_id for d in window.demands[name]]
-                plans[name] = commands.present(plan, np.array(there, dtype=bool))
+                plans[name] = ems_commands.present(plan, np.array(there, dtype=bool))
         if not plans:
             return None
         start = observation.t_s - window.steps.edges_s[0]
@@ -231,7 +225,7 @@ class Ems(base.Controller):
 
     def _plan(
         self,
-        observation: base.Observation,
+        observation: contract.Observation,
         events: list[tuple[str, str, str]],
         records: dict[str, dict[str, float]],
         diagnostics: dict[str, float],
@@ -241,8 +235,8 @@ class Ems(base.Controller):
         hubs = {name: hub for name, hub in observation.hubs.items() if not hub.dead}
         if not hubs:
             return None
-        steps = schedule.window(observation.t_s, parameters.step_s, parameters.horizon_s, observation.end_s)
-        demands = {name: schedule.charging_schedule(hub, self.sites[name], steps) for name, hub in hubs.items()}
+        steps = ems_schedule.window(observation.t_s, parameters.step_s, parameters.horizon_s, observation.end_s)
+        demands = {name: ems_schedule.charging_schedule(hub, self.sites[name], steps) for name, hub in hubs.items()}
         eens = {name: np.full(len(each), parameters_of(hubs[name]).eens_per_kwh) for name, each in demands.items()}
         dispatch, outcome = self._respecting(observation, hubs, steps, demands, eens)
         seconds, network_cost = dispatch.seconds, outcome.network_cost
@@ -250,12 +244,14 @@ class Ems(base.Controller):
         if parameters.priorities and any(_unserved_kwh(outcome, name).sum() > _UNSERVED_KWH for name in hubs):
             before = outcome.schedule.plans
             ranked = {
-                name: priorities.ranks(each, (own := parameters_of(hubs[name])).vehicles, own.weights, observation.t_s)
+                name: session_priorities.ranks(
+                    each, (own := parameters_of(hubs[name])).vehicles, own.weights, observation.t_s
+                )
                 for name, each in demands.items()
             }
             adjusted = {
                 name: [
-                    demand if rank.critical else schedule.put_off(demand)
+                    demand if rank.critical else ems_schedule.put_off(demand)
                     for demand, rank in zip(each, ranked[name], strict=True)
                 ]
                 for name, each in demands.items()
@@ -291,7 +287,7 @@ class Ems(base.Controller):
         before: Mapping[str, HubPlan],
         outcome: LoopResult,
         demands: Mapping[str, list[Demand]],
-        ranked: Mapping[str, list[priorities.PriorityRank]],
+        ranked: Mapping[str, list[session_priorities.PriorityRank]],
         steps: Steps,
         events: list[tuple[str, str, str]],
     ) -> None:
@@ -300,13 +296,13 @@ class Ems(base.Controller):
             reported = self._memory[name].changes
             for k, (demand, rank) in enumerate(zip(each, ranked[name], strict=True)):
                 after_kw = outcome.schedule.plans[name].session_kw[k]
-                change = priorities.change(demand, before[name].session_kw[k], after_kw, steps)
-                if change.is_news(reported.get(demand.name, priorities.Change())):
+                change = session_priorities.change(demand, before[name].session_kw[k], after_kw, steps)
+                if change.is_news(reported.get(demand.name, session_priorities.Change())):
                     events.append((name, "schedule", change.text(demand, rank)))
                     reported[demand.name] = change
 
     def _commanded(
-        self, observation: base.Observation, outcome: LoopResult, demands: Mapping[str, list[Demand]], steps: Steps
+        self, observation: contract.Observation, outcome: LoopResult, demands: Mapping[str, list[Demand]], steps: Steps
     ) -> LoopResult:
         """The outcome with a schedule that devices can follow, checked as they will."""
         if self._loop is None:
@@ -317,24 +313,24 @@ class Ems(base.Controller):
             minimum_kw = self.sites[name].connector_minimum_kw
             min_kw[name] = np.array([minimum_kw[c % minimum_kw.size] for c in plugs(demands[name])])
             limits = parameters_of(observation.hubs[name]).purchase_limits
-            room[name] = np.minimum(self.sites[name].contracted_kw, data.purchase_kw(limits, name, steps))
+            room[name] = np.minimum(self.sites[name].contracted_kw, ems_model_data.purchase_kw(limits, name, steps))
         places = {name: self._sites[name].places(demands[name]) for name in plans if _on_grid(observation.hubs[name])}
         shared_kw = self._shared_kw(observation.hubs, steps)
         background_pu = self._background_pu(observation, steps)
-        schedule, kept = commands.commanded(
+        schedule, kept = ems_commands.commanded(
             self._loop, outcome.schedule, places, min_kw, room, shared_kw, background_pu
         )
         return replace(outcome, schedule=schedule, kept=kept)
 
-    def _shared_kw(self, hubs: Mapping[str, base.Hub], steps: Steps) -> np.ndarray:
+    def _shared_kw(self, hubs: Mapping[str, contract.Hub], steps: Steps) -> np.ndarray:
         """Most that all hubs may purchase together [kW], shape (k,)."""
         limits = [limit for hub in hubs.values() for limit in parameters_of(hub).purchase_limits]
-        return data.purchase_kw(limits, None, steps)
+        return ems_model_data.purchase_kw(limits, None, steps)
 
     def _respecting(
         self,
-        observation: base.Observation,
-        hubs: Mapping[str, base.Hub],
+        observation: contract.Observation,
+        hubs: Mapping[str, contract.Hub],
         steps: Steps,
         demands: Mapping[str, list[Demand]],
         eens: Mapping[str, np.ndarray],
@@ -345,7 +341,7 @@ class Ems(base.Controller):
         on_grid = {name: hub for name, hub in hubs.items() if _on_grid(hub)}
         with EmsDispatch(
             {
-                name: data.hub_data(
+                name: ems_model_data.hub_data(
                     name, hub, self.sites[name], steps, demands[name], eens[name], self._memory[name].peak_kw
                 )
                 for name, hub in hubs.items()
@@ -364,7 +360,7 @@ class Ems(base.Controller):
             earlier = before.cuts if before else ()
             return dispatch, self._loop.run(dispatch, self._background_pu(observation, steps), earlier)
 
-    def _background_pu(self, observation: base.Observation, steps: Steps) -> np.ndarray:
+    def _background_pu(self, observation: contract.Observation, steps: Steps) -> np.ndarray:
         """What the network's own loads and plants are expected to feed in, shape (k, n) [pu]."""
         loop, grid = self._loop, self._parameters.network
         if loop is None or grid is None:
@@ -377,7 +373,9 @@ class Ems(base.Controller):
             factors.append(past[-1] if past else scales[-1][1])
         return loop.network.other_pu - np.outer(factors, loop.network.load_pu)
 
-    def _report(self, observation: base.Observation, outcome: LoopResult, events: list[tuple[str, str, str]]) -> None:
+    def _report(
+        self, observation: contract.Observation, outcome: LoopResult, events: list[tuple[str, str, str]]
+    ) -> None:
         """Tell what could not be kept or verified."""
         if self._loop is None:
             text = "no network is given: schedules are not verified by a load flow"
@@ -398,7 +396,7 @@ class Ems(base.Controller):
             )
         self._tell_alarm(observation, text, events)
 
-    def _tell_alarm(self, observation: base.Observation, text: str, events: list[tuple[str, str, str]]) -> None:
+    def _tell_alarm(self, observation: contract.Observation, text: str, events: list[tuple[str, str, str]]) -> None:
         """Tell it once, and when it is over."""
         for name in observation.hubs:
             memory = self._memory[name]
@@ -409,14 +407,14 @@ class Ems(base.Controller):
                 events.append((name, "verified", "the load flow finds every limit kept again"))
             memory.alarm = sort
 
-    def _command(self, name: str, hub: base.Hub, t_s: float) -> base.Setpoints:
+    def _command(self, name: str, hub: contract.Hub, t_s: float) -> contract.Setpoints:
         """Set points of the step that is on (process 470)."""
         site = self.sites[name]
         limit_kw, q_kvar = np.zeros((2, site.connector_kw.size))
         window = self._window
         plan = window.outcome.schedule.plans.get(name) if window is not None else None
         if window is None or plan is None or hub.dead or t_s >= window.steps.edges_s[-1]:
-            return base.Setpoints(connector_kw=limit_kw, pv_limit_kw=0.0)
+            return contract.Setpoints(connector_kw=limit_kw, pv_limit_kw=0.0)
         step = window.steps.at(t_s).now
         for k, demand in enumerate(window.demands[name]):
             if demand.name in hub.connectors.session_id:
@@ -428,7 +426,7 @@ class Ems(base.Controller):
         curtailed = pv_kw < available_kw - 1e-6
         demand_kw = hub.forecast.load_kw(window.steps.edges_s[step : step + 2])[0]
         cut = plan.load_unserved_kw[:, step] > 1e-6
-        return base.Setpoints(
+        return contract.Setpoints(
             connector_kw=limit_kw,
             bess_kw=float(plan.bess_kw[step]),
             pv_limit_kw=pv_kw if curtailed or step in window.limited else np.inf,
@@ -444,7 +442,7 @@ class Ems(base.Controller):
         )
 
 
-def _situation(observation: base.Observation) -> tuple:
+def _situation(observation: contract.Observation) -> tuple:
     """What calls for a new plan when it changes."""
     return tuple((hub.bus, hub.failed, hub.parameters) for hub in observation.hubs.values())
 
@@ -454,7 +452,7 @@ def _rank(outcome: LoopResult) -> tuple[bool, bool]:
     return outcome.verdict is Verdict.FEASIBLE, bool(outcome.kept.all())
 
 
-def _on_grid(hub: base.Hub) -> bool:
+def _on_grid(hub: contract.Hub) -> bool:
     """It is fed through the network."""
     return not (hub.dead or hub.islanded)
 

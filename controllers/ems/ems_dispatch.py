@@ -12,7 +12,7 @@ import pyomo.environ as pyo
 from pyomo.common.gc_manager import PauseGC
 from scipy import sparse
 
-from ..optimization.blocks import loads_block as loads
+from ..optimization.blocks import loads_block
 from ..optimization.hub_model import HubData, HubModel, HubPlan, other_kw
 from ..optimization.program import Program
 from .constraints import Cut
@@ -285,7 +285,7 @@ class EmsDispatch:
                         position = where[n % len(where)] + self._m * reactive
                         fed_in[position][1].append((sign, self._program.columns(entries)))
             if hub.data.load is not None:
-                fed_in[places.load][0][:] -= loads.fixed_kw(self.steps, hub.data.load)
+                fed_in[places.load][0][:] -= loads_block.fixed_kw(self.steps, hub.data.load)
             fed_in[places.load][0][:] += other_kw(hub.data)
         return fed_in
 

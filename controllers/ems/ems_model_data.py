@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ...simulators.units import energy_kwh
-from .. import contract as base
+from .. import contract
 from ..optimization.blocks.generator_block import GeneratorData
 from ..optimization.blocks.grid_connection_block import GridData
 from ..optimization.blocks.loads_block import LoadsData
@@ -36,7 +36,13 @@ def purchase_kw(limits: Iterable[PurchaseLimit], hub: str | None, steps: Steps) 
 
 
 def hub_data(
-    name: str, hub: base.Hub, site: base.Site, steps: Steps, demands: Sequence[Demand], eens: np.ndarray, peak_kw: float
+    name: str,
+    hub: contract.Hub,
+    site: contract.Site,
+    steps: Steps,
+    demands: Sequence[Demand],
+    eens: np.ndarray,
+    peak_kw: float,
 ) -> HubData:
     """Collect the model data of one hub in the window.
 
@@ -93,7 +99,7 @@ def hub_data(
 
 
 def _grid(
-    name: str, hub: base.Hub, site: base.Site, steps: Steps, parameters: EmsParameters, peak_kw: float
+    name: str, hub: contract.Hub, site: contract.Site, steps: Steps, parameters: EmsParameters, peak_kw: float
 ) -> GridData:
     if hub.islanded:
         # the secondary source takes the place of the grid, for as long as anyone knows
@@ -115,7 +121,7 @@ def _grid(
 
 
 def _bess(
-    hub: base.Hub, site: base.Site, steps: Steps, parameters: EmsParameters, reactive: bool
+    hub: contract.Hub, site: contract.Site, steps: Steps, parameters: EmsParameters, reactive: bool
 ) -> StorageData | None:
     if not site.bess_kw or "bess" in hub.failed or not np.isfinite(hub.soc):
         return None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ...simulators.units import S_PER_DAY
-from .. import contract as base
+from .. import contract
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -58,7 +58,7 @@ class EmsNetwork(_EmsSection):
     @field_validator("net")
     @classmethod
     def _found(cls, net: str, info: ValidationInfo) -> str:
-        return base.file_of(net, "network.net", info) if net.endswith(".json") else net
+        return contract.file_of(net, "network.net", info) if net.endswith(".json") else net
 
     @model_validator(mode="after")
     def _possible(self):
@@ -121,7 +121,7 @@ class Weights(_EmsSection):
         return self
 
 
-class EmsParameters(base.Parameters):
+class EmsParameters(contract.Parameters):
     """Parameters of `ems`."""
 
     network: EmsNetwork | None = None
@@ -173,7 +173,7 @@ class EmsParameters(base.Parameters):
         return self
 
 
-def parameters_of(hub: base.Hub) -> EmsParameters:
+def parameters_of(hub: contract.Hub) -> EmsParameters:
     """Return the parameters in force at a hub.
 
     Raises

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...simulators.units import energy_kwh
-from .. import contract as base
+from .. import contract
 from ..optimization.blocks.time_steps import Steps
 
 
@@ -86,7 +86,7 @@ def window(t_s: float, step_s: float, horizon_s: float, end_s: float = np.inf) -
     return Steps(np.concatenate([[t_s], edges_s[edges_s < end_s], [end_s] * bool(end_s <= edges_s[-1])]))
 
 
-def charging_schedule(hub: base.Hub, site: base.Site, steps: Steps) -> list[Demand]:
+def charging_schedule(hub: contract.Hub, site: contract.Site, steps: Steps) -> list[Demand]:
     """List the energy that each EV needs, and by when.
 
     Power is constant in a step: an EV charges from the first edge after its arrival to the last one before it leaves,

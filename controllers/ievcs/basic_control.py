@@ -6,7 +6,7 @@ from math import isfinite
 
 import numpy as np
 
-from .. import contract as base
+from .. import contract
 from ..sharing.grid_rule import GridRule, served_kw
 from .decision_table import storage_limits
 
@@ -19,16 +19,16 @@ class BasicControl(GridRule):
     equally. Off the grid it does as `equal_share`, and the storage rests.
     """
 
-    def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
+    def on_grid(self, site: contract.Site, hub: contract.Hub) -> contract.Setpoints:
         """Store the surplus, and cover a deficit from the grid."""
         pv_kw = float(np.nan_to_num(hub.p_pv_kw))
         # without its meter the load may be anything
         room_kw = site.contracted_kw - hub.net_load_kw + pv_kw if isfinite(hub.net_load_kw) else 0.0
         shares_kw, limits_kw = served_kw(site, hub, room_kw)
         surplus_kw = pv_kw - hub.net_load_kw - float(shares_kw.sum())
-        return base.Setpoints(connector_kw=limits_kw, bess_kw=-self._stored_kw(site, hub, surplus_kw))
+        return contract.Setpoints(connector_kw=limits_kw, bess_kw=-self._stored_kw(site, hub, surplus_kw))
 
-    def _stored_kw(self, site: base.Site, hub: base.Hub, surplus_kw: float) -> float:
+    def _stored_kw(self, site: contract.Site, hub: contract.Hub, surplus_kw: float) -> float:
         """What of a surplus goes into the storage [kW]."""
         if not site.bess_kw or "bess" in hub.failed or not (isfinite(hub.soc) and isfinite(surplus_kw)):
             return 0.0

@@ -10,12 +10,12 @@ from math import ceil
 import numpy as np
 
 from ...simulators.units import energy_kwh
-from .. import contract as base
+from .. import contract
 from ..optimization.blocks.time_steps import Steps
 from ..optimization.hub_model import HubData, HubModel
 from ..optimization.program import Program
 from ..planning import REFUSED, ended
-from . import ievcs_prices as stage_two
+from . import ievcs_prices
 from .ievcs_model_data import ExpectedEvs, PlanStart, demand_kw, expected, grid_of_steps, hub_data, price
 from .ievcs_parameters import IevcsParameters
 from .ievcs_schedule import IevcsSchedule
@@ -75,8 +75,8 @@ class Day:
 
     def __init__(
         self,
-        site: base.Site,
-        hub: base.Hub,
+        site: contract.Site,
+        hub: contract.Hub,
         parameters: IevcsParameters,
         t_s: float,
         time: datetime,
@@ -99,7 +99,7 @@ class Day:
         self._import_kw = np.full(n, min(site.contracted_kw, site.installed_kw))
         self._export_kw = np.full(n, float(site.installed_kw))
         charging = price(hub, self.steps, "charging")
-        self.prices = stage_two.of_stage_one(charging, parameters.subsidy_per_kwh, agreed)
+        self.prices = ievcs_prices.of_stage_one(charging, parameters.subsidy_per_kwh, agreed)
         self._slots: list[str] = list(evs.names)
         self._n_slots = len(evs.names) + _SPARE_SLOTS if site.connector_kw.size else 0
         self._model: HubModel | None = None
@@ -110,7 +110,7 @@ class Day:
         if self._program is not None:
             self._program.close()
 
-    def plan(self, hub: base.Hub, t_s: float, start_s: float, backlog_kwh: float) -> DayPlanResult:
+    def plan(self, hub: contract.Hub, t_s: float, start_s: float, backlog_kwh: float) -> DayPlanResult:
         """Plan the rest of the day: stage I at its start, stage III later.
 
         Parameters
@@ -138,7 +138,7 @@ class Day:
             return DayPlanResult(None, str(error), REFUSED)
 
     def update_prices(
-        self, hub: base.Hub, t_s: float, first: IevcsSchedule, backlog_kwh: float
+        self, hub: contract.Hub, t_s: float, first: IevcsSchedule, backlog_kwh: float
     ) -> IevcsSchedule | None:
         """Choose new prices from the plan of stage I, and plan again at these prices (stage II).
 
@@ -168,11 +168,11 @@ class Day:
             return first.paid_by_drivers(replace(before, charging_per_kwh=charging_per_kwh, cheapest_hours=True))
 
         paid_before = first.paid_by_drivers(before)
-        charging = stage_two.tiers(
+        charging = ievcs_prices.tiers(
             parameters.tiers, first.steps, before.charging_per_kwh, load_kw, self.midnight_s, paid, paid_before
         )
         left = parameters.cost_bound + paid(charging) - paid_before
-        span = stage_two.ceiling(first.steps, first.plan, before.subsidy_per_kwh, charging, first.buy_per_kwh, left)
+        span = ievcs_prices.ceiling(first.steps, first.plan, before.subsidy_per_kwh, charging, first.buy_per_kwh, left)
         best, max_paid = None, -1.0
         for subsidy in np.linspace(*span, _SUBSIDIES).tolist() if span is not None else ():
             self.prices = replace(before, charging_per_kwh=charging, subsidy_per_kwh=subsidy, cheapest_hours=True)
@@ -185,7 +185,7 @@ class Day:
         self.prices = best.prices if best is not None else before
         return best
 
-    def _bess_kwh(self, hub: base.Hub, ahead_s: float) -> float:
+    def _bess_kwh(self, hub: contract.Hub, ahead_s: float) -> float:
         """What is in the battery when the plan begins, if it goes on as now [kWh]."""
         site, stored_kwh = self._site, hub.soc * self._site.bess_kwh
         moved_kwh = float(np.nan_to_num(energy_kwh(hub.p_bess_kw, max(ahead_s, 0.0))))
@@ -203,7 +203,7 @@ class Day:
             self.close()
             self._model = self._program = None
 
-    def _checked(self, hub: base.Hub, steps: Steps, state: PlanStart) -> DayPlanResult:
+    def _checked(self, hub: contract.Hub, steps: Steps, state: PlanStart) -> DayPlanResult:
         """Solve; while the power flow breaks a limit, tighten it and solve again (Yan & Tu 2022, section 3.5)."""
         tightened = np.zeros(steps.n, bool)
         built = self._model is None
@@ -227,7 +227,7 @@ class Day:
             tightened[wrong] = True
         return DayPlanResult(outcome.schedule, outcome.problem, outcome.status, int(tightened.sum()), built)
 
-    def _solved(self, hub: base.Hub, steps: Steps, state: PlanStart, built: bool) -> DayPlanResult:
+    def _solved(self, hub: contract.Hub, steps: Steps, state: PlanStart, built: bool) -> DayPlanResult:
         data = hub_data(
             self._site,
             hub,

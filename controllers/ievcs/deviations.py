@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from .. import contract as base
+from .. import contract
 from .ievcs_schedule import IevcsSchedule
 
 _MISSING_KWH = 0.05
@@ -30,7 +30,7 @@ class Surprises:
         self._came: set[str] = set()
         self._faulted: frozenset[int] = frozenset()
 
-    def seen(self, hub: base.Hub, schedule: IevcsSchedule | None, t_s: float) -> list[EventText]:
+    def seen(self, hub: contract.Hub, schedule: IevcsSchedule | None, t_s: float) -> list[EventText]:
         """Report the events since the last call.
 
         Parameters
@@ -87,7 +87,7 @@ class Surprises:
         texts += [("absent", f"{name} never came, and is planned for no more") for name in gone]
         return [(self._name, kind, text) for kind, text in texts]
 
-    def _out_of_order(self, seen: base.Connectors) -> list[str]:
+    def _out_of_order(self, seen: contract.Connectors) -> list[str]:
         """Connectors that have become faulty with an EV plugged in."""
         faulted = frozenset(i for i, name in enumerate(seen.session_id) if seen.faulted[i] and name is not None)
         new, self._faulted = sorted(faulted - self._faulted), faulted

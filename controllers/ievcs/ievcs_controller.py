@@ -12,7 +12,7 @@ from typing import ClassVar, cast
 import numpy as np
 
 from ...simulators.units import S_PER_H
-from .. import contract as base
+from .. import contract
 from ..planning import PLAN_RECORDS, REFUSED, consequence, plan_records
 from .basic_control import BasicControl
 from .day_ahead_planner import Day, DayPlanResult
@@ -47,13 +47,13 @@ class _IevcsMemory:
 class _Answer:
     """The parts of a decision, collected hub by hub."""
 
-    setpoints: dict[str, base.Setpoints] = field(default_factory=dict)
+    setpoints: dict[str, contract.Setpoints] = field(default_factory=dict)
     events: list[tuple[str, str, str]] = field(default_factory=list)
     records: dict[str, dict[str, float]] = field(default_factory=dict)
     diagnostics: dict[str, float] = field(default_factory=dict)
 
 
-class Ievcs(base.Controller):
+class Ievcs(contract.Controller):
     """The four stages of Yan & Tu 2022 for a station with V2G and a building.
 
     At midnight stage I plans the day (eq. 1-10), and stage II sets charging price and discharge subsidy from that plan.
@@ -90,19 +90,19 @@ class Ievcs(base.Controller):
         self._memory = {name: _IevcsMemory() for name in self.sites}
         self._surprises = {name: Surprises(name, self.period_s) for name in self.sites}
 
-    def check(self, hub: str, parameters: base.Parameters) -> None:
+    def check(self, hub: str, parameters: contract.Parameters) -> None:
         """Refuse parameters that cannot change during a run."""
         if cast(IevcsParameters, parameters).feeder != self.parameters.feeder:
-            raise base.ParameterError("feeder", "cannot change during a run")
+            raise contract.ParameterError("feeder", "cannot change during a run")
 
-    def decide(self, observation: base.Observation) -> base.Decision:
+    def decide(self, observation: contract.Observation) -> contract.Decision:
         """Plan when a plan is due, and follow the plans."""
         answer = _Answer()
         for name, hub in observation.hubs.items():
             self._decide(name, hub, observation, answer)
-        return base.Decision(answer.setpoints, answer.events, answer.records, answer.diagnostics)
+        return contract.Decision(answer.setpoints, answer.events, answer.records, answer.diagnostics)
 
-    def _decide(self, name: str, hub: base.Hub, observation: base.Observation, answer: _Answer) -> None:
+    def _decide(self, name: str, hub: contract.Hub, observation: contract.Observation, answer: _Answer) -> None:
         t_s, memory, parameters = observation.t_s, self._memory[name], _own(hub)
         memory.account.advance(t_s - memory.last_s if memory.last_s == memory.last_s else 0.0)
         if memory.last_s < memory.midnight_s <= t_s:
@@ -148,8 +148,13 @@ class Ievcs(base.Controller):
         answer.records[name] = _records(schedule, k, followed, memory.account)
 
     def _off_grid(
-        self, name: str, hub: base.Hub, observation: base.Observation, setpoints: base.Setpoints, answer: _Answer
-    ) -> base.Setpoints:
+        self,
+        name: str,
+        hub: contract.Hub,
+        observation: contract.Observation,
+        setpoints: contract.Setpoints,
+        answer: _Answer,
+    ) -> contract.Setpoints:
         """Limit the load; also while the bus is dead, for the source that is to energise it."""
         t_s, memory, site, parameters = observation.t_s, self._memory[name], self.sites[name], _own(hub)
         until_s = min(t_s + self.period_s, observation.end_s)
@@ -169,7 +174,7 @@ class Ievcs(base.Controller):
         account.decided(np.array(setpoints.load_limit_kw), float(np.nan_to_num(demand_kw[SHIFTABLE])), on_kw)
         return setpoints
 
-    def _plan(self, name: str, hub: base.Hub, observation: base.Observation, answer: _Answer) -> None:
+    def _plan(self, name: str, hub: contract.Hub, observation: contract.Observation, answer: _Answer) -> None:
         """Stages I to III, where it is time."""
         t_s, memory, parameters = observation.t_s, self._memory[name], _own(hub)
         new_day = t_s >= memory.midnight_s or parameters != memory.parameters
@@ -185,7 +190,7 @@ class Ievcs(base.Controller):
             outcome = self._timed(name, "stage3_s", memory, hub, t_s, start_s, answer)
             memory.coming = outcome.schedule or memory.coming
 
-    def _begin(self, name: str, hub: base.Hub, observation: base.Observation, answer: _Answer) -> None:
+    def _begin(self, name: str, hub: contract.Hub, observation: contract.Observation, answer: _Answer) -> None:
         """Stage I, and stage II on its plan."""
         t_s, memory, parameters = observation.t_s, self._memory[name], _own(hub)
         if memory.day is not None:
@@ -235,7 +240,7 @@ class Ievcs(base.Controller):
         name: str,
         stage: str,
         memory: _IevcsMemory,
-        hub: base.Hub,
+        hub: contract.Hub,
         t_s: float,
         start_s: float,
         answer: _Answer,
@@ -252,7 +257,7 @@ class Ievcs(base.Controller):
         return outcome
 
 
-def _own(hub: base.Hub) -> IevcsParameters:
+def _own(hub: contract.Hub) -> IevcsParameters:
     """The parameters in force, which an event may have changed."""
     if not isinstance(hub.parameters, IevcsParameters):
         raise TypeError(f"parameters of ievcs expected, got {type(hub.parameters).__name__}")

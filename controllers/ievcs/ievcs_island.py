@@ -7,19 +7,19 @@ from math import inf
 
 import numpy as np
 
-from .. import contract as base
+from .. import contract
 from .ievcs_parameters import IevcsParameters
 from .ievcs_schedule import CONTROLLABLE, GENERAL, SHIFTABLE
 
 
 def carried(
-    site: base.Site,
+    site: contract.Site,
     parameters: IevcsParameters,
-    setpoints: base.Setpoints,
+    setpoints: contract.Setpoints,
     demand_kw: np.ndarray,
     now_kw: np.ndarray,
     bess_max_kw: float,
-) -> tuple[base.Setpoints, np.ndarray]:
+) -> tuple[contract.Setpoints, np.ndarray]:
     """Limit the load to what the secondary source and storage can supply.
 
     Critical load and the least of the controllable cannot be cut. While the source alone can carry them, storage lends

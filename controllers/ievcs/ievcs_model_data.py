@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 
 from ...simulators.units import S_PER_MIN, energy_kwh
-from .. import contract as base
+from .. import contract
 from ..optimization.blocks.grid_connection_block import GridData
 from ..optimization.blocks.loads_block import LoadsData
 from ..optimization.blocks.pv_block import PvData
@@ -95,7 +95,7 @@ class PlanStart:
     evs: ExpectedEvs
 
 
-def expected(site: base.Site, hub: base.Hub, t_s: float, start_s: float, until_s: float) -> ExpectedEvs:
+def expected(site: contract.Site, hub: contract.Hub, t_s: float, start_s: float, until_s: float) -> ExpectedEvs:
     """List the EVs that are present or expected, as a plan that starts a little later finds them.
 
     What is plugged in goes on at its present power until the plan starts. An EV that announced no departure is expected
@@ -163,7 +163,7 @@ def grid_of_steps(t_s: float, midnight_s: float, until_s: float, resolution_s: f
     return np.concatenate([[t_s], inner_s[(inner_s > t_s + 1e-6) & (inner_s < until_s - 1e-6)], [until_s]])
 
 
-def pv_kw(site: base.Site, hub: base.Hub, steps: Steps, t_s: float, memory_s: float | None) -> np.ndarray:
+def pv_kw(site: contract.Site, hub: contract.Hub, steps: Steps, t_s: float, memory_s: float | None) -> np.ndarray:
     """Forecast the PV power of the open steps [kW], shape (n,), corrected by what is measured now."""
     edges_s = steps.edges_s[steps.now :]
     forecast_kw = hub.forecast.pv_kw(edges_s)
@@ -180,20 +180,20 @@ def pv_kw(site: base.Site, hub: base.Hub, steps: Steps, t_s: float, memory_s: fl
     return _padded(steps, forecast_kw * ("pv" not in hub.failed))
 
 
-def demand_kw(hub: base.Hub, steps: Steps) -> np.ndarray:
+def demand_kw(hub: contract.Hub, steps: Steps) -> np.ndarray:
     """Forecast the load of each class in the open steps [kW], shape (4, n)."""
     forecast_kw = hub.forecast.load_kw(steps.edges_s[steps.now :])
     return np.array([_padded(steps, column) for column in forecast_kw.T])
 
 
-def price(hub: base.Hub, steps: Steps, name: str) -> np.ndarray:
+def price(hub: contract.Hub, steps: Steps, name: str) -> np.ndarray:
     """Forecast a price in the open steps [1/kWh], shape (n,)."""
     return _padded(steps, hub.forecast.price(name, steps.edges_s[steps.now :]))
 
 
 def hub_data(
-    site: base.Site,
-    hub: base.Hub,
+    site: contract.Site,
+    hub: contract.Hub,
     parameters: IevcsParameters,
     steps: Steps,
     state: PlanStart,
@@ -259,7 +259,7 @@ def _made_good(steps: Steps, midnight_s: float) -> np.ndarray:
 
 
 def _storage(
-    site: base.Site, hub: base.Hub, parameters: IevcsParameters, steps: Steps, state: PlanStart
+    site: contract.Site, hub: contract.Hub, parameters: IevcsParameters, steps: Steps, state: PlanStart
 ) -> StorageData:
     if not np.isfinite(state.bess_kwh):
         raise ValueError("the state of charge of the battery is unknown")

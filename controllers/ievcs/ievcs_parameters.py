@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ...simulators.units import S_PER_H, S_PER_MIN
-from .. import contract as base
+from .. import contract
 from ..milp_dispatch.milp_parameters import Duration, NonNegative
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Stages(base.Parameters):
+class Stages(contract.Parameters):
     """Which stages work; stage I always does. Yan & Tu 2022 take them out one by one to show what each is worth."""
 
     price_update: bool = True
@@ -25,7 +25,7 @@ class Stages(base.Parameters):
     every decision instead, to see what the table costs; the period should be the resolution then."""
 
 
-class Tiers(base.Parameters):
+class Tiers(contract.Parameters):
     """Stage II: tiers of the charging price by the load of each hour."""
 
     quantiles: tuple[Share, Share] = (1.0 / 3.0, 2.0 / 3.0)
@@ -42,7 +42,7 @@ class Tiers(base.Parameters):
         return self
 
 
-class Owners(base.Parameters):
+class Owners(contract.Parameters):
     """Who of the owners that agreed to V2G accepts a subsidy: a share that rises linearly with what it adds to the
     charging price."""
 
@@ -59,7 +59,7 @@ class Owners(base.Parameters):
         return self
 
 
-class FeederSection(base.Parameters):
+class FeederSection(contract.Parameters):
     """The controller's own picture of the network, to check its plans."""
 
     net: str = "case33bw"
@@ -76,7 +76,7 @@ class FeederSection(base.Parameters):
     @field_validator("net")
     @classmethod
     def _found(cls, net: str, info: ValidationInfo) -> str:
-        return base.file_of(net, "feeder.net", info) if net.endswith(".json") else net
+        return contract.file_of(net, "feeder.net", info) if net.endswith(".json") else net
 
     @model_validator(mode="after")
     def _ordered(self):
@@ -85,7 +85,7 @@ class FeederSection(base.Parameters):
         return self
 
 
-class IevcsParameters(base.Parameters):
+class IevcsParameters(contract.Parameters):
     """What is planned, at which prices, and by which stages."""
 
     stages: Stages = Stages()

@@ -8,7 +8,7 @@ from math import inf, isfinite
 import numpy as np
 
 from ...simulators.units import energy_kwh, power_kw
-from .. import contract as base
+from .. import contract
 from .decision_table import (
     BASIC,
     TABLE,
@@ -98,14 +98,14 @@ class Followed:
         What was done about it.
     """
 
-    setpoints: base.Setpoints
+    setpoints: contract.Setpoints
     dif_kw: float
     action: Action
 
 
 def follow(
-    site: base.Site,
-    hub: base.Hub,
+    site: contract.Site,
+    hub: contract.Hub,
     parameters: IevcsParameters,
     schedule: IevcsSchedule,
     account: LoadAccount,
@@ -174,7 +174,7 @@ def follow(
     action = control(situation, dif_kw, measures)
     limit_kw = np.where(action.load_kw == served_kw, limit_kw, action.load_kw)
     account.decided(limit_kw, float(demand_kw[SHIFTABLE]), float(action.load_kw[SHIFTABLE]))
-    setpoints = base.Setpoints(
+    setpoints = contract.Setpoints(
         connector_kw=_offered(site, hub, action.ev_kw),
         bess_kw=action.bess_kw,
         load_limit_kw=(inf, *limit_kw[1:].tolist()),
@@ -228,7 +228,7 @@ def _may_wait_kw(
     return max(power_kw(later_kwh - account.backlog_kwh, period_s), 0.0)
 
 
-def storage_kw(site: base.Site, hub: base.Hub, period_s: float) -> tuple[float, float]:
+def storage_kw(site: contract.Site, hub: contract.Hub, period_s: float) -> tuple[float, float]:
     """Return the lowest and the highest power that the storage can hold until the next decision [kW]."""
     if not site.bess_kw or "bess" in hub.failed or not np.isfinite(hub.soc):
         return 0.0, 0.0
@@ -243,8 +243,8 @@ def storage_kw(site: base.Site, hub: base.Hub, period_s: float) -> tuple[float, 
 
 
 def _evs(
-    site: base.Site,
-    hub: base.Hub,
+    site: contract.Site,
+    hub: contract.Hub,
     parameters: IevcsParameters,
     schedule: IevcsSchedule,
     k: int,
@@ -296,7 +296,7 @@ def _evs(
     return wish_kw, np.minimum(ev_min_kw, wish_kw), ev_class
 
 
-def _accepting(parameters: IevcsParameters, schedule: IevcsSchedule, hub: base.Hub) -> np.ndarray:
+def _accepting(parameters: IevcsParameters, schedule: IevcsSchedule, hub: contract.Hub) -> np.ndarray:
     """Owners who agreed to V2G and accept the subsidy in force, shape (n_connectors,)."""
     if not hub.connectors.v2g.any():
         return hub.connectors.v2g
@@ -304,14 +304,14 @@ def _accepting(parameters: IevcsParameters, schedule: IevcsSchedule, hub: base.H
     return hub.connectors.v2g & accepting(parameters.owners, schedule.prices, names)
 
 
-def _above_floor_kwh(schedule: IevcsSchedule, seen: base.Connectors, i: int) -> float:
+def _above_floor_kwh(schedule: IevcsSchedule, seen: contract.Connectors, i: int) -> float:
     """What an EV may give back; nothing where its battery is not known [kWh]."""
     capacity_kwh, floor_soc = schedule.batteries.get(seen.session_id[i] or "", (0.0, 1.0))
     soc = float(seen.soc[i])
     return max(soc - floor_soc, 0.0) * capacity_kwh if isfinite(soc) else 0.0
 
 
-def _worth_giving(schedule: IevcsSchedule, seen: base.Connectors, k: int) -> np.ndarray:
+def _worth_giving(schedule: IevcsSchedule, seen: contract.Connectors, k: int) -> np.ndarray:
     """Purchase price from which energy given back pays: it is bought again at the lowest price before the EV leaves.
 
     The driver pays for it once more. Shape (n_connectors,), [1/kWh].
@@ -325,7 +325,7 @@ def _worth_giving(schedule: IevcsSchedule, seen: base.Connectors, k: int) -> np.
     return schedule.prices.subsidy_per_kwh - regained + lowest
 
 
-def _offered(site: base.Site, hub: base.Hub, ev_kw: np.ndarray) -> np.ndarray:
+def _offered(site: contract.Site, hub: contract.Hub, ev_kw: np.ndarray) -> np.ndarray:
     """Limits of the connectors: below its minimum one can only pause, whichever is nearer."""
     max_kw = np.minimum(site.connector_kw, hub.connectors.p_max_kw)
     minimum_kw = np.minimum(site.connector_minimum_kw, max_kw)

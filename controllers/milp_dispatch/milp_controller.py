@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import floor, inf, nan
 from typing import ClassVar, cast
 
-from .. import contract as base
+from .. import contract
 from ..planning import PLAN_RECORDS, REFUSED, consequence, plan_records
 from ..sharing.pv_first import PvFirst
 from .milp_dispatch import MilpDispatchPlan
@@ -22,14 +22,14 @@ class _MilpMemory:
 
     planner: Planner
     dispatch: MilpDispatchPlan | None = None
-    parameters: base.Parameters | None = None
+    parameters: contract.Parameters | None = None
     next_s: float = -inf
     known: frozenset[str] = frozenset()
     out: tuple = ()
     reported: tuple = ()
 
 
-class MilpDispatch(base.Controller):
+class MilpDispatch(contract.Controller):
     """The optimal dispatch of Lavrenova & Denysiuk 2023: a day-ahead plan by MILP, re-planned where asked for.
 
     Minimises eq. (11), purchase less sale and the wear of the battery, and 50 per kWh that an EV does not get, subject
@@ -56,13 +56,13 @@ class MilpDispatch(base.Controller):
         for name in self.sites:
             self.check(name, self.parameters)
 
-    def check(self, hub: str, parameters: base.Parameters) -> None:
+    def check(self, hub: str, parameters: contract.Parameters) -> None:
         """Refuse a state of charge at the end that the battery of a hub cannot have."""
         site, soc_end = self.sites[hub], cast(MilpParameters, parameters).soc_end
         if soc_end is not None and site.bess_kw and soc_end > site.bess_soc_max:
             raise ValueError(f"soc_end must be at most soc_max {site.bess_soc_max:g} of {hub}, got {soc_end:g}")
 
-    def decide(self, observation: base.Observation) -> base.Decision:
+    def decide(self, observation: contract.Observation) -> contract.Decision:
         """Plan when a plan is due, and follow the plans."""
         t_s = observation.t_s
         setpoints = dict(self._rule.decide(observation).setpoints)
@@ -93,9 +93,9 @@ class MilpDispatch(base.Controller):
             if dispatch is not None and k is not None:
                 setpoints[name] = dispatch.setpoints(site, hub, t_s)
             records[name] = _records(dispatch, k)
-        return base.Decision(setpoints, events, records, diagnostics)
+        return contract.Decision(setpoints, events, records, diagnostics)
 
-    def _due(self, hub: base.Hub, memory: _MilpMemory, t_s: float) -> bool:
+    def _due(self, hub: contract.Hub, memory: _MilpMemory, t_s: float) -> bool:
         """Whether it is time for a new plan."""
         unknown = _own(hub).replan is not None and not _plugged(hub) <= memory.known
         # a plan made during a fault would leave the device alone for as long as it reaches
@@ -103,23 +103,23 @@ class MilpDispatch(base.Controller):
         return t_s >= memory.next_s or changed or unknown
 
 
-def _own(hub: base.Hub) -> MilpParameters:
+def _own(hub: contract.Hub) -> MilpParameters:
     """The parameters in force, which an event may have changed."""
     if not isinstance(hub.parameters, MilpParameters):
         raise TypeError(f"parameters of milp_dispatch expected, got {type(hub.parameters).__name__}")
     return hub.parameters
 
 
-def _plugged(hub: base.Hub) -> frozenset[str]:
+def _plugged(hub: contract.Hub) -> frozenset[str]:
     return frozenset(name for name in hub.connectors.session_id if name is not None)
 
 
-def _out(hub: base.Hub) -> tuple:
+def _out(hub: contract.Hub) -> tuple:
     """What is out of order."""
     return hub.failed, hub.connectors.faulted.tobytes()
 
 
-def _remember(memory: _MilpMemory, outcome: PlanOutcome, hub: base.Hub) -> None:
+def _remember(memory: _MilpMemory, outcome: PlanOutcome, hub: contract.Hub) -> None:
     """Keep what was planned, and for which parameters, EVs and faults."""
     memory.parameters, memory.known, memory.out = _own(hub), _plugged(hub), _out(hub)
     if outcome.dispatch is not None:

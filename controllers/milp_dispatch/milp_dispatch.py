@@ -8,7 +8,7 @@ from math import inf
 import numpy as np
 
 from ...simulators.units import energy_kwh, power_kw
-from .. import contract as base
+from .. import contract
 from ..optimization.hub_model import HubPlan
 from ..sharing.sharing_rules import offered_kw, share_equally, usable_kw
 from .milp_model_data import ExpectedDay, Window
@@ -50,7 +50,7 @@ class MilpDispatchPlan:
         lost_kwh = energy_kwh(self.plan.load_unserved_kw.sum(axis=0), np.diff(self.window.relative_s))
         return float(self.plan.session_unserved_kwh.sum() + lost_kwh.sum())
 
-    def setpoints(self, site: base.Site, hub: base.Hub, t_s: float) -> base.Setpoints:
+    def setpoints(self, site: contract.Site, hub: contract.Hub, t_s: float) -> contract.Setpoints:
         """Return the set points that follow the plan.
 
         The battery runs as planned. Every EV charges so that it has, at the end of the step, the energy that the plan
@@ -88,9 +88,9 @@ class MilpDispatchPlan:
         shares_kw = share_equally(room_kw, wish_kw, min_kw, site.circuits)
         limits_kw = offered_kw(shares_kw, site.connector_minimum_kw)
         curtailed = plan.pv_kw[k] < self.available_kw[k] - _CURTAILED_KW
-        return base.Setpoints(limits_kw, bess_kw, float(plan.pv_kw[k] / share) if curtailed else inf)
+        return contract.Setpoints(limits_kw, bess_kw, float(plan.pv_kw[k] / share) if curtailed else inf)
 
-    def _wish_kw(self, hub: base.Hub, max_kw: np.ndarray, k: int, t_s: float) -> np.ndarray:
+    def _wish_kw(self, hub: contract.Hub, max_kw: np.ndarray, k: int, t_s: float) -> np.ndarray:
         """Power of each connector that brings its EV where the plan wants it at the end of step k [kW]."""
         if self.evs is None:
             return max_kw

@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 
 from ...simulators.units import energy_kwh
-from .. import contract as base
+from .. import contract
 from ..optimization.blocks.grid_connection_block import GridData
 from ..optimization.blocks.loads_block import LoadsData
 from ..optimization.blocks.pv_block import PvData
@@ -136,7 +136,7 @@ def mode_kw(modes_kw: tuple[float, ...] | None, accepted_kw: np.ndarray) -> np.n
     return np.where(mode_index >= 0, modes[np.maximum(mode_index, 0)], accepted_kw)
 
 
-def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None, window: Window) -> ExpectedDay:
+def expected(site: contract.Site, hub: contract.Hub, modes_kw: tuple[float, ...] | None, window: Window) -> ExpectedDay:
     """List the EVs that are present or expected before the plan ends.
 
     An EV that announced no departure is charged at once.
@@ -180,7 +180,7 @@ def expected(site: base.Site, hub: base.Hub, modes_kw: tuple[float, ...] | None,
     )
 
 
-def grid(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: Window) -> GridData:
+def grid(site: contract.Site, hub: contract.Hub, parameters: MilpParameters, window: Window) -> GridData:
     """Collect prices and limits of the grid (eq. 16): the contract for import, the installation for export."""
     buy, sell = (window.padded(hub.forecast.price(name, window.known_edges_s)) for name in ("buy", "sell"))
     return GridData(
@@ -192,13 +192,13 @@ def grid(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: Win
     )
 
 
-def pv(hub: base.Hub, parameters: MilpParameters, window: Window) -> PvData:
+def pv(hub: contract.Hub, parameters: MilpParameters, window: Window) -> PvData:
     """Collect the PV forecast (eq. 13)."""
     available_kw = window.padded(hub.forecast.pv_kw(window.known_edges_s)) * window.share
     return PvData(available_kw * ("pv" not in hub.failed), curtailable=parameters.curtail)
 
 
-def storage(site: base.Site, hub: base.Hub, parameters: MilpParameters, window: Window) -> StorageData:
+def storage(site: contract.Site, hub: contract.Hub, parameters: MilpParameters, window: Window) -> StorageData:
     """Collect the data of the battery as it is now (eq. 14-15).
 
     Raises
@@ -243,7 +243,7 @@ def softened(asked: HubData, worth_per_kwh: float) -> Iterator[tuple[HubData, st
         yield replace(asked, bess=fuller), "as near to soc_end as it gets"
 
 
-def load(hub: base.Hub, parameters: MilpParameters, window: Window) -> LoadsData:
+def load(hub: contract.Hub, parameters: MilpParameters, window: Window) -> LoadsData:
     """Collect the local load, all classes together: nothing of it is cut by choice."""
     demand_kw = window.padded(hub.forecast.load_kw(window.known_edges_s).sum(axis=1)) * window.share
     return LoadsData(demand_kw, 0.0, 0.0, 0.0, eens_per_kwh=(parameters.load_eens_per_kwh, 0.0, 0.0, 0.0))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ...simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
-from .. import contract as base
+from .. import contract
 
 _UNITS_S = {"s": 1.0, "min": S_PER_MIN, "h": S_PER_H, "d": S_PER_DAY}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|min|s)")
@@ -29,7 +29,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Mode = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class MilpParameters(base.Parameters):
+class MilpParameters(contract.Parameters):
     """What is planned, how finely, how far, and how often."""
 
     resolution: Annotated[Duration, Field(ge=S_PER_MIN, le=15 * S_PER_MIN)] = 15 * S_PER_MIN

@@ -8,13 +8,13 @@ from time import perf_counter
 
 import numpy as np
 
-from .. import contract as base
+from .. import contract
 from ..optimization.blocks.time_steps import Steps
 from ..optimization.hub_model import HubData, HubModel
 from ..optimization.program import Program
 from ..optimization.solution import Solution, SolveStatus
 from ..planning import REFUSED, ended, kind
-from . import milp_model_data as data
+from . import milp_model_data
 from .milp_dispatch import MilpDispatchPlan
 from .milp_parameters import MilpParameters
 
@@ -63,7 +63,7 @@ class Planner:
         The hub.
     """
 
-    def __init__(self, site: base.Site):
+    def __init__(self, site: contract.Site):
         self._site = site
         self._slots = 0
         self._has_load = False
@@ -71,7 +71,9 @@ class Planner:
         self._model: HubModel | None = None
         self._program: Program | None = None
 
-    def plan(self, hub: base.Hub, parameters: MilpParameters, t_s: float, time: datetime, end_s: float) -> PlanOutcome:
+    def plan(
+        self, hub: contract.Hub, parameters: MilpParameters, t_s: float, time: datetime, end_s: float
+    ) -> PlanOutcome:
         """Plan from now to the end of the horizon, or of the run.
 
         Parameters
@@ -103,8 +105,12 @@ class Planner:
             return PlanOutcome(dispatch, problem, key, status, gap, perf_counter() - began, built)
 
         try:
-            window = data.Window.of(parameters, t_s, end_s)
-            evs = data.expected(self._site, hub, parameters.modes_kw, window) if self._site.connector_kw.size else None
+            window = milp_model_data.Window.of(parameters, t_s, end_s)
+            evs = (
+                milp_model_data.expected(self._site, hub, parameters.modes_kw, window)
+                if self._site.connector_kw.size
+                else None
+            )
             hub_data = self._data(hub, parameters, window, evs, time)
             model, program, built = self._loaded(hub_data, parameters)
             solution, softened, key = self._solved(model, program, hub_data, parameters)
@@ -128,7 +134,7 @@ class Planner:
         solution = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
         if solution.status is not SolveStatus.INFEASIBLE:
             return solution, "", ()
-        for softer, how in data.softened(hub_data, 0.5 * parameters.eens_per_kwh):
+        for softer, how in milp_model_data.softened(hub_data, 0.5 * parameters.eens_per_kwh):
             model.update(program, softer)
             softened = program.solve(gap=parameters.gap, time_limit_s=parameters.time_limit)
             if softened.ok:
@@ -138,24 +144,24 @@ class Planner:
 
     def _data(
         self,
-        hub: base.Hub,
+        hub: contract.Hub,
         parameters: MilpParameters,
-        window: data.Window,
-        evs: data.ExpectedDay | None,
+        window: milp_model_data.Window,
+        evs: milp_model_data.ExpectedDay | None,
         time: datetime,
     ) -> HubData:
         site = self._site
-        load = data.load(hub, parameters, window)
+        load = milp_model_data.load(hub, parameters, window)
         self._has_load |= bool(np.any(load.critical_kw))
         if evs is not None and (not self._slots or len(evs.names) > self._slots):
             self._slots = len(evs.names) + site.connector_kw.size
         return HubData(
             steps=Steps(window.relative_s, start=time),
-            grid=data.grid(site, hub, parameters, window),
-            pv=data.pv(hub, parameters, window) if site.pv_kw else None,
-            bess=data.storage(site, hub, parameters, window) if site.bess_kw else None,
+            grid=milp_model_data.grid(site, hub, parameters, window),
+            pv=milp_model_data.pv(hub, parameters, window) if site.pv_kw else None,
+            bess=milp_model_data.storage(site, hub, parameters, window) if site.bess_kw else None,
             load=load if self._has_load else None,
-            sessions=None if evs is None else data.sessions(evs, parameters, window, self._slots),
+            sessions=None if evs is None else milp_model_data.sessions(evs, parameters, window, self._slots),
             other_kw=window.padded(hub.forecast.other_kw(window.known_edges_s)) * window.share,
         )
 

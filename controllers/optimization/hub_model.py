@@ -13,25 +13,13 @@ from pyomo.common.gc_manager import PauseGC
 from pyomo.core.base.block import BlockData, ScalarBlock
 
 from .blocks import (
-    balance_block as balance,
-)
-from .blocks import (
-    generator_block as generator,
-)
-from .blocks import (
-    grid_connection_block as grid_connection,
-)
-from .blocks import (
-    loads_block as loads,
-)
-from .blocks import (
-    pv_block as pv,
-)
-from .blocks import (
-    sessions_block as sessions,
-)
-from .blocks import (
-    storage_block as storage,
+    balance_block,
+    generator_block,
+    grid_connection_block,
+    loads_block,
+    pv_block,
+    sessions_block,
+    storage_block,
 )
 from .blocks.generator_block import GeneratorData
 from .blocks.grid_connection_block import GridData
@@ -134,12 +122,12 @@ class HubPlan:
 
 
 _KINDS: dict[str, Any] = {
-    "grid": grid_connection,
-    "pv": pv,
-    "bess": storage,
-    "dg": generator,
-    "load": loads,
-    "sessions": sessions,
+    "grid": grid_connection_block,
+    "pv": pv_block,
+    "bess": storage_block,
+    "dg": generator_block,
+    "load": loads_block,
+    "sessions": sessions_block,
 }
 
 # variables that are not indexed by the steps
@@ -183,7 +171,7 @@ class HubModel:
             for name, part in parts.items():
                 self._blocks[name] = _KINDS[name].build(data.steps, part)
                 injections += _KINDS[name].injection(self._blocks[name])
-            self._blocks["balance"] = balance.build(data.steps, _load_kw(data), injections)
+            self._blocks["balance"] = balance_block.build(data.steps, _load_kw(data), injections)
         for name, block in self._blocks.items():
             self.block.add_component(name, block)
         self._numbers = _numbers(data)
@@ -241,7 +229,7 @@ class HubModel:
             update(program, self._blocks[name], part)
         for name, part in _parts(data).items():
             _KINDS[name].sentences(self._blocks[name], data.steps, part)
-        balance.sentences(self._blocks["balance"], data.steps, _load_kw(data))
+        balance_block.sentences(self._blocks["balance"], data.steps, _load_kw(data))
         self.data, self._numbers = data, new
 
     def plan(self, program: Program) -> HubPlan:
@@ -286,7 +274,7 @@ class HubModel:
         ]
         served = np.zeros((len(CLASSES), n))
         if self.data.load:
-            served = loads.demand_kw(self.data.steps, self.data.load) - lost
+            served = loads_block.demand_kw(self.data.steps, self.data.load) - lost
             served[CLASSES.index("shiftable")] = of("load.shiftable")
         return HubPlan(
             buy_kw=of("grid.buy") - both,
@@ -317,7 +305,7 @@ def _parts(data: HubData) -> dict[str, Any]:
 
 def _load_kw(data: HubData) -> np.ndarray:
     """Load on the right-hand side of the balance, less what nobody decides."""
-    load_kw = loads.fixed_kw(data.steps, data.load) if data.load else np.zeros(data.steps.n)
+    load_kw = loads_block.fixed_kw(data.steps, data.load) if data.load else np.zeros(data.steps.n)
     return load_kw if data.other_kw is None else load_kw - other_kw(data)
 
 
@@ -331,4 +319,4 @@ def other_kw(data: HubData) -> np.ndarray:
 def _numbers(data: HubData) -> dict[str, Numbers]:
     """Numbers of all blocks, the balance included."""
     found = {name: _KINDS[name].numbers(data.steps, part) for name, part in _parts(data).items()}
-    return {**found, "balance": balance.numbers(data.steps, _load_kw(data))}
+    return {**found, "balance": balance_block.numbers(data.steps, _load_kw(data))}

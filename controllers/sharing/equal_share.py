@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import contract as base
+from .. import contract
 from .sharing_base import Sharing
 from .sharing_rules import share_equally
 
@@ -15,8 +15,8 @@ class EqualShare(Sharing):
     def share(
         self,
         t_s: float,
-        site: base.Site,
-        hub: base.Hub,
+        site: contract.Site,
+        hub: contract.Hub,
         room_kw: float,
         max_kw: np.ndarray,
         min_kw: np.ndarray,

@@ -6,12 +6,12 @@ from abc import abstractmethod
 
 import numpy as np
 
-from .. import contract as base
+from .. import contract
 from .equal_share import EqualShare
 from .sharing_rules import offered_kw, share_equally, usable_kw
 
 
-class GridRule(base.Controller):
+class GridRule(contract.Controller):
     """Base of controllers with their own rule on the grid; off the grid `equal_share` decides and the battery rests."""
 
     def __init__(self, *args, **kwargs):
@@ -19,20 +19,20 @@ class GridRule(base.Controller):
         idle = EqualShare.Parameters(bess="idle")
         self._off_grid = EqualShare(self.sites, idle, self.period_s, self.rng)
 
-    def decide(self, observation: base.Observation) -> base.Decision:
+    def decide(self, observation: contract.Observation) -> contract.Decision:
         """Decide by the rule where the grid is there, and by `equal_share` elsewhere."""
         setpoints = dict(self._off_grid.decide(observation).setpoints)
         for name, hub in observation.hubs.items():
             if not (hub.dead or hub.islanded):
                 setpoints[name] = self.on_grid(self.sites[name], hub)
-        return base.Decision(setpoints)
+        return contract.Decision(setpoints)
 
     @abstractmethod
-    def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
+    def on_grid(self, site: contract.Site, hub: contract.Hub) -> contract.Setpoints:
         """Decide the set points of a hub on the grid."""
 
 
-def served_kw(site: base.Site, hub: base.Hub, room_kw: float) -> tuple[np.ndarray, np.ndarray]:
+def served_kw(site: contract.Site, hub: contract.Hub, room_kw: float) -> tuple[np.ndarray, np.ndarray]:
     """Allocate full power to every EV, or equal shares where the power is not enough for all.
 
     Parameters

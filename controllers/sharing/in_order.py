@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from ...simulators.units import S_PER_H
-from .. import contract as base
+from .. import contract
 from ..circuits import Allocation, whole_steps
 from .sharing_base import Sharing
 
@@ -32,7 +32,7 @@ class InOrder(Sharing):
         """By site, what was asked last, and the shares; the question holds the site, so that no other has its id."""
 
     @abstractmethod
-    def keys(self, t_s: float, connectors: base.Connectors, max_kw: np.ndarray) -> np.ndarray:
+    def keys(self, t_s: float, connectors: contract.Connectors, max_kw: np.ndarray) -> np.ndarray:
         """Return the numbers that the connectors are sorted by, the smallest first; NaN comes last.
 
         Parameters
@@ -52,8 +52,8 @@ class InOrder(Sharing):
     def share(
         self,
         t_s: float,
-        site: base.Site,
-        hub: base.Hub,
+        site: contract.Site,
+        hub: contract.Hub,
         room_kw: float,
         max_kw: np.ndarray,
         min_kw: np.ndarray,
@@ -114,7 +114,7 @@ class InOrder(Sharing):
 class EarliestDeadlineFirst(InOrder):
     """Who leaves first is served first; who announced no departure comes last."""
 
-    def keys(self, t_s: float, connectors: base.Connectors, max_kw: np.ndarray) -> np.ndarray:
+    def keys(self, t_s: float, connectors: contract.Connectors, max_kw: np.ndarray) -> np.ndarray:
         """Return the announced departures."""
         return connectors.departure_s
 
@@ -122,7 +122,7 @@ class EarliestDeadlineFirst(InOrder):
 class LeastLaxityFirst(InOrder):
     """Who has the least time to spare is served first; who announced no departure comes last."""
 
-    def keys(self, t_s: float, connectors: base.Connectors, max_kw: np.ndarray) -> np.ndarray:
+    def keys(self, t_s: float, connectors: contract.Connectors, max_kw: np.ndarray) -> np.ndarray:
         """Compute the time until the departure less the time that charging at full power still takes."""
         with np.errstate(divide="ignore", invalid="ignore"):
             needed_s = connectors.remaining_kwh / max_kw * S_PER_H
@@ -132,7 +132,7 @@ class LeastLaxityFirst(InOrder):
 class FirstComeFirstServed(InOrder):
     """Who plugged in first is served first."""
 
-    def keys(self, t_s: float, connectors: base.Connectors, max_kw: np.ndarray) -> np.ndarray:
+    def keys(self, t_s: float, connectors: contract.Connectors, max_kw: np.ndarray) -> np.ndarray:
         """Return the times of plugging in."""
         return connectors.plugged_s
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...simulators.units import power_kw
-from .. import contract as base
+from .. import contract
 from .grid_rule import GridRule, served_kw
 from .sharing_rules import self_consumption_kw
 
@@ -20,7 +20,7 @@ class PvFirst(GridRule):
     cannot feed them do they share what there is, equally. Off the grid it does as `equal_share`, and the battery rests.
     """
 
-    def on_grid(self, site: base.Site, hub: base.Hub) -> base.Setpoints:
+    def on_grid(self, site: contract.Site, hub: contract.Hub) -> contract.Setpoints:
         """Share PV power among the EVs; the battery stores what is left over, or covers what is missing."""
         connectors = hub.connectors
         room_kw = site.contracted_kw - hub.net_load_kw + np.nan_to_num(hub.p_pv_kw) + self._battery_kw(site, hub)
@@ -28,9 +28,9 @@ class PvFirst(GridRule):
         # an EV that charges takes what it is seen to take; one that begins is taken at its limit
         taken_kw = np.where(connectors.p_kw > 0.0, np.minimum(connectors.p_kw, limits_kw), shares_kw)
         foreseen = replace(hub, p_cp_kw=float(taken_kw.sum()))
-        return base.Setpoints(connector_kw=limits_kw, bess_kw=self_consumption_kw(site, foreseen))
+        return contract.Setpoints(connector_kw=limits_kw, bess_kw=self_consumption_kw(site, foreseen))
 
-    def _battery_kw(self, site: base.Site, hub: base.Hub) -> float:
+    def _battery_kw(self, site: contract.Site, hub: contract.Hub) -> float:
         """What the battery can surely give until the next decision [kW]."""
         if not site.bess_kw or "bess" in hub.failed or not np.isfinite(hub.soc):
             return 0.0

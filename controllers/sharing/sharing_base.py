@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from .. import contract as base
+from .. import contract
 from .sharing_rules import offered_kw, self_consumption_kw, usable_kw
 
 
-class Sharing(base.Controller):
+class Sharing(contract.Controller):
     """Connectors share what the contract leaves over; in an island, what the secondary source leaves over.
 
     What is left over is the limit less the local load. PV may go within seconds, so it is not counted unless asked for;
@@ -24,7 +24,7 @@ class Sharing(base.Controller):
     different phases cancel each other, one that takes less can raise a current until the next decision.
     """
 
-    class Parameters(base.Parameters):
+    class Parameters(contract.Parameters):
         """Parameters of all strategies that share."""
 
         bess: Literal["self_consumption", "idle"] = "self_consumption"
@@ -43,8 +43,8 @@ class Sharing(base.Controller):
     def share(
         self,
         t_s: float,
-        site: base.Site,
-        hub: base.Hub,
+        site: contract.Site,
+        hub: contract.Hub,
         room_kw: float,
         max_kw: np.ndarray,
         min_kw: np.ndarray,
@@ -68,22 +68,22 @@ class Sharing(base.Controller):
             Shares [kW] within the power available and the limits of the circuits of the site.
         """
 
-    def in_force(self, hub: base.Hub) -> Parameters:
+    def in_force(self, hub: contract.Hub) -> Parameters:
         """Return the parameters of a hub; its own where this strategy stands in for a controller that has others."""
         parameters = hub.parameters
         return parameters if isinstance(parameters, type(self).Parameters) else self.parameters
 
-    def decide(self, observation: base.Observation) -> base.Decision:
+    def decide(self, observation: contract.Observation) -> contract.Decision:
         """Share the power under the limit among the connectors of every hub."""
         t_s = observation.t_s
-        return base.Decision(
+        return contract.Decision(
             {
                 name: self._serve(t_s, self.sites[name], hub, self._load_kw(name, hub, t_s))
                 for name, hub in observation.hubs.items()
             }
         )
 
-    def _load_kw(self, name: str, hub: base.Hub, t_s: float) -> float:
+    def _load_kw(self, name: str, hub: contract.Hub, t_s: float) -> float:
         """The net load; while the meter's last message is from a dead bus, what it was before [kW]."""
         if hub.dead:
             self._live_since_s.pop(name, None)
@@ -91,9 +91,9 @@ class Sharing(base.Controller):
             self._last_load_kw[name] = hub.net_load_kw
         return self._last_load_kw.get(name, math.nan)
 
-    def _serve(self, t_s: float, site: base.Site, hub: base.Hub, load_kw: float) -> base.Setpoints:
+    def _serve(self, t_s: float, site: contract.Site, hub: contract.Hub, load_kw: float) -> contract.Setpoints:
         if hub.dead:
-            return base.Setpoints(connector_kw=np.zeros_like(site.connector_kw), pv_limit_kw=0.0)
+            return contract.Setpoints(connector_kw=np.zeros_like(site.connector_kw), pv_limit_kw=0.0)
         limit_kw = site.secondary_kw if hub.islanded else site.contracted_kw
         parameters = self.in_force(hub)
         pv_kw = hub.p_pv_kw if parameters.count_pv else 0.0
@@ -111,4 +111,4 @@ class Sharing(base.Controller):
             pv_limit_kw = max(0.0, consumption_kw) if math.isfinite(consumption_kw) else 0.0
         elif parameters.bess == "self_consumption":
             bess_kw = self_consumption_kw(site, hub)
-        return base.Setpoints(connector_kw=limits_kw, bess_kw=bess_kw, pv_limit_kw=pv_limit_kw)
+        return contract.Setpoints(connector_kw=limits_kw, bess_kw=bess_kw, pv_limit_kw=pv_limit_kw)

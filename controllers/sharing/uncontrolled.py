@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-from .. import contract as base
+from .. import contract
 from .sharing_rules import self_consumption_kw
 
 
-class Uncontrolled(base.Controller):
+class Uncontrolled(contract.Controller):
     """Every connector may charge at its rating, whatever the contract says."""
 
-    class Parameters(base.Parameters):
+    class Parameters(contract.Parameters):
         """Parameters of `uncontrolled`."""
 
         bess: Literal["self_consumption", "idle"] = "self_consumption"
@@ -19,12 +19,12 @@ class Uncontrolled(base.Controller):
 
     parameters: Parameters
 
-    def decide(self, observation: base.Observation) -> base.Decision:
+    def decide(self, observation: contract.Observation) -> contract.Decision:
         """Set every connector to full power."""
         setpoints = {}
         for name, hub in observation.hubs.items():
             site = self.sites[name]
             parameters = cast("Uncontrolled.Parameters", hub.parameters)
             bess_kw = self_consumption_kw(site, hub) if parameters.bess == "self_consumption" else 0.0
-            setpoints[name] = base.Setpoints(connector_kw=site.connector_kw, bess_kw=bess_kw)
-        return base.Decision(setpoints)
+            setpoints[name] = contract.Setpoints(connector_kw=site.connector_kw, bess_kw=bess_kw)
+        return contract.Decision(setpoints)

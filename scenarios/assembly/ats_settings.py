@@ -6,9 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ...simulators.ats import ats_model as ats
+from ...simulators.ats import ats_model
 from ..errors import nearest
-from ..schema import scenario_schema as schema
+from ..schema import scenario_schema
 from ..schema.yaml_file import read_yaml
 
 SETTINGS = Path(str(files("evhub.simulators") / "data" / "ats"))
@@ -20,7 +20,9 @@ def maker_settings() -> dict[str, Path]:
     return {path.stem: path for path in sorted(SETTINGS.glob("*.yaml"))}
 
 
-def ats_parameters(grid: schema.GridSection, secondary: schema.SecondarySection | None) -> ats.AtsParameters:
+def ats_parameters(
+    grid: scenario_schema.GridSection, secondary: scenario_schema.SecondarySection | None
+) -> ats_model.AtsParameters:
     """Build the parameters of a hub's transfer switch and of the secondary source behind it.
 
     Parameters
@@ -50,7 +52,7 @@ def ats_parameters(grid: schema.GridSection, secondary: schema.SecondarySection 
     }
     switch |= _left_out(published["ats"], {"detection_s": "detection"}, section)
     if secondary is None:
-        return ats.AtsParameters(**switch)
+        return ats_model.AtsParameters(**switch)
     source: dict[str, Any] = {
         "start_s": secondary.start,
         "overload_factor": secondary.overload_factor,
@@ -62,10 +64,10 @@ def ats_parameters(grid: schema.GridSection, secondary: schema.SecondarySection 
         "cooldown_s": secondary.cooldown,
     }
     source |= _left_out(published["secondary"], {"start_s": "start", "cooldown_s": "cooldown"}, secondary)
-    return ats.AtsParameters(**switch, secondary=ats.SecondarySource(rated_kw=secondary.rated_kw, **source))
+    return ats_model.AtsParameters(**switch, secondary=ats_model.SecondarySource(rated_kw=secondary.rated_kw, **source))
 
 
-def _left_out(published: dict, keys: dict[str, str], section: schema.Section) -> dict:
+def _left_out(published: dict, keys: dict[str, str], section: scenario_schema.Section) -> dict:
     """Published settings whose keys (where they differ in the scenario) the scenario leaves out."""
     return {name: value for name, value in published.items() if keys.get(name, name) not in section.model_fields_set}
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ...simulators.battery import battery_model as battery
+from ...simulators.battery import battery_model
 from ..errors import nearest
 from ..schema.yaml_file import read_yaml
 
@@ -37,7 +37,7 @@ def cell_set(name: str) -> dict[str, Any]:
 
 def ev_pack(
     name: str, capacity_kwh: float, p_max_kw: float, efficiency: float, soc_min: float, v2g: bool
-) -> battery.BatteryParameters:
+) -> battery_model.BatteryParameters:
     """Build the parameters of an EV's battery pack, seen from its connector.
 
     Parameters
@@ -73,5 +73,5 @@ def ev_pack(
         "soc_min": soc_min,
     }
     if name == "ideal":
-        return battery.ideal(capacity_kwh, **ratings)
-    return battery.pack(cell_set(name), capacity_kwh=capacity_kwh, **ratings)
+        return battery_model.ideal(capacity_kwh, **ratings)
+    return battery_model.pack(cell_set(name), capacity_kwh=capacity_kwh, **ratings)

@@ -16,7 +16,7 @@ from ...simulators.adapter import Schedule
 from ...simulators.series import Series
 from ..errors import InputError, Problem
 from ..files.series_files import read_series
-from ..schema import scenario_schema as schema
+from ..schema import scenario_schema
 from ..schema.scenario_loader import LoadedScenario
 from .session_build import Visits, visits
 
@@ -66,17 +66,19 @@ class Inputs:
         # by name, so that adding a hub or a connector changes no other part's numbers
         return np.random.SeedSequence(self.scenario.seed, spawn_key=(crc32(hub.encode()), crc32(part.encode())))
 
-    def series(self, source: schema.Source, key: str, low: float = -math.inf, high: float = math.inf) -> Series:
+    def series(
+        self, source: scenario_schema.Source, key: str, low: float = -math.inf, high: float = math.inf
+    ) -> Series:
         """Read a quantity over the run; its problems are reported under its own key."""
         try:
             return self._read_series(source, key, low, high)
         except ValueError as error:
             raise InputError(Problem(self.where, key, ..., str(error))) from None
 
-    def _read_series(self, source: schema.Source, key: str, low: float, high: float) -> Series:
-        if isinstance(source, schema.Constant):
+    def _read_series(self, source: scenario_schema.Source, key: str, low: float, high: float) -> Series:
+        if isinstance(source, scenario_schema.Constant):
             series = Series.constant(source.value)
-        elif isinstance(source, schema.Profile):
+        elif isinstance(source, scenario_schema.Profile):
             end_s = None if source.every else max(self.until_s, source.points[-1][0] + 1.0)
             series = Series.from_points(source.points, end_s, period_s=source.every, resolution_s=source.interpolate)
         else:
@@ -127,7 +129,7 @@ class Inputs:
             if event.kind == "price" and event.what.hub == name
         ]
 
-    def visits(self, name: str, hub: schema.HubSection) -> Visits:
+    def visits(self, name: str, hub: scenario_schema.HubSection) -> Visits:
         """Draw the sessions of a hub from its own random stream; every call returns the same ones."""
         faults = [
             (event.what.connector - 1, event.at, math.inf if event.what.until is None else event.what.until)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ...controllers import contract
 from ...simulators.adapter import Schedule
 from ..errors import InputError, Problem
-from ..schema import scenario_schema as schema
+from ..schema import scenario_schema
 from ..schema.controller_registry import controller_class
 from ..schema.scenario_loader import problems_of
 from .build_inputs import Inputs
@@ -71,7 +71,7 @@ def build_controllers(inputs: Inputs, sites: Mapping[str, contract.Site]) -> lis
     return built
 
 
-def _maker(inputs: Inputs, spec: schema.ControllerSpec, key: str):
+def _maker(inputs: Inputs, spec: scenario_schema.ControllerSpec, key: str):
     """Check the parameters of a controller, and return what makes it for some sites."""
     cls = controller_class(spec.type, inputs.loaded.folder, inputs.where, f"{key}.type")
     try:
@@ -97,7 +97,9 @@ def _files(inputs: Inputs, key: str) -> dict[str, Any]:
     return {"resolve": lambda name, field: inputs.loaded.resolve(name, f"{key}.{field}")}
 
 
-def _parameters(inputs: Inputs, hub: str, spec: schema.ControllerSpec, controller: contract.Controller) -> Schedule:
+def _parameters(
+    inputs: Inputs, hub: str, spec: scenario_schema.ControllerSpec, controller: contract.Controller
+) -> Schedule:
     """Return the parameters of a hub's controller, and what events make of them, each with the others in force."""
     changes = [
         (n, event)

@@ -13,13 +13,13 @@ import numpy as np
 from ...controllers import contract
 from ...simulators.arrivals.session_model import Session
 from ...simulators.device_kind import DeviceKind
-from ...simulators.load import load_model as load
+from ...simulators.load import load_model
 from ...simulators.series import Series, combine
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
 from ..errors import InputError
-from ..forecasts import forecast_providers as forecasts
+from ..forecasts import forecast_providers
 from ..forecasts.forecast_models import misjudged, plugged
-from ..schema import scenario_schema as schema
+from ..schema import scenario_schema
 from .build_inputs import Inputs
 from .session_build import reach_of, visits
 
@@ -50,16 +50,28 @@ def expected(
         ``forecast(t_s, unforeseen_kw)``; the second is the net power now of devices that nobody foresees [kW].
     """
     section, key = inputs.scenario.hubs[name].forecasts, f"hubs.{name}.forecasts"
-    parts = forecasts.Parts(
-        _power(inputs, name, section.pv, f"{key}.pv", _sum(possible_kw, "pv", inputs.until_s) or forecasts.NO_PV),
+    parts = forecast_providers.Parts(
         _power(
-            inputs, name, section.load, f"{key}.load", _sum(possible_kw, "load", inputs.until_s) or forecasts.NO_LOAD
+            inputs, name, section.pv, f"{key}.pv", _sum(possible_kw, "pv", inputs.until_s) or forecast_providers.NO_PV
+        ),
+        _power(
+            inputs,
+            name,
+            section.load,
+            f"{key}.load",
+            _sum(possible_kw, "load", inputs.until_s) or forecast_providers.NO_LOAD,
         ),
         _prices(inputs, name, section.prices, f"{key}.prices", prices, announced),
         _visits(inputs, name, section.sessions, f"{key}.sessions"),
-        _power(inputs, name, section.other, f"{key}.other", _sum(possible_kw, "", inputs.until_s) or forecasts.NO_PV),
+        _power(
+            inputs,
+            name,
+            section.other,
+            f"{key}.other",
+            _sum(possible_kw, "", inputs.until_s) or forecast_providers.NO_PV,
+        ),
     )
-    return lambda t_s, unforeseen_kw=0.0: forecasts.HubForecast(parts, t_s, unforeseen_kw)
+    return lambda t_s, unforeseen_kw=0.0: forecast_providers.HubForecast(parts, t_s, unforeseen_kw)
 
 
 def _sum(possible_kw: Sequence[tuple[DeviceKind, Series]], kind: str, until_s: float) -> Series | None:
@@ -74,45 +86,45 @@ def _sum(possible_kw: Sequence[tuple[DeviceKind, Series]], kind: str, until_s: f
     return combine(lambda *values: np.sum(values, axis=0), *summands, from_s=0.0, until_s=until_s)
 
 
-def _power(inputs: Inputs, name: str, section: Any, key: str, real: Series) -> forecasts.Means:
-    means = forecasts.known(real)
+def _power(inputs: Inputs, name: str, section: Any, key: str, real: Series) -> forecast_providers.Means:
+    means = forecast_providers.known(real)
     with inputs.at(key):
-        if isinstance(section, schema.Persistence):
-            means = forecasts.persistent(real, section.lag)
-        elif isinstance(section, schema.NoisyPower):
+        if isinstance(section, scenario_schema.Persistence):
+            means = forecast_providers.persistent(real, section.lag)
+        elif isinstance(section, scenario_schema.NoisyPower):
             errors = {"std": section.std, "lead_s": section.lead, "correlation_s": section.correlation}
-            means = forecasts.noisy(real, inputs.rng_seed(name, key), inputs.until_s, **errors)
-        elif isinstance(section, schema.Csv):
+            means = forecast_providers.noisy(real, inputs.rng_seed(name, key), inputs.until_s, **errors)
+        elif isinstance(section, scenario_schema.Csv):
             # further devices may draw more than they feed in
             low = -math.inf if key.endswith(".other") else 0.0
-            means = forecasts.known(inputs.series(section, key, low=low))
-        elif isinstance(section, schema.LoadColumns):
+            means = forecast_providers.known(inputs.series(section, key, low=low))
+        elif isinstance(section, scenario_schema.LoadColumns):
             read = inputs.columns(section, key, low=0.0)
-            values = np.zeros((len(read.t_s), len(load.CLASSES)))
-            values[:, [load.CLASSES.index(label) for label in section.columns]] = read.values
-            means = forecasts.known(Series(read.t_s, values, read.end_s, read.repeats))
+            values = np.zeros((len(read.t_s), len(load_model.CLASSES)))
+            values[:, [load_model.CLASSES.index(label) for label in section.columns]] = read.values
+            means = forecast_providers.known(Series(read.t_s, values, read.end_s, read.repeats))
     return means
 
 
 def _prices(
     inputs: Inputs, name: str, section: Any, key: str, real: Tariffs | None, announced: Tariffs | None
-) -> dict[str, forecasts.Means]:
+) -> dict[str, forecast_providers.Means]:
     if real is None or announced is None:
         return {}  # a problem of the tariffs, reported already
-    prices = forecasts.announced(announced, inputs.price_changes(name))
+    prices = forecast_providers.announced(announced, inputs.price_changes(name))
     with inputs.at(key):
-        if isinstance(section, schema.Foreseen):
-            prices = forecasts.announced(real)
-        elif isinstance(section, schema.Persistence):
-            prices = {price: forecasts.persistent(real.price(price), section.lag) for price in NAMES}
-        elif isinstance(section, schema.PriceColumns):
+        if isinstance(section, scenario_schema.Foreseen):
+            prices = forecast_providers.announced(real)
+        elif isinstance(section, scenario_schema.Persistence):
+            prices = {price: forecast_providers.persistent(real.price(price), section.lag) for price in NAMES}
+        elif isinstance(section, scenario_schema.PriceColumns):
             read = inputs.columns(section, key)
             for price, values in zip(section.columns, read.values.T, strict=True):
-                prices[price] = forecasts.known(Series(read.t_s, values, read.end_s, read.repeats))
+                prices[price] = forecast_providers.known(Series(read.t_s, values, read.end_s, read.repeats))
     return prices
 
 
-def _visits(inputs: Inputs, name: str, section: Any, key: str) -> Callable[[float], Sequence[forecasts.Visit]]:
+def _visits(inputs: Inputs, name: str, section: Any, key: str) -> Callable[[float], Sequence[forecast_providers.Visit]]:
     hub = inputs.scenario.hubs[name]
 
     @cache
@@ -122,17 +134,19 @@ def _visits(inputs: Inputs, name: str, section: Any, key: str) -> Callable[[floa
         return plugged(again.station, again.sessions) if again else []
 
     guessed: Callable[[], Sequence[Session]] = list
-    if isinstance(section, schema.Foreseen):
-        return forecasts.as_they_come(real)
-    if isinstance(section, schema.NoisySessions):
+    if isinstance(section, scenario_schema.Foreseen):
+        return forecast_providers.as_they_come(real)
+    if isinstance(section, scenario_schema.NoisySessions):
         guessed = cache(lambda: [_misjudged(inputs, name, session, section, key) for session in real()])
-    elif isinstance(section, schema.SessionFile):
+    elif isinstance(section, scenario_schema.SessionFile):
         with inputs.at(key):
             guessed = partial(list, _schedule(inputs, name, section, key))
-    return forecasts.until_plugged_in(real, guessed)
+    return forecast_providers.until_plugged_in(real, guessed)
 
 
-def _misjudged(inputs: Inputs, name: str, session: Session, section: schema.NoisySessions, key: str) -> Session:
+def _misjudged(
+    inputs: Inputs, name: str, session: Session, section: scenario_schema.NoisySessions, key: str
+) -> Session:
     reach = reach_of(session, inputs.scenario.hubs[name].connectors)
     return misjudged(
         session,
@@ -145,7 +159,7 @@ def _misjudged(inputs: Inputs, name: str, session: Session, section: schema.Nois
     )
 
 
-def _schedule(inputs: Inputs, name: str, section: schema.SessionFile, key: str) -> list[Session]:
+def _schedule(inputs: Inputs, name: str, section: scenario_schema.SessionFile, key: str) -> list[Session]:
     """The sessions of a file, read and checked as if they were the hub's own."""
     hub = inputs.scenario.hubs[name].model_copy(update={"sessions": section})
     try:

@@ -11,7 +11,7 @@ import numpy as np
 from ...simulators.adapter import Schedule
 from ...simulators.series import Series
 from ..errors import Problem
-from ..schema import scenario_schema as schema
+from ..schema import scenario_schema
 from .build_inputs import Inputs
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def build_network(inputs: Inputs) -> BuiltNetwork | None:
     return BuiltNetwork(network, lines_out, settings)
 
 
-def _network(inputs: Inputs, section: schema.NetworkSection) -> PlantNetwork | None:
+def _network(inputs: Inputs, section: scenario_schema.NetworkSection) -> PlantNetwork | None:
     # pandapower takes seconds to import, and not every run needs it
     from ...simulators.network.network_model import NetworkParameters, PlantNetwork
 
@@ -82,7 +82,7 @@ def _network(inputs: Inputs, section: schema.NetworkSection) -> PlantNetwork | N
     return None
 
 
-def _has_lines(inputs: Inputs, network: PlantNetwork, section: schema.NetworkSection) -> bool:
+def _has_lines(inputs: Inputs, network: PlantNetwork, section: scenario_schema.NetworkSection) -> bool:
     """Return whether every line that is ever out is one of the network; keep a problem otherwise."""
     known = network.line_index.tolist()
     for n, event in enumerate(inputs.scenario.events):

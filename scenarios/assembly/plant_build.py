@@ -13,12 +13,12 @@ import numpy as np
 
 from ...controllers import contract
 from ...simulators.adapter import Schedule
-from ...simulators.ats import ats_model as ats
+from ...simulators.ats import ats_model
 from ...simulators.device_kind import DeviceKind, check_device, load
 from ...simulators.devices import kind_of
-from ...simulators.grid import grid_model as grid
+from ...simulators.grid import grid_model
 from ...simulators.grid.grid_simulator import Terminal
-from ...simulators.link import link_model as link
+from ...simulators.link import link_model
 from ...simulators.series import Series
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
 from ...simulators.units import S_PER_MIN
@@ -35,7 +35,7 @@ from ..engines.wiring import (
     simulators,
 )
 from ..errors import InputError
-from ..schema import scenario_schema as schema
+from ..schema import scenario_schema
 from ..schema.device_sections import DeviceOfHub
 from ..schema.events import MAY_BE_NEGATIVE
 from ..schema.scenario_loader import LoadedScenario
@@ -85,7 +85,7 @@ class _Builder(Inputs):
         """What each hub has beside its devices, by simulator id."""
         self.placed: dict[str, list[PlacedDevice]] = {}
         self.seen: dict[str, Visits] = {}
-        self.secondary: dict[str, ats.SecondarySource | None] = {}
+        self.secondary: dict[str, ats_model.SecondarySource | None] = {}
         self.sites: dict[str, contract.Site] = {}
         self.possible_kw: dict[str, list[tuple[DeviceKind, Series]]] = {}
         """Of each hub, the series of power of the devices that have one."""
@@ -146,7 +146,7 @@ class _Builder(Inputs):
 
     # --- hubs ---------------------------------------------------------------------------------------------------------
 
-    def _hub(self, name: str, hub: schema.HubSection) -> None:
+    def _hub(self, name: str, hub: scenario_schema.HubSection) -> None:
         key = f"hubs.{name}"
         telemetry_s = self._telemetry_s(name, hub)
         if hub.connectors is not None:
@@ -197,14 +197,14 @@ class _Builder(Inputs):
         self.entities.append(EntitySpec(device.kind, adapter_of(device.kind).model, hub, parameters, device.name))
         self.placed[hub].append(device)
 
-    def _telemetry_s(self, name: str, hub: schema.HubSection) -> float:
+    def _telemetry_s(self, name: str, hub: scenario_schema.HubSection) -> float:
         """Return how often slow quantities (energy, SoC) are sent: as often as a controller or the link reads them."""
         periods = [spec.period for spec in self.scenario.controller if name in (spec.hubs or self.scenario.hubs)]
         if hub.link is not None:
             periods.append(hub.link.poll)
         return min([*periods, LONGEST_TELEMETRY_S])
 
-    def _ats(self, name: str, hub: schema.HubSection, key: str) -> None:
+    def _ats(self, name: str, hub: scenario_schema.HubSection, key: str) -> None:
         with self.at(f"{key}.grid"):
             secondary = hub.secondary_source()[1]
             parameters = ats_parameters(hub.grid, secondary)
@@ -223,7 +223,7 @@ class _Builder(Inputs):
                 switch_faults=self.schedule("device_fault", name, False, device="ats"),
             )
 
-    def _tariffs(self, name: str, hub: schema.HubSection, key: str) -> None:
+    def _tariffs(self, name: str, hub: scenario_schema.HubSection, key: str) -> None:
         prices = {}
         for price in NAMES:
             price_key = f"{key}.tariffs.{price}"
@@ -242,12 +242,12 @@ class _Builder(Inputs):
             penalties = {port: price for port, price in per_kwh.items() if price}
             self._add("tariffs", name, tariffs=tariffs, penalties=penalties)
 
-    def _grid(self, name: str, hub: schema.HubSection) -> None:
+    def _grid(self, name: str, hub: scenario_schema.HubSection) -> None:
         installed_kw = hub.grid.installed_kw or hub.grid.contracted_kw
         self._add(
             "grid",
             name,
-            parameters=grid.ConnectionParameters(hub.grid.contracted_kw, installed_kw, hub.grid.nominal_v),
+            parameters=grid_model.ConnectionParameters(hub.grid.contracted_kw, installed_kw, hub.grid.nominal_v),
             terminals=tuple(_terminal(device) for device in self.placed[name]),
             meter_faults={
                 meter: self.schedule("meter_fault", name, False, meter=meter) for meter in ("grid", "secondary", "load")
@@ -256,7 +256,7 @@ class _Builder(Inputs):
         if hub.link is not None:
             self._link(name, hub.link)
 
-    def _link(self, name: str, section: schema.LinkSection) -> None:
+    def _link(self, name: str, section: scenario_schema.LinkSection) -> None:
         for sid, direction in (("measurements", "measurement"), ("commands", "command")):
             with self.at(f"hubs.{name}.link"):
                 channels = {}
@@ -270,8 +270,8 @@ class _Builder(Inputs):
                         and event.what.hub == name
                         and event.what.device in (device.name, device.kind)
                     )
-                    travel = link.Delay(delay.type, delay.mean, delay.spread)
-                    channels[device.name] = link.Channel(travel, channel.loss, outages)
+                    travel = link_model.Delay(delay.type, delay.mean, delay.spread)
+                    channels[device.name] = link_model.Channel(travel, channel.loss, outages)
                 self._add(sid, name, channels=channels, seed=self.rng_seed(name, sid), poll_s=section.poll)
 
     # --- network, controllers, sessions -------------------------------------------------------------------------------

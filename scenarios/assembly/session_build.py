@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ...simulators.arrivals import station_model as ev_arrivals
+from ...simulators.arrivals import station_model
 from ...simulators.arrivals.session_model import Session, generate
-from ...simulators.battery import battery_model as battery
-from ...simulators.charge_point import charge_point_model as charge_point
+from ...simulators.battery import battery_model
+from ...simulators.charge_point import charge_point_model
 from ...simulators.charge_point.charge_point_section import ConnectorKind, count_of, group_ranges, kinds_of
 from ...simulators.charge_point.charge_point_simulator import PluggedSessions as PlantSessions
 from ..engines.controlled_hub import KnownSessions as KnownSessions
 from ..errors import NOTHING, InputError, Problem, nearest
 from ..files.arrival_profiles import arrival_profiles, read_arrivals
 from ..files.session_files import read_sessions
-from ..schema import scenario_schema as schema
+from ..schema import scenario_schema
 from ..schema.scenario_loader import LoadedScenario
 from .battery_packs import ev_pack
 
@@ -49,18 +49,18 @@ class Visits:
     """
 
     sessions: list[Session]
-    station: ev_arrivals.Station
-    connectors: charge_point.ConnectorParameters
+    station: station_model.Station
+    connectors: charge_point_model.ConnectorParameters
     plant: PlantSessions
     known: KnownSessions
-    empty: battery.BatteryParameters
+    empty: battery_model.BatteryParameters
     notes: list[str]
 
 
 def visits(
     loaded: LoadedScenario,
     name: str,
-    hub: schema.HubSection,
+    hub: scenario_schema.HubSection,
     start: datetime,
     faults: Iterable[tuple[int, float, float]],
     seed: np.random.SeedSequence,
@@ -106,8 +106,8 @@ def visits(
     _check_connectors(found, hub.connectors, key, where)
     return Visits(
         sessions=found,
-        station=ev_arrivals.Station(_places(hub, section), found, faults, patience),
-        connectors=charge_point.joined(_connectors(kind, hub.grid.nominal_v) for kind in kinds),
+        station=station_model.Station(_places(hub, section), found, faults, patience),
+        connectors=charge_point_model.joined(_connectors(kind, hub.grid.nominal_v) for kind in kinds),
         plant=_for_the_plant(found, kinds, packs),
         known=_for_the_controller(found),
         empty=empty,
@@ -134,7 +134,7 @@ class Reach:
     narrower: bool
 
 
-def reach_of(session: Session, connectors: schema.Connectors | None) -> Reach:
+def reach_of(session: Session, connectors: scenario_schema.Connectors | None) -> Reach:
     """Find what the connectors give that an EV may take: its own, those of its group, or any.
 
     Parameters
@@ -163,8 +163,8 @@ def reach_of(session: Session, connectors: schema.Connectors | None) -> Reach:
     )
 
 
-def _connectors(kind: ConnectorKind, nominal_v: float) -> charge_point.ConnectorParameters:
-    return charge_point.connectors(
+def _connectors(kind: ConnectorKind, nominal_v: float) -> charge_point_model.ConnectorParameters:
+    return charge_point_model.connectors(
         kind.count,
         kind.rated_kw,
         ac=kind.current == "ac",
@@ -177,32 +177,32 @@ def _connectors(kind: ConnectorKind, nominal_v: float) -> charge_point.Connector
 
 
 def _pack(
-    ev: schema.EvSection, kind: ConnectorKind, capacity_kwh: float, p_max_kw: float, soc_min: float
-) -> battery.BatteryParameters:
+    ev: scenario_schema.EvSection, kind: ConnectorKind, capacity_kwh: float, p_max_kw: float, soc_min: float
+) -> battery_model.BatteryParameters:
     return ev_pack(ev.pack, capacity_kwh, p_max_kw, kind.efficiency, soc_min, kind.v2g)
 
 
 def _found(
     loaded: LoadedScenario,
-    section: schema.Sessions,
+    section: scenario_schema.Sessions,
     key: str,
-    connectors: schema.Connectors | None,
+    connectors: scenario_schema.Connectors | None,
     start: datetime,
     drawn: np.random.Generator,
 ) -> tuple[list[Session], list[str]]:
     """The sessions as their source tells them, and notes on its quirks."""
-    if isinstance(section, schema.SessionList):
+    if isinstance(section, scenario_schema.SessionList):
         return _listed(section, key, str(loaded.path)), []
-    if isinstance(section, schema.SessionFile):
+    if isinstance(section, scenario_schema.SessionFile):
         return _from_file(loaded, section, key, connectors, start)
     return _drawn(loaded, section, key, connectors, start, drawn), []
 
 
 def _drawn(
     loaded: LoadedScenario,
-    section: schema.StochasticSessions,
+    section: scenario_schema.StochasticSessions,
     key: str,
-    connectors: schema.Connectors | None,
+    connectors: scenario_schema.Connectors | None,
     start: datetime,
     drawn: np.random.Generator,
 ) -> list[Session]:
@@ -228,7 +228,7 @@ def _drawn(
     return sorted(found, key=lambda session: session.arrival_s)
 
 
-def _listed(section: schema.SessionList, key: str, where: str) -> list[Session]:
+def _listed(section: scenario_schema.SessionList, key: str, where: str) -> list[Session]:
     found: list[Session] = []
     problems: list[Problem] = []
     names: set[str] = set()
@@ -260,9 +260,9 @@ def _listed(section: schema.SessionList, key: str, where: str) -> list[Session]:
 
 def _from_file(
     loaded: LoadedScenario,
-    section: schema.SessionFile,
+    section: scenario_schema.SessionFile,
     key: str,
-    connectors: schema.Connectors | None,
+    connectors: scenario_schema.Connectors | None,
     start: datetime,
 ) -> tuple[list[Session], list[str]]:
     path = loaded.resolve(section.file, f"{key}.file")
@@ -294,7 +294,7 @@ def _profile(loaded: LoadedScenario, name: str, key: str) -> Path:
     raise InputError(Problem(str(loaded.path), key, name, allowed))
 
 
-def _completed(session: Session, ev: schema.EvSection, reach: Reach) -> Session:
+def _completed(session: Session, ev: scenario_schema.EvSection, reach: Reach) -> Session:
     """Fill in what a source of sessions does not tell of the EV: its pack, its state of charge, what it accepts.
 
     The energy asked for is at the connector; less the losses of the way it must fit into the pack, whichever connector
@@ -317,7 +317,9 @@ def _completed(session: Session, ev: schema.EvSection, reach: Reach) -> Session:
     return replace(session, capacity_kwh=capacity_kwh, soc_arrival=soc, p_max_kw=accepted_kw)
 
 
-def _check_connectors(found: list[Session], connectors: schema.Connectors | None, key: str, where: str) -> None:
+def _check_connectors(
+    found: list[Session], connectors: scenario_schema.Connectors | None, key: str, where: str
+) -> None:
     """Refuse what cannot be: an energy that does not fit into the pack, two EVs at one connector."""
     problems: list[Problem] = []
     last: dict[int, Session] = {}
@@ -338,24 +340,28 @@ def _check_connectors(found: list[Session], connectors: schema.Connectors | None
         raise InputError(problems)
 
 
-def _places(hub: schema.HubSection, section: schema.Sessions) -> ev_arrivals.StationParameters:
+def _places(hub: scenario_schema.HubSection, section: scenario_schema.Sessions) -> station_model.StationParameters:
     queue = hub.queue
-    return ev_arrivals.StationParameters(
+    return station_model.StationParameters(
         count_of(hub.connectors),
         queue_places=math.inf if queue.places is None else queue.places,
         patience_s=math.inf if queue.patience is None else queue.patience,
         patience="constant" if queue.patience is None else "exponential",
         plug_in_s=queue.plug_in,
         authentication_s=queue.authentication,
-        wait_keeps="stay" if isinstance(section, schema.StochasticSessions) else "departure",
+        wait_keeps="stay" if isinstance(section, scenario_schema.StochasticSessions) else "departure",
         groups=group_ranges(hub.connectors),
     )
 
 
 def _for_the_plant(
-    found: list[Session], kinds: Sequence[ConnectorKind], packs: Sequence[Callable[..., battery.BatteryParameters]]
+    found: list[Session],
+    kinds: Sequence[ConnectorKind],
+    packs: Sequence[Callable[..., battery_model.BatteryParameters]],
 ) -> PlantSessions:
-    def of_kind(kind: ConnectorKind, pack: Callable[..., battery.BatteryParameters]) -> list[battery.BatteryParameters]:
+    def of_kind(
+        kind: ConnectorKind, pack: Callable[..., battery_model.BatteryParameters]
+    ) -> list[battery_model.BatteryParameters]:
         return [
             pack(s.capacity_kwh, min(s.p_max_kw, kind.largest_kw), min(s.soc_v2g_min, s.soc_arrival or 0.0))
             for s in found

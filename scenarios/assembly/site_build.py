@@ -8,18 +8,20 @@ import numpy as np
 
 from ...controllers import contract
 from ...controllers.circuits import Circuits
-from ...simulators.ats import ats_model as ats
+from ...simulators.ats import ats_model
 from ...simulators.charge_point.charge_point_model import ConnectorParameters
 from ...simulators.charge_point.charge_point_section import circuits_of, kinds_of
 from ...simulators.devices import kind_of
 from ...simulators.totals import weighted_mean
 from ...simulators.units import W_PER_KW
-from ..schema import scenario_schema as schema
+from ..schema import scenario_schema
 from ..schema.device_sections import DeviceOfHub
 from .session_build import Visits
 
 
-def site_of(hub: schema.HubSection, seen: Visits | None, secondary: ats.SecondarySource | None) -> contract.Site:
+def site_of(
+    hub: scenario_schema.HubSection, seen: Visits | None, secondary: ats_model.SecondarySource | None
+) -> contract.Site:
     """Return the ratings of a hub, for its controller.
 
     Of several devices of a kind the contract has totals: ratings, energies and tanks are sums, windows of the state of
@@ -99,7 +101,7 @@ def _capacities(plates: Iterable[Mapping[str, float]]) -> list[float]:
     return [values["capacity_kwh"] for values in plates]
 
 
-def _circuits(section: schema.Connectors | None, connectors: ConnectorParameters | None) -> Circuits:
+def _circuits(section: scenario_schema.Connectors | None, connectors: ConnectorParameters | None) -> Circuits:
     """Limits of a site as a matrix: amperes at each limit for a kilowatt at each connector, then those of cabinets."""
     if connectors is None:
         return Circuits.none(0)
@@ -114,7 +116,7 @@ def _circuits(section: schema.Connectors | None, connectors: ConnectorParameters
     return Circuits((*of_currents.name, *(cabinet.name for cabinet in of_cabinets)), a_per_kw, limit_a, of_cabinets)
 
 
-def _current_limits(section: schema.Connectors | None) -> Circuits:
+def _current_limits(section: scenario_schema.Connectors | None) -> Circuits:
     circuits, kinds = circuits_of(section), kinds_of(section)
     counts = [kind.count for kind in kinds]
     if circuits is None:

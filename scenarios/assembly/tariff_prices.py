@@ -13,7 +13,7 @@ from ...simulators.field_types import Count, NonNegative, Number, Section
 from ...simulators.series import Series
 from ...simulators.tariffs.tariff_model import TimeOfUse
 from ..errors import InputError, Problem, nearest
-from ..schema import scenario_schema as schema
+from ..schema import scenario_schema
 from ..schema.scenario_loader import LoadedScenario, problems_of
 from ..schema.yaml_file import read_yaml
 
@@ -52,7 +52,7 @@ def price_series(loaded: LoadedScenario, section, key: str, start: datetime, ser
     InputError, ValueError
         When a file is missing or wrong.
     """
-    if not isinstance(section, schema.Tou):
+    if not isinstance(section, scenario_schema.Tou):
         return series(section, key)
     path = _tariff_file(loaded, section.tariff, f"{key}.tariff")
     data = read_yaml(path)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...analysis.checks import expectation_checks as expect
+from ...analysis.checks import expectation_checks
 from ...analysis.checks.invariants import Plates
 from ...analysis.checks.signal_checks import Bounds, Changes, ElementOrder, Reaches, Trend
 from ...simulators.charge_point.charge_point_section import kinds_of
@@ -47,7 +47,7 @@ def problems_with(item: ExpectSection, wiring: Wiring) -> list[tuple[str, object
 
 def checkable(
     item: ExpectSection, scenario: Scenario, wiring: Wiring, recorded: Mapping[str, Any] | None = None
-) -> expect.Expectation:
+) -> expectation_checks.Expectation:
     """Convert an item of the section ``expect`` to an expectation of the analysis.
 
     Parameters
@@ -70,23 +70,25 @@ def checkable(
     if item.signal is not None:
         return _signal(item, next(signal for signal in wiring.signals if signal.path == item.signal))
     if item.kpi is not None:
-        return expect.Kpi(name, item.kpi, _bounds(item, {}), item.hub or "total")
+        return expectation_checks.Kpi(name, item.kpi, _bounds(item, {}), item.hub or "total")
     if item.event is not None:
-        return expect.Happens(name, item.event.pattern())
+        return expectation_checks.Happens(name, item.event.pattern())
     if item.no_event is not None:
-        return expect.Never(name, item.no_event.pattern())
+        return expectation_checks.Never(name, item.no_event.pattern())
     if item.events_in_order is not None:
-        return expect.EventsInOrder(name, tuple(pattern.pattern() for pattern in item.events_in_order))
+        return expectation_checks.EventsInOrder(name, tuple(pattern.pattern() for pattern in item.events_in_order))
     if item.no_alarm is not None:
         begin_s, until_s = item.window
-        return expect.Never(name, expect.Pattern(kind="alarm*", begin_s=begin_s, until_s=until_s))
+        return expectation_checks.Never(
+            name, expectation_checks.Pattern(kind="alarm*", begin_s=begin_s, until_s=until_s)
+        )
     if item.invariants is not None:
         plates = {name: _plates(hub) for name, hub in scenario.hubs.items()}
-        return expect.Invariants(name, tuple(item.invariants), plates)
-    return expect.Golden(name, recorded, str(item.golden))
+        return expectation_checks.Invariants(name, tuple(item.invariants), plates)
+    return expectation_checks.Golden(name, recorded, str(item.golden))
 
 
-def _signal(item: ExpectSection, signal: Signal) -> expect.SignalExpectation:
+def _signal(item: ExpectSection, signal: Signal) -> expectation_checks.SignalExpectation:
     begin_s, until_s = item.window
     if item.changes_at is not None:
         check = Changes(item.tolerance)
@@ -99,7 +101,7 @@ def _signal(item: ExpectSection, signal: Signal) -> expect.SignalExpectation:
         check = Reaches(item.reaches, item.tolerance)
     else:
         check = _bounds(item, signal.port.codes or {})
-    return expect.SignalExpectation(
+    return expectation_checks.SignalExpectation(
         item.label,
         signal.path,
         check,

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..adapter import EVENTS, Adapter, Clock, Device, Port
-from . import station_model as model
+from . import station_model
 
-_STATUS_CODES = {code: name for name, code in model.STATUS.items()}
+_STATUS_CODES = {code: name for name, code in station_model.STATUS.items()}
 _OUTCOMES = {"balked": "turned away, every waiting place was taken", "reneged": "gave up waiting"}
 _FAULTS = {"faulted": "out of order", "repaired": "works again"}
 
@@ -19,7 +19,7 @@ _FAULTS = {"faulted": "out of order", "repaired": "works again"}
 class StationDevice(Device):
     """The connectors of one hub, as places that EVs occupy."""
 
-    def __init__(self, clock: Clock, *, station: model.Station, sessions: list[str]):
+    def __init__(self, clock: Clock, *, station: station_model.Station, sessions: list[str]):
         super().__init__(clock)
         self._station = station
         self._names = sessions
@@ -53,7 +53,7 @@ class StationDevice(Device):
         station = self._station
         self.emit("session", station.session.copy())
         self.emit("status", station.status.copy())
-        self.emit("faulted", station.status == model.STATUS["faulted"])
+        self.emit("faulted", station.status == station_model.STATUS["faulted"])
         self.emit("queue", station.waiting)
         self.emit_events(messages)
         if t_s >= self.clock.end_s:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..adapter import EVENTS, Adapter, Clock, Device, Port, Schedule
-from . import ats_model as ats
+from . import ats_model
 
-_BUS_CODES = {bus.value: bus.name.lower() for bus in ats.Bus}
-_MODE_CODES = {mode.value: mode.name.lower() for mode in ats.Mode}
+_BUS_CODES = {bus.value: bus.name.lower() for bus in ats_model.Bus}
+_MODE_CODES = {mode.value: mode.name.lower() for mode in ats_model.Mode}
 
 
 class Switch(Device):
@@ -20,7 +20,7 @@ class Switch(Device):
         self,
         clock: Clock,
         *,
-        parameters: ats.AtsParameters,
+        parameters: ats_model.AtsParameters,
         outages: Schedule,
         islands: Schedule,
         secondary_faults: Schedule,
@@ -32,20 +32,20 @@ class Switch(Device):
         self._islands = islands
         self._secondary_faults = secondary_faults
         self._switch_faults = switch_faults
-        self._state = ats.initial(parameters)
+        self._state = ats_model.initial(parameters)
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Advance the switch to now, and emit what feeds the hub bus."""
         if t_s >= self.clock.end_s:
             return math.inf  # at the end accounts are closed, and nothing moves any more
         available = not self._outages.at(t_s)
-        self._state, outputs, next_s = ats.step(
+        self._state, outputs, next_s = ats_model.step(
             self._parameters,
             self._state,
             t_s,
             available,
             self.inputs.get("secondary_kw", 0.0),
-            ats.Faults(self._switch_faults.at(t_s), self._secondary_faults.at(t_s)),
+            ats_model.Faults(self._switch_faults.at(t_s), self._secondary_faults.at(t_s)),
             self._islands.at(t_s),
         )
         self.emit("bus", int(outputs.bus))

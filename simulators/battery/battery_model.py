@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..units import W_PER_KW
-from . import cell_hold, cell_motion
-from . import tremblay_cell as tremblay
+from . import cell_hold, cell_motion, tremblay_cell
 from .battery_parameters import Array, BatteryParameters, capacity_kwh, put, stack
 from .battery_unit import Unit, emf_v
 from .cell_limits import CV_RESOLUTION, ChargingPhase
@@ -310,7 +309,7 @@ def _cells(parameters: BatteryParameters, state: BatteryState, p_kw: ArrayLike) 
     )
     for unit, soc, i_filtered_a, pack_kw in rows:
         source_v = emf_v(unit, _extracted_ah(unit, soc), i_filtered_a)
-        yield unit, source_v, tremblay.current_a(source_v, unit.r_ohm, _cell_w(unit, pack_kw))
+        yield unit, source_v, tremblay_cell.current_a(source_v, unit.r_ohm, _cell_w(unit, pack_kw))
 
 
 def _extracted_ah(unit: Unit, soc: float) -> float:

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..units import W_PER_KW
-from . import tremblay_cell as tremblay
+from . import tremblay_cell
 from .battery_unit import Unit, checked
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class BatteryParameters(tremblay.Cell):
+class BatteryParameters(tremblay_cell.Cell):
     """Parameters of n packs; every field is an array of shape (n,).
 
     Parameters
@@ -145,6 +145,6 @@ def capacity_kwh(parameters: BatteryParameters) -> Array:
     return energy_wh(parameters) * parameters.n_series * parameters.n_parallel / W_PER_KW
 
 
-def energy_wh(cell: tremblay.Cell):
+def energy_wh(cell: tremblay_cell.Cell):
     """Compute the nominal energy of a cell [Wh]: capacity times open-circuit voltage at half charge."""
-    return cell.q_ah * tremblay.open_circuit_v(cell, 0.5 * cell.q_ah)
+    return cell.q_ah * tremblay_cell.open_circuit_v(cell, 0.5 * cell.q_ah)

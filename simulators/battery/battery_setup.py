@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..device_kind import DeviceInputs
-from . import battery_model as battery
+from . import battery_model
 from .battery_section import IdealBattery, TremblayBattery
 
 
@@ -26,7 +26,7 @@ def device_parameters(section: TremblayBattery | IdealBattery, inputs: DeviceInp
     }
 
 
-def pack_parameters(section: TremblayBattery | IdealBattery, inputs: DeviceInputs) -> battery.BatteryParameters:
+def pack_parameters(section: TremblayBattery | IdealBattery, inputs: DeviceInputs) -> battery_model.BatteryParameters:
     """Return one pack, ideal or of published cells scaled to its capacity."""
     power_kw = rated_kw(section)
     ratings = {
@@ -38,8 +38,8 @@ def pack_parameters(section: TremblayBattery | IdealBattery, inputs: DeviceInput
         "soc_max": section.soc_max,
     }
     if isinstance(section, IdealBattery):
-        return battery.ideal(section.capacity_kwh, **ratings)
-    return battery.pack(inputs.cells(section.pack), capacity_kwh=section.capacity_kwh, **ratings)
+        return battery_model.ideal(section.capacity_kwh, **ratings)
+    return battery_model.pack(inputs.cells(section.pack), capacity_kwh=section.capacity_kwh, **ratings)
 
 
 def plates(section: TremblayBattery | IdealBattery) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import inverter
 from ..adapter import BUS_PORT, FAILED, Adapter, Clock, Device, Port, Schedule
-from . import battery_model as battery
+from . import battery_model
 
 
 class Storage(Device):
@@ -20,7 +20,7 @@ class Storage(Device):
         self,
         clock: Clock,
         *,
-        parameters: battery.BatteryParameters,
+        parameters: battery_model.BatteryParameters,
         soc: float,
         inverter_kva: float,
         faults: Schedule,
@@ -28,7 +28,7 @@ class Storage(Device):
     ):
         super().__init__(clock)
         self._parameters = parameters
-        self._state = battery.initial(parameters, soc)
+        self._state = battery_model.initial(parameters, soc)
         self._inverter_kva = inverter_kva
         self._faults = faults
         self._telemetry_s = telemetry_s
@@ -41,7 +41,7 @@ class Storage(Device):
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Advance the cells to now, and decide which power can be held from here on."""
         if t_s > self._t_s:
-            self._state = battery.advance(self._parameters, self._state, self._p_kw, t_s - self._t_s)
+            self._state = battery_model.advance(self._parameters, self._state, self._p_kw, t_s - self._t_s)
             self._t_s = t_s
         if t_s < self.clock.end_s and (arrived or t_s >= self._event_s):
             self._decide(t_s)
@@ -50,8 +50,8 @@ class Storage(Device):
         self.emit("q_kvar", self._q_kvar)
         self.emit("soc", float(state.soc[0]))
         self.emit("failed", self._faults.at(t_s) is not None)
-        self.emit("v_v", float(battery.terminal_voltage_v(parameters, state, p_kw)[0]))
-        self.emit("i_a", float(battery.current_a(parameters, state, p_kw)[0]))
+        self.emit("v_v", float(battery_model.terminal_voltage_v(parameters, state, p_kw)[0]))
+        self.emit("i_a", float(battery_model.current_a(parameters, state, p_kw)[0]))
         if t_s >= self.clock.end_s:
             return math.inf
         active = self._p_kw[0] != 0.0
@@ -62,7 +62,7 @@ class Storage(Device):
         fault = self._faults.at(t_s)
         on = self.inputs["bus"] != 0 and not (fault and fault.trips)
         wanted_kw = np.array([self.inputs["p_set_kw"] if on else 0.0])
-        held = battery.hold(self._parameters, self._state, wanted_kw, self.clock.time_step_s)
+        held = battery_model.hold(self._parameters, self._state, wanted_kw, self.clock.time_step_s)
         self._p_kw = held.p_kw
         q_set_kvar = self.inputs["q_set_kvar"] if on else 0.0
         self._q_kvar = float(inverter.clip_q(held.p_kw[0], q_set_kvar, self._inverter_kva)) if q_set_kvar else 0.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
 
-from . import tremblay_cell as tremblay
+from . import tremblay_cell
 from .regula_falsi import root
 
 _SOC_TOLERANCE = 1e-10  # closer than this to the end of its window, a battery is at the end
@@ -19,7 +19,7 @@ _LOWEST_SOC = 1e-3  # the voltage has a pole at SoC 0; it is evaluated between t
 
 
 @dataclass(frozen=True, eq=False)
-class Unit(tremblay.Cell):
+class Unit(tremblay_cell.Cell):
     """Parameters of one pack as floats; fields as in `BatteryParameters`, and what follows from them.
 
     `it_full_ah` and `it_empty_ah` bound the extracted charge: the SoC window, cut to where the settled voltage meets a
@@ -91,7 +91,7 @@ def _with_ends(unit: Unit) -> Unit:
 
     def above(limit_v: float, i_a: float) -> Callable[[float], float]:
         filtered_a = i_a if unit.tau_s < inf else 0.0
-        return lambda it_ah: tremblay.voltage_v(unit, it_ah, i_a, filtered_a) - limit_v
+        return lambda it_ah: tremblay_cell.voltage_v(unit, it_ah, i_a, filtered_a) - limit_v
 
     over, under = above(unit.v_max_v, -unit.i_end_a), above(unit.v_min_v, unit.i_end_a)
     if over(lowest_ah) >= 0.0:
@@ -120,7 +120,7 @@ def room_ah(unit: Unit, it_ah: float, p_w: float) -> float:
 
 def emf_v(unit: Unit, it_ah: float, i_filtered_a: float) -> float:
     """Compute the voltage behind the internal resistance [V], never below the cut-off voltage of an empty cell."""
-    source_v = tremblay.emf_v(unit, inside(unit, it_ah), i_filtered_a)
+    source_v = tremblay_cell.emf_v(unit, inside(unit, it_ah), i_filtered_a)
     return source_v if source_v > unit.v_min_v else unit.v_min_v
 
 
@@ -132,16 +132,16 @@ def settled_voltage(unit: Unit, it_ah: float, i_a: float) -> float:
 
 def settled_current(unit: Unit, it_ah: float, p_w: float) -> float:
     """Compute the current at a power [A] once the filtered current has followed it."""
-    return tremblay.current_a(*settled_source(unit, it_ah, p_w), p_w)
+    return tremblay_cell.current_a(*settled_source(unit, it_ah, p_w), p_w)
 
 
 def settled_source(unit: Unit, it_ah: float, sign: float) -> tuple[float, float]:
     """Return the open-circuit voltage [V], and the resistance [ohm] that a settled current of this sign sees."""
     it_ah = inside(unit, it_ah)
-    source_v = tremblay.open_circuit_v(unit, it_ah)
+    source_v = tremblay_cell.open_circuit_v(unit, it_ah)
     resistance = unit.r_ohm
     if unit.tau_s < inf:
-        resistance += tremblay.polarisation_ohm(unit, it_ah, sign)
+        resistance += tremblay_cell.polarisation_ohm(unit, it_ah, sign)
     return (source_v if source_v > unit.v_min_v else unit.v_min_v), resistance
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import expm1, inf
 
 from ..units import S_PER_H
-from . import tremblay_cell as tremblay
+from . import tremblay_cell
 from .battery_unit import Unit, emf_v, inside, settled_current, settled_source
 from .regula_falsi import root
 
@@ -44,15 +44,15 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
     """
     tau, r_ohm = unit.tau_s, unit.r_ohm
     if unit.flat_v and i_filtered_a == 0.0:
-        return it_ah + tremblay.current_a(unit.flat_v, r_ohm, p_w) * dt_s / S_PER_H, 0.0
+        return it_ah + tremblay_cell.current_a(unit.flat_v, r_ohm, p_w) * dt_s / S_PER_H, 0.0
     left_s = step_s = dt_s
     while left_s > 0.0:
-        slow1 = now_a = tremblay.current_a(emf_v(unit, it_ah, i_filtered_a), r_ohm, p_w)
+        slow1 = now_a = tremblay_cell.current_a(emf_v(unit, it_ah, i_filtered_a), r_ohm, p_w)
         fast = slope = 0.0
         if tau < inf:
             # Once the transient is gone, the filtered current lags by tau: it is the settled current of tau ago.
             lagging_a = settled_current(unit, it_ah - now_a * tau / S_PER_H, p_w)
-            slow1 = tremblay.current_a(emf_v(unit, it_ah, lagging_a), r_ohm, p_w)
+            slow1 = tremblay_cell.current_a(emf_v(unit, it_ah, lagging_a), r_ohm, p_w)
             fast = now_a - slow1
             slope = (slow1 - lagging_a) / tau
         step_s = min(step_s, left_s, _LONGEST_SOC * unit.q_ah * S_PER_H / max(abs(now_a), 1e-12))
@@ -64,15 +64,15 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
             fast_ah = fast * (tau * (1.0 - decay) if tau < inf else half_s) / S_PER_H
             offset = slow1 + (i_filtered_a - slow1 + fast * x) * decay
             source = emf_v(unit, it_ah + fast_ah + slow1 * half_s / S_PER_H, offset + slope * half_s * ramp)
-            slow2 = tremblay.current_a(source, r_ohm, p_w) - fast * decay
+            slow2 = tremblay_cell.current_a(source, r_ohm, p_w) - fast * decay
             source = emf_v(unit, it_ah + fast_ah + slow2 * half_s / S_PER_H, offset + (slow2 - slow1) * ramp)
-            slow3 = tremblay.current_a(source, r_ohm, p_w) - fast * decay
+            slow3 = tremblay_cell.current_a(source, r_ohm, p_w) - fast * decay
 
             fast_ah *= 1.0 + decay
             x, decay, ramp, bow = _filter(step_s, tau)
             offset = slow1 + (i_filtered_a - slow1 + fast * x) * decay
             source = emf_v(unit, it_ah + fast_ah + slow3 * step_s / S_PER_H, offset + 2.0 * (slow3 - slow1) * ramp)
-            slow4 = tremblay.current_a(source, r_ohm, p_w) - fast * decay
+            slow4 = tremblay_cell.current_a(source, r_ohm, p_w) - fast * decay
 
             bend = slow1 - slow2 - slow3 + slow4
             error = abs(bend) * step_s / (6.0 * S_PER_H * unit.q_ah)
@@ -100,13 +100,13 @@ def _filter(time_s: float, tau: float) -> tuple[float, float, float, float]:
 def time_to(unit: Unit, it_ah: float, p_w: float, end_ah: float) -> float:
     """Compute the time [s] to an extracted charge at constant power and settled current: energy over power."""
     if unit.flat_v:
-        return (end_ah - it_ah) / tremblay.current_a(unit.flat_v, unit.r_ohm, p_w) * S_PER_H
-    energy_wh = tremblay.open_circuit_wh(unit, inside(unit, end_ah))
-    energy_wh -= tremblay.open_circuit_wh(unit, inside(unit, it_ah))
+        return (end_ah - it_ah) / tremblay_cell.current_a(unit.flat_v, unit.r_ohm, p_w) * S_PER_H
+    energy_wh = tremblay_cell.open_circuit_wh(unit, inside(unit, end_ah))
+    energy_wh -= tremblay_cell.open_circuit_wh(unit, inside(unit, it_ah))
     drop_v = 0.0
     for at_ah, weight in ((it_ah, 1.0), (0.5 * (it_ah + end_ah), 4.0), (end_ah, 1.0)):  # Simpson's rule
         rest_v, resistance = settled_source(unit, at_ah, p_w)
-        drop_v += weight * resistance * tremblay.current_a(rest_v, resistance, p_w)
+        drop_v += weight * resistance * tremblay_cell.current_a(rest_v, resistance, p_w)
     return (energy_wh - drop_v / 6.0 * (end_ah - it_ah)) / p_w * S_PER_H
 
 
@@ -118,7 +118,7 @@ def time_to_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float) -> fl
     time_s = time_to(unit, it_ah, p_w, end_ah)
     for _ in range(5):
         reached_ah, filtered_a = integrate(unit, it_ah, i_filtered_a, p_w, time_s)
-        i_a = tremblay.current_a(emf_v(unit, reached_ah, filtered_a), unit.r_ohm, p_w)
+        i_a = tremblay_cell.current_a(emf_v(unit, reached_ah, filtered_a), unit.r_ohm, p_w)
         correction_s = (end_ah - reached_ah) / i_a * S_PER_H
         time_s += correction_s
         if abs(reached_ah - end_ah) < 0.1 * _MARGIN_SOC * unit.q_ah:

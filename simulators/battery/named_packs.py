@@ -8,10 +8,10 @@ from math import inf
 from typing import Any
 
 from ..units import W_PER_KW
-from . import tremblay_cell as tremblay
+from . import tremblay_cell
 from .battery_parameters import BatteryParameters, energy_wh
 
-_CELL_FIELDS = tuple(item.name for item in fields(tremblay.Cell))
+_CELL_FIELDS = tuple(item.name for item in fields(tremblay_cell.Cell))
 _LIMIT_FIELDS = ("v_max_v", "v_min_v", "i_charge_max_a", "i_discharge_max_a", "i_end_a")
 
 
@@ -76,7 +76,7 @@ def pack(
     except KeyError as missing:
         raise ValueError(f"the cell set {cell_set.get('name', '')!r} has no {missing}") from None
     if capacity_kwh is not None:
-        cell = tremblay.Cell(*(values[name] for name in _CELL_FIELDS))
+        cell = tremblay_cell.Cell(*(values[name] for name in _CELL_FIELDS))
         values["n_parallel"] = capacity_kwh * W_PER_KW / (values["n_series"] * energy_wh(cell))
     return BatteryParameters(**values)
 

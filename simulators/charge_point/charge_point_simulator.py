@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..adapter import BUS_PORT, Adapter, Clock, Device, Port
-from ..battery import battery_model as battery
+from ..battery import battery_model
 from ..units import energy_kwh
 from ..water_filling import within_cabinets
-from . import charge_point_model as model
+from . import charge_point_model
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class PluggedSessions:
     p_max_kw: np.ndarray
     soc: np.ndarray
     v2g: np.ndarray
-    pack: list[list[battery.BatteryParameters]]
+    pack: list[list[battery_model.BatteryParameters]]
 
 
 class ChargePoint(Device):
@@ -44,8 +44,8 @@ class ChargePoint(Device):
         self,
         clock: Clock,
         *,
-        connectors: model.ConnectorParameters,
-        empty: battery.BatteryParameters,
+        connectors: charge_point_model.ConnectorParameters,
+        empty: battery_model.BatteryParameters,
         sessions: PluggedSessions,
         telemetry_s: float,
     ):
@@ -54,8 +54,8 @@ class ChargePoint(Device):
         self._connectors = connectors
         self._sessions = sessions
         self._telemetry_s = telemetry_s
-        self._packs = battery.stack([empty] * n)
-        self._state = battery.initial(self._packs, np.zeros(n))
+        self._packs = battery_model.stack([empty] * n)
+        self._state = battery_model.initial(self._packs, np.zeros(n))
         self._session = np.full(n, -1)
         self._occupied = np.zeros(n, dtype=bool)
         self._accepted_kw = np.zeros(n)
@@ -99,7 +99,7 @@ class ChargePoint(Device):
         dt_s = t_s - self._t_s
         self._t_s = t_s
         if dt_s > 0.0 and np.count_nonzero(self._occupied):
-            self._state = battery.advance(self._packs, self._state, -self._p_kw, dt_s)
+            self._state = battery_model.advance(self._packs, self._state, -self._p_kw, dt_s)
             self._got_kwh = self._got_kwh + energy_kwh(self._p_kw, dt_s)
 
     def _come_and_go(self, t_s: float, session: np.ndarray, ended: list[dict]) -> None:
@@ -109,8 +109,8 @@ class ChargePoint(Device):
             k = int(session[i])
             there = k >= 0
             if there:
-                self._packs = battery.put(self._packs, i, self._sessions.pack[self._connectors.kind[i]][k])
-                self._state = battery.put_state(self._state, i, float(self._sessions.soc[k]))
+                self._packs = battery_model.put(self._packs, i, self._sessions.pack[self._connectors.kind[i]][k])
+                self._state = battery_model.put_state(self._state, i, float(self._sessions.soc[k]))
             self._accepted_kw[i] = self._sessions.p_max_kw[k] if there else 0.0
             self._asked_kwh[i] = self._sessions.energy_kwh[k] if there else 0.0
             self._v2g[i] = there and self._sessions.v2g[k]
@@ -133,7 +133,9 @@ class ChargePoint(Device):
     def _decide(self, t_s: float) -> None:
         """The power of every connector from now on, and until when it can stay like that."""
         powered = self._occupied & ~self.inputs["faulted"] & (self.inputs["bus"] != 0)
-        request_kw = model.request_kw(self._connectors, self.inputs["limit_kw"], self._accepted_kw, self._v2g, powered)
+        request_kw = charge_point_model.request_kw(
+            self._connectors, self.inputs["limit_kw"], self._accepted_kw, self._v2g, powered
+        )
         if self._connectors.cabinets:
             request_kw = self._shared(t_s, request_kw)
         # what was found before holds until its time is over or something else is asked for
@@ -146,15 +148,15 @@ class ChargePoint(Device):
             self._event_s = min(self._event_s, float(self._free_until_s.min()))
         if self._connectors.feeds_back:
             q_set_kvar = self.inputs["q_set_kvar"]
-            q_kvar = model.reactive_kvar(self._connectors, self._p_kw, q_set_kvar, powered & self._v2g)
+            q_kvar = charge_point_model.reactive_kvar(self._connectors, self._p_kw, q_set_kvar, powered & self._v2g)
             self._q_kvar = float(q_kvar.sum())
 
     def _held(self, t_s: float, request_kw: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the EVs at some connectors take of a request [kW], and until when [s]."""
         step_s = self.clock.time_step_s
-        held = battery.hold(self._packs, self._state, -request_kw, step_s, index=asked.tolist())
+        held = battery_model.hold(self._packs, self._state, -request_kw, step_s, index=asked.tolist())
         remaining_kwh = self._asked_kwh[asked] - self._got_kwh[asked]
-        p_kw, hold_s = model.until_energy(0.0 - held.p_kw, held.hold_s, remaining_kwh, step_s)
+        p_kw, hold_s = charge_point_model.until_energy(0.0 - held.p_kw, held.hold_s, remaining_kwh, step_s)
         return p_kw, t_s + hold_s
 
     def _shared(self, t_s: float, request_kw: np.ndarray) -> np.ndarray:
@@ -173,7 +175,7 @@ class ChargePoint(Device):
         p_kw = self._p_kw
         self.emit("p_kw", float(p_kw.sum()))
         self.emit("q_kvar", self._q_kvar)
-        self.emit("phase_kw", model.phase_kw(self._connectors, p_kw))
+        self.emit("phase_kw", charge_point_model.phase_kw(self._connectors, p_kw))
         self.emit("connector_p_kw", p_kw.copy())
 
     def _send_state(self, ended: list[dict]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..device_kind import DeviceInputs
-from . import generator_model as generator
+from . import generator_model
 from .generator_section import GeneratorSection
 
 
 def device_parameters(section: GeneratorSection, inputs: DeviceInputs) -> dict[str, Any]:
     """Return the engine and the fuel in its tank at the start."""
-    parameters = generator.GeneratorParameters(
+    parameters = generator_model.GeneratorParameters(
         rated_kw=section.rated_kw,
         fuel_capacity_l=section.fuel_capacity_l,
         minimum_kw=section.minimum_kw,

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..adapter import BUS_PORT, FAILED, Adapter, Clock, Device, Port, Schedule
-from . import generator_model as generator
+from . import generator_model
 
-_PHASE_CODES = {phase.value: phase.name.lower() for phase in generator.EnginePhase}
+_PHASE_CODES = {phase.value: phase.name.lower() for phase in generator_model.EnginePhase}
 
 
 class Genset(Device):
@@ -19,7 +19,7 @@ class Genset(Device):
         self,
         clock: Clock,
         *,
-        parameters: generator.GeneratorParameters,
+        parameters: generator_model.GeneratorParameters,
         fuel_l: float | None,
         faults: Schedule,
         telemetry_s: float,
@@ -28,14 +28,14 @@ class Genset(Device):
         self._parameters = parameters
         self._faults = faults
         self._telemetry_s = telemetry_s
-        self._state = generator.initial(parameters, fuel_l)
+        self._state = generator_model.initial(parameters, fuel_l)
         self._t_s = 0.0
         self.inputs = {"bus": 1, "p_set_kw": 0.0, "q_set_kvar": 0.0}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Advance the generator to now, and follow the set point."""
         fault = self._faults.at(t_s)
-        self._state, outputs = generator.step(
+        self._state, outputs = generator_model.step(
             self._parameters,
             self._state,
             self.inputs["p_set_kw"],
@@ -47,7 +47,7 @@ class Genset(Device):
         self._t_s = t_s
         burning = bool(outputs.fuel_l_per_h[0] > 0.0)
         self.emit("p_kw", float(outputs.p_kw[0]))
-        self.emit("q_kvar", float(generator.reactive_kvar(outputs.p_kw[0], self.inputs["q_set_kvar"])))
+        self.emit("q_kvar", float(generator_model.reactive_kvar(outputs.p_kw[0], self.inputs["q_set_kvar"])))
         self.emit("fuel_l", float(self._state.fuel_l[0]))
         self.emit("phase", int(self._state.phase[0]))
         self.emit("failed", fault is not None)

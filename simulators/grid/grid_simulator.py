@@ -9,7 +9,7 @@ import numpy as np
 
 from ..adapter import BUS_PORT, EVENTS, Adapter, Clock, Device, Port, Schedule
 from ..ats.ats_model import Bus
-from . import grid_model as grid
+from . import grid_model
 
 _METERS = ("grid", "secondary", "load")
 _NO_PHASES = np.zeros(3)
@@ -44,14 +44,14 @@ class GridConnection(Device):
         self,
         clock: Clock,
         *,
-        parameters: grid.ConnectionParameters,
+        parameters: grid_model.ConnectionParameters,
         meter_faults: Mapping[str, Schedule],
         terminals: Sequence[Terminal],
     ):
         super().__init__(clock)
         self._parameters = parameters
         self._faults = meter_faults
-        self._failed = grid.ALL_WELL
+        self._failed = grid_model.ALL_WELL
         self._over = False
         self._p_drawn = [f"{terminal.name}.p_kw" for terminal in terminals if not terminal.p_fed]
         self._p_fed = [f"{terminal.name}.p_kw" for terminal in terminals if terminal.p_fed]
@@ -68,12 +68,16 @@ class GridConnection(Device):
         """Compute the power balance of the hub bus, and read the meters."""
         held = self.inputs
         bus = Bus(held["bus"])
-        p_kw = grid.Powers(tuple([held[port] for port in self._p_drawn]), tuple([held[port] for port in self._p_fed]))
-        q_kvar = grid.Powers(tuple([held[port] for port in self._q_drawn]), tuple([held[port] for port in self._q_fed]))
-        failed = grid.FailedMeters(*[bool(self._faults[meter].at(t_s)) for meter in _METERS])
+        p_kw = grid_model.Powers(
+            tuple([held[port] for port in self._p_drawn]), tuple([held[port] for port in self._p_fed])
+        )
+        q_kvar = grid_model.Powers(
+            tuple([held[port] for port in self._q_drawn]), tuple([held[port] for port in self._q_fed])
+        )
+        failed = grid_model.FailedMeters(*[bool(self._faults[meter].at(t_s)) for meter in _METERS])
         a, b, c = sum((held[port] for port in self._phases), _NO_PHASES).tolist()
-        flows = grid.balance(self._parameters, bus, p_kw, q_kvar, (a, b, c))
-        shown = grid.read(bus, flows, sum([held[port] for port in self._load]), failed)
+        flows = grid_model.balance(self._parameters, bus, p_kw, q_kvar, (a, b, c))
+        shown = grid_model.read(bus, flows, sum([held[port] for port in self._load]), failed)
         self.emit("p_kw", flows.p_grid_kw)
         self.emit("q_kvar", flows.q_grid_kvar)
         self.emit("i_a", np.array(flows.i_a))
@@ -86,7 +90,7 @@ class GridConnection(Device):
         self.emit_events(self._happened(flows, failed))
         return min(self._faults[meter].next_change(t_s) for meter in _METERS)
 
-    def _happened(self, flows: grid.Balance, failed: grid.FailedMeters) -> list[tuple[str, str]]:
+    def _happened(self, flows: grid_model.Balance, failed: grid_model.FailedMeters) -> list[tuple[str, str]]:
         """Return the meters that failed or came back, and a capacity that is newly exceeded."""
         events = []
         if failed != self._failed:

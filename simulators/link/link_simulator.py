@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 
 from ..adapter import Adapter, Clock, Device, Port
-from . import link_model as link
+from . import link_model
 
 
 class Wire(Device):
     """One direction of one hub's communication."""
 
     def __init__(
-        self, clock: Clock, *, channels: Mapping[str, link.Channel], seed: np.random.SeedSequence, poll_s: float
+        self, clock: Clock, *, channels: Mapping[str, link_model.Channel], seed: np.random.SeedSequence, poll_s: float
     ):
         super().__init__(clock)
-        self._link = link.CommunicationLink(channels, seed)
+        self._link = link_model.CommunicationLink(channels, seed)
         self._poll_s = poll_s
         self._messages: dict[str, dict[str, Any]] = {device: {} for device in channels}
         self._sampled_s = dict.fromkeys(channels, 0.0)

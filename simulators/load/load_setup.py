@@ -10,7 +10,7 @@ import numpy as np
 
 from ..device_kind import DeviceInputs
 from ..series import Series
-from . import load_model as load
+from . import load_model
 from .load_section import LoadSection
 
 
@@ -18,10 +18,10 @@ def device_parameters(section: LoadSection, inputs: DeviceInputs) -> dict[str, A
     """Return the parameters of a local load, its demand over the run, its switch, and its single-phase loads."""
     demand_kw = _demand_kw(section, inputs)
     band = (section.controllable.band if section.controllable else None) or (0.0, 1.0)
-    recovery_kw = float(demand_kw.values[:, load.SHIFTABLE].max())
+    recovery_kw = float(demand_kw.values[:, load_model.SHIFTABLE].max())
     if section.shiftable is not None and section.shiftable.recovery_kw is not None:
         recovery_kw = section.shiftable.recovery_kw
-    parameters = load.LoadParameters(
+    parameters = load_model.LoadParameters(
         band_lower=band[0],
         band_upper=band[1],
         recovery_kw=recovery_kw,
@@ -46,7 +46,7 @@ def device_parameters(section: LoadSection, inputs: DeviceInputs) -> dict[str, A
 def _demand_kw(section: LoadSection, inputs: DeviceInputs) -> Series:
     """Return the demand by class, values of shape (k, 4) [kW]."""
     columns = []
-    for label in load.CLASSES:
+    for label in load_model.CLASSES:
         class_section = getattr(section, label)
         if class_section is not None:
             columns.append(inputs.series(class_section.demand, f"{label}.demand", low=0.0))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..adapter import BUS_PORT, Adapter, Clock, Device, Port, Schedule
 from ..series import Series
-from . import load_model as load
+from . import load_model
 
 
 class LocalLoad(Device):
@@ -20,7 +20,7 @@ class LocalLoad(Device):
         self,
         clock: Clock,
         *,
-        parameters: load.LoadParameters,
+        parameters: load_model.LoadParameters,
         demand_kw: Series,
         switch: Schedule,
         one_phase_kw: Sequence[Schedule],
@@ -30,7 +30,7 @@ class LocalLoad(Device):
         self._demand_kw = demand_kw
         self._switch = switch
         self._one_phase_kw = one_phase_kw
-        self._state = load.initial()
+        self._state = load_model.initial()
         self.inputs = {"bus": 1, "limit_kw": np.full(4, np.inf)}
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
@@ -40,8 +40,8 @@ class LocalLoad(Device):
         if not last:
             phase_kw = np.array([schedule.at(t_s) for schedule in self._one_phase_kw])
             demand_kw = self._demand_kw.at(t_s)[None, :] * self._switch.at(t_s)
-            demand_kw[0, load.CRITICAL] += phase_kw.sum()
-        self._state, outputs = load.step(
+            demand_kw[0, load_model.CRITICAL] += phase_kw.sum()
+        self._state, outputs = load_model.step(
             self._parameters,
             self._state,
             demand_kw,

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..device_kind import DeviceInputs
 from ..series import Series
-from . import irradiance
-from . import pv_model as pv
+from . import irradiance, pv_model
 from .pv_section import ClearSky, PvSection, Weather
 
 MILD_C = 25.0
@@ -18,7 +17,7 @@ MILD_C = 25.0
 
 def device_parameters(section: PvSection, inputs: DeviceInputs) -> dict[str, Any]:
     """Return the parameters of a plant, and its available power over the run."""
-    parameters = pv.PvParameters(
+    parameters = pv_model.PvParameters(
         np.array([section.rated_kw]),
         None if section.inverter_kva is None else np.array([section.inverter_kva]),
         section.gamma_per_k,
@@ -28,7 +27,7 @@ def device_parameters(section: PvSection, inputs: DeviceInputs) -> dict[str, Any
     sun, temperature = _sun(section.irradiance, inputs)
     if section.temperature is not None:
         temperature = inputs.series(section.temperature, "temperature", low=-90.0, high=70.0)
-    available_kw = pv.available_series(parameters, sun, temperature, inputs.until_s)
+    available_kw = pv_model.available_series(parameters, sun, temperature, inputs.until_s)
     return {"parameters": parameters, "available_kw": available_kw, "faults": inputs.faults()}
 
 

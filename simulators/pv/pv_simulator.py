@@ -10,13 +10,13 @@ import numpy as np
 
 from ..adapter import BUS_PORT, FAILED, Adapter, Clock, Device, Port, Schedule
 from ..series import Series
-from . import pv_model as pv
+from . import pv_model
 
 
 class Plant(Device):
     """The PV plant of one hub."""
 
-    def __init__(self, clock: Clock, *, parameters: pv.PvParameters, available_kw: Series, faults: Schedule):
+    def __init__(self, clock: Clock, *, parameters: pv_model.PvParameters, available_kw: Series, faults: Schedule):
         super().__init__(clock)
         self._parameters = parameters
         self._rated_kw = float(np.asarray(parameters.rated_kw)[0])
@@ -32,7 +32,7 @@ class Plant(Device):
         fault = self._faults.at(t_s)
         energised = self.inputs["bus"] != 0 and not (fault and fault.trips)
         limit_kw = self.inputs["p_limit_kw"]
-        p_kw, q_kvar = pv.step(self._parameters, available_kw, limit_kw, self.inputs["q_set_kvar"], energised)
+        p_kw, q_kvar = pv_model.step(self._parameters, available_kw, limit_kw, self.inputs["q_set_kvar"], energised)
         self.emit("p_kw", float(p_kw[0]))
         self.emit("q_kvar", float(q_kvar[0]))
         self.emit("p_available_kw", float(available_kw[0]))

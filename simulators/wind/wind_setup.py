@@ -8,7 +8,7 @@ import numpy as np
 
 from ..device_kind import DeviceInputs
 from ..series import Series
-from . import wind_model as wind
+from . import wind_model
 from .wind_section import WindSection
 
 
@@ -27,7 +27,7 @@ def _available(section: WindSection, inputs: DeviceInputs) -> Series:
         return inputs.series(section.power, "power", low=0.0, high=section.rated_kw)
     speed = inputs.series(section.speed, "speed", low=0.0)
     curve = np.array(section.curve)
-    parameters = wind.WindParameters(
+    parameters = wind_model.WindParameters(
         section.rated_kw, curve[:, 0], curve[:, 1], section.hub_height_m / section.measured_at_m, section.shear
     )
-    return Series(speed.t_s, wind.available_kw(parameters, speed.values), speed.end_s, speed.repeats)
+    return Series(speed.t_s, wind_model.available_kw(parameters, speed.values), speed.end_s, speed.repeats)

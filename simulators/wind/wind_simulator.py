@@ -8,7 +8,7 @@ from typing import Any
 
 from ..adapter import BUS_PORT, FAILED, Adapter, Clock, Device, Port, Schedule
 from ..series import Series
-from . import wind_model as wind
+from . import wind_model
 
 
 class Turbine(Device):
@@ -28,7 +28,7 @@ class Turbine(Device):
         fault = self._faults.at(t_s)
         energised = self.inputs["bus"] != 0 and not (fault and fault.trips)
         available_kw = float(self._available_kw.at(t_s))
-        self.emit("p_kw", wind.step(available_kw, self.inputs["p_limit_kw"], energised))
+        self.emit("p_kw", wind_model.step(available_kw, self.inputs["p_limit_kw"], energised))
         self.emit("q_kvar", 0.0)
         self.emit("p_available_kw", available_kw)
         self.emit("p_limit_kw", min(self.inputs["p_limit_kw"], self._rated_kw))

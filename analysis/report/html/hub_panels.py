@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...kpis import step_signals as steps
-from ...results import decision_records as decisions
+from ...kpis import step_signals
+from ...results import decision_records
 from ...results.hub_signals import balance, colour_of, connectors, resolution_s
 from ...results.result_reader import Results
 from .panels import ALARM_COLOUR, Figure, faded, line, packed, shades
@@ -172,7 +172,7 @@ def _queue(figure: Figure, results: Results, hub: str, max_points: int) -> None:
                 mode="markers",
                 yaxis=axis,
                 x=figure.instants(t_s),
-                y=steps.hold(*results.arrays(path), t_s).tolist(),
+                y=step_signals.hold(*results.arrays(path), t_s).tolist(),
                 text=[f"{escape(str(session))} {name}" for session in rows["id"]],
                 name=name,
                 showlegend=False,
@@ -184,8 +184,8 @@ def _queue(figure: Figure, results: Results, hub: str, max_points: int) -> None:
 
 def _decisions(figure: Figure, results: Results, hub: str, max_points: int) -> None:
     """Draw the rules in force as coloured lanes; below them, the plans and other events of the controller."""
-    lanes = decisions.lanes(results, hub)
-    messages = [("plans", decisions.plans(results, hub)), ("events", decisions.events(results, hub))]
+    lanes = decision_records.lanes(results, hub)
+    messages = [("plans", decision_records.plans(results, hub)), ("events", decision_records.events(results, hub))]
     messages = [(name, entries) for name, entries in messages if entries]
     if not lanes and not messages:
         return
@@ -226,7 +226,7 @@ def _decisions(figure: Figure, results: Results, hub: str, max_points: int) -> N
 def _lane(
     figure: Figure,
     results: Results,
-    lane: decisions.Lane,
+    lane: decision_records.Lane,
     axis: str,
     place: int,
     rules: list[str],
@@ -236,8 +236,8 @@ def _lane(
     """Draw a lane as a row of coloured cells; if rules change too often, the rule in force longest in each interval."""
     codes, texts, edges = np.array([rules.index(rule) for rule in lane.rules]), lane.texts, lane.t_s
     if len(codes) > max_points:
-        edges = steps.edges(results.end_s, resolution_s(results.end_s, max_points))
-        share = steps.mean(lane.t_s, codes[:, None] == np.arange(len(rules)), edges, results.end_s)
+        edges = step_signals.edges(results.end_s, resolution_s(results.end_s, max_points))
+        share = step_signals.mean(lane.t_s, codes[:, None] == np.arange(len(rules)), edges, results.end_s)
         codes = np.argmax(np.nan_to_num(share), axis=1)
         edges, texts = edges[:-1], [f"{lane.name} by {rules[code]}" for code in codes]
     figure.trace(

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ...kpis import kpi_formulas as kpis
-from ...kpis import step_signals as steps
-from ...results import decision_records as decisions
+from ...kpis import kpi_formulas, step_signals
+from ...results import decision_records
 from ...results.hub_signals import hub_supply, resolution_s
 from ...results.result_reader import Results
 
-SHADES = {kpis.ISLANDED: ("islanded", "rgba(86,180,233,0.20)"), kpis.DEAD: ("no supply", "rgba(213,94,0,0.30)")}
+SHADES = {
+    kpi_formulas.ISLANDED: ("islanded", "rgba(86,180,233,0.20)"),
+    kpi_formulas.DEAD: ("no supply", "rgba(213,94,0,0.30)"),
+}
 
 _TITLE_PX, _LEGEND_PX = 38, 48  # room above a panel
 _MARGIN = {"l": 64, "r": 16, "t": 4, "b": 48}
@@ -239,12 +241,12 @@ def line(
         figure.held(axis, t_s, values, None, line={"color": colour, "width": 1.6}, **fields)
         return
     step_s = resolution_s(results.end_s, max_points)
-    edges = steps.edges(results.end_s, step_s)
-    low, high = steps.extremes(t_s, values, edges, results.end_s)
+    edges = step_signals.edges(results.end_s, step_s)
+    low, high = step_signals.extremes(t_s, values, edges, results.end_s)
     band = {"showlegend": False, "hoverinfo": "skip", "line": {"width": 0, "color": colour}}
     figure.held(axis, edges[:-1], low, step_s, **band)
     figure.held(axis, edges[:-1], high, step_s, fill="tonexty", fillcolor=faded(colour).replace("0.72", "0.25"), **band)
-    mean = steps.mean(t_s, values, edges, results.end_s)
+    mean = step_signals.mean(t_s, values, edges, results.end_s)
     figure.held(axis, edges[:-1], mean, step_s, line={"color": colour, "width": 1.4}, **fields)
 
 
@@ -273,10 +275,10 @@ def shades(figure: Figure, results: Results, hub: str, axis: str | None = None, 
     known = set() if known is None else known
     t_s, state = hub_supply(results, hub)
     kinds_of_shade = [
-        (name, colour, (0.0, 1.0), steps.episodes(t_s, state == code, results.end_s))
+        (name, colour, (0.0, 1.0), step_signals.episodes(t_s, state == code, results.end_s))
         for code, (name, colour) in SHADES.items()
     ]
-    kinds_of_shade.append((_ALARM, ALARM_COLOUR, _ALARM_STRIP, decisions.alarms(results, hub)))
+    kinds_of_shade.append((_ALARM, ALARM_COLOUR, _ALARM_STRIP, decision_records.alarms(results, hub)))
     for name, colour, strip, (begin_s, end_s) in kinds_of_shade:
         longest = np.argsort(begin_s - end_s, kind="stable")[:_MAX_SHADES]
         for i in np.sort(longest):

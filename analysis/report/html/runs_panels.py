@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...kpis import step_signals as steps
+from ...kpis import step_signals
 from ...results.hub_signals import Area, balance, colour_of, resolution_s
 from .panels import Figure, drawable, faded, shades
 from .readable_text import duration
@@ -120,8 +120,8 @@ def _lines(
         step_s = None
         if len(t_s) > max_points:
             step_s = resolution_s(results.end_s, max_points)
-            edges = steps.edges(results.end_s, step_s)
-            t_s, values = edges[:-1], steps.mean(t_s, values, edges, results.end_s)
+            edges = step_signals.edges(results.end_s, step_s)
+            t_s, values = edges[:-1], step_signals.mean(t_s, values, edges, results.end_s)
         figure.held(
             axis,
             t_s,

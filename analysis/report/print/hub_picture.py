@@ -12,12 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ...kpis import kpi_formulas as kpis
-from ...kpis import step_signals as steps
+from ...kpis import kpi_formulas, step_signals
 from ...results.hub_signals import balance, colour_of, connectors, hub_supply
 from ...results.result_reader import Results
 
-SHADES = {kpis.ISLANDED: ("islanded", "#56B4E9", 0.22), kpis.DEAD: ("no supply", "#D55E00", 0.35)}
+SHADES = {kpi_formulas.ISLANDED: ("islanded", "#56B4E9", 0.22), kpi_formulas.DEAD: ("no supply", "#D55E00", 0.35)}
 _POWER = LinearSegmentedColormap.from_list("power", ["#dfe6ec", "#cfe0ec", "#3d93c6", "#073b5c"])
 
 
@@ -139,7 +138,7 @@ def shade(all_axes: np.ndarray, results: Results, hub: str) -> list[Patch]:
     t_s, state = hub_supply(results, hub)
     patches = []
     for code, (name, colour, alpha) in SHADES.items():
-        begin_s, end_s = steps.episodes(t_s, state == code, results.end_s)
+        begin_s, end_s = step_signals.episodes(t_s, state == code, results.end_s)
         for begin, end in zip(results.clock(begin_s), results.clock(end_s), strict=True):
             for axes in all_axes:
                 axes.axvspan(begin, end, color=colour, alpha=alpha, lw=0, zorder=0)

@@ -8,7 +8,7 @@ import numpy as np
 from pyomo.core.base.block import BlockData
 
 from ..conflicts import describe
-from . import exclusive_block as exclusive
+from . import exclusive_block
 from .data_checks import DataError, finite
 from .linear_numbers import Numbers, add_rows, array, block_of, column, row
 from .time_steps import Steps
@@ -85,7 +85,7 @@ def numbers(steps: Steps, data: GridData) -> Numbers:
     import_kw = steps.open * steps.series(f"{name}.import_kw", data.import_kw, 0.0)
     export_kw = steps.open * steps.series(f"{name}.export_kw", data.export_kw, 0.0)
     columns = {"buy": column((n,), import_kw, buy * hours), "sell": column((n,), export_kw, -sell * hours)}
-    pair_columns, rows = exclusive.numbers(name, data.exclusive_kw, **columns)
+    pair_columns, rows = exclusive_block.numbers(name, data.exclusive_kw, **columns)
     columns |= pair_columns
     if data.demand_per_kw is not None:
         demand_per_kw = finite(f"{name}.demand_per_kw", data.demand_per_kw, 0.0)
@@ -129,7 +129,7 @@ def build(steps: Steps, data: GridData) -> BlockData:
     part = numbers(steps, data)
     block = block_of(part)
     buy, sell = array(block, "buy"), array(block, "sell")
-    exclusive.add(block, part, data.exclusive_kw, "buy", "sell", data.name)
+    exclusive_block.add(block, part, data.exclusive_kw, "buy", "sell", data.name)
     if "below_peak" in part.rows:
         add_rows(block, "below_peak", part, [(1.0, buy), (-1.0, array(block, "peak"))])
     if "setpoint" in part.rows:

@@ -8,7 +8,7 @@ import numpy as np
 from pyomo.core.base.block import BlockData
 
 from ..conflicts import describe
-from . import inverter_block as inverter
+from . import inverter_block
 from .linear_numbers import Numbers, array, block_of, column
 from .time_steps import Steps
 
@@ -59,7 +59,7 @@ def numbers(steps: Steps, data: PvData) -> Numbers:
     """
     available_kw = steps.open * steps.series(f"{data.name}.available_kw", data.available_kw, 0.0)
     min_kw = 0.0 if data.curtailable else available_kw
-    q_columns, q_rows = inverter.numbers(steps, data.name, data.inverter_kva, data.q_per_kvarh, one_way=True)
+    q_columns, q_rows = inverter_block.numbers(steps, data.name, data.inverter_kva, data.q_per_kvarh, one_way=True)
     return Numbers(
         columns={"power": column((steps.n,), available_kw, lower=min_kw), **q_columns},
         rows=q_rows,
@@ -83,7 +83,7 @@ def build(steps: Steps, data: PvData) -> BlockData:
     """
     part = numbers(steps, data)
     block = block_of(part)
-    inverter.add(block, part, injection(block), one_way=True)
+    inverter_block.add(block, part, injection(block), one_way=True)
     sentences(block, steps, data)
     return block
 

@@ -13,8 +13,7 @@ import numpy as np
 from pyomo.core.base.block import BlockData
 
 from ..conflicts import describe
-from . import exclusive_block as exclusive
-from . import inverter_block as inverter
+from . import exclusive_block, inverter_block
 from .data_checks import DataError, RangeError, ShapeError, finite
 from .linear_numbers import Numbers, add_rows, array, block_of, column, row
 from .time_steps import Steps
@@ -209,11 +208,11 @@ def numbers(steps: Steps, data: SessionsData) -> Numbers:
         columns["energy"] = column((data.n_slots, steps.n + 1), slots(upper), lower=slots(lower))
         rows = {"stored": row(charge.shape, 0.0, 0.0), "target": row((data.n_slots,), slots(target))}
         powers = {side: columns[side] for side in ("charge", "discharge")}
-        pair_columns, pair_rows = exclusive.numbers("sessions", data.exclusive_kw, **powers)
+        pair_columns, pair_rows = exclusive_block.numbers("sessions", data.exclusive_kw, **powers)
         columns, rows = columns | pair_columns, rows | pair_rows
         if data.inverters.size:
             kva = (share * data.charge_kw[:, None])[data.inverters]
-            q_columns, q_rows = inverter.numbers(steps, "sessions", kva, data.q_per_kvarh, one_way=False)
+            q_columns, q_rows = inverter_block.numbers(steps, "sessions", kva, data.q_per_kvarh, one_way=False)
             columns, rows = columns | q_columns, rows | q_rows
     else:
         need = slots(np.maximum(target - data.energy_kwh, 0.0))
@@ -294,9 +293,9 @@ def build(steps: Steps, data: SessionsData) -> BlockData:
         moved = [(1.0, energy[:, 1:]), (-1.0, energy[:, :-1]), (-into, charge), (out_of, discharge)]
         add_rows(block, "stored", part, moved)
         add_rows(block, "target", part, [(1.0, energy[:, -1]), (1.0, unserved)])
-        exclusive.add(block, part, data.exclusive_kw, "charge", "discharge", "EVs")
+        exclusive_block.add(block, part, data.exclusive_kw, "charge", "discharge", "EVs")
         active = [(-1.0, charge[data.inverters]), (1.0, discharge[data.inverters])]
-        inverter.add(block, part, active, one_way=False)
+        inverter_block.add(block, part, active, one_way=False)
     else:
         charged = [(hours, charge[:, t]) for t, hours in enumerate(into)]
         add_rows(block, "target", part, [*charged, (1.0, unserved)])

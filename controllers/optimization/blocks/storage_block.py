@@ -8,8 +8,7 @@ import numpy as np
 from pyomo.core.base.block import BlockData
 
 from ..conflicts import describe
-from . import exclusive_block as exclusive
-from . import inverter_block as inverter
+from . import exclusive_block, inverter_block
 from .data_checks import RangeError, finite
 from .linear_numbers import Numbers, add_rows, array, block_of, column, row
 from .time_steps import Steps
@@ -107,8 +106,8 @@ def numbers(steps: Steps, data: StorageData) -> Numbers:
         side: column((n,), steps.open * steps.series(f"{name}.{side}_kw", getattr(data, f"{side}_kw"), 0.0), wear)
         for side in ("charge", "discharge")
     }
-    pair_columns, pair_rows = exclusive.numbers(name, data.exclusive_kw, **powers)
-    q_columns, q_rows = inverter.numbers(steps, name, data.inverter_kva, data.q_per_kvarh, one_way=False)
+    pair_columns, pair_rows = exclusive_block.numbers(name, data.exclusive_kw, **powers)
+    q_columns, q_rows = inverter_block.numbers(steps, name, data.inverter_kva, data.q_per_kvarh, one_way=False)
     missing = {}
     if data.end_missing_per_kwh is not None:
         missing["end_missing"] = column((1,), data.end_kwh, data.end_missing_per_kwh)
@@ -150,8 +149,8 @@ def build(steps: Steps, data: StorageData) -> BlockData:
     add_rows(block, "stored", part, [(1.0, energy[1:]), (-1.0, energy[:-1]), (into, charge), (out_of, discharge)])
     missing = [(1.0, array(block, "end_missing"))] if "end_missing" in part.columns else []
     add_rows(block, "end", part, [(1.0, energy[-1:]), *missing])
-    exclusive.add(block, part, data.exclusive_kw, "charge", "discharge", data.name)
-    inverter.add(block, part, injection(block), one_way=False)
+    exclusive_block.add(block, part, data.exclusive_kw, "charge", "discharge", data.name)
+    inverter_block.add(block, part, injection(block), one_way=False)
     sentences(block, steps, data)
     return block
 

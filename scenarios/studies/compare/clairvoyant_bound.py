@@ -30,7 +30,7 @@ from ....simulators.devices import kind_of
 from ....simulators.totals import weighted_mean
 from ....simulators.units import S_PER_MIN
 from ...assembly.plant_build import build
-from ...schema import scenario_schema as schema
+from ...schema import scenario_schema
 from ...schema.scenario_loader import LoadedScenario
 
 _LONGEST_STEP_S = 15 * S_PER_MIN
@@ -81,7 +81,7 @@ def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
     if reasons:
         return CostBound(np.nan, "; ".join(reasons))
     perfect = {kind: {"type": "perfect"} for kind in ("pv", "load", "prices", "sessions")}
-    foreseen = schema.Forecasts.model_validate(perfect)
+    foreseen = scenario_schema.Forecasts.model_validate(perfect)
     hubs = {name: hub.model_copy(update={"forecasts": foreseen}) for name, hub in scenario.hubs.items()}
     known = replace(loaded, scenario=scenario.model_copy(update={"hubs": hubs}))
     wiring = build(known.with_changes(controller="uncontrolled"))
@@ -105,7 +105,7 @@ def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
     return CostBound(cost)
 
 
-def why_not(scenario: schema.Scenario) -> Iterator[str]:
+def why_not(scenario: scenario_schema.Scenario) -> Iterator[str]:
     """Yield the reasons why the cost of a scenario cannot be bounded."""
     kinds = sorted({event.kind for event in scenario.events} - set(_HARMLESS))
     if kinds:
@@ -126,12 +126,15 @@ def why_not(scenario: schema.Scenario) -> Iterator[str]:
             )
 
 
-def _pays(price: schema.Price) -> bool:
-    return not (isinstance(price, schema.Constant) and price.value == 0)
+def _pays(price: scenario_schema.Price) -> bool:
+    return not (isinstance(price, scenario_schema.Constant) and price.value == 0)
 
 
 def _data(
-    scenario: schema.Scenario, hub: schema.HubSection, site: contract.Site, forecast: contract.Forecast
+    scenario: scenario_schema.Scenario,
+    hub: scenario_schema.HubSection,
+    site: contract.Site,
+    forecast: contract.Forecast,
 ) -> HubData:
     """The hub as its relaxation sees it; wherever an average would hide something, the better end is taken."""
     end_s = scenario.duration
@@ -171,7 +174,7 @@ def _data(
     )
 
 
-def _battery(hub: schema.HubSection, site: contract.Site, wear_per_kwh: float) -> StorageData:
+def _battery(hub: scenario_schema.HubSection, site: contract.Site, wear_per_kwh: float) -> StorageData:
     batteries = [device.section for device in hub.devices() if device.kind == "bess"]
     soc = weighted_mean([section.soc for section in batteries], [section.capacity_kwh for section in batteries], 0.0)
     return StorageData(
@@ -187,7 +190,11 @@ def _battery(hub: schema.HubSection, site: contract.Site, wear_per_kwh: float) -
 
 
 def _sessions(
-    hub: schema.HubSection, site: contract.Site, forecast: contract.Forecast, end_s: float, charging_per_kwh: np.ndarray
+    hub: scenario_schema.HubSection,
+    site: contract.Site,
+    forecast: contract.Forecast,
+    end_s: float,
+    charging_per_kwh: np.ndarray,
 ) -> SessionsData | None:
     """All EVs from plug-in to departure; a penalty only for those that leave before the end, as in the results."""
     visits = forecast.sessions(end_s)

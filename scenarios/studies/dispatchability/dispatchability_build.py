@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....analysis import dispatchability as dp
+from ....analysis import dispatchability
 from ....analysis.dispatchability.feeder import PHASES
 from ....analysis.dispatchability.opendss.opendss_deck import Deck, read_deck
 from ....analysis.dispatchability.opendss.opendss_elements import METRES
@@ -39,7 +39,7 @@ class LoadedStudy:
     study: DispatchabilityStudy
     path: Path
     periods: list[str]
-    cases: dict[str, dp.FeederCase]
+    cases: dict[str, dispatchability.FeederCase]
 
 
 class Builder:
@@ -74,7 +74,7 @@ class Builder:
         """
         study = self._study
         profiles = self._profiles()
-        deck = Deck(dp.Feeder(0.0, dp.Source(""), ()))
+        deck = Deck(dispatchability.Feeder(0.0, dispatchability.Source(""), ()))
         if isinstance(study.feeder, DeckFeeder):
             deck = self._deck(study.feeder)
             self._stop_if_refused()
@@ -92,14 +92,16 @@ class Builder:
         scaled = study.demand.scale * demand[:, None]
         clusters = [self._cluster(name, entry, periods) for name, entry in study.clusters.items()]
         self._stop_if_refused()
-        base = dp.FeederCase(
+        base = dispatchability.FeederCase(
             feeder,
             {bus: scaled * p for bus, (p, _) in table.items()},
             {bus: scaled * q for bus, (_, q) in table.items()},
             radiation,
-            tuple(dp.DgUnit(name, e.bus, e.phases, e.p_max_kw, e.q_max_kvar) for name, e in study.dgs.items()),
             tuple(
-                dp.PvUnit(
+                dispatchability.DgUnit(name, e.bus, e.phases, e.p_max_kw, e.q_max_kvar) for name, e in study.dgs.items()
+            ),
+            tuple(
+                dispatchability.PvUnit(
                     name, e.bus, e.phases, e.p_max_kw, e.q_max_kvar, e.p_max_kw if e.area_kw is None else e.area_kw
                 )
                 for name, e in study.pvs.items()
@@ -109,7 +111,7 @@ class Builder:
             study.options.penalty,
             study.options.diagonal,
         )
-        for problem in dp.problems(base):
+        for problem in dispatchability.problems(base):
             self._translate(*problem)
         self._stop_if_refused()
         self._check_shifts(base)
@@ -135,7 +137,7 @@ class Builder:
             key = f"feeder.{key}"
         self._refuse(key, value, allowed)
 
-    def _check_shifts(self, base: dp.FeederCase) -> None:
+    def _check_shifts(self, base: dispatchability.FeederCase) -> None:
         """Cases must leave all EVs within the periods."""
         for name, entry in self._study.cases.items():
             for cluster in base.clusters if entry.evs else ():
@@ -144,7 +146,7 @@ class Builder:
                     allowed = f"must be {room}, or cluster {cluster.name} leaves the periods"
                     self._refuse(f"cases.{name}.shift", entry.shift, allowed)
 
-    def _variant(self, base: dp.FeederCase, entry: CaseEntry) -> dp.FeederCase:
+    def _variant(self, base: dispatchability.FeederCase, entry: CaseEntry) -> dispatchability.FeederCase:
         case = base if entry.evs else base.without_clusters()
         case = case if entry.v2g else case.without_v2g()
         return case.shifted(entry.shift)
@@ -221,7 +223,9 @@ class Builder:
             table[bus] = numbers[::2], numbers[1::2]
         return table
 
-    def _check_demand(self, name: str, table: dict[str, tuple[np.ndarray, np.ndarray]], feeder: dp.Feeder) -> None:
+    def _check_demand(
+        self, name: str, table: dict[str, tuple[np.ndarray, np.ndarray]], feeder: dispatchability.Feeder
+    ) -> None:
         """Demand only at buses and phases that are there."""
         path = self._path.parent / name
         for bus, values in table.items():
@@ -256,18 +260,18 @@ class Builder:
             self._refuse(key, value, allowed, path)
         return deck
 
-    def _feeder(self, section: ListedFeeder) -> dp.Feeder:
+    def _feeder(self, section: ListedFeeder) -> dispatchability.Feeder:
         source = section.source
         limit = source.limit_kva / 3.0 if source.limit_kva else inf
         lines = []
         for name, entry in section.lines.items():
             z = self._impedance(section, name, entry)
             share = entry.limit_kva / len(entry.phases) if entry.limit_kva else inf
-            lines.append(dp.Line(name, entry.start, entry.end, entry.phases, z, share))
+            lines.append(dispatchability.Line(name, entry.start, entry.end, entry.phases, z, share))
         ratios = {name: entry.ratio for name, entry in section.lines.items() if entry.ratio}
-        return dp.Feeder(
+        return dispatchability.Feeder(
             section.kv,
-            dp.Source(source.bus, limit, source.power_factor, source.v_pu),
+            dispatchability.Source(source.bus, limit, source.power_factor, source.v_pu),
             tuple(lines),
             section.v_min_pu,
             section.v_max_pu,
@@ -326,14 +330,14 @@ class Builder:
             self._refuse(key, float(matrix[i, i]), f"must be >= 0 for phase {PHASES[phases[i]]} of line {line}")
         return matrix
 
-    def _cluster(self, name: str, entry: ClusterEntry, periods: list[str]) -> dp.EvCluster | None:
+    def _cluster(self, name: str, entry: ClusterEntry, periods: list[str]) -> dispatchability.EvCluster | None:
         for key in ("arrival", "departure"):
             if getattr(entry, key) not in periods:
                 allowed = f"must be a period of the profiles: {periods[0]} ... {periods[-1]}"
                 self._refuse(f"clusters.{name}.{key}", getattr(entry, key), allowed)
                 return None
         capacity = entry.capacity_kwh
-        return dp.EvCluster(
+        return dispatchability.EvCluster(
             name,
             entry.bus,
             entry.phases,

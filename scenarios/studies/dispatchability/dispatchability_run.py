@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from ....analysis import dispatchability as dp
+from ....analysis import dispatchability
 from ....analysis.dispatchability.feeder import PHASES
 from ....analysis.dispatchability.limit_results import StudyResult
 from ....analysis.dispatchability.service import service_problems
@@ -112,16 +112,18 @@ def run_study(
     servable(loaded)
     text = loaded.path.read_text(encoding="utf-8")
     versions = {name: version(name) for name in ("evhub", "numpy", "scipy", "pyomo", "swiglpk")}
-    with dp.StudyWriter(output, study.name, text, loaded.periods, list(study.pvs), versions) as writer:
+    with dispatchability.StudyWriter(output, study.name, text, loaded.periods, list(study.pvs), versions) as writer:
         limits = {}
         for name, case in loaded.cases.items():
-            limits[name] = dp.solve_limits(case, **options, tell=lambda message, name=name: tell(f"{name}: {message}"))
+            limits[name] = dispatchability.solve_limits(
+                case, **options, tell=lambda message, name=name: tell(f"{name}: {message}")
+            )
             writer.case(name, case, limits[name])
         drawn = study.uncertainty
         count = drawn.scenarios if drawn and scenarios is None else scenarios or 0
         if drawn is not None and count:
-            spread = dp.Spread(drawn.demand, drawn.radiation, drawn.soc, drawn.capacity, drawn.power)
-            campaign = dp.run_campaign(
+            spread = dispatchability.Spread(drawn.demand, drawn.radiation, drawn.soc, drawn.capacity, drawn.power)
+            campaign = dispatchability.run_campaign(
                 loaded.cases[drawn.case],
                 spread,
                 count,
@@ -137,10 +139,10 @@ def run_study(
 
 def _solve_all(
     pool: WorkerPool,
-    solve: Callable[[dp.FeederCase], dp.PvLimits],
-    cases: Sequence[dp.FeederCase],
+    solve: Callable[[dispatchability.FeederCase], dispatchability.PvLimits],
+    cases: Sequence[dispatchability.FeederCase],
     tell: Callable[[str], None],
-) -> list[dp.PvLimits]:
+) -> list[dispatchability.PvLimits]:
     """Solve drawn cases in a pool."""
     total = len(cases)
     names = [f"drawn case {number}" for number in range(1, total + 1)]

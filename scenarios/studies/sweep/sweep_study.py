@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, model_validator
 
-from ....simulators import field_types as quantities
+from ....simulators import field_types
 from ....simulators.field_types import PositiveDuration, Section, Switch, Whole
 from ...errors import InputError
 from ...schema.scenario_loader import problems_of
@@ -24,14 +24,14 @@ class SweepBound(NamedTuple):
 
 def _bound(value: Any) -> SweepBound:
     if isinstance(value, str):
-        return SweepBound(quantities._duration(value), True)
-    return SweepBound(float(quantities._number(value)), False)
+        return SweepBound(field_types._duration(value), True)
+    return SweepBound(float(field_types._number(value)), False)
 
 
 def seconds_of(text: str) -> float | None:
     """Parse a duration such as 15min [s]; None for any other text."""
     try:
-        return quantities._duration(text)
+        return field_types._duration(text)
     except ValueError:
         return None
 

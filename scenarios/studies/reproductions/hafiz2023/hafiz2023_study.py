@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from .....analysis import open_results
-from .....analysis.kpis import step_signals as steps
+from .....analysis.kpis import step_signals
 from .....analysis.results.result_reader import Results
 from .....simulators.units import KW_PER_MW
 from ....schema.scenario_loader import LIBRARY
 from ...workers.worker_pool import HERE, WorkerPool
 from ..published_numbers import PublishedRow, holds, informs, not_above
 from ..scenario_variants import run_variant
-from . import hafiz2023_figures as figures
+from . import hafiz2023_figures
 
 TITLE = "Network constraint energy management of bus depots (Hafiz & Ishchenko 2023, US 2023/0182605 A1)"
 
@@ -127,7 +127,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
         tell(case.name)
         with open_results(whole_path) as whole, open_results(part_path) as part:
             rows += judge(case, outcome(whole), outcome(part), load_flows(whole))
-            figures.draw(folder / f"{case.name}.png", whole, part, case.band_pu, f"without {case.without}")
+            hafiz2023_figures.draw(folder / f"{case.name}.png", whole, part, case.band_pu, f"without {case.without}")
     return rows
 
 
@@ -199,7 +199,7 @@ def load_flows(results: Results) -> Check:
     paths += [f"{hub}/grid/{item}" for item in ("p_kw", "q_kvar") for hub in results.hubs]
     signals = [results.arrays(path) for path in paths]
     at_s = np.unique(np.concatenate([t_s for t_s, _ in signals]))
-    bus_v_pu, slack_kw, *powers_kw = (steps.hold(*signal, at_s) for signal in signals)
+    bus_v_pu, slack_kw, *powers_kw = (step_signals.hold(*signal, at_s) for signal in signals)
     drawn_mw = np.array(powers_kw).T.reshape(len(at_s), 2, -1) / KW_PER_MW
     v_pu, loading, scale = [], [], 1.0
     for (p_mw, q_mvar), slack_mw in zip(drawn_mw, slack_kw / KW_PER_MW, strict=True):

@@ -11,7 +11,7 @@ from matplotlib.dates import DateFormatter, HourLocator
 from matplotlib.figure import Figure
 
 from .....analysis import open_results
-from .....analysis.kpis import kpi_formulas as kpis
+from .....analysis.kpis import kpi_formulas
 from .....analysis.results.hub_signals import balance, colour_of
 from .....analysis.results.result_reader import Results
 
@@ -150,9 +150,9 @@ def _energies(
 def _energies_of(results: Results, hub: str) -> list[float]:
     """Charge, discharge, sell, buy [kWh]."""
     (bess_s, bess_kw), (grid_s, grid_kw) = (results.arrays(f"{hub}/{device}/p_kw") for device in ("bess", "grid"))
-    parts = (kpis.negative, kpis.positive)
-    return [kpis.energy(bess_s, part(bess_kw), results.end_s) for part in parts] + [
-        kpis.energy(grid_s, part(grid_kw), results.end_s) for part in parts
+    parts = (kpi_formulas.negative, kpi_formulas.positive)
+    return [kpi_formulas.energy(bess_s, part(bess_kw), results.end_s) for part in parts] + [
+        kpi_formulas.energy(grid_s, part(grid_kw), results.end_s) for part in parts
     ]
 
 

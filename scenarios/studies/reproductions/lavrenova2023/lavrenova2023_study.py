@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from .....analysis import open_results
-from .....analysis.kpis import step_signals as steps
+from .....analysis.kpis import step_signals
 from .....analysis.kpis.kpi_formulas import energy, negative, positive
 from .....analysis.results.result_reader import Results
 from .....simulators.units import S_PER_MIN
 from ...workers.worker_pool import HERE, WorkerPool
 from ..published_numbers import PublishedRow, holds, informs, not_above, within
 from ..scenario_variants import run_variant
-from . import lavrenova2023_figures as figures
+from . import lavrenova2023_figures
 
 TITLE = "Power dispatch of a charging station with PV and storage (Lavrenova & Denysiuk 2023)"
 HUB = "station"
@@ -131,7 +131,9 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
         for (item, unit, value), printed in zip(values, _printed(case), strict=True):
             rows.append(informs(f"{case.name}, Tremblay plant", item, unit, printed, value))
     tell("pictures")
-    figures.draw(folder, paths, {case.name: case.energies_kwh for case in CASES if case.energies_kwh}, HUB)
+    lavrenova2023_figures.draw(
+        folder, paths, {case.name: case.energies_kwh for case in CASES if case.energies_kwh}, HUB
+    )
     return rows
 
 
@@ -176,8 +178,8 @@ def outcome(results: Results) -> LavrenovaResult:
     table = results.summary()[HUB]
     paths = ("grid/p_kw", "bess/p_kw", "tariffs/buy_per_kwh", "tariffs/sell_per_kwh", "tariffs/bess_per_kwh")
     raw = [results.arrays(f"{HUB}/{path}") for path in paths]
-    t_s = steps.union([t for t, _ in raw])
-    grid_kw, bess_kw, buy, sell, wear = (steps.hold(*signal, t_s) for signal in raw)
+    t_s = step_signals.union([t for t, _ in raw])
+    grid_kw, bess_kw, buy, sell, wear = (step_signals.hold(*signal, t_s) for signal in raw)
     end_s = results.end_s
     powers = {
         "charge": negative(bess_kw),

@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .....analysis.kpis import kpi_formulas as kpis
-from .....analysis.kpis import step_signals as steps
+from .....analysis.kpis import kpi_formulas, step_signals
 from .....analysis.results.hub_signals import hub_supply
 from .....analysis.results.result_reader import Results
 from ....schema.scenario_loader import load_scenario
@@ -103,7 +102,7 @@ def _held(axes: Axes, results: Results, t_s: np.ndarray, values: np.ndarray, **s
 def _shade(results: Results, case: int, *all_axes: Axes) -> None:
     """Pale red from the loss of the grid to the return to it, grey in the peak hours."""
     t_s, state = hub_supply(results, HUB)
-    periods = list(zip(*steps.episodes(t_s, state != kpis.GRID, results.end_s), strict=True))
+    periods = list(zip(*step_signals.episodes(t_s, state != kpi_formulas.GRID, results.end_s), strict=True))
     shades = [(begin, end, "#D55E00", "islanded") for begin, end in periods]
     if case in PEAK_S:
         shades.append((*PEAK_S[case], "0.5", "peak hours"))

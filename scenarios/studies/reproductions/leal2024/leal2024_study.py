@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from .....analysis import open_results
-from .....analysis.kpis import step_signals as steps
+from .....analysis.kpis import step_signals
 from .....analysis.results.result_reader import Results
 from ....checks.check_scenarios import Checked, check_all, prepare
 from ....schema.scenario_loader import LIBRARY
 from ....schema.yaml_file import read_yaml
 from ...workers.worker_pool import HERE, WorkerPool
 from ..published_numbers import PublishedRow, holds, not_above, within
-from . import leal2024_margin as margin
+from . import leal2024_margin
 from .leal2024_figures import draw
 
 TITLE = "Rule-based control of an e-mobility hub, connected and islanded (Leal et al. 2024)"
@@ -55,7 +55,7 @@ def reproduce(folder: Path, tell: Callable[[str], None], pool: WorkerPool = HERE
             rows += [_number(results, row) for row in published if row["case"] == case]
             draw(results, case).savefig(folder / f"figure-{9 + case}.png")
         rows += _statements(case, checked)
-    return rows + margin.study(folder, tell, pool)
+    return rows + leal2024_margin.study(folder, tell, pool)
 
 
 def _number(results: Results, row: dict[str, Any]) -> PublishedRow:
@@ -101,10 +101,10 @@ def measure(results: Results, row: dict[str, Any]) -> float:
         values = values[:, row["element"] - 1]
     begin_s, end_s = map(float, row["during"])
     at_s = np.unique(np.concatenate([[begin_s], t_s[(t_s > begin_s) & (t_s < end_s)]]))
-    held = steps.hold(t_s, values, at_s)
+    held = step_signals.hold(t_s, values, at_s)
     statistic = row["statistic"]
     if statistic == "mean":
-        return float(steps.mean(t_s, values, np.array([begin_s, end_s]), results.end_s)[0])
+        return float(step_signals.mean(t_s, values, np.array([begin_s, end_s]), results.end_s)[0])
     if statistic in ("max", "min"):
         return float(getattr(held, statistic)())
     if statistic in ("first_at_most", "first_at_least"):

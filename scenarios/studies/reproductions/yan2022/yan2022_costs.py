@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from .....analysis.kpis import kpi_formulas as kpis
-from .....analysis.kpis import step_signals as steps
+from .....analysis.kpis import kpi_formulas, step_signals
 from .....analysis.results.hub_signals import hub_signals
 from .....analysis.results.result_reader import Results
 from .....controllers.ievcs.ievcs_prices import DriverPrices
@@ -48,23 +47,23 @@ def costs(results: Results) -> dict[str, float]:
     hub, controller = scenario["hubs"][HUB], scenario["controller"][0]
     end_s, numbers = results.end_s, assumed()
     t_s, now = signals(results)
-    out_of = kpis.negative(now["connectors"]).sum(axis=1)
+    out_of = kpi_formulas.negative(now["connectors"]).sum(axis=1)
 
     def paid(power_kw: np.ndarray, price: np.ndarray) -> float:
-        return kpis.energy(t_s, power_kw * price, end_s)
+        return kpi_formulas.energy(t_s, power_kw * price, end_s)
 
     eens_kwh = results.arrays(f"{HUB}/load/eens_kwh")[1][-1]
     missed_kwh = float(results.sessions()["missed_kwh"].sum())
     capacity_kwh, hours = hub["bess"]["capacity_kwh"], end_s / S_PER_H
     soc = results.arrays(f"{HUB}/bess/soc")[1]
-    mean_price = float(steps.integral(t_s, now["buy"], end_s)) / end_s
+    mean_price = float(step_signals.integral(t_s, now["buy"], end_s)) / end_s
     fixed = {
         "pv": numbers["theta_pv"] * hub["pv"]["rated_kw"] * hours,
         "storage": numbers["theta_bs"] * capacity_kwh * hours,
     }
     parts = {
-        "purchase": paid(kpis.positive(now["grid"]), now["buy"]),
-        "sale": -paid(kpis.negative(now["grid"]), now["sell"]),
+        "purchase": paid(kpi_formulas.positive(now["grid"]), now["buy"]),
+        "sale": -paid(kpi_formulas.negative(now["grid"]), now["sell"]),
         "subsidy": paid(out_of, now["subsidy"]),
         "charging": -charging_revenue(results),
         "eens": float(eens_kwh @ np.array(controller["eens_per_kwh"])),
@@ -73,7 +72,7 @@ def costs(results: Results) -> dict[str, float]:
         "taken from storage": (soc[0] - soc[-1]) * capacity_kwh * mean_price,
     }
     total = sum(parts.values())
-    planned = kpis.energy(t_s, np.nan_to_num(now["plan"]), end_s) + sum(fixed.values())
+    planned = kpi_formulas.energy(t_s, np.nan_to_num(now["plan"]), end_s) + sum(fixed.values())
     return {**parts, "total": total, "planned": planned}
 
 
@@ -87,10 +86,10 @@ def charging_revenue(results: Results) -> float:
     tariff_per_kwh = scenario["hubs"][HUB]["tariffs"]["charging"]["value"]
     t_s, now = signals(results)
     edges_s, announced = np.append(t_s, results.end_s), np.nan_to_num(now["charging"], nan=tariff_per_kwh)
-    charged_kwh = energy_kwh(kpis.positive(now["connectors"]), np.diff(edges_s)[:, None])
+    charged_kwh = energy_kwh(kpi_formulas.positive(now["connectors"]), np.diff(edges_s)[:, None])
     if not scenario["controller"][0]["stages"]["price_update"]:
         return float(charged_kwh.sum(axis=1) @ announced)
-    session = steps.hold(*results.arrays(f"{HUB}/cp/session"), t_s).astype(int)
+    session = step_signals.hold(*results.arrays(f"{HUB}/cp/session"), t_s).astype(int)
     visits = results.sessions()
     of_session_kwh = np.bincount(session[session >= 0], charged_kwh[session >= 0], minlength=len(visits))
     came_s, left_s = (visits[name].fillna(results.end_s).to_numpy() for name in ("plug_s", "end_s"))
@@ -119,12 +118,12 @@ def hourly_cost(results: Results) -> np.ndarray:
     """Compute the cost of every hour by the exchange with the grid and the EVs [currency], shape (hours,)."""
     t_s, now = signals(results)
     rate = (
-        kpis.positive(now["grid"]) * now["buy"]
-        - kpis.negative(now["grid"]) * now["sell"]
-        + kpis.negative(now["connectors"]).sum(axis=1) * now["subsidy"]
-        - kpis.positive(now["connectors"]).sum(axis=1) * now["charging"]
+        kpi_formulas.positive(now["grid"]) * now["buy"]
+        - kpi_formulas.negative(now["grid"]) * now["sell"]
+        + kpi_formulas.negative(now["connectors"]).sum(axis=1) * now["subsidy"]
+        - kpi_formulas.positive(now["connectors"]).sum(axis=1) * now["charging"]
     )
-    return steps.mean(t_s, rate, steps.edges(results.end_s, S_PER_H), results.end_s)
+    return step_signals.mean(t_s, rate, step_signals.edges(results.end_s, S_PER_H), results.end_s)
 
 
 def satisfaction(results: Results) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from .....analysis import open_results
-from .....analysis.kpis import step_signals as steps
+from .....analysis.kpis import step_signals
 from .....analysis.results.result_reader import Results
 from .....analysis.results.summary_table import decision_times
 from .....simulators.units import S_PER_H
@@ -174,4 +174,4 @@ def _hourly(results: Results, panel: str) -> np.ndarray:
     path = "bess/p_kw" if panel == "storage" else "load/served_kw"
     t_s, values = results.arrays(f"{HUB}/{path}")
     values = values if values.ndim == 1 else values[:, 2]
-    return steps.mean(t_s, values, steps.edges(results.end_s, S_PER_H), results.end_s)
+    return step_signals.mean(t_s, values, step_signals.edges(results.end_s, S_PER_H), results.end_s)
