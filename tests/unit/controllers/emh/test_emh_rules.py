@@ -550,4 +550,6 @@ def calls_per_decision(n: int) -> float:
 
 def test_a_decision_takes_few_calls_and_no_more_for_more_connectors():
     # about 180; what that means in microseconds is measured by the benchmark `decisions`
-    assert calls_per_decision(160) <= calls_per_decision(5) < 300
+    few, many = calls_per_decision(5), calls_per_decision(160)
+    # what the process has cached already makes a call more or less; one call a connector would be 155
+    assert many < few + 5 and few < 300
