@@ -142,7 +142,7 @@ class ControlledHub(Device):
         self._no_q_kvar = zero
         plates = {name: device.plates for name, device in site.devices.items()}
         self._commanded = [
-            CommandedKind(kind, names, site, plates, load_peaks_kw or {}, period_s)
+            CommandedKind(kind, names, plates, load_peaks_kw or {}, period_s)
             for kind, names in self._names.items()
             if kind_of(kind).commands and kind != "cp"
         ]

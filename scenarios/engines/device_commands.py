@@ -11,12 +11,15 @@ import numpy as np
 
 from ...controllers import contract, device_split
 from ...simulators.device_kind import Command
-from ...simulators.devices import kind_of
+from ...simulators.devices import BUILT_IN, kind_of
 from ...simulators.units import S_PER_H
 from .wiring import command_output
 
 _NUMBER = (float, int, np.number)
-_NUMBERS = ("bess_kw", "pv_limit_kw", "dg_kw", "pv_q_kvar", "bess_q_kvar", "dg_q_kvar")
+_NUMBERS = tuple(
+    command.setpoint for kind in BUILT_IN if kind.contract for command in kind.commands if command.width is None
+)
+"""Fields of `Setpoints` that are numbers."""
 _numbers = attrgetter(*_NUMBERS)
 
 
@@ -37,7 +40,7 @@ def check(setpoints: contract.Setpoints, site: contract.Site) -> tuple:
     Returns
     -------
     tuple
-        Its scalars: powers and reactive powers in the order of `Setpoints`, the limits of the load classes, then what
+        Its scalars: powers and reactive powers in the order of the kinds, the limits of the load classes, then what
         is set device by device.
 
     Raises
@@ -97,8 +100,6 @@ class CommandedKind:
         Name of the kind.
     names : tuple of str
         Its devices.
-    site : Site
-        The hub.
     plates : mapping of str to mapping
         Plates by device.
     load_peaks_kw : mapping of str to ndarray, shape (4,)
@@ -111,7 +112,6 @@ class CommandedKind:
         self,
         kind: str,
         names: tuple[str, ...],
-        site: contract.Site,
         plates: Mapping[str, Mapping[str, float]],
         load_peaks_kw: Mapping[str, np.ndarray],
         period_s: float,
@@ -119,7 +119,6 @@ class CommandedKind:
         self._kind = kind_of(kind)
         self._names = names
         self._alone = names == (kind,)
-        self._site = site
         self._plates = [plates.get(name, {}) for name in names]
         self._peaks_kw = load_peaks_kw
         self._period_h = period_s / S_PER_H
