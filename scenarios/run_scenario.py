@@ -9,8 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-import yaml
+from typing import TYPE_CHECKING, overload
 
 from ..analysis.results.result_layout import RecordedDevice, ResultError, SeriesSpec
 from ..analysis.results.result_writer import ResultWriter
@@ -18,59 +17,134 @@ from ..simulators.devices import kind_names, kind_of
 from .assembly.plant_build import build
 from .engines.wiring import Wiring
 from .errors import InputError, Problem
-from .schema.scenario_loader import LoadedScenario, load_scenario
+from .schema.controller_registry import ControllerChoice
+from .schema.scenario_loader import LoadedScenario, Target, load_scenario
+
+if TYPE_CHECKING:
+    from ..analysis import Results
+    from ..analysis.results.result_tape import ResultTape, TapeReader
 
 _VERSIONS = ("evhub", "mosaik", "simpy", "pandapower", "numpy", "pvlib", "h5py")
 
 
+@overload
 def run(
-    target: str | Path | LoadedScenario,
-    output: str | Path | None = None,
+    target: Target,
+    output: str | Path,
     *,
-    controller: str | None = None,
+    controller: ControllerChoice | None = None,
     seed: int | None = None,
     engine: str = "mosaik",
     real_time_factor: float | None = None,
     force: bool = False,
     progress: Callable[[float], None] | None = None,
-) -> Path:
-    """Run a scenario from its start to its end.
+) -> Path: ...
+
+
+@overload
+def run(
+    target: Target,
+    output: None = None,
+    *,
+    controller: ControllerChoice | None = None,
+    seed: int | None = None,
+    engine: str = "inprocess",
+    real_time_factor: float | None = None,
+    series: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> Results: ...
+
+
+def run(
+    target: Target,
+    output: str | Path | None = None,
+    *,
+    controller: ControllerChoice | None = None,
+    seed: int | None = None,
+    engine: str | None = None,
+    real_time_factor: float | None = None,
+    force: bool = False,
+    series: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> Path | Results:
+    """Run a scenario from its start to its end, into a result file or in memory.
 
     Parameters
     ----------
-    target : str, Path or LoadedScenario
-        Name of a shipped scenario, a scenario file, or what `load_scenario` returned.
+    target : str, Path, mapping or LoadedScenario
+        Name of a shipped scenario, a scenario file, its content as a mapping, or a scenario made in Python.
     output : str or Path, optional
-        The result file; ``NAME.h5`` in the working directory when left out.
-    controller : str, optional
-        Another controller than the scenario's.
+        The result file; in memory when left out.
+    controller : str, type of Controller or object with ``decide``, optional
+        Another controller than the scenario's: its name, a class of your own, or an object that decides.
     seed : int, optional
         Another seed than the scenario's.
     engine : {"mosaik", "inprocess"}
-        What steps the simulators; both give the same datasets, the second one faster.
+        What steps the simulators; both give the same datasets, the second one faster. mosaik for a file, in process
+        for a run in memory when left out.
     real_time_factor : float, optional
         Seconds that a simulated second takes at least, on mosaik only; as fast as possible when left out.
     force : bool
-        Replace an existing result.
+        Replace an existing result file.
+    series : bool
+        Keep everything of a run in memory, and not the key figures only.
     progress : callable, optional
         Called with the simulated time [s] as the run goes on.
 
     Returns
     -------
-    Path
-        The result file; `evhub.analysis.open_results` reads it.
+    Path or Results
+        The result file, which `evhub.open_results` reads; the results themselves when no file was named.
 
     Raises
     ------
     InputError
         When the scenario, a file it names, or the output cannot be used; nothing is written then.
     """
-    loaded = target if isinstance(target, LoadedScenario) else load_scenario(target)
-    loaded = loaded.with_changes(controller=controller, seed=seed)
-    path = Path(output) if output is not None else Path(f"{loaded.scenario.name}.h5")
+    loaded = load_scenario(target).with_changes(controller=controller, seed=seed)
+    if output is None:
+        engine = engine or "inprocess"
+        engine_of(engine, real_time_factor)
+        results = _run_in_memory(build(loaded), loaded, progress, engine, real_time_factor)
+        return results if series else results.keep_figures()
+    engine = engine or "mosaik"
+    path = Path(output)
     check_output(path, force, keep=loaded.path)
-    _engine(engine, real_time_factor)
+    engine_of(engine, real_time_factor)
     return run_wiring(build(loaded), loaded, path, progress, engine, real_time_factor)
+
+
+def _run_in_memory(
+    wiring: Wiring,
+    loaded: LoadedScenario,
+    progress: Callable[[float], None] | None,
+    engine: str,
+    real_time_factor: float | None,
+) -> Results:
+    # pandas takes longer to import than many a run takes; who runs into a file does not need it
+    from ..analysis.results.result_tape import TapeReader
+
+    tape = new_tape(wiring, loaded)
+    with tape:
+        engine_of(engine, real_time_factor)(wiring, writer=tape, progress=progress, diagnose=tape.diagnostic)
+    return opened_tape(TapeReader(tape))
+
+
+def opened_tape(reader: TapeReader) -> Results:
+    """Return the results on a tape."""
+    from ..analysis import Results
+
+    return Results(reader)
+
+
+def new_tape(wiring: Wiring, loaded: LoadedScenario) -> ResultTape:
+    """Return a recording in memory of a run that is about to begin."""
+    from ..analysis.results.result_tape import ResultTape
+
+    tape = ResultTape(attributes(loaded), _specs(wiring), wiring.sessions, devices=_recorded_devices(wiring))
+    for source, text in wiring.notes:
+        tape.event(0.0, source, "note", text)
+    return tape
 
 
 def run_wiring(
@@ -82,20 +156,10 @@ def run_wiring(
     real_time_factor: float | None = None,
 ) -> Path:
     """Run a wiring that is built already; the status in the result file says how it ended."""
-    step_through = _engine(engine, real_time_factor)
-    specs = [
-        SeriesSpec(
-            signal.path,
-            signal.port.unit,
-            signal.port.description,
-            signal.width,
-            "i4" if signal.port.codes or signal.attribute in ("session", "queue") else "f8",
-            signal.port.codes,
-        )
-        for signal in wiring.signals
-    ]
+    step_through = engine_of(engine, real_time_factor)
+    devices = _recorded_devices(wiring)
     try:
-        writer = ResultWriter(path, attributes(loaded), specs, wiring.sessions, devices=_recorded_devices(wiring))
+        writer = ResultWriter(path, attributes(loaded), _specs(wiring), wiring.sessions, devices=devices)
     except ResultError as error:
         raise InputError(Problem("", "output", ..., str(error))) from error
     with writer:
@@ -107,6 +171,20 @@ def run_wiring(
             stop.args = (f"{path} holds what was simulated so far, with the status failed",)
             raise
     return path
+
+
+def _specs(wiring: Wiring) -> list[SeriesSpec]:
+    return [
+        SeriesSpec(
+            signal.path,
+            signal.port.unit,
+            signal.port.description,
+            signal.width,
+            "i4" if signal.port.codes or signal.attribute in ("session", "queue") else "f8",
+            signal.port.codes,
+        )
+        for signal in wiring.signals
+    ]
 
 
 def _recorded_devices(wiring: Wiring) -> dict[str, RecordedDevice]:
@@ -126,8 +204,8 @@ def _recorded_devices(wiring: Wiring) -> dict[str, RecordedDevice]:
     return found
 
 
-def _engine(name: str, real_time_factor: float | None) -> Callable[..., None]:
-    """An engine by name; mosaik is imported only where it is used."""
+def engine_of(name: str, real_time_factor: float | None) -> Callable[..., None]:
+    """Return an engine by name; mosaik is imported only where it is used."""
     if real_time_factor is not None and not 0.0 < real_time_factor < math.inf:
         raise InputError(Problem("", "real_time_factor", real_time_factor, "must be > 0"))
     if name == "inprocess":
@@ -181,7 +259,7 @@ def attributes(loaded: LoadedScenario) -> dict:
     return {
         "name": scenario.name,
         "title": scenario.title,
-        "scenario": yaml.safe_dump(_plain(scenario.model_dump(mode="json")), sort_keys=False, allow_unicode=True),
+        "scenario": loaded.text(),
         "versions": versions(),
         "seed": scenario.seed,
         "start": scenario.start.isoformat(),
@@ -203,12 +281,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "unknown"
-
-
-def _plain(value):
-    """Without what was left out, so that the resolved text stays readable."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value if not isinstance(value, float) or math.isfinite(value) else str(value)

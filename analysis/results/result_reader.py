@@ -6,10 +6,11 @@ import difflib
 import fnmatch
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from ...simulators.devices import kind_names, kind_of
 from ..kpis import step_signals
 from .result_file_reader import ResultReader
 from .result_layout import OUTCOMES, RecordedDevice, ResultError, SeriesSpec
+from .result_tape import TapeReader
 from .summary_table import summary
 
 
@@ -74,12 +76,16 @@ class Results:
 
     Parameters
     ----------
-    reader : ResultReader
-        The open file.
+    reader : ResultReader or TapeReader
+        The open file, or the recording in memory.
     """
 
-    def __init__(self, reader: ResultReader) -> None:
+    show: ClassVar[Callable[[Results], str] | None] = None
+    """How a result shows itself in a notebook, as HTML; `evhub.analysis` sets it."""
+
+    def __init__(self, reader: ResultReader | TapeReader) -> None:
         self._reader = reader
+        self._summary: pd.DataFrame | None = None
         self.path = reader.path
         self.attributes: dict[str, Any] = reader.attributes
         self.end_s = reader.end_s
@@ -93,9 +99,34 @@ class Results:
     def __repr__(self) -> str:
         return f"<Results {self.name}: {', '.join(self.hubs)}; {self.status}, {self.end_s:g} s>"
 
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows: the key figures and a picture."""
+        show = type(self).show
+        return None if show is None else show(self)
+
     def close(self) -> None:
         """Close the file; data that were read stay valid."""
         self._reader.close()
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write a run in memory into a result file; see `TapeReader.save`.
+
+        Raises
+        ------
+        ResultError
+            If the file cannot be written, the run goes on, or only its key figures were kept.
+        """
+        if isinstance(self._reader, ResultReader):
+            raise ResultError(f"{self.path}: is a file already")
+        self._reader.save(Path(path))
+        return Path(path)
+
+    def keep_figures(self) -> Results:
+        """Compute the key figures and drop the series of a run in memory; return the same object."""
+        if isinstance(self._reader, TapeReader):
+            self._summary = summary(self)
+            self._reader.forget()
+        return self
 
     @property
     def name(self) -> str:
@@ -326,7 +357,7 @@ class Results:
 
     def summary(self) -> pd.DataFrame:
         """Compute the key figures of the run; see `summary_table.summary`."""
-        return summary(self)
+        return summary(self) if self._summary is None else self._summary.copy()
 
     def _path(self, name: str) -> str:
         """Return the path of a signal; raise an error with similar names if there is none."""

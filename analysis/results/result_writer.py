@@ -131,7 +131,7 @@ class ResultWriter:
         group = root.create_group("sessions")
         columns = dict.fromkeys([*SESSION_COLUMNS, *(key for session in sessions for key in session)])
         for name in columns:
-            group.create_dataset(name, data=_column([session.get(name) for session in sessions]))
+            group.create_dataset(name, data=session_column([session.get(name) for session in sessions]))
 
         self._ends = _Table(root, "session_ends", SESSION_END)
         self._ends.data.attrs["outcomes"] = encoded_text(json.dumps(OUTCOMES))
@@ -383,7 +383,7 @@ def _attribute(value: Any) -> Any:
     return encoded_text(value) if isinstance(value, str) else value
 
 
-def _column(values: list) -> np.ndarray:
+def session_column(values: list) -> np.ndarray:
     """Convert a session column to bool, int64, float64 (None is NaN) or fixed-width text."""
     if any(isinstance(value, str) for value in values):
         raw = [("" if value is None else str(value)).encode() for value in values]

@@ -45,7 +45,7 @@ class Inputs:
     def __init__(self, loaded: LoadedScenario):
         self.loaded = loaded
         self.scenario = loaded.scenario
-        self.where = str(loaded.path)
+        self.where = loaded.where
         self.problems: list[Problem] = []
         start, zone = self.scenario.start, self.scenario.time_zone
         self.start: datetime = start.astimezone(ZoneInfo(zone)) if zone else start

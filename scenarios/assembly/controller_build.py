@@ -33,12 +33,15 @@ class BuiltController:
         Time between decisions [s].
     parameters : dict of str to Schedule
         By hub, its parameters over the run.
+    on_change : bool
+        Whether it decides in between, when a status changes.
     """
 
     name: str
     controller: contract.Controller
     period_s: float
     parameters: dict[str, Schedule]
+    on_change: bool
 
 
 def build_controllers(inputs: Inputs, sites: Mapping[str, contract.Site]) -> list[BuiltController]:
@@ -67,7 +70,7 @@ def build_controllers(inputs: Inputs, sites: Mapping[str, contract.Site]) -> lis
             name = f"{spec.type}-{n + 1}" if len(specs) > 1 else spec.type
             controller = make({hub: sites[hub] for hub in hubs})
             parameters = {hub: _parameters(inputs, hub, spec, controller) for hub in hubs}
-            built.append(BuiltController(name, controller, spec.period, parameters))
+            built.append(BuiltController(name, controller, spec.period, parameters, spec.on_change))
     return built
 
 

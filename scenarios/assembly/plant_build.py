@@ -23,6 +23,7 @@ from ...simulators.series import Series
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
 from ...simulators.units import S_PER_MIN
 from ..engines.controlled_hub import KnownSessions, ports
+from ..engines.controller_simulator import PlannedController
 from ..engines.wiring import (
     WHOLE,
     Connection,
@@ -282,12 +283,12 @@ class _Builder(Inputs):
         for name in self.scenario.hubs:
             self.present[name].append("network")
 
-    def _controllers(self) -> list[tuple[str, contract.Controller]]:
+    def _controllers(self) -> list[PlannedController]:
         built = build_controllers(self, self.sites)
         for part in built:
             for hub, parameters in part.parameters.items():
                 self._controlled(hub, part, parameters)
-        return [(part.name, part.controller) for part in built]
+        return [PlannedController(part.name, part.controller, part.on_change) for part in built]
 
     def _controlled(self, hub: str, part: BuiltController, parameters: Schedule) -> None:
         """Add what a controller sees of a hub."""

@@ -94,7 +94,7 @@ def visits(
     section, kinds = hub.sessions, kinds_of(hub.connectors)
     if section is None or not kinds:
         raise ValueError("needs sessions and connectors")
-    key, where = f"hubs.{name}.sessions", str(loaded.path)
+    key, where = f"hubs.{name}.sessions", loaded.where
     packs = [lru_cache(maxsize=None)(partial(_pack, hub.ev, kind)) for kind in kinds]
     try:
         empty = packs[0](hub.ev.capacity_kwh, kinds[0].largest_kw, 0.0)
@@ -192,7 +192,7 @@ def _found(
 ) -> tuple[list[Session], list[str]]:
     """The sessions as their source tells them, and notes on its quirks."""
     if isinstance(section, scenario_schema.SessionList):
-        return _listed(section, key, str(loaded.path)), []
+        return _listed(section, key, loaded.where), []
     if isinstance(section, scenario_schema.SessionFile):
         return _from_file(loaded, section, key, connectors, start)
     return _drawn(loaded, section, key, connectors, start, drawn), []
@@ -212,7 +212,7 @@ def _drawn(
         current = kinds[0].current
         if any(kind.current != current for kind in kinds):
             allowed = "must say which EVs come for which group: some connectors are AC, some are DC"
-            raise InputError(Problem(str(loaded.path), f"{key}.groups", NOTHING, allowed))
+            raise InputError(Problem(loaded.where, f"{key}.groups", NOTHING, allowed))
         profile = read_arrivals(_profile(loaded, section.profile, f"{key}.profile"), current).scaled(section.scale)
         return generate(profile, start, duration_s, drawn)
     found: list[Session] = []
@@ -291,7 +291,7 @@ def _profile(loaded: LoadedScenario, name: str, key: str) -> Path:
     if Path(name).suffix in (".yaml", ".yml"):
         return loaded.resolve(name, key)
     allowed = f"must be one of {', '.join(known)}, or a YAML file{nearest(name, known)}"
-    raise InputError(Problem(str(loaded.path), key, name, allowed))
+    raise InputError(Problem(loaded.where, key, name, allowed))
 
 
 def _completed(session: Session, ev: scenario_schema.EvSection, reach: Reach) -> Session:

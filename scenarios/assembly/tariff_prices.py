@@ -90,4 +90,4 @@ def _tariff_file(loaded: LoadedScenario, name: str, key: str) -> Path:
     if Path(name).suffix in (".yaml", ".yml"):
         return loaded.resolve(name, key)
     allowed = f"must be one of {', '.join(known)}, or a YAML file{nearest(name, known)}"
-    raise InputError([Problem(str(loaded.path), key, name, allowed)])
+    raise InputError([Problem(loaded.where, key, name, allowed)])

@@ -119,11 +119,11 @@ def prepare(
     """
     loaded = target if isinstance(target, LoadedScenario) else load_scenario(target)
     loaded = loaded.with_changes(controller=controller)
-    where, scenario = str(loaded.path), loaded.scenario
+    where, scenario = loaded.where, loaded.scenario
     if invariants:
         laws = ExpectSection.model_validate({"invariants": list(INVARIANTS)})
         scenario = scenario.model_copy(update={"expect": [*scenario.expect, laws]})
-        loaded = LoadedScenario(scenario, loaded.path)
+        loaded = LoadedScenario.of(scenario, loaded.path)
     if not scenario.expect:
         allowed = "must hold something to check; without it, --invariants checks what holds in every run"
         raise InputError(Problem(where, "expect", NOTHING, allowed))

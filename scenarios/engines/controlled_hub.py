@@ -285,11 +285,16 @@ class ControlledHub(Device):
             if kind.follows_state or not unchanged:
                 kind.send(setpoints, self.inputs, self.emit)
 
-    def record(self, values: Mapping[str, float]) -> None:
-        """Record the controller's own series; raise a `ValueError` for one that its class does not declare."""
+    def check_records(self, values: Mapping[str, float]) -> None:
+        """Raise a `ValueError` for a series of the controller's own that its class does not declare, or no number."""
         for name, value in values.items():
             if name not in self._records:
                 raise ValueError(f"records has no {name!r}; the class names {', '.join(self._records) or 'none'}")
+            float(value)
+
+    def record(self, values: Mapping[str, float]) -> None:
+        """Record the controller's own series; see `check_records`."""
+        for name, value in values.items():
             self.emit(name, float(value))
 
 

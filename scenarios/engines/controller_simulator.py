@@ -8,9 +8,10 @@ link), because every other order would let a controller act on what it has not m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
+from typing import NamedTuple
 
 from ...controllers import contract
 from ...simulators.adapter import EVENTS, NEVER, Adapter, Port, named
@@ -24,14 +25,45 @@ _MEASURED = Port("", "a measurement, held until the next one", trigger=False)
 _STATUS = Port("", "a status, whose change calls for a decision")
 
 
+class PlannedController(NamedTuple):
+    """A controller of a wiring.
+
+    Parameters
+    ----------
+    name : str
+        Its type, with its number where there are several.
+    controller : Controller
+    on_change : bool
+        Whether it also decides when the status of a bus or a connector, or its parameters, change.
+    """
+
+    name: str
+    controller: contract.Controller
+    on_change: bool = True
+
+
+class Question(NamedTuple):
+    """What somebody outside is asked to decide.
+
+    Parameters
+    ----------
+    name : str
+        The controller in whose place.
+    observation : Observation
+        What it sees.
+    """
+
+    name: str
+    observation: contract.Observation
+
+
 class _Run:
     """A controller and the hubs that it controls."""
 
-    def __init__(self, name: str, controller: contract.Controller, period_steps: int):
-        self.name = name
-        self.hubs = ", ".join(controller.sites)
-        self.controller = controller
-        self.period_steps = period_steps
+    def __init__(self, planned: PlannedController, time_step_s: float):
+        self.name, self.controller, self.on_change = planned
+        self.hubs = ", ".join(self.controller.sites)
+        self.period_steps = round(self.controller.period_s / time_step_s)
 
 
 class ControllerSimulator(Adapter):
@@ -51,12 +83,16 @@ class ControllerSimulator(Adapter):
 
     def configure(
         self,
-        controllers: Sequence[tuple[str, contract.Controller]] = (),
+        controllers: Sequence[PlannedController] = (),
         devices: Sequence[PlacedDevice] = (),
         start: datetime | None = None,
         diagnose: Callable[[str, float, float], None] | None = None,
+        outside: Collection[str] = (),
     ) -> None:
-        """Set the controllers, the devices of all hubs, the first instant, and where decision times are written."""
+        """Set the controllers, the devices of all hubs, the first instant, and where decision times are written.
+
+        In the place of controllers that are named in `outside`, somebody outside decides: see `questions`.
+        """
         start = start or datetime.fromtimestamp(0.0, UTC)
         measured = [f"{sid}.{output}" for sid, output in MEASURED]
         measured += [f"{name}.{output}" for _, name, output in measured_ports(devices)]
@@ -64,14 +100,15 @@ class ControllerSimulator(Adapter):
         self.outputs = {
             **self.outputs,
             **commands_of(devices),
-            **{name: port for _, controller in controllers for name, port in ports(controller).items()},
+            **{name: port for planned in controllers for name, port in ports(planned.controller).items()},
         }
         self._start_utc, self._zone = start.astimezone(UTC), start.tzinfo
         self._diagnose = diagnose
-        self._runs = []
-        for name, controller in controllers:
-            steps = round(controller.period_s / self.clock.time_step_s)
-            self._runs.append(_Run(name, controller, steps))
+        self._runs = [_Run(planned, self.clock.time_step_s) for planned in controllers]
+        self._outside = frozenset(outside)
+        self.questions: list[Question] = []
+        """What is to be decided from outside before the step can end; `InprocessRun.go_on` stops for it."""
+        self._soonest = NEVER
 
     def step(self, time: int, inputs: Mapping, max_advance: int) -> int | None:
         """Take arrived measurements, then let every controller decide that is due."""
@@ -95,37 +132,63 @@ class ControllerSimulator(Adapter):
         if time == self.clock.steps:
             return None  # the run is over: accounts are closed, nothing is decided
         for run in self._runs:
-            if time % run.period_steps == 0 or not calls.isdisjoint(run.controller.sites):
+            if time % run.period_steps == 0 or (run.on_change and not calls.isdisjoint(run.controller.sites)):
                 try:
                     self._decide(run, t_s)
                 except TypeError as error:
                     raise named(error, self.model, run.hubs, t_s) from error
             soonest = min(soonest, (time // run.period_steps + 1) * run.period_steps)
-        return soonest if soonest < self.clock.steps else None
+        self._soonest = soonest
+        return self.closed(time)
+
+    def closed(self, time: int) -> int | None:
+        """Return the next step, when everything is decided that is due at this one."""
+        return self._soonest if self._soonest < self.clock.steps else None
 
     def _decide(self, run: _Run, t_s: float) -> None:
-        sites = run.controller.sites
         observation = contract.Observation(
             t_s=t_s,
             time=(self._start_utc + timedelta(seconds=t_s)).astimezone(self._zone),
-            hubs={name: self.devices[name].observation(t_s) for name in sites},  # pyright: ignore
+            hubs={name: self.devices[name].observation(t_s) for name in run.controller.sites},  # pyright: ignore
             end_s=self.clock.end_s,
         )
+        if run.name in self._outside:
+            self.questions.append(Question(run.name, observation))
+            return
         began = perf_counter()
         try:
             decision = run.controller.decide(observation)
         except (Exception, SystemExit) as error:  # a user's own code may fail in any way
             raise ControllerError(f"{_who(run, run.hubs, t_s)}: {type(error).__name__}: {error}") from error
-        if self._diagnose is not None:
-            self._diagnose(f"{run.name}/decision_s", t_s, perf_counter() - began)
-            for name, value in getattr(decision, "diagnostics", {}).items():
-                self._diagnose(f"{run.name}/{name}", t_s, float(value))
+        self._obey(run, t_s, decision, perf_counter() - began)
+
+    def controllers(self) -> dict[str, contract.Controller]:
+        """Return the controllers by name."""
+        return {run.name: run.controller for run in self._runs}
+
+    def answer(self, decision: contract.Decision) -> None:
+        """Send a decision from outside to the plant, the answer to the first of `questions`.
+
+        Raises
+        ------
+        ControllerError
+            When it is not a decision; nothing is sent then, and the question stands.
+        """
+        name, observation = self.questions[0]
+        run = next(run for run in self._runs if run.name == name)
+        self._obey(run, observation.t_s, decision, math.nan)
+        del self.questions[0]
+
+    def _obey(self, run: _Run, t_s: float, decision: contract.Decision, decision_s: float) -> None:
+        """Check a decision as a whole, then send it to the plant."""
+        sites = run.controller.sites
+        checked = {}
         for name, site in sites.items():
-            device = self.devices[name]
             try:
                 setpoints = decision.setpoints[name]
-                device.send(setpoints, check(setpoints, site))  # pyright: ignore[reportAttributeAccessIssue]
-                device.record(decision.records.get(name, {}))  # pyright: ignore[reportAttributeAccessIssue]
+                checked[name] = setpoints, check(setpoints, site)
+                device = self.devices[name]
+                device.check_records(decision.records.get(name, {}))  # pyright: ignore[reportAttributeAccessIssue]
             except ControllerError as error:
                 raise ControllerError(f"{_who(run, name, t_s)}: {error}") from None
             except (TypeError, AttributeError, KeyError, ValueError) as error:
@@ -138,6 +201,20 @@ class ControllerSimulator(Adapter):
         except (TypeError, ValueError, KeyError):
             got = f"events must be (hub, kind, text), got {decision.events!r}"
             raise ControllerError(f"{_who(run, run.hubs, t_s)}: {got}") from None
+        try:
+            diagnostics = {str(name): float(value) for name, value in decision.diagnostics.items()}
+        except (TypeError, ValueError, AttributeError):
+            got = f"diagnostics must be numbers by name, got {getattr(decision, 'diagnostics', None)!r}"
+            raise ControllerError(f"{_who(run, run.hubs, t_s)}: {got}") from None
+        if self._diagnose is not None:
+            if not math.isnan(decision_s):
+                self._diagnose(f"{run.name}/decision_s", t_s, decision_s)
+            for name, value in diagnostics.items():
+                self._diagnose(f"{run.name}/{name}", t_s, value)
+        for name, (setpoints, numbers) in checked.items():
+            device = self.devices[name]
+            device.send(setpoints, numbers)  # pyright: ignore[reportAttributeAccessIssue]
+            device.record(decision.records.get(name, {}))  # pyright: ignore[reportAttributeAccessIssue]
         for name in sites if events else ():
             self.devices[name].emit_events([(kind, text) for hub, kind, text in events if hub == name])
 

@@ -29,6 +29,7 @@ class _Runner:
         self.simulator = simulator
         self.rank = rank
         self.kind = simulator.meta["type"]
+        self.asks = hasattr(simulator, "questions")
         self.first_step = 0 if first_step is None and self.kind != "event-based" else first_step
         self.waiting: set[int] = set()
         self.steps: list[int] = []
@@ -65,8 +66,10 @@ class _Runner:
         return inputs
 
 
-def run_inprocess(wiring: Wiring, **objects: Any) -> None:
-    """Run a wiring in this process to its end.
+class InprocessRun:
+    """A run of a wiring in this process: it stops where a simulator asks somebody outside, and goes on from there.
+
+    All state is in this object, without threads or generators, so that a copy of it goes on as the original does.
 
     Parameters
     ----------
@@ -78,59 +81,108 @@ def run_inprocess(wiring: Wiring, **objects: Any) -> None:
     Raises
     ------
     EngineError
-        When simulators form a loop without delay, or one steps backwards.
-    Exception
-        Whatever a simulator raises.
+        When simulators form a loop without delay.
     """
-    order = data_order(wiring.simulators, wiring.connections)
-    grid = {"time_step_s": wiring.time_step_s, "steps": wiring.steps}
-    runners: dict[str, _Runner] = {}
-    for spec in wiring.simulators:
-        module, _, name = spec.python.partition(":")
-        simulator = getattr(import_module(module), name)()
-        settings = filled(spec.settings, objects)
-        simulator.init(spec.sid, time_resolution=wiring.time_step_s, **grid, **settings)
-        for entity in wiring.entities:
-            if entity.sid == spec.sid:
-                parameters = filled(entity.parameters, objects)
-                simulator.create(1, entity.model, eid=entity.eid, parameters=parameters)
-        simulator.setup_done()
-        runners[spec.sid] = _Runner(spec.sid, simulator, order[spec.sid], spec.first_step)
-    for link in wiring.connections:
-        _connect(runners[link.source], runners[link.target], link)
-    _find_ancestors(runners.values())
-    # the last step is the end itself, at which accounts are closed
-    step_through(list(runners.values()), until=wiring.steps + 1)
-    for runner in runners.values():
-        runner.simulator.finalize()
 
+    def __init__(self, wiring: Wiring, **objects: Any):
+        order = data_order(wiring.simulators, wiring.connections)
+        grid = {"time_step_s": wiring.time_step_s, "steps": wiring.steps}
+        runners: dict[str, _Runner] = {}
+        for spec in wiring.simulators:
+            module, _, name = spec.python.partition(":")
+            simulator = getattr(import_module(module), name)()
+            settings = filled(spec.settings, objects)
+            simulator.init(spec.sid, time_resolution=wiring.time_step_s, **grid, **settings)
+            for entity in wiring.entities:
+                if entity.sid == spec.sid:
+                    parameters = filled(entity.parameters, objects)
+                    simulator.create(1, entity.model, eid=entity.eid, parameters=parameters)
+            simulator.setup_done()
+            runners[spec.sid] = _Runner(spec.sid, simulator, order[spec.sid], spec.first_step)
+        for link in wiring.connections:
+            _connect(runners[link.source], runners[link.target], link)
+        _find_ancestors(runners.values())
+        self._runners = runners
+        self._by_rank = {runner.rank: runner for runner in runners.values()}
+        self._may_trigger = {
+            runner.rank: [(other.steps, delay) for other, delay in runner.ancestors.items()]
+            for runner in runners.values()
+        }
+        # the last step is the end itself, at which accounts are closed
+        self._until = wiring.steps + 1
+        self._queue: list[tuple[int, int]] = []
+        self._asking: tuple[_Runner, int] | None = None
+        self.ended = False
+        for runner in runners.values():
+            if runner.first_step is not None:
+                runner.schedule(runner.first_step, self._queue)
 
-def step_through(runners: list[_Runner], until: int) -> None:
-    """Step simulators until the end (exclusive), by time, and at one instant in the order of data."""
-    by_rank = {runner.rank: runner for runner in runners}
-    may_trigger = {r.rank: [(other.steps, delay) for other, delay in r.ancestors.items()] for r in runners}
-    queue: list[tuple[int, int]] = []
-    for runner in runners:
-        if runner.first_step is not None:
-            runner.schedule(runner.first_step, queue)
-    while queue:
-        time, rank = heappop(queue)
-        if time >= until:
-            break
-        runner = by_rank[rank]
-        heappop(runner.steps)
-        runner.waiting.discard(time)
-        ahead = [steps[0] + delay for steps, delay in may_trigger[rank] if steps]
-        max_advance = min([*ahead, *runner.steps[:1], until + 1]) - 1
-        after = runner.simulator.step(time, runner.inputs_at(time), max_advance)
+    def simulator(self, sid: str) -> Any:
+        """Return a simulator by its id; raise a `KeyError` if the wiring has none of this id."""
+        return self._runners[sid].simulator
+
+    def go_on(self) -> Any:
+        """Step simulators, by time and at one instant in the order of data, until one asks somebody outside.
+
+        A simulator asks if it has an attribute ``questions``: its step then ends with what it asks in this list, and
+        whoever answers takes the question out and gives the answer to the simulator before the run goes on. When no
+        question is left, ``closed(time)`` ends the step and returns what a step returns.
+
+        Returns
+        -------
+        object or None
+            The first question; None at the end of the run.
+
+        Raises
+        ------
+        EngineError
+            When a simulator breaks the rules of the mosaik API.
+        Exception
+            Whatever a simulator raises.
+        """
+        if self.ended:
+            return None
+        if self._asking is not None:
+            runner, time = self._asking
+            if runner.simulator.questions:
+                return runner.simulator.questions[0]
+            self._asking = None
+            self._close(runner, time, runner.simulator.closed(time))
+        queue, by_rank, may_trigger, until = self._queue, self._by_rank, self._may_trigger, self._until
+        while queue:
+            time, rank = heappop(queue)
+            if time >= until:
+                break
+            runner = by_rank[rank]
+            heappop(runner.steps)
+            runner.waiting.discard(time)
+            ahead = [steps[0] + delay for steps, delay in may_trigger[rank] if steps]
+            max_advance = min([*ahead, *runner.steps[:1], until + 1]) - 1
+            after = runner.simulator.step(time, runner.inputs_at(time), max_advance)
+            if runner.asks and runner.simulator.questions:
+                self._asking = runner, time
+                return runner.simulator.questions[0]
+            self._close(runner, time, after)
+        self.ended = True
+        for runner in self._runners.values():
+            runner.simulator.finalize()
+        return None
+
+    def _close(self, runner: _Runner, time: int, after: int | None) -> None:
+        """End a step: queue the next one, and take the outputs to those who use them."""
         if after is not None:
             _check_next(runner, time, after)
-            if after < until:
-                runner.schedule(after, queue)
+            if after < self._until:
+                runner.schedule(after, self._queue)
         elif runner.kind == "time-based":
             raise EngineError(f"{runner.sid}: a time-based simulator must name its next step, got None at {time}")
         if runner.request:
-            _deliver(runner, time, queue)
+            _deliver(runner, time, self._queue)
+
+
+def run_inprocess(wiring: Wiring, **objects: Any) -> None:
+    """Run a wiring in this process to its end; see `InprocessRun`."""
+    InprocessRun(wiring, **objects).go_on()
 
 
 def _check_next(runner: _Runner, time: int, after: Any) -> None:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from itertools import count
 from pathlib import Path
+from typing import Protocol
 
-from ...controllers.contract import Controller, Parameters
+from ...controllers.contract import Controller, Decision, Observation, Parameters
 from ..errors import InputError, Problem, nearest
 
 GROUP = "evhub.controllers"
@@ -43,7 +45,9 @@ def controller_class(name: str, folder: Path, where: str, key: str) -> type[Cont
         When there is no such controller, or what is there is not one.
     """
     known = controllers()
-    if name in known:
+    if name in _passed:
+        cls = _passed[name]
+    elif name in known:
         cls = known[name].load()
     elif ":" in name:
         cls = _own(name, folder, where, key)
@@ -58,6 +62,72 @@ def controller_class(name: str, folder: Path, where: str, key: str) -> type[Cont
         allowed = "must have Parameters that are a subclass of evhub.controllers.contract.Parameters"
         raise InputError([Problem(where, key, name, allowed)])
     return cls
+
+
+class Decides(Protocol):
+    """An object that decides, without a class of its own in a scenario."""
+
+    def decide(self, observation: Observation) -> Decision:
+        """Answer an observation with set points for every hub in it."""
+        ...
+
+
+ControllerChoice = str | type[Controller] | Decides
+"""A controller as a caller may choose it: by name, by its class, or as an object that decides."""
+_passed: dict[str, type[Controller]] = {}
+"""Classes that were passed to this process as objects, by the names that stand for them in scenarios."""
+
+
+def name_of_choice(choice: ControllerChoice) -> str:
+    """Return the name that stands for a controller in a scenario; a class or an object is known by it from then on.
+
+    Parameters
+    ----------
+    choice : str, type of Controller or object with ``decide``
+
+    Returns
+    -------
+    str
+        ``module:Class`` of a class or an object; of several with one name, the last one passed is meant.
+
+    Raises
+    ------
+    InputError
+        When it is none of these.
+    """
+    if isinstance(choice, str):
+        return choice
+    if isinstance(choice, type):
+        if not issubclass(choice, Controller):
+            raise InputError(Problem("", "controller", choice.__name__, "must be a subclass of evhub.Controller"))
+        cls = choice
+    else:
+        cls = _deciding(choice)
+    name = f"{cls.__module__}:{cls.__qualname__}"
+    _passed[name] = cls
+    return name
+
+
+def _deciding(choice: Decides) -> type[Controller]:
+    """Return the class of a controller that hands its decisions to an object."""
+    if not callable(getattr(choice, "decide", None)):
+        allowed = "must be the name of a controller, a subclass of evhub.Controller, or an object with decide()"
+        raise InputError(Problem("", "controller", choice, allowed))
+
+    class Passed(Controller):
+        """Decides as an object that was passed does."""
+
+        records = getattr(type(choice), "records", {})
+
+        def decide(self, observation: Observation) -> Decision:
+            return choice.decide(observation)
+
+    Passed.__module__ = type(choice).__module__
+    Passed.__qualname__ = f"{type(choice).__qualname__}-{next(_numbers)}"
+    return Passed
+
+
+_numbers = count(1)
 
 
 def _own(name: str, folder: Path, where: str, key: str) -> object:

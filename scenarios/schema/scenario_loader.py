@@ -2,70 +2,186 @@
 
 from __future__ import annotations
 
+import math
 import os
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeGuard
 
+import yaml
 from pydantic import BaseModel, Tag, ValidationError
 
 from ..errors import NOTHING, InputError, Problem, nearest
-from .controller_registry import controller_class
+from .controller_registry import ControllerChoice, controller_class, name_of_choice
 from .device_sections import unknown_device
+from .field_path import changed, find
+from .plain_values import plain_data
 from .scenario_schema import LARGEST_SEED, Scenario
 from .yaml_file import read_yaml
 
 LIBRARY = Path(str(files("evhub.scenarios") / "library"))
 
 
-@dataclass(frozen=True)
+IN_PYTHON = "Scenario"
+"""Stands for the file, in messages, of a scenario made in Python."""
+
+
 class LoadedScenario:
-    """A checked scenario and where it came from.
+    """A checked scenario: made in Python from what its file would say, or read from a file.
 
     Parameters
+    ----------
+    folder : str or Path
+        Where files are looked for that the scenario names; the working directory when left out.
+    **sections
+        What the file of a scenario says, by key, as Python's own types or as YAML reads them: numbers, texts such as
+        ``"15min"``, lists, mappings; also `datetime.timedelta`, aware `datetime`, numpy scalars and arrays, and a class
+        of your own as the ``type`` of a controller.
+
+    Attributes
     ----------
     scenario : Scenario
         Every field checked.
     path : Path
-        Its file; paths in the scenario are relative to its folder.
+        Its file, or the one it would have.
+    where : str
+        Names it in messages.
+
+    Raises
+    ------
+    InputError
+        With every problem: its key, the value given and what is allowed.
+
+    Examples
+    --------
+    >>> scenario = LoadedScenario(
+    ...     name="kerb",
+    ...     start="2024-06-03T08:00+02:00",
+    ...     duration="8h",
+    ...     hubs={
+    ...         "kerb": {
+    ...             "grid": {"contracted_kw": 30},
+    ...             "connectors": {"count": 4, "rated_kw": 11},
+    ...             "sessions": {"type": "stochastic", "profile": "public"},
+    ...         }
+    ...     },
+    ...     controller={"type": "equal_share", "period": "5min"},
+    ... )
+    >>> scenario.with_changes({"hubs.kerb.connectors.count": 6}, seed=2)
+    <Scenario kerb: kerb; equal_share, 28800 s, seed 2>
     """
 
-    scenario: Scenario
-    path: Path
+    __slots__ = ("path", "scenario", "where")
+
+    def __init__(self, *, folder: str | Path | None = None, **sections: Any):
+        checked = parse(plain_data(sections), Path(folder or Path.cwd()) / IN_PYTHON)
+        self._set(checked.scenario, checked.path, IN_PYTHON)
+
+    @classmethod
+    def of(cls, scenario: Scenario, path: Path, where: str | None = None) -> LoadedScenario:
+        """Return a scenario that is checked already."""
+        loaded = cls.__new__(cls)
+        loaded._set(scenario, path, where or (IN_PYTHON if path.name == IN_PYTHON else str(path)))
+        return loaded
+
+    def _set(self, scenario: Scenario, path: Path, where: str) -> None:
+        for name, value in (("scenario", scenario), ("path", path), ("where", where)):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a scenario does not change; with_changes returns another one (tried to set {name})")
+
+    def __reduce__(self) -> tuple:
+        return LoadedScenario.of, (self.scenario, self.path, self.where)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LoadedScenario) and (self.scenario, self.path) == (other.scenario, other.path)
+
+    def __hash__(self) -> int:
+        return hash((self.scenario.name, self.path))
+
+    def __repr__(self) -> str:
+        scenario = self.scenario
+        controllers = ", ".join(spec.type for spec in scenario.controller)
+        hubs = ", ".join(scenario.hubs)
+        return f"<Scenario {scenario.name}: {hubs}; {controllers}, {scenario.duration:g} s, seed {scenario.seed}>"
 
     @property
     def folder(self) -> Path:
         """Folder of the scenario file."""
         return self.path.parent
 
-    def with_changes(self, *, controller: str | None = None, seed: int | None = None) -> LoadedScenario:
-        """Return the scenario with another controller (its parameters at their defaults) or seed.
+    def data(self) -> dict[str, Any]:
+        """Return what the file of the scenario says, every key with its value, as a mapping of plain data."""
+        return _as_in_a_file(self.scenario.model_dump(mode="json"))
+
+    def text(self) -> str:
+        """Return the scenario as the text of a file, YAML."""
+        return yaml.safe_dump(self.data(), sort_keys=False, allow_unicode=True)
+
+    def with_changes(
+        self,
+        fields: Mapping[str, Any] | None = None,
+        /,
+        *,
+        controller: ControllerChoice | None = None,
+        seed: int | None = None,
+    ) -> LoadedScenario:
+        """Return the scenario with other fields, another controller (its parameters at their defaults) or seed.
 
         A controller that runs under its own name in the scenario keeps its parameters there.
+
+        Parameters
+        ----------
+        fields : mapping of str to object, optional
+            New values by the path of the field, such as ``hubs.depot.bess.capacity_kwh``, as error messages write it.
+        controller : str, type of Controller or object with ``decide``, optional
+            Its name, a class of your own, or an object that decides.
+        seed : int, optional
+            Of everything random.
 
         Raises
         ------
         InputError
             When the changed scenario does not fit.
         """
+        if fields:
+            return self._with_fields(fields).with_changes(controller=controller, seed=seed)
         changes: dict[str, Any] = {}
         if seed is not None:
             if not 0 <= seed <= LARGEST_SEED:
                 raise InputError(Problem("", "--seed", seed, f"must be 0 to {LARGEST_SEED}"))
             changes["seed"] = seed
         if controller is not None:
+            controller = name_of_choice(controller)
             controller_class(controller, self.folder, "", "--controller")
             changes["controller"] = [
                 spec
                 if spec.type == controller
-                else type(spec)(type=controller, period=f"{spec.period}s", hubs=spec.hubs)  # pyright: ignore[reportArgumentType]
+                else type(spec)(
+                    type=controller,
+                    period=f"{spec.period}s",  # pyright: ignore[reportArgumentType]
+                    hubs=spec.hubs,
+                    on_change=spec.on_change,
+                )
                 for spec in self.scenario.controller
             ]
-        return LoadedScenario(self.scenario.model_copy(update=changes), self.path)
+        return self.of(self.scenario.model_copy(update=changes), self.path, self.where)
+
+    def _with_fields(self, fields: Mapping[str, Any]) -> LoadedScenario:
+        data = self.scenario.model_dump(mode="json", exclude_unset=True)
+        problems = []
+        for path, value in fields.items():
+            try:
+                data = changed(data, self.scenario, find(self.scenario, path, self.folder), plain_data(value))
+            except ValueError as error:
+                problems.append(Problem(self.where, path, NOTHING, str(error)))
+        if problems:
+            raise InputError(problems)
+        return parse(data, self.path)
 
     def resolve(self, name: str, key: str) -> Path:
         """Return the path of a file that the scenario names, inside its folder.
@@ -82,12 +198,12 @@ class LoadedScenario:
             there = full.is_file()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise InputError(Problem(str(self.path), key, name, f"must be the path of a file ({reason})")) from None
+            raise InputError(Problem(self.where, key, name, f"must be the path of a file ({reason})")) from None
         if not inside:
             allowed = f"must stay inside the scenario's folder {self.folder} (or be an absolute path)"
-            raise InputError([Problem(str(self.path), key, name, allowed)])
+            raise InputError([Problem(self.where, key, name, allowed)])
         if not there:
-            raise InputError([Problem(str(self.path), key, name, f"must be an existing file; looked for {full}")])
+            raise InputError([Problem(self.where, key, name, f"must be an existing file; looked for {full}")])
         return full
 
 
@@ -101,13 +217,18 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(LIBRARY.glob("*.yaml"))}
 
 
-def load_scenario(target: str | Path) -> LoadedScenario:
+Target = str | Path | Mapping[str, Any] | LoadedScenario
+"""What a run can be made of: see `load_scenario`."""
+
+
+def load_scenario(target: Target) -> LoadedScenario:
     """Read and check a scenario.
 
     Parameters
     ----------
-    target : str or Path
-        The name of a shipped scenario, or the path of a YAML file.
+    target : str, Path, mapping or LoadedScenario
+        The name of a shipped scenario, the path of a YAML file, what such a file would say (files that it names are
+        relative to the working directory then), or a scenario that is checked already.
 
     Returns
     -------
@@ -118,6 +239,10 @@ def load_scenario(target: str | Path) -> LoadedScenario:
     InputError
         With every problem in the file: its key, the value given and what is allowed.
     """
+    if isinstance(target, LoadedScenario):
+        return target
+    if isinstance(target, Mapping):
+        return LoadedScenario(**target)
     return parse(read_yaml(path := _locate(target)), path)
 
 
@@ -137,14 +262,24 @@ def _locate(target: str | Path) -> Path:
 
 def parse(data: Mapping[str, Any], path: Path) -> LoadedScenario:
     """Check the content of a scenario file; as `load_scenario`, for data that is already read."""
+    where = IN_PYTHON if path.name == IN_PYTHON else str(path)
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
-        raise InputError(list(problems_of(error, data, str(path), Scenario))) from None
-    problems = [Problem(str(path), key, value, f"must be {allowed}") for key, value, allowed in scenario.problems()]
+        raise InputError(list(problems_of(error, data, where, Scenario))) from None
+    problems = [Problem(where, key, value, f"must be {allowed}") for key, value, allowed in scenario.problems()]
     if problems:
         raise InputError(problems)
-    return LoadedScenario(scenario, path)
+    return LoadedScenario.of(scenario, path, where)
+
+
+def _as_in_a_file(value: Any) -> Any:
+    """Drop what was left out, so that a resolved scenario stays readable."""
+    if isinstance(value, dict):
+        return {key: _as_in_a_file(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_as_in_a_file(item) for item in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else str(value)
 
 
 # --- pydantic's errors in the words of the file ----------------------------------------------------------------------

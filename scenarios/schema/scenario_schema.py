@@ -36,7 +36,7 @@ from ...simulators.charge_point.charge_point_section import (
     group_ranges,
 )
 from ...simulators.devices import kind_names, on_change
-from ...simulators.field_types import Name, PositiveDuration, Section, Start, Whole, ZoneName
+from ...simulators.field_types import Name, PositiveDuration, Section, Start, Switch, Whole, ZoneName
 from ...simulators.generator.generator_section import GeneratorSection
 from ...simulators.grid.grid_section import GridSection
 from ...simulators.link.link_section import ChannelSection, DelaySection, LinkSection
@@ -189,7 +189,9 @@ class ControllerSpec(Section):
     type: str
     """A registered controller (`evhub list`), or a class of your own as module:Class."""
     period: PositiveDuration = 60.0
-    """Time between decisions; a change of the grid's or a connector's status makes one in between."""
+    """Time between decisions."""
+    on_change: Switch = True
+    """Whether it also decides in between: when the status of the bus or a connector, or its parameters, change."""
     hubs: Annotated[list[Name], Field(min_length=1)] | None = None
     """The hubs it runs; all of them when left out."""
 

@@ -41,7 +41,7 @@ def run(
     with stoppable("nothing was written"), SimulationProgress(loaded.scenario.duration, silent) as advance:
         path = run_scenario(
             loaded,
-            output,
+            output or Path(f"{loaded.scenario.name}.h5"),
             controller=controller,
             seed=seed,
             engine=engine,

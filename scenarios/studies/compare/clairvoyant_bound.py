@@ -10,7 +10,7 @@ of the model.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
@@ -83,7 +83,7 @@ def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
     perfect = {kind: {"type": "perfect"} for kind in ("pv", "load", "prices", "sessions")}
     foreseen = scenario_schema.Forecasts.model_validate(perfect)
     hubs = {name: hub.model_copy(update={"forecasts": foreseen}) for name, hub in scenario.hubs.items()}
-    known = replace(loaded, scenario=scenario.model_copy(update={"hubs": hubs}))
+    known = loaded.of(scenario.model_copy(update={"hubs": hubs}), loaded.path, loaded.where)
     wiring = build(known.with_changes(controller="uncontrolled"))
     cost = 0.0
     for entity in wiring.entities:

@@ -89,8 +89,8 @@ def _message(error: BaseException) -> str:
 def _drew(wiring: Wiring) -> bool:
     """Whether any controller has used its random numbers."""
     for spec in wiring.simulators:
-        for _, controller in spec.settings.get("controllers", ()):
-            used = controller.rng.bit_generator
+        for planned in spec.settings.get("controllers", ()):
+            used = planned.controller.rng.bit_generator
             if used.seed_seq.n_children_spawned or used.state != type(used)(used.seed_seq).state:
                 return True
     return False

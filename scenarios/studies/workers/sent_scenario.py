@@ -33,7 +33,7 @@ class SentScenario:
     @property
     def loaded(self) -> LoadedScenario:
         """The scenario for a run on this worker."""
-        loaded = LoadedScenario(self.scenario, shipped().get(self.path) or Path(self.path))
+        loaded = LoadedScenario.of(self.scenario, shipped().get(self.path) or Path(self.path))
         serve(self.call, str(loaded.folder.resolve()))
         return loaded
 
