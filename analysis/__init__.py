@@ -21,5 +21,13 @@ def __getattr__(name: str) -> Any:
     if name in ("Results", "open_results"):
         from .results import result_reader
 
+        result_reader.Results.show = staticmethod(_shown)
         return getattr(result_reader, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _shown(results: Results) -> str:
+    """Show a result in a notebook; drawing takes long to import, so only when one is shown."""
+    from .report.print.notebook_view import notebook_view
+
+    return notebook_view(results)

@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -80,7 +80,7 @@ class Results:
         The open file, or the recording in memory.
     """
 
-    show: ClassVar[Callable[[Results], str] | None] = None
+    show: ClassVar[Any] = None
     """How a result shows itself in a notebook, as HTML; `evhub.analysis` sets it."""
 
     def __init__(self, reader: ResultReader | TapeReader) -> None:
@@ -101,8 +101,7 @@ class Results:
 
     def _repr_html_(self) -> str | None:
         """Return what a notebook shows: the key figures and a picture."""
-        show = type(self).show
-        return None if show is None else show(self)
+        return None if Results.show is None else Results.show(self)
 
     def close(self) -> None:
         """Close the file; data that were read stay valid."""
@@ -201,6 +200,11 @@ class Results:
         rank = {kind: place for place, kind in enumerate(order)}
         names = sorted(recorded, key=lambda name: rank.get(recorded[name].kind, len(order)))
         return {name: recorded[name] for name in names if name in present}
+
+    @property
+    def has_series(self) -> bool:
+        """Whether the signals are there, and not the key figures only."""
+        return self._summary is None
 
     def has(self, path: str) -> bool:
         """Return whether the run has a signal."""

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ class ResultTape:
         devices: Mapping[str, RecordedDevice] | None = None,
     ) -> None:
         self.attributes = dict(attributes)
-        self.specs = tuple(series)
+        # as a file gives types back
+        self.specs = tuple(replace(spec, dtype=np.dtype(spec.dtype).str) for spec in series)
         self.sessions = tuple(sessions)
         self.devices = dict(devices or {})
         self.status = "running"
