@@ -12,6 +12,8 @@ object                                content
 ``/events/rows``, ``/events/text``    time, source, kind and the end of the row's text in a heap of UTF-8 bytes
 ``/sessions/<column>``                every EV session of the scenario, written at the start
 ``/session_ends``                     what became of it: connector, times, energy, outcome
+``/key_figures``                      key figures of the scenario's own, where it names some, as JSON: computed when the
+                                      run is complete
 ``/diagnostics/samples``              wall-clock values; this group may differ between two runs of the same scenario
 ====================================  ==================================================================================
 
@@ -32,6 +34,7 @@ import numpy as np
 
 LAYOUT = 1
 NETWORK = "network"  # the first part of a path that is not a hub
+OWN_FIGURES = "key_figures"
 OUTCOMES = ("served", "balked", "reneged", "unfinished")
 SESSION_COLUMNS = ("hub", "id", "arrival_s", "departure_s", "requested_kwh")
 

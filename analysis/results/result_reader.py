@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Literal
@@ -16,6 +16,7 @@ import pandas as pd
 
 from ...simulators.devices import kind_names, kind_of
 from ..kpis import step_signals
+from ..kpis.key_figure import KeyFigure
 from .result_file_reader import ResultReader
 from .result_layout import OUTCOMES, RecordedDevice, ResultError, SeriesSpec
 from .summary_table import summary
@@ -324,9 +325,24 @@ class Results:
         table.attrs.update(run)
         return table
 
-    def summary(self) -> pd.DataFrame:
-        """Compute the key figures of the run; see `summary_table.summary`."""
-        return summary(self)
+    def own_figures(self) -> dict[str, dict[str, Any]]:
+        """Return the key figures of the scenario's own as they were computed at the end of the run, by name.
+
+        Returns
+        -------
+        dict of str to dict
+            ``unit``, ``text``, ``group``, ``better``, ``description``, ``values`` by hub and of the ``total`` (NaN
+            where it is not known), and ``problem``: why it could not be computed, else empty.
+        """
+        figures = {}
+        for stored in self._reader.own_figures():
+            values = {hub: np.nan if value is None else value for hub, value in stored["values"].items()}
+            figures[stored["name"]] = {**stored, "values": values}
+        return figures
+
+    def summary(self, figures: Iterable[KeyFigure] = ()) -> pd.DataFrame:
+        """Compute the key figures of the run, and further ones of your own; see `summary_table.summary`."""
+        return summary(self, figures)
 
     def _path(self, name: str) -> str:
         """Return the path of a signal; raise an error with similar names if there is none."""

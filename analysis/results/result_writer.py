@@ -24,6 +24,7 @@ from .result_layout import (
     NAME_BYTES,
     NETWORK,
     OUTCOMES,
+    OWN_FIGURES,
     SAMPLE,
     SESSION_COLUMNS,
     SESSION_END,
@@ -55,7 +56,8 @@ class ResultWriter:
     attributes : mapping
         Root attributes: ``name``, ``scenario``, ``versions``, ``seed``, ``start`` (ISO 8601 with zone), ``duration_s``,
         ``time_step_s`` and whatever else belongs to the run. Mappings and lists are stored as JSON. ``hubs`` (names in
-        order) is taken from the series and sessions when missing.
+        order) is taken from the series and sessions when missing. ``key_figures``, a sequence of `KeyFigure`, is no
+        attribute: they are the scenario's own, computed and stored when the run is complete.
     series : sequence of SeriesSpec
         All signals.
     sessions : sequence of mappings
@@ -88,6 +90,7 @@ class ResultWriter:
         _check(series, sessions)
         self.path = Path(path)
         self.hubs = list(attributes.get("hubs") or _hubs(series, sessions))
+        self._key_figures = tuple(attributes.get(OWN_FIGURES) or ())
         self._duration_s = attributes.get("duration_s")
         self._flush_s = flush_s
         self._started = time.monotonic()
@@ -112,7 +115,7 @@ class ResultWriter:
         root.attrs["status"] = encoded_text("running", STATUS_BYTES)
         root.attrs["end_s"] = 0.0
         for name, value in attributes.items():
-            if value is not None:
+            if value is not None and name != OWN_FIGURES:
                 root.attrs[name] = _attribute(value)
 
         self._buffers: list[_SeriesBuffer] = []
@@ -305,6 +308,10 @@ class ResultWriter:
             self._file.attrs.modify("status", encoded_text(status, STATUS_BYTES))
         finally:
             self._file.close()
+        if status == "complete" and self._key_figures:
+            from .own_figures import record_own_figures  # reading needs pandas, which a run does without
+
+            record_own_figures(self.path, self._key_figures)
 
 
 class _SeriesBuffer:

@@ -53,13 +53,13 @@ def run(
         return
     with open_results(path) as results:
         table = summary(results)
-        notes = results.events().query("kind == 'note'")["text"].tolist()
+        notes = [*results.events().query("kind == 'note'")["text"], *table.attrs["problems"].values()]
     if as_json:
         show(summary_rows(table), "", as_json)
     else:
         show_summary(table)
         for note in notes:
-            out.print(f"note: {escape(note)}", style="yellow")
+            out.print(f"note: {escape(note)}", style="yellow", soft_wrap=True)
         size = f"{path.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - began:.1f} s"
         out.print(f"{escape(str(path))}  [dim]({size})[/dim]", soft_wrap=True)
         out.print(f"evhub report {path} -o {path.with_suffix('.html')}", style="dim", markup=False, soft_wrap=True)

@@ -42,6 +42,8 @@ def notes_on(plan: ComparisonPlan, comparison: Comparison, kpis: pd.DataFrame) -
         yield "The batteries end at different states of charge (soc_end), which no cost and no energy here counts."
     if comparison.baseline != plan.baseline:
         yield f"{plan.baseline} completed no run; the others are compared with {comparison.baseline}."
+    for problem, run in kpis.attrs["problems"].items():
+        yield f"{problem} (first in the run of {run})."
     for name in plan.kpis:
         if name not in set(kpis["kpi"]):
             yield f"No run has the key figure {name}."
