@@ -18,6 +18,7 @@ from ..simulators.devices import kind_names, kind_of
 from .assembly.plant_build import build
 from .engines.wiring import Wiring
 from .errors import InputError, Problem
+from .schema.foresight import foresight
 from .schema.own_key_figures import own_key_figures
 from .schema.scenario_loader import LoadedScenario, load_scenario
 
@@ -191,6 +192,7 @@ def attributes(loaded: LoadedScenario) -> dict:
         "time_step_s": scenario.time_step,
         "controller": ", ".join(spec.type for spec in scenario.controller),
         "hubs": list(scenario.hubs),
+        "foresight": foresight(loaded),
         "key_figures": own_key_figures(scenario.key_figures, loaded.folder, str(loaded.path)),
     }
 

@@ -10,7 +10,7 @@ import pandas as pd
 from ...simulators.devices import derived, kinds
 from . import step_signals
 from .balanced_kinds import kinds_in_table_order
-from .key_figure import MONEY, HubRun, KeyFigure, KeyFigureGroup, part
+from .key_figure import MONEY, HubRun, KeyFigure, KeyFigureGroup, WholeRun, part
 from .kpi_formulas import energy, negative, positive
 from .power_figures import demand_intervals
 from .service_figures import ev_service_of
@@ -121,6 +121,27 @@ def account(hub: HubRun) -> dict[str, float]:
     return amounts
 
 
+def bills(hub: HubRun) -> float | None:
+    """Compute the net cost of a hub without penalties; None where it has no costs."""
+    amounts = hub.once(account)
+    return amounts["net"] - sum(amounts.get(name, 0.0) for name in PENALTIES) if amounts else None
+
+
+def _penalised_bills(hub: HubRun) -> float | None:
+    return bills(hub) if hub.once(account).keys() & PENALTIES.keys() else None
+
+
+def _bills_of_all(run: WholeRun) -> float:
+    return float(sum(amount for hub in run.hubs if (amount := bills(hub)) is not None))
+
+
+def cost_signs() -> dict[str, int]:
+    """Return the key figures that add up to ``cost_net``, by name: 1 for a cost or penalty, -1 for a revenue."""
+    revenues = {"cost_sold", *(f"cost_{kind.cost_key}" for kind in kinds() if kind.price and kind.earns)}
+    parts = [figure.name for figure in _figures() if figure.name not in ("cost_bills", "cost_net")]
+    return {name: -1 if name in revenues else 1 for name in parts}
+
+
 _USE_DESCRIPTIONS: Mapping[str, str] = {
     "secondary": "Fuel: energy of the secondary source at the generator's price.",
     "dg": "Fuel: energy of the generator at its price.",
@@ -169,7 +190,8 @@ def _figures() -> tuple[KeyFigure, ...]:
             "penalty: energy missed",
             part(account, "missed"),
             "less",
-            description="`missed_kwh` times `missed_per_kwh` of the tariffs.",
+            description="`missed_kwh` times `missed_per_kwh` of the tariffs: by default 1.8 times the mean price of "
+            "energy.",
         ),
         KeyFigure(
             "cost_unserved",
@@ -177,7 +199,8 @@ def _figures() -> tuple[KeyFigure, ...]:
             "penalty: load not served",
             part(account, "unserved"),
             "less",
-            description="`unserved_kwh` times `unserved_per_kwh` of the tariffs.",
+            description="`unserved_kwh` times `unserved_per_kwh` of the tariffs: by default 66 times the mean price of "
+            "energy.",
         ),
         KeyFigure(
             "cost_sold",
@@ -188,18 +211,30 @@ def _figures() -> tuple[KeyFigure, ...]:
         ),
         *_of_use(earns=True),
         KeyFigure(
+            "cost_bills",
+            MONEY,
+            "net cost without penalties",
+            _penalised_bills,
+            total=_bills_of_all,
+            description="What is paid less what is earned, where a penalty has a price. No direction is better: who "
+            "serves nobody has the lowest bills.",
+        ),
+        KeyFigure(
             "cost_net",
             MONEY,
             "net cost",
             part(account, "net"),
             "less",
-            description="Costs and penalties less revenues.",
+            description="Costs and penalties less revenues: `cost_bills` and the penalties. This is what strategies "
+            "are ranked by.",
         ),
     )
 
 
 COST = KeyFigureGroup(
     "cost",
-    "In the currency of the tariffs. Items without a price or a device are left out.",
+    "In the currency of the tariffs. Items without a price or a device are left out. What a hub did not serve has a "
+    "price also where the scenario gives none, or a hub that goes dark would cost least: see "
+    "[tariffs](scenarios.md#prices-of-what-is-not-served).",
     _figures,
 )

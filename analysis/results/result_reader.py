@@ -21,6 +21,9 @@ from .result_file_reader import ResultReader
 from .result_layout import OUTCOMES, RecordedDevice, ResultError, SeriesSpec
 from .summary_table import summary
 
+NOT_RECORDED = "What the strategies were told of the future is not recorded"
+"""Stands for `Results.foresight` in files of earlier versions."""
+
 
 def open_results(path: str | os.PathLike) -> Results:
     """Open the result of a run.
@@ -128,6 +131,11 @@ class Results:
     def scenario(self) -> str:
         """The resolved scenario, YAML text."""
         return str(self.attributes.get("scenario", ""))
+
+    @property
+    def foresight(self) -> list[str]:
+        """What each strategy was told of the future, a sentence each."""
+        return list(self.attributes.get("foresight", [NOT_RECORDED]))
 
     @cached_property
     def start(self) -> pd.Timestamp:

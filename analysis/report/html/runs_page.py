@@ -68,7 +68,13 @@ def runs_page(runs: Mapping[str, Results]) -> str:
         sections,
         period=period(first),
         runs=[
-            {"name": name, "facts": _facts(results), "status": results.status, "note": results.note}
+            {
+                "name": name,
+                "facts": _facts(results),
+                "foresight": results.foresight,
+                "status": results.status,
+                "note": results.note,
+            }
             for name, results in runs.items()
         ],
         same_length=len({results.end_s for results in runs.values()}) == 1,
