@@ -71,12 +71,12 @@ def _manner(key: str, value: Any) -> str:
     if isinstance(value, Persistence):
         return f"as {_duration(value.lag)} before"
     if isinstance(value, NoisyPower):
-        return f"with an error of {value.std:.0%} at {_duration(value.lead)} ahead"
+        return f"with an error of {100 * value.std:g} % at {_duration(value.lead)} ahead"
     if isinstance(value, PluggedIn):
         return "from when they plug in"
     if isinstance(value, NoisySessions):
         errors = [f"{_duration(std)} in {what}" for what, std in _times(value) if std > 0]
-        errors += [f"{value.energy_std:.0%} in energy"] if value.energy_std > 0 else []
+        errors += [f"{100 * value.energy_std:g} % in energy"] if value.energy_std > 0 else []
         return f"with errors of {_listed(errors)} until they plug in" if errors else f"{NO_ERROR} (noisy without noise)"
     if isinstance(value, Csv | LoadColumns | PriceColumns | SessionFile):
         return f"as in {value.file}"
