@@ -239,7 +239,7 @@ class _Builder(Inputs):
                 tariffs = tariffs.changed(*change)
             self.tariffs[name] = tariffs
             prices_of_unserved = penalties(
-                prices["buy"],
+                self.announced[name].price("buy"),
                 self.until_s,
                 hub.tariffs.missed_per_kwh if hub.connectors is not None else 0.0,
                 hub.tariffs.unserved_per_kwh if hub.load is not None else 0.0,

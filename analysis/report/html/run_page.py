@@ -139,7 +139,7 @@ def _cost_parts(summary: pd.DataFrame) -> str:
         if number(total) != "0":
             name = str(summary.at[key, "quantity"]).removeprefix("revenue: ")
             operator = "\u2212" if total < 0 else "+" if terms else ""
-            terms.append(f"{operator} {number(abs(total))} {name}".strip())
+            terms.append(f"{operator}\u00a0{number(abs(total))} {name}".strip("\u00a0"))
     return " ".join(terms)
 
 
