@@ -60,9 +60,18 @@ def summary(results: RunData, figures: Iterable[KeyFigure] = ()) -> pd.DataFrame
         Indexed by a short key: group, quantity, unit, one column per hub, and total. NaN where a hub has no such
         device; rows that apply to no hub are left out. Costs are in the currency of the tariffs. Key figures that are
         not of evhub and could not be computed are rows of NaN; ``attrs["problems"]`` has a line for each of them.
+
+    Raises
+    ------
+    KeyFigureError
+        If one of `figures` has the name of a key figure of evhub.
     """
     further = {figure.name: figure for figure in figures}
-    run = _whole_run(results, {**built_in_figures(), **package_figures(), **further})
+    if taken := further.keys() & built_in_figures().keys():
+        raise KeyFigureError(f"key figures of your own must have other names than {', '.join(sorted(taken))}")
+    stored = {name: figure for name, figure in results.own_figures().items() if name not in further}
+    of_packages = {name: figure for name, figure in package_figures().items() if name not in {**further, **stored}}
+    run = _whole_run(results, {**built_in_figures(), **of_packages, **further})
     currency, problems = _currency(results), dict(broken_figures())
     records = []
     for figure in (*_figures_of_unknown_kinds(results), *built_in_figures().values()):
@@ -70,7 +79,7 @@ def summary(results: RunData, figures: Iterable[KeyFigure] = ()) -> pd.DataFrame
         total = _total(figure, run, values, lambda function, of: function(of))
         if not np.isnan([*values, total]).all():
             records.append((figure.name, figure.group, figure.text, figure.unit, *values, total))
-    for figure in (*package_figures().values(), *further.values()):
+    for figure in (*of_packages.values(), *further.values()):
         try:
             row = _foreign_row(figure, run)
         except KeyFigureError as error:
@@ -78,11 +87,12 @@ def summary(results: RunData, figures: Iterable[KeyFigure] = ()) -> pd.DataFrame
             row = (*[np.nan] * (len(run.hubs) + 1),)
         if figure.name in problems or not np.isnan(row).all():
             records.append((figure.name, figure.group, figure.text, figure.unit, *row))
-    for name, stored in results.own_figures().items():
-        if name not in further:
-            values = [stored["values"].get(hub, np.nan) for hub in (*results.hubs, "total")]
-            records.append((name, stored["group"], stored["text"], stored["unit"], *values))
-            problems |= {name: stored["problem"]} if stored["problem"] else {}
+    for name, figure in stored.items():
+        values = [figure["values"].get(hub, np.nan) for hub in (*results.hubs, "total")]
+        if figure["problem"]:
+            problems[name] = figure["problem"]
+        if figure["problem"] or not np.isnan(values).all():
+            records.append((name, figure["group"], figure["text"], figure["unit"], *values))
     groups = list(dict.fromkeys(record[1] for record in records))
     records.sort(key=lambda record: groups.index(record[1]))
     columns = pd.Index(["key", "group", "quantity", "unit", *results.hubs, "total"])

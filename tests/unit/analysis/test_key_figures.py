@@ -11,6 +11,7 @@ import pytest
 import evhub
 from evhub.analysis import ResultWriter, SeriesSpec, open_results
 from evhub.analysis.kpis import key_figure_registry as registry
+from evhub.analysis.kpis.key_figure import KeyFigure
 from evhub.analysis.report.key_figure_reference import reference
 from evhub.analysis.results.summary_table import better
 
@@ -124,6 +125,15 @@ def test_figure_can_be_tried_on_a_result_that_is_there(tmp_path):
         assert "twice_import" not in results.summary().index
 
 
+def test_figure_cannot_take_the_name_of_another(tmp_path):
+    mine = KeyFigure("import_kwh", "kWh", "mine", lambda hub: 1.0)
+    with (
+        open_results(write(tmp_path / "r.h5")) as results,
+        pytest.raises(ValueError, match="other names than import_kwh"),
+    ):
+        results.summary([mine])
+
+
 def test_figure_that_applies_to_no_hub_is_no_row_and_no_problem(tmp_path):
     with open_results(write(tmp_path / "r.h5")) as results:
         table = results.summary([only_where_there_is_pv])
@@ -207,6 +217,13 @@ def test_figure_of_a_package_is_computed_for_every_result(tmp_path, package):
     with open_results(path) as results:
         assert results.summary().at["twice_import", "total"] == 20.0
     assert better()["twice_import"] == "more"
+
+
+def test_stored_figure_is_not_computed_again_by_a_package_of_the_same_name(tmp_path, package):
+    path = write(tmp_path / "r.h5", key_figures=(twice_import,))
+    package("twice_import", evhub.key_figure(unit="kWh")(lambda hub: 0.0))
+    with open_results(path) as results:
+        assert results.summary().at["twice_import", "total"] == 20.0
 
 
 def test_figure_of_a_package_that_is_none_is_reported_and_nothing_else_is_lost(tmp_path, package):
