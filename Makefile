@@ -8,7 +8,7 @@ LOWEST := $(VENV)/lowest
 WORKERS ?= 2
 UNIT := tests/unit -m "not slow and not campaign" --hypothesis-profile=quick
 
-.PHONY: demo quick test campaign mutants lowest lint types bench bench-smoke bench-peers clean
+.PHONY: demo quick test campaign mutants lowest lint types docs bench bench-smoke bench-peers clean
 
 demo: $(READY)            ## simulate a month of real sessions; ends in a table and a picture
 	@mkdir -p demo
@@ -37,6 +37,9 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+docs: $(READY)            ## docs/kpis.md, from the declarations of the key figures
+	$(BIN)/python -m evhub.analysis.report.key_figure_reference docs/kpis.md
 
 bench: $(READY)           ## benchmarks with ratios measured in one run
 	$(BIN)/python -m benchmarks

@@ -482,6 +482,9 @@ class Controller(ABC):
     """
 
     Parameters: ClassVar[type[Parameters]] = Parameters
+    uses_forecast: ClassVar[bool] = True
+    """Whether it looks at `Hub.forecast`. Results say of every strategy what it knew of the future; one that says False
+    is given a forecast that refuses every question."""
     records: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """Series of its own in the results of each hub: name, and unit and description; ``Decision.records`` fills them."""
 

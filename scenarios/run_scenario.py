@@ -18,11 +18,13 @@ from .assembly.plant_build import build
 from .engines.wiring import Wiring
 from .errors import InputError, Problem
 from .schema.controller_registry import ControllerChoice
+from .schema.foresight import foresight
+from .schema.own_key_figures import own_key_figures
 from .schema.scenario_loader import LoadedScenario, Target, load_scenario
 
 if TYPE_CHECKING:
     from ..analysis import Results
-    from ..analysis.results.result_tape import ResultTape, TapeReader
+    from ..analysis.results.result_tape import ResultTape
 
 _VERSIONS = ("evhub", "mosaik", "simpy", "pandapower", "numpy", "pvlib", "h5py")
 
@@ -121,20 +123,29 @@ def _run_in_memory(
     engine: str,
     real_time_factor: float | None,
 ) -> Results:
-    # pandas takes longer to import than many a run takes; who runs into a file does not need it
-    from ..analysis.results.result_tape import TapeReader
-
     tape = new_tape(wiring, loaded)
     with tape:
         engine_of(engine, real_time_factor)(wiring, writer=tape, progress=progress, diagnose=tape.diagnostic)
-    return opened_tape(TapeReader(tape))
+    return complete_tape(tape, loaded)
 
 
-def opened_tape(reader: TapeReader) -> Results:
-    """Return the results on a tape."""
+def complete_tape(tape: ResultTape, loaded: LoadedScenario) -> Results:
+    """Close the recording of a run that is over, and return its results."""
+    from ..analysis.results.own_figures import own_figures_of
+
+    tape.close("complete")
+    results = opened_tape(tape)
+    figures = own_key_figures(loaded.scenario.key_figures, loaded.folder, loaded.where)
+    tape.own_figures = own_figures_of(results, figures)
+    return results
+
+
+def opened_tape(tape: ResultTape, until_s: float | None = None) -> Results:
+    """Return the results on a tape; see `TapeReader`."""
     from ..analysis import Results
+    from ..analysis.results.result_tape import TapeReader
 
-    return Results(reader)
+    return Results(TapeReader(tape, until_s))
 
 
 def new_tape(wiring: Wiring, loaded: LoadedScenario) -> ResultTape:
@@ -170,6 +181,15 @@ def run_wiring(
         except KeyboardInterrupt as stop:
             stop.args = (f"{path} holds what was simulated so far, with the status failed",)
             raise
+    if figures := own_key_figures(loaded.scenario.key_figures, loaded.folder, loaded.where):
+        # reading needs pandas, which a run does without
+        from ..analysis import open_results
+        from ..analysis.results.own_figures import own_figures_of
+        from ..analysis.results.result_writer import append_own_figures
+
+        with open_results(path) as results:
+            stored = own_figures_of(results, figures)
+        append_own_figures(path, stored)
     return path
 
 
@@ -268,6 +288,7 @@ def attributes(loaded: LoadedScenario) -> dict:
         "time_step_s": scenario.time_step,
         "controller": ", ".join(spec.type for spec in scenario.controller),
         "hubs": list(scenario.hubs),
+        "foresight": foresight(loaded),
     }
 
 

@@ -14,7 +14,7 @@ from .assembly.plant_build import build
 from .engines.inprocess_engine import InprocessRun
 from .engines.wiring import SimulatorSpec, Wiring
 from .errors import InputError, Problem
-from .run_scenario import new_tape, opened_tape, versions
+from .run_scenario import complete_tape, new_tape, opened_tape, versions
 from .schema.controller_registry import ControllerChoice
 from .schema.scenario_loader import LoadedScenario, Target, load_scenario
 
@@ -279,7 +279,7 @@ class Simulation:
             tape.close("failed")
             raise
         if question is None:
-            tape.close("complete")
+            complete_tape(tape, self._loaded)
             return None
         self._asked, self.observation = question
         return self.observation
@@ -292,10 +292,8 @@ class Simulation:
         Results
             Complete at the end of the run; before it, as those of a run that goes on, up to this time.
         """
-        from ..analysis.results.result_tape import TapeReader
-
         tape = self._begun[1]
-        return opened_tape(TapeReader(tape, self.t_s if tape.status == "running" else None))
+        return opened_tape(tape, self.t_s if tape.status == "running" else None)
 
     def save(self) -> SavedState:
         """Return the whole state of the run, from which it goes on to the bit.

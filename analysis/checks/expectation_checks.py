@@ -219,6 +219,8 @@ class Kpi:
         """Return the key figure as a violation if it is out of bounds or unknown; None otherwise."""
         table = run.summary
         value: Any = table.at[self.key, self.hub] if self.key in table.index and self.hub in table.columns else np.nan
+        if value != value and self.key in table.attrs["problems"]:
+            return Finding(table.attrs["problems"][self.key])
         if value != value:
             return Finding(f"there is no {self.key}{self._of()}: nothing it could be computed of was recorded")
         unit = str(table.at[self.key, "unit"])

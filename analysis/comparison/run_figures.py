@@ -23,7 +23,7 @@ OF_KPI = ("kpi", "group", "quantity", "unit", "better")
 _COLUMNS = ["controller", "seed", *OF_KPI, "value"]
 _MS_PER_S = 1e3
 _FOUND = (0.0, 1.0)  # optimal and feasible, see controllers.optimization.solution.Status
-_OWN_SECTIONS = {"name", "title", "source", "seed", "controller", "expect"}
+_OWN_SECTIONS = {"name", "title", "source", "seed", "controller", "expect", "key_figures"}
 
 
 def collect(runs: Iterable[Results], names: Iterable[str] | None = None) -> pd.DataFrame:
@@ -42,6 +42,7 @@ def collect(runs: Iterable[Results], names: Iterable[str] | None = None) -> pd.D
         One row for each run and key figure: controller, seed, kpi (the key in `summary.summary`), group, quantity,
         unit, better (less, more, or empty), value (the total over the hubs). Figures of the group `MACHINE` depend on
         the machine: mean and longest time of a decision [ms], and means of the diagnostics of controllers.
+        ``attrs["problems"]`` has the reasons why key figures could not be computed, with the first run of each.
 
     Raises
     ------
@@ -50,6 +51,7 @@ def collect(runs: Iterable[Results], names: Iterable[str] | None = None) -> pd.D
     """
     frames: dict[tuple[str, int], pd.DataFrame] = {}
     first: Results | None = None
+    problems: dict[str, str] = {}
     labels = iter(names) if names is not None else None
     for results in runs:
         first = first or results
@@ -60,10 +62,16 @@ def collect(runs: Iterable[Results], names: Iterable[str] | None = None) -> pd.D
         check_same_plant(first, results)
         if (name, seed) in frames:
             raise ResultError(f"{results.path}: there is a run of {name} with seed {seed} already")
-        frames[name, seed] = _figures(results).assign(controller=name, seed=seed)
+        figures = _figures(results)
+        problems.update({text: f"{name}, seed {seed}" for text in figures.attrs["problems"] if text not in problems})
+        frames[name, seed] = figures.assign(controller=name, seed=seed)
     if not frames:
         return pd.DataFrame(columns=pd.Index(_COLUMNS))
-    return pd.concat(frames.values(), ignore_index=True).reindex(columns=_COLUMNS)
+    for frame in frames.values():
+        frame.attrs = {}
+    table = pd.concat(frames.values(), ignore_index=True).reindex(columns=_COLUMNS)
+    table.attrs["problems"] = problems
+    return table
 
 
 def check_same_plant(one: Results, other: Results) -> None:
@@ -94,12 +102,15 @@ def _sections(scenario: str) -> dict[str, str]:
 
 
 def _figures(results: Results) -> pd.DataFrame:
-    table, directions = summary(results), better()
+    table, directions = summary(results), better(results)
     rows = [
         (key, row["group"], row["quantity"], row["unit"], directions[key], float(row["total"]))
         for key, row in zip(table.index, table.to_dict("records"), strict=True)
+        if key not in table.attrs["problems"]
     ]
-    return pd.DataFrame(rows + _machine_figures(results), columns=pd.Index([*OF_KPI, "value"]))
+    figures = pd.DataFrame(rows + _machine_figures(results), columns=pd.Index([*OF_KPI, "value"]))
+    figures.attrs["problems"] = list(table.attrs["problems"].values())
+    return figures
 
 
 def _machine_figures(results: Results) -> list[tuple]:

@@ -8,51 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...simulators.device_kind import DeviceKind, Layer
-from ...simulators.devices import derived, kinds
 from ...simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
 from ..kpis import kpi_formulas, step_signals
+from ..kpis.balanced_kinds import balanced_kinds, layers_of, part_of
 
 if TYPE_CHECKING:
     from .run_data import RunData
 
-_PARTS = {"positive": kpi_formulas.positive, "negative": kpi_formulas.negative}
-_GRID = DeviceKind(
-    "grid",
-    +1,
-    "grid",
-    "#0072B2",
-    section="",
-    layers=(
-        Layer("positive", "grid import", "import_kwh", "grid import", source=True, place=60, logged="grid_import_kwh"),
-        Layer("negative", "grid export", "export_kwh", "grid export", source=False, place=60, logged="grid_export_kwh"),
-    ),
-)
-"""The grid, which is no device, as a kind for the power balance."""
 _UNKNOWN_COLOUR = "#7F7F7F"
-
-
-@derived
-def balanced_kinds() -> dict[str, DeviceKind]:
-    """Return the grid and the kinds of devices, whose powers balance at a hub bus, by name in their order."""
-    return {"grid": _GRID, **{kind.name: kind for kind in kinds()}}
 
 
 # Okabe & Ito 2008, "Color Universal Design": distinguishable with every kind of colour vision
 def colour_of(kind: str) -> str:
     """Return the colour of a kind of device in pictures; grey for a kind that is not registered here."""
     return balanced_kinds()[kind].colour if kind in balanced_kinds() else _UNKNOWN_COLOUR
-
-
-def layers_of(kind: str, sign: int) -> tuple[Layer, ...]:
-    """Return the layers of a device's power; both directions for a kind that is not registered here."""
-    if kind in balanced_kinds():
-        return balanced_kinds()[kind].layers
-    feeds, draws = (f"{kind} feeding in", f"{kind} drawing") if sign > 0 else (f"{kind} feeding back", kind)
-    return (
-        Layer("positive" if sign > 0 else "negative", feeds, f"{kind}_out_kwh", feeds, source=True),
-        Layer("negative" if sign > 0 else "positive", draws, f"{kind}_in_kwh", draws, source=False),
-    )
 
 
 _NOTHING_KW = 1e-6  # less is rounding
@@ -84,11 +53,6 @@ class Area:
     name: str
     p_kw: np.ndarray
     source: bool
-
-
-def part_of(layer: Layer, p_kw: np.ndarray) -> np.ndarray:
-    """Return the part of a power that a layer stands for, >= 0 [kW]."""
-    return _PARTS[layer.part](p_kw)
 
 
 def hub_signals(results: RunData, hub: str, paths: Mapping[str, str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -7,7 +7,8 @@ import pandas as pd
 
 from ...simulators.units import energy_kwh
 from ..kpis import step_signals
-from .hub_signals import hub_powers, kind_powers, layers_of, part_of
+from ..kpis.balanced_kinds import layers_of, part_of
+from .hub_signals import hub_powers, kind_powers
 from .result_reader import Results, step_length_s
 
 _STATUS = {

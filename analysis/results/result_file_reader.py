@@ -17,6 +17,7 @@ from .result_layout import (
     FILE_OPTIONS,
     JSON_ATTRIBUTES,
     LAYOUT,
+    OWN_FIGURES,
     SESSION_COLUMNS,
     RecordedDevice,
     ResultError,
@@ -194,6 +195,11 @@ class ResultReader:
         """Return the ends of sessions up to `end_s`, as records."""
         ends = self._read(lambda: self._file["session_ends"][:])
         return ends[ends["end_s"] <= self.end_s]
+
+    def own_figures(self) -> list[dict[str, Any]]:
+        """Return the key figures of the scenario's own, see `own_figures`; empty where it has none."""
+        raw = self._read(lambda: self._file[OWN_FIGURES][:].tobytes() if OWN_FIGURES in self._file else b"[]")
+        return json.loads(decoded_text(raw))
 
     def diagnostics(self) -> tuple[dict[str, float], list[tuple[float, str, float]]]:
         """Return wall-clock values of the run, and samples of time [s], name and value."""

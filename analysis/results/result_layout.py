@@ -4,7 +4,8 @@
 object                                content
 ====================================  ==================================================================================
 ``/`` attributes                      ``layout``, ``status``, ``end_s``, and what the run is called with: name, scenario
-                                      (YAML text), versions and hubs (JSON), seed, start, duration_s, time_step_s, ...
+                                      (YAML text), versions and hubs (JSON), seed, start, duration_s, time_step_s, ...;
+                                      ``foresight`` (JSON): what each strategy was told of the future
 ``/series/<hub>/<device>`` attributes ``kind``, ``sign`` (1 feeds the hub bus, -1 draws), and of a total of several
                                       devices ``of``, their names (JSON)
 ``/series/<hub>/<device>/<attr>``     ``t_s`` (k,) seconds since the start and ``value`` (k,) or (k, n), held until the
@@ -12,6 +13,8 @@ object                                content
 ``/events/rows``, ``/events/text``    time, source, kind and the end of the row's text in a heap of UTF-8 bytes
 ``/sessions/<column>``                every EV session of the scenario, written at the start
 ``/session_ends``                     what became of it: connector, times, energy, outcome
+``/key_figures``                      key figures of the scenario's own, where it names some, as JSON: computed when the
+                                      run is complete
 ``/diagnostics/samples``              wall-clock values; this group may differ between two runs of the same scenario
 ====================================  ==================================================================================
 
@@ -32,6 +35,7 @@ import numpy as np
 
 LAYOUT = 1
 NETWORK = "network"  # the first part of a path that is not a hub
+OWN_FIGURES = "key_figures"
 OUTCOMES = ("served", "balked", "reneged", "unfinished")
 SESSION_COLUMNS = ("hub", "id", "arrival_s", "departure_s", "requested_kwh")
 
@@ -51,7 +55,7 @@ SOURCE_BYTES, KIND_BYTES, NAME_BYTES = 64, 32, 48
 EVENT = np.dtype([("t_s", "f8"), ("source", f"S{SOURCE_BYTES}"), ("kind", f"S{KIND_BYTES}"), ("text_end", "i8")])
 SAMPLE = np.dtype([("t_s", "f8"), ("name", f"S{NAME_BYTES}"), ("value", "f8")])
 
-JSON_ATTRIBUTES = ("versions", "hubs")
+JSON_ATTRIBUTES = ("versions", "hubs", "foresight")
 STATUS_BYTES = 8
 CHUNK_BYTES = 32 * 1024
 # Every open dataset has a chunk cache of its own; this keeps a run with a thousand series flat in memory.

@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,14 @@ import pandas as pd
 
 from ...simulators.devices import kind_names, kind_of
 from ..kpis import step_signals
+from ..kpis.key_figure import KeyFigure
 from .result_file_reader import ResultReader
 from .result_layout import OUTCOMES, RecordedDevice, ResultError, SeriesSpec
 from .result_tape import TapeReader
 from .summary_table import summary
+
+NOT_RECORDED = "What the strategies were told of the future is not recorded"
+"""Stands for `Results.foresight` in files of earlier versions."""
 
 
 def open_results(path: str | os.PathLike) -> Results:
@@ -157,6 +161,11 @@ class Results:
     def scenario(self) -> str:
         """The resolved scenario, YAML text."""
         return str(self.attributes.get("scenario", ""))
+
+    @property
+    def foresight(self) -> list[str]:
+        """What each strategy was told of the future, a sentence each."""
+        return list(self.attributes.get("foresight", [NOT_RECORDED]))
 
     @cached_property
     def start(self) -> pd.Timestamp:
@@ -359,9 +368,28 @@ class Results:
         table.attrs.update(run)
         return table
 
-    def summary(self) -> pd.DataFrame:
-        """Compute the key figures of the run; see `summary_table.summary`."""
-        return summary(self) if self._summary is None else self._summary.copy()
+    def own_figures(self) -> dict[str, dict[str, Any]]:
+        """Return the key figures of the scenario's own as they were computed at the end of the run, by name.
+
+        Returns
+        -------
+        dict of str to dict
+            ``unit``, ``text``, ``group``, ``better``, ``description``, ``values`` by hub and of the ``total`` (NaN
+            where it is not known), and ``problem``: why it could not be computed, else empty.
+        """
+        figures = {}
+        for stored in self._reader.own_figures():
+            values = {hub: np.nan if value is None else value for hub, value in stored["values"].items()}
+            figures[stored["name"]] = {**stored, "values": values}
+        return figures
+
+    def summary(self, figures: Iterable[KeyFigure] = ()) -> pd.DataFrame:
+        """Compute the key figures of the run, and further ones of your own; see `summary_table.summary`."""
+        if self._summary is None:
+            return summary(self, figures)
+        if tuple(figures):
+            raise ResultError(f"{self.path}: only the key figures were kept; run(..., series=True) keeps everything")
+        return self._summary.copy()
 
     def _path(self, name: str) -> str:
         """Return the path of a signal; raise an error with similar names if there is none."""

@@ -21,7 +21,7 @@ from .result_layout import (
     ResultError,
     SeriesSpec,
 )
-from .result_writer import ResultWriter, session_column
+from .result_writer import ResultWriter, append_own_figures, session_column
 
 
 class ResultTape:
@@ -62,6 +62,8 @@ class ResultTape:
         self.events: list[tuple[float, str, str, str]] = []
         self.session_ends: list[tuple] = []
         self.samples: list[tuple[float, str, float]] = []
+        self.own_figures: list[dict[str, Any]] = []
+        """Key figures of the scenario's own, see `own_figures.own_figures_of`; of a complete run."""
 
     def __enter__(self) -> ResultTape:
         return self
@@ -207,6 +209,10 @@ class TapeReader:
         ends = np.array(self._recorded.session_ends, dtype=SESSION_END)
         return ends[ends["end_s"] <= self.end_s]
 
+    def own_figures(self) -> list[dict[str, Any]]:
+        """Return the key figures of the scenario's own; empty where it has none."""
+        return self._recorded.own_figures
+
     def diagnostics(self) -> tuple[dict[str, float], list[tuple[float, str, float]]]:
         """Return wall-clock values of the run, and samples of time [s], name and value."""
         tape = self._recorded
@@ -235,3 +241,4 @@ class TapeReader:
             for t_s, name, value in tape.samples:
                 writer.diagnostic(name, t_s, value)
             writer.close(tape.status)
+        append_own_figures(path, tape.own_figures)

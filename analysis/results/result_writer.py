@@ -24,6 +24,7 @@ from .result_layout import (
     NAME_BYTES,
     NETWORK,
     OUTCOMES,
+    OWN_FIGURES,
     SAMPLE,
     SESSION_COLUMNS,
     SESSION_END,
@@ -305,6 +306,14 @@ class ResultWriter:
             self._file.attrs.modify("status", encoded_text(status, STATUS_BYTES))
         finally:
             self._file.close()
+
+
+def append_own_figures(path: str | os.PathLike, stored: Sequence[Mapping[str, Any]]) -> None:
+    """Append the key figures of the scenario's own to the file of a complete run, see `own_figures.own_figures_of`."""
+    if stored:
+        raw = np.frombuffer(json.dumps(stored, ensure_ascii=False).encode(), dtype="u1")
+        with h5py.File(path, "r+", libver="latest") as file:
+            file.create_dataset(OWN_FIGURES, data=raw)
 
 
 class _SeriesBuffer:

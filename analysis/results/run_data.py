@@ -52,6 +52,10 @@ class RunData(Protocol):
         """Return all EV sessions with their connector, energy and outcome."""
         ...
 
+    def own_figures(self) -> dict[str, dict[str, Any]]:
+        """Return the key figures of the scenario's own, by name."""
+        ...
+
     def diagnostics(self) -> pd.DataFrame:
         """Return wall-clock samples: t_s [s], name, value."""
         ...

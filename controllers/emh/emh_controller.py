@@ -24,6 +24,8 @@ class Emh(contract.Controller):
     ``rules`` are the rules a scenario can name; a subclass adds its own: ``rules = {**Emh.rules, "mine": Rule(...)}``.
     """
 
+    uses_forecast = False
+
     Parameters = EmhParameters
     parameters: EmhParameters
     rules: ClassVar[Mapping[str, Rule]] = RULES

@@ -14,6 +14,8 @@ from .sharing_rules import offered_kw, share_equally, usable_kw
 class GridRule(contract.Controller):
     """Base of controllers with their own rule on the grid; off the grid `equal_share` decides and the battery rests."""
 
+    uses_forecast = False
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         idle = EqualShare.Parameters(bess="idle")

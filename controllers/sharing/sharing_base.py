@@ -24,6 +24,8 @@ class Sharing(contract.Controller):
     different phases cancel each other, one that takes less can raise a current until the next decision.
     """
 
+    uses_forecast = False
+
     class Parameters(contract.Parameters):
         """Parameters of all strategies that share."""
 

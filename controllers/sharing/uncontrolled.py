@@ -11,6 +11,8 @@ from .sharing_rules import self_consumption_kw
 class Uncontrolled(contract.Controller):
     """Every connector may charge at its rating, whatever the contract says."""
 
+    uses_forecast = False
+
     class Parameters(contract.Parameters):
         """Parameters of `uncontrolled`."""
 

@@ -74,6 +74,12 @@ def expected(
     return lambda t_s, unforeseen_kw=0.0: forecast_providers.HubForecast(parts, t_s, unforeseen_kw)
 
 
+def withheld(controller: str) -> Callable[..., contract.Forecast]:
+    """Return the forecast of a controller that says that it looks at none, by the time at which it is made."""
+    forecast = forecast_providers.WithheldForecast(controller)
+    return lambda t_s, unforeseen_kw=0.0: forecast
+
+
 def _sum(possible_kw: Sequence[tuple[DeviceKind, Series]], kind: str, until_s: float) -> Series | None:
     """Return the power of all devices of a kind, or what those of further kinds feed in together; None of none."""
     if kind:

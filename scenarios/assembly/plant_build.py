@@ -20,7 +20,7 @@ from ...simulators.grid import grid_model
 from ...simulators.grid.grid_simulator import Terminal
 from ...simulators.link import link_model
 from ...simulators.series import Series
-from ...simulators.tariffs.tariff_model import NAMES, Tariffs
+from ...simulators.tariffs.tariff_model import NAMES, Tariffs, penalties
 from ...simulators.units import S_PER_MIN
 from ..engines.controlled_hub import KnownSessions, ports
 from ..engines.controller_simulator import PlannedController
@@ -44,7 +44,7 @@ from .ats_settings import ats_parameters
 from .build_inputs import Inputs
 from .controller_build import BuiltController, build_controllers
 from .device_inputs import PlacedInputs
-from .forecast_build import expected
+from .forecast_build import expected, withheld
 from .network_build import BuiltNetwork, build_network, feeder_outages
 from .recording import adapter_of, records
 from .session_build import Visits
@@ -239,9 +239,13 @@ class _Builder(Inputs):
             for change in self.price_changes(name):
                 tariffs = tariffs.changed(*change)
             self.tariffs[name] = tariffs
-            per_kwh = {"missed_per_kwh": hub.tariffs.missed_per_kwh, "unserved_per_kwh": hub.tariffs.unserved_per_kwh}
-            penalties = {port: price for port, price in per_kwh.items() if price}
-            self._add("tariffs", name, tariffs=tariffs, penalties=penalties)
+            prices_of_unserved = penalties(
+                self.announced[name].price("buy"),
+                self.until_s,
+                hub.tariffs.missed_per_kwh if hub.connectors is not None else 0.0,
+                hub.tariffs.unserved_per_kwh if hub.load is not None else 0.0,
+            )
+            self._add("tariffs", name, tariffs=tariffs, penalties=prices_of_unserved)
 
     def _grid(self, name: str, hub: scenario_schema.HubSection) -> None:
         installed_kw = hub.grid.installed_kw or hub.grid.contracted_kw
@@ -292,6 +296,7 @@ class _Builder(Inputs):
 
     def _controlled(self, hub: str, part: BuiltController, parameters: Schedule) -> None:
         """Add what a controller sees of a hub."""
+        foreseen = expected(self, hub, self.possible_kw.get(hub, []), self.tariffs.get(hub), self.announced.get(hub))
         self._add(
             "controller",
             hub,
@@ -303,7 +308,7 @@ class _Builder(Inputs):
             sessions=self.seen[hub].known if hub in self.seen else _no_sessions(),
             linked=self.scenario.hubs[hub].link is not None,
             parameters=parameters,
-            forecast=expected(self, hub, self.possible_kw.get(hub, []), self.tariffs.get(hub), self.announced.get(hub)),
+            forecast=foreseen if part.controller.uses_forecast else withheld(part.name),
             records=ports(part.controller),
         )
 

@@ -104,7 +104,7 @@ class _Plan:
                 continue
             if port.recorded:
                 width = _width(port, hub, self._scenario, self._network)
-                if width == 0 or not self._exists(sid, output, hub):
+                if width == 0 or not self._exists(entity, output):
                     continue
                 device, attribute = places_in_results().get((sid, output), (entity.name, output))
                 if device == sid:
@@ -144,13 +144,14 @@ class _Plan:
             )
             self._signal(hub, name, signal)
 
-    def _exists(self, sid: str, output: str, hub: str) -> bool:
-        """Whether a set point has a device that takes it, a penalty is asked for, the secondary source is there."""
+    def _exists(self, entity: EntitySpec, output: str) -> bool:
+        """Whether a set point has a device that takes it, a penalty has a price, the secondary source is there."""
+        sid, hub = entity.sid, entity.hub
         if sid == "controller" and output in adapter_of(sid).outputs:
             commanded = {command.setpoint for device in self._placed[hub] for command in kind_of(device.kind).commands}
             return output in commanded
         if sid == "tariffs" and output in ("missed_per_kwh", "unserved_per_kwh"):
-            return getattr(self._scenario.hubs[hub].tariffs, output) > 0
+            return output in entity.parameters["penalties"]
         return not output.startswith("secondary") or self._scenario.hubs[hub].secondary_source()[1] is not None
 
     def recorders(self) -> list[EntitySpec]:

@@ -14,6 +14,8 @@ class EarliestDeparture(evhub.Controller):
         reserve_kw: float = 0.0
         """Kept free below the contracted power [kW]."""
 
+    uses_forecast = False  # results say so; leave it out where you read hub.forecast
+
     def decide(self, observation):
         """Answer what is seen with set points for every hub."""
         return evhub.Decision({name: self._serve(self.sites[name], hub) for name, hub in observation.hubs.items()})

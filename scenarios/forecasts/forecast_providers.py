@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -26,6 +26,10 @@ NO_LOAD = Series.constant(np.zeros(4))
 
 Means = Callable[[float, np.ndarray], np.ndarray]
 """Mean values of intervals as they are forecast at a time: (t_s, edges_s of shape (n + 1,)) -> shape (n,) or (n, m)."""
+
+
+class ForecastWithheldError(RuntimeError):
+    """A controller looked at a forecast although its class says that it does not."""
 
 
 class Visit(NamedTuple):
@@ -116,6 +120,45 @@ class HubForecast(contract.Forecast):
         columns = np.array(rows, dtype=float).reshape(-1, 7).T
         v2g = np.array([session.v2g for session in sessions], dtype=bool)
         return contract.ExpectedSessions(tuple(session.id for session in sessions), *columns, v2g=v2g)
+
+
+class WithheldForecast(contract.Forecast):
+    """The forecast of a controller that says that it looks at none: every question is an error.
+
+    Parameters
+    ----------
+    controller : str
+        Name of the controller, for the message.
+    """
+
+    def __init__(self, controller: str):
+        self._controller = controller
+
+    def _refuse(self) -> NoReturn:
+        raise ForecastWithheldError(
+            f"{self._controller} has uses_forecast = False and asked for a forecast; its class must say "
+            "uses_forecast = True"
+        )
+
+    def pv_kw(self, edges_s: np.ndarray) -> np.ndarray:
+        """Raise a `ForecastWithheldError`."""
+        self._refuse()
+
+    def load_kw(self, edges_s: np.ndarray) -> np.ndarray:
+        """Raise a `ForecastWithheldError`."""
+        self._refuse()
+
+    def other_kw(self, edges_s: np.ndarray) -> np.ndarray:
+        """Raise a `ForecastWithheldError`."""
+        self._refuse()
+
+    def price(self, name: str, edges_s: np.ndarray) -> np.ndarray:
+        """Raise a `ForecastWithheldError`."""
+        self._refuse()
+
+    def sessions(self, until_s: float) -> contract.ExpectedSessions:
+        """Raise a `ForecastWithheldError`."""
+        self._refuse()
 
 
 # --- power and prices -------------------------------------------------------------------------------------------------

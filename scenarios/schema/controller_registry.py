@@ -1,4 +1,4 @@
-"""Controllers by name: those that packages register, and a class of the user's own."""
+"""Controllers by name, those that packages register and a class of the user's own; how a study's modules are found."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def controller_class(name: str, folder: Path, where: str, key: str) -> type[Cont
     elif name in known:
         cls = known[name].load()
     elif ":" in name:
-        cls = _own(name, folder, where, key)
+        cls = imported_object(name, folder, where, key, "class")
     else:
         allowed = f"must be one of {', '.join(known)}, or module:Class of your own{nearest(name, known)}"
         raise InputError([Problem(where, key, name, allowed)])
@@ -130,7 +130,29 @@ def _deciding(choice: Decides) -> type[Controller]:
 _numbers = count(1)
 
 
-def _own(name: str, folder: Path, where: str, key: str) -> object:
+def imported_object(name: str, folder: Path, where: str, key: str, kind: str) -> object:
+    """Load an object of a user's own.
+
+    Parameters
+    ----------
+    name : str
+        ``module:name``; the module is found from the scenario's folder or the import path.
+    folder : Path
+        Folder of the scenario.
+    where, key : str
+        File and key, for the message.
+    kind : str
+        What it should be, for the message: ``class`` or ``key figure``.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    InputError
+        When the module cannot be imported or has no such name.
+    """
     module, _, attribute = name.partition(":")
     place = str(folder.resolve())
     try:
@@ -148,7 +170,7 @@ def _own(name: str, folder: Path, where: str, key: str) -> object:
         elif hasattr(imported, attribute):
             return getattr(imported, attribute)
         else:
-            allowed = f"must name a class of {module} ({file}); it has no {attribute!r}"
+            allowed = f"must name a {kind} of {module} ({file}); it has no {attribute!r}"
     raise InputError([Problem(where, key, name, allowed)])
 
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from ...simulators.field_types import Count, Duration, Name, NonNegative, Number, Section, Switch
 from ..errors import nearest
+from .own_key_figures import name_in
 
 if TYPE_CHECKING:
     from ...analysis.checks.expectation_checks import Pattern
@@ -249,7 +250,7 @@ class ExpectSection(Section):
         if self.hub is not None and self.hub not in scenario.hubs:
             problems.append(("hub", self.hub, f"one of {', '.join(scenario.hubs)}"))
         if self.kpi is not None:
-            problems += _unknown_kpi(self.kpi)
+            problems += _unknown_kpi(self.kpi, [name_in(reference) for reference in scenario.key_figures])
         return problems
 
     def _patterns(self) -> list[tuple[str, EventPattern]]:
@@ -274,10 +275,10 @@ def _late(scenario: Scenario, key: str, time: float | tuple[float, float] | None
     return [(key, f"{time:g}s", f"a time in the run of {end}")] if late else []
 
 
-def _unknown_kpi(name: str) -> list[tuple[str, object, str]]:
+def _unknown_kpi(name: str, own: list[str]) -> list[tuple[str, object, str]]:
     from ...analysis.checks.expectation_checks import kpi_names
 
-    names = kpi_names()
+    names = dict.fromkeys([*kpi_names(), *own])
     if name in names:
         return []
     return [("kpi", name, f"a key figure of the summary{nearest(name, names, 2) or ': ' + ', '.join(names)}")]

@@ -18,6 +18,7 @@ from ..errors import NOTHING, InputError, Problem, nearest
 from .controller_registry import ControllerChoice, controller_class, name_of_choice
 from .device_sections import unknown_device
 from .field_path import changed, find
+from .own_key_figures import own_key_figures
 from .plain_values import plain_data
 from .scenario_schema import LARGEST_SEED, Scenario
 from .yaml_file import read_yaml
@@ -268,6 +269,10 @@ def parse(data: Mapping[str, Any], path: Path) -> LoadedScenario:
     except ValidationError as error:
         raise InputError(list(problems_of(error, data, where, Scenario))) from None
     problems = [Problem(where, key, value, f"must be {allowed}") for key, value, allowed in scenario.problems()]
+    try:
+        own_key_figures(scenario.key_figures, path.parent, where)
+    except InputError as error:
+        problems += error.problems
     if problems:
         raise InputError(problems)
     return LoadedScenario.of(scenario, path, where)
@@ -364,6 +369,8 @@ def _allowed(item: Any, model: type[BaseModel]) -> str:
         return "must have a UTC offset, such as 2024-03-01T12:00:00-03:00"
     if kind.startswith("datetime"):
         return "must be a date and time with a UTC offset, such as 2024-03-01T12:00:00-03:00"
+    if kind == "string_pattern_mismatch" and "key_figures" in item["loc"]:
+        return "must be module:function, such as my_study.figures:mean_satisfaction"
     if kind == "string_pattern_mismatch":
         return "must be a name of small letters, digits, - and _, beginning with a letter"
     if kind in ("model_type", "dict_type", "model_attributes_type"):

@@ -201,6 +201,9 @@ class ControllerSpec(Section):
         return dict(self.model_extra or {})
 
 
+OwnKeyFigure = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+
+
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
@@ -231,6 +234,8 @@ class Scenario(Section):
         list[ControllerSpec], BeforeValidator(_as_list, json_schema_input_type=ControllerSpec | list[ControllerSpec])
     ] = [ControllerSpec(type="uncontrolled")]
     """Who decides; a list when several controllers share the hubs."""
+    key_figures: list[OwnKeyFigure] = []
+    """Key figures of your own, as module:function; found from the scenario's folder or the import path."""
     expect: list[ExpectSection] = []
     """What must hold of the run; `evhub check` looks."""
 

@@ -33,6 +33,48 @@ NAMES = tuple(name.removesuffix("_per_kwh") for name in TariffPrices._fields)
 """Short names of the prices, in the order of their columns: buy, sell, dg, bess, charging."""
 
 
+MISSED_FACTOR = 1.8
+"""Price of energy that an EV did not get, over the price of energy: it is bought at a public fast charger instead.
+
+64.44 ct/kWh there and 35.96 ct/kWh at home, means of Germany in the first half of 2024 (Verivox, in Clean Energy Wire
+2024, "Charging EV at home in Germany costs half of refuelling petrol car").
+"""
+UNSERVED_FACTOR = 66.0
+"""Value of lost load over the price of energy: what households would accept for an hour without supply.
+
+10,289 GBP/MWh (London Economics 2013, "The value of lost load (VoLL) for electricity in Great Britain", for Ofgem and
+DECC) over 15.6 p/kWh (mean bill of 2014: 592 GBP for 3,800 kWh). Small businesses accept three times as much.
+"""
+
+
+def penalties(
+    buy: Series, until_s: float, missed_per_kwh: float | None, unserved_per_kwh: float | None
+) -> dict[str, float]:
+    """Return the prices of what a hub does not serve [currency/kWh]; those that are 0 are left out.
+
+    Parameters
+    ----------
+    buy : Series
+        Price of energy from the grid over the run.
+    until_s : float
+        Length of the run [s].
+    missed_per_kwh, unserved_per_kwh : float or None
+        On energy that EVs asked for and did not get, and on load that was not served; None for a multiple of the mean
+        price of energy, which needs no exchange rate: `MISSED_FACTOR`, `UNSERVED_FACTOR`.
+
+    Returns
+    -------
+    dict of str to float
+        ``missed_per_kwh``, ``unserved_per_kwh``.
+    """
+    mean_per_kwh = max(float(buy.means(np.array([0.0, until_s]))[0]), 0.0)
+    prices = {
+        "missed_per_kwh": MISSED_FACTOR * mean_per_kwh if missed_per_kwh is None else missed_per_kwh,
+        "unserved_per_kwh": UNSERVED_FACTOR * mean_per_kwh if unserved_per_kwh is None else unserved_per_kwh,
+    }
+    return {name: price for name, price in prices.items() if price > 0.0}
+
+
 @dataclass(frozen=True, eq=False)
 class Tariffs:
     """All prices of a hub over a run. Make it with `of`.

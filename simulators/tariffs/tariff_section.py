@@ -38,10 +38,10 @@ class TariffsSection(Section):
     """What EV drivers pay [1/kWh]."""
     demand_per_kw: NonNegative = 0.0
     """On the highest quarter-hour import of each month [1/kW]."""
-    missed_per_kwh: NonNegative = 0.0
-    """Penalty on energy that an EV asked for and did not get [1/kWh]."""
-    unserved_per_kwh: NonNegative = 0.0
-    """Penalty on local load that was not served [1/kWh]."""
+    missed_per_kwh: NonNegative | None = None
+    """Penalty on energy that an EV asked for and did not get [1/kWh]; 1.8 times the mean of buy when left out."""
+    unserved_per_kwh: NonNegative | None = None
+    """Penalty on local load that was not served [1/kWh]; 66 times the mean of buy when left out."""
 
 
 class EmissionsSection(Section):

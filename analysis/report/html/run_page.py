@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...kpis.cost_figures import cost_signs
 from ...results.result_reader import Results
 from .hub_panels import hub_figure, network_figure
 from .page_sections import (
@@ -29,7 +30,7 @@ _CARDS = (
     ("delivered_kwh", "{sessions} sessions, {missed_kwh} missed"),
     ("on_time_percent", "{served} served, {balked} balked, {reneged} reneged"),
     ("waiting_mean_min", "longest {waiting_max_min}"),
-    ("cost_net", "{cost_bought} bought, {cost_demand} demand"),
+    ("cost_net", "{cost_parts}"),
     ("import_kwh", "{export_kwh} exported"),
     ("peak_demand_kw", "instantaneous {peak_import_kw}"),
     ("pv_kwh", "{self_consumption} used on site, {pv_curtailed_kwh} curtailed"),
@@ -78,7 +79,8 @@ def write_report(runs: Results | Mapping[str, Results], path: str | os.PathLike)
 def page(results: Results) -> str:
     """Render the page of one run as text."""
     line_points, connector_points = points_per_line(len(results.hubs)), points_per_connector([results])
-    sections = [_figures_section(results.summary(), results.hubs)]
+    summary = results.summary()
+    sections = [_figures_section(summary, results.hubs)]
     for place, hub in enumerate(results.hubs, 1):
         figure = hub_figure(results, hub, line_points, connector_points)
         sections.append(charts_section(hub, {f"figure-{place}": figure}))
@@ -104,6 +106,8 @@ def page(results: Results) -> str:
         run=results,
         description=str(results.attributes.get("title", "")),
         facts=facts,
+        foresight=results.foresight,
+        problems=summary.attrs["problems"].values(),
         wall_s=wall_s if math.isfinite(wall_s) else None,
     )
 
@@ -127,6 +131,18 @@ def _figures_section(summary: pd.DataFrame, hubs: list[str]) -> PageSection:
     )
 
 
+def _cost_parts(summary: pd.DataFrame) -> str:
+    """Return the parts that the net cost is the sum of, with their signs; those that are nothing are left out."""
+    terms = []
+    for key, sign in cost_signs().items():
+        total = float(summary.at[key, "total"]) * sign if key in summary.index else 0.0
+        if number(total) != "0":
+            name = str(summary.at[key, "quantity"]).removeprefix("revenue: ")
+            operator = "\u2212" if total < 0 else "+" if terms else ""
+            terms.append(f"{operator}\u00a0{number(abs(total))} {name}".strip("\u00a0"))
+    return " ".join(terms)
+
+
 def _cards(summary: pd.DataFrame) -> list[dict[str, Any]]:
     """Make the cards of the most important key figures: those of `_CARDS` that the run has."""
 
@@ -135,6 +151,7 @@ def _cards(summary: pd.DataFrame) -> list[dict[str, Any]]:
         return "\u00a0".join(part for part in (number(total, unit), shown_unit(unit)) if part)
 
     known = {key: with_unit(key) for key in summary.index if math.isfinite(summary.at[key, "total"])}
+    known["cost_parts"] = _cost_parts(summary)
     cards = []
     for key, template in _CARDS:
         if key not in known:

@@ -45,7 +45,8 @@ def runs_page(runs: Mapping[str, Results]) -> str:
     first = next(iter(runs.values()))
     line_points = points_per_line(sum(len(results.hubs) for results in runs.values()))
     connector_points = points_per_connector(runs.values())
-    sections = [_figures_section(runs)]
+    tables = {name: results.summary() for name, results in runs.items()}
+    sections = [_figures_section(tables)]
     for place, hub in enumerate(first.hubs):
         folded = {
             f"figure-{place}-{n}": (f"{name}: all charts", hub_figure(results, hub, line_points, connector_points))
@@ -68,7 +69,14 @@ def runs_page(runs: Mapping[str, Results]) -> str:
         sections,
         period=period(first),
         runs=[
-            {"name": name, "facts": _facts(results), "status": results.status, "note": results.note}
+            {
+                "name": name,
+                "facts": _facts(results),
+                "foresight": results.foresight,
+                "problems": tables[name].attrs["problems"].values(),
+                "status": results.status,
+                "note": results.note,
+            }
             for name, results in runs.items()
         ],
         same_length=len({results.end_s for results in runs.values()}) == 1,
@@ -103,9 +111,8 @@ def _facts(results: Results) -> list[str]:
     return [fact for fact in facts if fact]
 
 
-def _figures_section(runs: Mapping[str, Results]) -> PageSection:
+def _figures_section(tables: Mapping[str, pd.DataFrame]) -> PageSection:
     """Make the table of the totals of all runs; those that are equal in all runs are folded."""
-    tables = {name: results.summary() for name, results in runs.items()}
     order = list(dict.fromkeys(key for table in tables.values() for key in table.index))
     known = pd.concat([table[["group", "quantity", "unit"]] for table in tables.values()])
     known = pd.DataFrame(known[~known.index.duplicated()])
@@ -117,4 +124,6 @@ def _figures_section(runs: Mapping[str, Results]) -> PageSection:
         numbers = [number(total, unit) for total in totals]
         row = {"quantity": known.at[key, "quantity"], "unit": shown_unit(unit), "numbers": numbers}
         (different if len(set(numbers)) > 1 else alike).append(row)
-    return PageSection("Key figures", "runs_figures.html", {"runs": list(runs), "different": different, "alike": alike})
+    return PageSection(
+        "Key figures", "runs_figures.html", {"runs": list(tables), "different": different, "alike": alike}
+    )

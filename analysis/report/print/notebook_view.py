@@ -49,7 +49,7 @@ def _table(summary: pd.DataFrame) -> str:
     lines = ["<table>", f"<thead><tr><th></th><th></th>{head}</tr></thead>", "<tbody>"]
     for group, rows in summary.groupby("group", sort=False):
         lines.append(f'<tr><th colspan="{len(columns) + 2}" style="text-align:left">{escape(str(group))}</th></tr>')
-        for _, row in rows.iterrows():
+        for row in rows.to_dict("records"):
             cells = "".join(f'<td style="text-align:right">{_number(row[name])}</td>' for name in columns)
             quantity, unit = escape(row["quantity"]), escape(row["unit"])
             lines.append(f'<tr><td style="text-align:left">{quantity}</td><td>{unit}</td>{cells}</tr>')

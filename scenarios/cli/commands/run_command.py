@@ -52,14 +52,16 @@ def run(
     if quiet and not as_json:
         return
     with open_results(path) as results:
-        table = summary(results)
-        notes = results.events().query("kind == 'note'")["text"].tolist()
+        table, foresight = summary(results), results.foresight
+        notes = [*results.events().query("kind == 'note'")["text"], *table.attrs["problems"].values()]
     if as_json:
         show(summary_rows(table), "", as_json)
     else:
         show_summary(table)
+        for line in foresight:
+            out.print(f"foresight: {escape(line)}", soft_wrap=True)
         for note in notes:
-            out.print(f"note: {escape(note)}", style="yellow")
+            out.print(f"note: {escape(note)}", style="yellow", soft_wrap=True)
         size = f"{path.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - began:.1f} s"
         out.print(f"{escape(str(path))}  [dim]({size})[/dim]", soft_wrap=True)
         out.print(f"evhub report {path} -o {path.with_suffix('.html')}", style="dim", markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ of the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -41,6 +41,14 @@ _MAX_VARIABLES = 300_000
 _HARMLESS = ("price", "parameters")
 _TIME_LIMIT_S = 60.0
 _CRITICAL_PER_KWH = 1e4  # nothing is lost while the grid is there: any large number does
+
+
+class Clairvoyant(contract.Controller):
+    """Never decides: with it a plant is built whose forecast is open to be read."""
+
+    def decide(self, observation: contract.Observation) -> contract.Decision:
+        """Raise: no run has this controller."""
+        raise NotImplementedError("the clairvoyant bound is a linear program, not a controller of a run")
 
 
 @dataclass(frozen=True)
@@ -84,13 +92,17 @@ def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
     foreseen = scenario_schema.Forecasts.model_validate(perfect)
     hubs = {name: hub.model_copy(update={"forecasts": foreseen}) for name, hub in scenario.hubs.items()}
     known = loaded.of(scenario.model_copy(update={"hubs": hubs}), loaded.path, loaded.where)
-    wiring = build(known.with_changes(controller="uncontrolled"))
+    wiring = build(known.with_changes(controller=f"{__name__}:Clairvoyant"))
+    penalties = {entity.hub: entity.parameters["penalties"] for entity in wiring.entities if entity.sid == "tariffs"}
+    reasons = list(_served_for_nothing(hubs, penalties))
+    if reasons:
+        return CostBound(np.nan, "; ".join(reasons))
     cost = 0.0
     for entity in wiring.entities:
         if entity.sid != "controller":
             continue
         site, forecast = entity.parameters["site"], entity.parameters["forecast"](0.0)
-        data = _data(scenario, hubs[entity.hub], site, forecast)
+        data = _data(scenario, hubs[entity.hub], site, forecast, penalties[entity.hub])
         sessions = 0 if data.sessions is None else len(data.sessions.names)
         if sessions * data.steps.n > _MAX_VARIABLES:
             return CostBound(np.nan, f"{sessions} sessions over {data.steps.n} steps are too many")
@@ -119,7 +131,14 @@ def why_not(scenario: scenario_schema.Scenario) -> Iterator[str]:
             continue
         if any(kind.v2g for kind in kinds_of(hub.connectors)):
             yield f"{name} can discharge EVs"
-        if not (hub.tariffs.missed_per_kwh or _pays(hub.tariffs.charging)):
+
+
+def _served_for_nothing(
+    hubs: Mapping[str, scenario_schema.HubSection], penalties: Mapping[str, Mapping[str, float]]
+) -> Iterator[str]:
+    """Yield the hubs at which it would cost least to serve nobody."""
+    for name, hub in hubs.items():
+        if hub.connectors is not None and not (penalties[name].get("missed_per_kwh") or _pays(hub.tariffs.charging)):
             yield (
                 f"at {name} nothing is paid for charging, so that to serve nobody would cost least (tariffs: "
                 f"missed_per_kwh puts a price on it)"
@@ -135,6 +154,7 @@ def _data(
     hub: scenario_schema.HubSection,
     site: contract.Site,
     forecast: contract.Forecast,
+    penalties: Mapping[str, float],
 ) -> HubData:
     """The hub as its relaxation sees it; wherever an average would hide something, the better end is taken."""
     end_s = scenario.duration
@@ -147,7 +167,7 @@ def _data(
         return best(forecast.price(name, fine_s).reshape(n, _PARTS), axis=1)
 
     load_kw = forecast.load_kw(edges_s)
-    penalty = hub.tariffs.unserved_per_kwh
+    penalty = penalties.get("unserved_per_kwh", 0.0)
     max_kw = float(load_kw.sum(axis=1).max()) + float(site.connector_kw.sum()) + site.bess_kw + 1.0
     away_kw = site.pv_kw + site.bess_kw + site.dg_kw + 1.0
     buy, sell = price("buy", np.min), price("sell", np.max)
@@ -169,7 +189,9 @@ def _data(
         load=LoadsData(
             load_kw[:, 0], 0.0, 0.0, load_kw[:, 1:].sum(axis=1), (_CRITICAL_PER_KWH + penalty, 0, 0, penalty)
         ),
-        sessions=_sessions(hub, site, forecast, end_s, price("charging", np.max)) if site.connector_kw.size else None,
+        sessions=_sessions(penalties.get("missed_per_kwh", 0.0), site, forecast, end_s, price("charging", np.max))
+        if site.connector_kw.size
+        else None,
         other_kw=forecast.other_kw(edges_s),
     )
 
@@ -190,7 +212,7 @@ def _battery(hub: scenario_schema.HubSection, site: contract.Site, wear_per_kwh:
 
 
 def _sessions(
-    hub: scenario_schema.HubSection,
+    missed_per_kwh: float,
     site: contract.Site,
     forecast: contract.Forecast,
     end_s: float,
@@ -209,6 +231,6 @@ def _sessions(
         target_kwh=visits.energy_kwh,
         capacity_kwh=visits.energy_kwh,
         charge_kw=np.minimum(visits.p_max_kw, site.connector_kw.max()),
-        eens_per_kwh=np.where(visits.departure_s < end_s, hub.tariffs.missed_per_kwh, 0.0),
+        eens_per_kwh=np.where(visits.departure_s < end_s, missed_per_kwh, 0.0),
         charging_per_kwh=np.broadcast_to(charging_per_kwh, (len(visits.id), charging_per_kwh.size)),
     )

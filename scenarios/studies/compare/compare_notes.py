@@ -9,6 +9,7 @@ import pandas as pd
 
 from ....analysis.comparison.paired_statistics import Comparison
 from ....analysis.comparison.run_figures import MACHINE
+from ...schema.foresight import NO_FORECAST, foresight
 from ..workers.sent_scenario import SentScenario, sent
 from ..workers.worker_pool import WorkerDiedError, WorkerPool
 from .clairvoyant_bound import CostBound, clairvoyant_bound
@@ -34,6 +35,7 @@ def notes_on(plan: ComparisonPlan, comparison: Comparison, kpis: pd.DataFrame) -
         )
     elif len(seeds) > 1 and not (comparison.means["std"][comparison.means["group"] != MACHINE] > 0).any():
         yield "No seed changed any key figure: the runs are as good as one, and differences are exact, not a sample."
+    yield from (f"{line}." for line in _foresight(plan))
     drawn = ", ".join(plan.random) or "a controller draws random numbers"
     if comparison.random:
         yield f"What depends on the seed: {drawn}."
@@ -42,6 +44,8 @@ def notes_on(plan: ComparisonPlan, comparison: Comparison, kpis: pd.DataFrame) -
         yield "The batteries end at different states of charge (soc_end), which no cost and no energy here counts."
     if comparison.baseline != plan.baseline:
         yield f"{plan.baseline} completed no run; the others are compared with {comparison.baseline}."
+    for problem, run in kpis.attrs["problems"].items():
+        yield f"{problem} (first in the run of {run})."
     for name in plan.kpis:
         if name not in set(kpis["kpi"]):
             yield f"No run has the key figure {name}."
@@ -97,6 +101,16 @@ def bounds(
         f"{', mean over the seeds' if len(cost_bounds) > 1 else ''}). "
         f"Above it: {distances} {unit}."
     )
+
+
+def _foresight(plan: ComparisonPlan) -> list[str]:
+    """Return what the strategies were told of the future; those that look at no forecast in one line."""
+    lines = list(dict.fromkeys(line for job in plan.jobs for line in foresight(job.loaded)))
+    blind = [line.removesuffix(f" {NO_FORECAST}") for line in lines if line.endswith(NO_FORECAST)]
+    shown = [line for line in lines if not line.endswith(NO_FORECAST)]
+    if len(blind) > 1:
+        return [*shown, f"{', '.join(blind[:-1])} and {blind[-1]} {NO_FORECAST.replace('looks', 'look')}"]
+    return lines
 
 
 def _bound(scenario: SentScenario) -> CostBound:

@@ -76,7 +76,7 @@ def test_shipped_scenarios_step_as_they_run(name, tmp_path):
         assert one.attributes == other.attributes
 
 
-@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
 @given(data=plants.scenarios())
 def test_random_plants_step_as_they_run(data):
     plain = evhub.run(data, series=True)
@@ -84,7 +84,7 @@ def test_random_plants_step_as_they_run(data):
     assert differences(plain, finish(simulation, simulation.reset())) == []
 
 
-@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
 @given(data=plants.scenarios())
 def test_a_state_of_a_random_plant_goes_on_to_the_bit(data):
     simulation = evhub.simulate(data)

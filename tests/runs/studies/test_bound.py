@@ -83,10 +83,16 @@ def test_bound_of_what_can_be_worked_out_by_hand(tmp_path, lines, cost):
     assert clairvoyant_bound(bare(tmp_path, *lines)).cost == pytest.approx(cost, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    "penalty",
+    ["missed_per_kwh: 1", "charging: {type: constant, value: 0.2}"],
+    ids=["penalty given", "penalty left out"],
+)
 @pytest.mark.parametrize("sessions", [LISTED, DRAWN])
-def test_no_controller_of_a_lossless_hub_costs_less(tmp_path, sessions):
+def test_no_controller_of_a_lossless_hub_costs_less(tmp_path, sessions, penalty):
     controllers = ["uncontrolled", "equal_share", "edf", "llf", "round_robin", "pv_first", "milp_dispatch", "emh"]
     path = toy(tmp_path, sessions)
+    path.write_text(path.read_text().replace("missed_per_kwh: 1", penalty))
     bound = clairvoyant_bound(load_scenario(path)).cost
     costs = {}
     for name in controllers:

@@ -30,7 +30,7 @@ def _end(*_: object, **__: object) -> None:
 def empty(request, tmp_path, monkeypatch):
     """The file of a shipped scenario whose run ended at once: all signals are there, none has a value."""
     loaded, path = load_scenario(request.param), tmp_path / "empty.h5"
-    monkeypatch.setattr(runner, "_engine", lambda *_: _end)
+    monkeypatch.setattr(runner, "engine_of", lambda *_: _end)
     with pytest.raises(_EndedError):
         runner.run_wiring(build(loaded), loaded, path)
     return path

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from evhub.analysis import ResultWriter, SeriesSpec, open_results
 from evhub.analysis.comparison.run_figures import collect
-from evhub.analysis.kpis import kpi_formulas as kpis
+from evhub.analysis.kpis import (
+    cost_figures,
+    emission_figures,
+    energy_figures,
+    kpi_formulas,
+    network_figures,
+    power_figures,
+    service_figures,
+    supply_figures,
+)
 from evhub.analysis.results.summary_table import decision_times
 from evhub.scenarios import run
 
@@ -54,7 +63,7 @@ def test_cost_of_the_published_dispatches(case):
     t_s = np.array([0.0, 3600.0, 7200.0, 10800.0])
     powers = {"grid": np.array([bought, -sold, 0.0, 0.0]), "bess": np.array([0.0, 0.0, -charged, discharged])}
     prices = {"buy": np.full(4, 6.0), "sell": np.full(4, 6.0), "bess": np.full(4, 1.0)}
-    costs = kpis.costs(t_s, powers, prices, 14400.0, START)
+    costs = cost_figures.costs(t_s, powers, prices, 14400.0, START)
     assert costs["net"] == pytest.approx(published, abs=0.005 * (6 + 6 + 1 + 1) + 0.005)
 
 
@@ -62,7 +71,7 @@ def test_energy_meets_the_price_of_its_own_time():
     t_s = np.array([0.0, 1800.0, 5400.0])
     powers = {"grid": np.array([10.0, -4.0, 2.0])}
     prices = {"buy": np.array([0.1, 0.2, 0.4]), "sell": np.array([0.9, 0.05, 0.9])}
-    costs = kpis.costs(t_s, powers, prices, 7200.0, START)
+    costs = cost_figures.costs(t_s, powers, prices, 7200.0, START)
     assert costs == pytest.approx({"bought": 0.5 + 0.4, "sold": 0.2, "net": 0.7})
 
 
@@ -70,13 +79,13 @@ def test_every_item_counts_once_and_with_its_sign():
     t_s, one = np.array([0.0]), np.array([1.0])
     powers = {name: one * p for name, p in (("grid", 1), ("secondary", 2), ("dg", 4), ("bess", -8), ("cp", 16))}
     prices = {name: one for name in ("buy", "sell", "dg", "bess", "charging", "demand")}
-    costs = kpis.costs(t_s, powers, prices, 3600.0, START)
+    costs = cost_figures.costs(t_s, powers, prices, 3600.0, START)
     expected = {"bought": 1, "demand": 1, "secondary": 2, "dg": 4, "bess": 8, "sold": 0, "charging": 16}
     assert costs == pytest.approx(expected | {"net": 1 + 1 + 2 + 4 + 8 - 16})
 
 
 def test_items_without_price_or_device_are_left_out():
-    assert kpis.costs(np.array([0.0]), {"grid": np.ones(1)}, {"dg": np.ones(1)}, 10.0, START) == {}
+    assert cost_figures.costs(np.array([0.0]), {"grid": np.ones(1)}, {"dg": np.ones(1)}, 10.0, START) == {}
 
 
 # --- demand -----------------------------------------------------------------------------------------------------------
@@ -84,17 +93,19 @@ def test_items_without_price_or_device_are_left_out():
 
 def test_demand_is_the_mean_over_a_quarter_of_an_hour_on_the_clock():
     """A 20 min load of 60 kW: where it fills a whole quarter the demand is 60 kW, shifted by 10 min only 40 kW."""
-    begin_s, mean_kw = kpis.demand_intervals(np.array([0.0, 900.0, 2100.0]), np.array([0.0, 60.0, 0.0]), 3600.0, START)
+    begin_s, mean_kw = power_figures.demand_intervals(
+        np.array([0.0, 900.0, 2100.0]), np.array([0.0, 60.0, 0.0]), 3600.0, START
+    )
     assert begin_s.tolist() == [0.0, 900.0, 1800.0, 2700.0]
     assert mean_kw == pytest.approx([0, 60, 20, 0])
     late = START + pd.Timedelta("7min")  # the quarters begin 8 min, 23 min, ... into the run
-    begin_s, mean_kw = kpis.demand_intervals(np.array([0.0, 900.0]), np.array([0.0, 60.0]), 1800.0, late)
+    begin_s, mean_kw = power_figures.demand_intervals(np.array([0.0, 900.0]), np.array([0.0, 60.0]), 1800.0, late)
     assert begin_s.tolist() == [-420.0, 480.0, 1380.0]
     assert mean_kw == pytest.approx([0.0, 60 * 480 / 900, 60.0])
 
 
 def test_export_does_not_lower_demand():
-    _, mean_kw = kpis.demand_intervals(np.array([0.0, 450.0]), np.array([10.0, -100.0]), 900.0, START)
+    _, mean_kw = power_figures.demand_intervals(np.array([0.0, 450.0]), np.array([10.0, -100.0]), 900.0, START)
     assert mean_kw == pytest.approx([5.0])
 
 
@@ -104,11 +115,11 @@ def test_demand_charge_is_per_calendar_month_of_the_local_clock():
     quarters = np.arange(12) * 900.0
     mean_kw = np.zeros(12)
     mean_kw[[2, 9, 11]] = 10.0, 7.0, 4.0  # 22:00, 23:45, and 00:15 in April
-    assert kpis.demand_charge(quarters, mean_kw, np.full(12, 2.0), start) == pytest.approx(2 * (10 + 4))
+    assert cost_figures.demand_charge(quarters, mean_kw, np.full(12, 2.0), start) == pytest.approx(2 * (10 + 4))
 
 
 def test_demand_charge_takes_the_quarter_that_costs_most():
-    charge = kpis.demand_charge(np.array([0.0, 900.0]), np.array([10.0, 8.0]), np.array([1.0, 2.0]), START)
+    charge = cost_figures.demand_charge(np.array([0.0, 900.0]), np.array([10.0, 8.0]), np.array([1.0, 2.0]), START)
     assert charge == pytest.approx(16.0)
 
 
@@ -117,8 +128,8 @@ def test_demand_never_exceeds_the_peak_and_reaches_the_mean(values, second):
     p_kw = np.array(values)
     t_s = np.arange(len(p_kw)) * 300.0
     end_s = len(p_kw) * 300.0
-    _, mean_kw = kpis.demand_intervals(t_s, p_kw, end_s, START + pd.Timedelta(seconds=second))
-    imported = kpis.positive(p_kw)
+    _, mean_kw = power_figures.demand_intervals(t_s, p_kw, end_s, START + pd.Timedelta(seconds=second))
+    imported = kpi_formulas.positive(p_kw)
     assert np.nanmax(mean_kw) <= imported.max() + 1e-9
     assert np.nanmax(mean_kw) >= imported.mean() - 1e-9
 
@@ -132,8 +143,8 @@ def test_demand_never_exceeds_the_peak_and_reaches_the_mean(values, second):
 )
 def test_self_consumption_and_self_sufficiency_of_constant_powers(pv, load, consumed, sufficient):
     t_s, grid = np.array([0.0]), np.array([load - pv])
-    used, produced = kpis.self_consumption(t_s, np.array([pv]), grid, 3600.0)
-    own, demand = kpis.self_sufficiency(t_s, np.array([load]), grid, 3600.0)
+    used, produced = energy_figures.self_consumption(t_s, np.array([pv]), grid, 3600.0)
+    own, demand = energy_figures.self_sufficiency(t_s, np.array([load]), grid, 3600.0)
     assert (used / produced if produced else None) == consumed
     assert (own / demand if demand else None) == sufficient
 
@@ -141,14 +152,14 @@ def test_self_consumption_and_self_sufficiency_of_constant_powers(pv, load, cons
 def test_what_a_battery_stores_is_consumed_whatever_becomes_of_it():
     """An hour of PV with 10 kW: 2 load, 4 into the battery, 4 exported. At night 5 out of it: 2 load, 3 exported."""
     t_s, pv, load, grid = np.array([0.0, 3600.0]), np.array([10.0, 0.0]), np.full(2, 2.0), np.array([-4.0, -3.0])
-    assert kpis.self_consumption(t_s, pv, grid, 7200.0) == (6.0, 10.0)
-    assert kpis.self_sufficiency(t_s, load, grid, 7200.0) == (4.0, 4.0)
+    assert energy_figures.self_consumption(t_s, pv, grid, 7200.0) == (6.0, 10.0)
+    assert energy_figures.self_sufficiency(t_s, load, grid, 7200.0) == (4.0, 4.0)
 
 
 def test_battery_that_is_charged_from_the_grid_does_not_lower_self_sufficiency_until_it_discharges():
     """Load 2 kW; an hour with 6 kW from the grid, an hour with 4 kW from the battery, of which 2 are exported."""
     t_s, load, grid = np.array([0.0, 3600.0]), np.full(2, 2.0), np.array([6.0, -2.0])
-    assert kpis.self_sufficiency(t_s, load, grid, 7200.0) == (2.0, 4.0)
+    assert energy_figures.self_sufficiency(t_s, load, grid, 7200.0) == (2.0, 4.0)
 
 
 @given(st.lists(st.tuples(*[st.floats(0, 50)] * 2, st.floats(-20, 20)), min_size=1, max_size=10))
@@ -156,8 +167,8 @@ def test_shares_lie_between_nothing_and_everything(rows):
     pv, load, bess = np.array(rows).T
     t_s = np.arange(len(rows)) * 60.0
     grid = load - pv - bess
-    used, produced = kpis.self_consumption(t_s, pv, grid, len(rows) * 60.0)
-    own, demand = kpis.self_sufficiency(t_s, load, grid, len(rows) * 60.0)
+    used, produced = energy_figures.self_consumption(t_s, pv, grid, len(rows) * 60.0)
+    own, demand = energy_figures.self_sufficiency(t_s, load, grid, len(rows) * 60.0)
     assert -1e-9 <= used <= produced + 1e-9
     assert -1e-9 <= own <= demand + 1e-9
 
@@ -176,7 +187,7 @@ def test_energies_of_a_hub_balance(tmp_path):
 
 @pytest.mark.parametrize(("soc", "cycles"), [([0.5], 0), ([1.0, 0.0, 1.0], 1), ([0.2, 0.8, 0.2, 0.5, np.nan], 0.75)])
 def test_full_cycles_are_half_the_way_of_the_state_of_charge(soc, cycles):
-    assert kpis.full_cycles(np.array(soc)) == pytest.approx(cycles)
+    assert power_figures.full_cycles(np.array(soc)) == pytest.approx(cycles)
 
 
 # --- EV service -------------------------------------------------------------------------------------------------------
@@ -191,7 +202,7 @@ def sessions_table(rows) -> pd.DataFrame:
 
 
 def test_ev_service_counts_what_has_ended_and_leaves_the_future_out():
-    service = kpis.ev_service(
+    service = service_figures.ev_service(
         sessions_table(
             [
                 (0.0, 10.0, 10.0, 60.0, "served"),
@@ -214,7 +225,7 @@ def test_ev_service_counts_what_has_ended_and_leaves_the_future_out():
 
 
 def test_ev_service_of_nobody():
-    service = kpis.ev_service(sessions_table([]), 7200.0)
+    service = service_figures.ev_service(sessions_table([]), 7200.0)
     assert service["sessions"] == service["requested_kwh"] == service["ended"] == 0
     assert np.isnan(service["waiting_max_min"])
 
@@ -224,19 +235,19 @@ def test_ev_service_of_nobody():
 
 def test_supply_follows_the_transfer_switch():
     powers = {"grid": np.zeros(4), "pv": np.ones(4)}
-    state = kpis.supply(powers, bus=np.array([1.0, 0.0, 2.0, np.nan]))
-    assert state.tolist() == [kpis.GRID, kpis.DEAD, kpis.ISLANDED, kpis.GRID]
+    state = kpi_formulas.supply(powers, bus=np.array([1.0, 0.0, 2.0, np.nan]))
+    assert state.tolist() == [kpi_formulas.GRID, kpi_formulas.DEAD, kpi_formulas.ISLANDED, kpi_formulas.GRID]
 
 
 def test_supply_without_a_switch_is_an_island_while_power_flows():
     powers = {"grid": np.array([5.0, 0.0, 0.0]), "bess": np.array([0.0, 3.0, 0.0]), "load": np.array([5.0, 3.0, 0.0])}
-    state = kpis.supply(powers, available=np.array([1.0, 0.0, 0.0]))
-    assert state.tolist() == [kpis.GRID, kpis.ISLANDED, kpis.DEAD]
+    state = kpi_formulas.supply(powers, available=np.array([1.0, 0.0, 0.0]))
+    assert state.tolist() == [kpi_formulas.GRID, kpi_formulas.ISLANDED, kpi_formulas.DEAD]
 
 
-@pytest.mark.parametrize(("device", "state"), [("grid", kpis.GRID), ("dg", kpis.ISLANDED)])
+@pytest.mark.parametrize(("device", "state"), [("grid", kpi_formulas.GRID), ("dg", kpi_formulas.ISLANDED)])
 def test_supply_without_any_signal(device, state):
-    assert kpis.supply({device: np.zeros(2)}).tolist() == [state, state]
+    assert kpi_formulas.supply({device: np.zeros(2)}).tolist() == [state, state]
 
 
 def test_indices_of_two_hubs_one_of_which_lost_its_supply_twice(tmp_path):
@@ -334,19 +345,19 @@ def test_sessions_of_a_hub_count_for_that_hub(tmp_path):
 @pytest.mark.parametrize(("k", "n"), [(1, 10), (2, 10), (7, 7), (1, 1)])
 def test_fairness_of_a_share_that_k_of_n_get_is_k_over_n(k, n):
     """Jain, Chiu & Hawe 1984: an index of 0.2 means fair to 20 % of the users."""
-    assert kpis.fairness(np.repeat([0.8, 0.0], [k, n - k])) == pytest.approx(k / n)
+    assert service_figures.fairness(np.repeat([0.8, 0.0], [k, n - k])) == pytest.approx(k / n)
 
 
 def test_fairness_of_nothing_is_unknown():
-    assert np.isnan(kpis.fairness(np.zeros(3)))
-    assert np.isnan(kpis.fairness(np.empty(0)))
+    assert np.isnan(service_figures.fairness(np.zeros(3)))
+    assert np.isnan(service_figures.fairness(np.empty(0)))
 
 
 @given(st.lists(st.floats(1e-3, 1.0), min_size=1, max_size=20), st.floats(1e-3, 1.0))
 def test_fairness_lies_between_one_nth_and_one_and_does_not_depend_on_the_scale(shares, factor):
-    index = kpis.fairness(np.array(shares))
+    index = service_figures.fairness(np.array(shares))
     assert 1 / len(shares) - 1e-9 <= index <= 1 + 1e-9
-    assert kpis.fairness(factor * np.array(shares)) == pytest.approx(index)
+    assert service_figures.fairness(factor * np.array(shares)) == pytest.approx(index)
 
 
 def test_fairness_counts_sessions_that_were_turned_away_and_none_that_asked_for_nothing():
@@ -357,7 +368,7 @@ def test_fairness_counts_sessions_that_were_turned_away_and_none_that_asked_for_
         (0.0, 0.0, 0.0, 0.0, "served"),
         (0.0, 10.0, 3.0, 0.0, "unfinished"),
     ]
-    assert kpis.ev_service(sessions_table(rows), 7200.0)["fairness"] == pytest.approx(2 / 3)
+    assert service_figures.ev_service(sessions_table(rows), 7200.0)["fairness"] == pytest.approx(2 / 3)
 
 
 def test_total_fairness_is_that_of_all_sessions_and_not_the_mean_of_the_hubs(tmp_path):
@@ -379,17 +390,17 @@ def test_times_to_island_and_to_restore():
     """Lost at 100 s and island at 107 s; back at 200 s and on the grid at 230 s. Then a loss it does not survive."""
     t_s = np.array([0.0, 100.0, 107.0, 200.0, 230.0, 500.0, 600.0, 601.0])
     available = np.array([1, 0, 0, 1, 1, 0, 1, 1])
-    grid, dead, island = kpis.GRID, kpis.DEAD, kpis.ISLANDED
+    grid, dead, island = kpi_formulas.GRID, kpi_formulas.DEAD, kpi_formulas.ISLANDED
     state = np.array([grid, dead, island, island, grid, dead, dead, grid])
-    to_island_s, to_restore_s = kpis.transfers(t_s, available, state, 1000.0)
+    to_island_s, to_restore_s = supply_figures.transfers(t_s, available, state, 1000.0)
     assert to_island_s.tolist() == [7.0]
     assert to_restore_s.tolist() == [30.0, 1.0]
 
 
 def test_planned_island_is_ready_when_the_grid_is_lost_and_no_return_after_it():
     t_s = np.array([0.0, 50.0, 100.0, 200.0])
-    state = np.array([kpis.GRID, kpis.ISLANDED, kpis.ISLANDED, kpis.ISLANDED])
-    to_island_s, to_restore_s = kpis.transfers(t_s, np.array([1, 1, 0, 1]), state, 300.0)
+    state = np.array([kpi_formulas.GRID, kpi_formulas.ISLANDED, kpi_formulas.ISLANDED, kpi_formulas.ISLANDED])
+    to_island_s, to_restore_s = supply_figures.transfers(t_s, np.array([1, 1, 0, 1]), state, 300.0)
     assert to_island_s.tolist() == [0.0]
     assert to_restore_s.tolist() == []
 
@@ -410,8 +421,8 @@ def test_mean_times_of_transfers_weigh_every_outage_of_every_hub_alike(tmp_path)
 def test_voltage_counts_as_outside_its_band_once_for_all_buses_and_never_when_dead():
     v_pu = np.array([[1.0, 0.95], [0.89, 0.85], [1.0, 1.11], [0.0, np.nan]])
     t_s = np.arange(4) * 900.0
-    assert kpis.outside_band(t_s, v_pu, 3600.0, (0.9, 1.1)) == pytest.approx(0.5)
-    assert kpis.outside_band(t_s, v_pu[:, 0], 3600.0, (0.9, 1.1)) == pytest.approx(0.25)
+    assert network_figures.outside_band(t_s, v_pu, 3600.0, (0.9, 1.1)) == pytest.approx(0.5)
+    assert network_figures.outside_band(t_s, v_pu[:, 0], 3600.0, (0.9, 1.1)) == pytest.approx(0.25)
 
 
 def test_overload_of_lines_and_transformers_at_the_same_time_counts_once(tmp_path):
@@ -424,9 +435,9 @@ def test_overload_of_lines_and_transformers_at_the_same_time_counts_once(tmp_pat
 
 
 def test_mean_state_of_charge_is_over_time_and_the_last_value_is_at_the_end():
-    found = kpis.soc_statistics(np.array([0.0, 900.0, 3600.0]), np.array([0.2, 0.6, 0.9]), 3600.0)
+    found = power_figures.soc_statistics(np.array([0.0, 900.0, 3600.0]), np.array([0.2, 0.6, 0.9]), 3600.0)
     assert found == pytest.approx({"min": 0.2, "mean": 0.5, "max": 0.6, "end": 0.9})
-    assert all(np.isnan(x) for x in kpis.soc_statistics(np.array([0.0]), np.array([np.nan]), 10.0).values())
+    assert all(np.isnan(x) for x in power_figures.soc_statistics(np.array([0.0]), np.array([np.nan]), 10.0).values())
 
 
 def test_load_factor_is_one_for_a_constant_import_and_a_quarter_for_one_quarter_of_the_time(tmp_path):
@@ -469,12 +480,12 @@ def test_emissions_are_those_of_the_time_of_import_and_export_is_not_credited():
     t_s = np.array([0.0, 3600.0, 7200.0])
     powers = {"grid": np.array([10.0, 4.0, -50.0]), "secondary": np.array([0.0, 3.0, 0.0]), "dg": np.array([1.0, 0, 0])}
     intensities = {"grid": np.array([0.5, 0.2, 0.9]), "fuel": np.full(3, 0.8)}
-    found = kpis.emissions(t_s, powers, intensities, 10800.0)
+    found = emission_figures.emissions(t_s, powers, intensities, 10800.0)
     assert found == pytest.approx({"grid": 10 * 0.5 + 4 * 0.2, "fuel": (3 + 1) * 0.8, "total": 5.8 + 3.2})
 
 
 def test_emissions_without_an_intensity_are_unknown_and_not_zero():
-    assert kpis.emissions(np.array([0.0]), {"grid": np.ones(1)}, {}, 3600.0) == {}
+    assert emission_figures.emissions(np.array([0.0]), {"grid": np.ones(1)}, {}, 3600.0) == {}
 
 
 def test_penalties_are_paid_on_what_was_missed_and_not_served(tmp_path):

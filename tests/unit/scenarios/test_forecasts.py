@@ -30,6 +30,10 @@ SUN = {"type": "profile", "points": [["0s", 0], ["6h", 500], ["10h", 900], ["18h
 PRICE = {"type": "profile", "points": [["0s", 0.2], ["8h", 0.4], ["20h", 0.3]], "every": "1d"}
 
 
+LOOKING = {"controller": {"type": f"{__name__}:Trusting"}}
+"""A controller that looks at the forecast: one that does not is given none."""
+
+
 def scenario(told: dict | None = None, **changes) -> dict:
     """A hub with PV and load for three days, and what its controller is told of the future."""
     hub = {
@@ -44,7 +48,7 @@ def scenario(told: dict | None = None, **changes) -> dict:
 
 def teller(data: dict, folder=None, hub: str = "depot"):
     """The function that gives a hub's forecast at a time."""
-    wiring = build(plants.loaded(data, folder))
+    wiring = build(plants.loaded(data | LOOKING, folder))
     (entity,) = [one for one in wiring.entities if one.sid == "controller" and one.hub == hub]
     return entity.parameters["forecast"]
 
@@ -503,7 +507,7 @@ def test_devices_of_further_kinds_may_be_expected_to_draw(tmp_path):
     other = {"type": "csv", "file": "net.csv", "column": "p_kw"}
     hub = {"grid": {"contracted_kw": 20}, "wind": turbine, "forecasts": {"other": other}}
     data = {"name": "net", "start": "2024-03-01T12:00:00Z", "duration": "1h", "hubs": {"depot": hub}}
-    wiring = build(parse(data, tmp_path / "net.yaml"))
+    wiring = build(parse(data | LOOKING, tmp_path / "net.yaml"))
     (parameters,) = [entity.parameters for entity in wiring.entities if entity.sid == "controller"]
     forecast = parameters["forecast"](0.0)
     assert forecast.other_kw(np.array([0.0, 1800.0, 3600.0])).tolist() == [-4.0, 3.0]
