@@ -167,7 +167,7 @@ class _Builder(Inputs):
                 with self.at(f"{key}.{device.key}"):
                     self._device(name, device, devices, telemetry_s)
         if seen is not None:
-            self._add("arrivals", name, station=seen.station, sessions=[s.id for s in seen.sessions])
+            self._add("arrivals", name, plan=seen.station)
             self._place(
                 PlacedDevice("cp", "cp"),
                 name,
@@ -291,6 +291,7 @@ class _Builder(Inputs):
 
     def _controlled(self, hub: str, part: BuiltController, parameters: Schedule) -> None:
         """Add what a controller sees of a hub."""
+        seen = self.seen.get(hub)
         self._add(
             "controller",
             hub,
@@ -299,10 +300,17 @@ class _Builder(Inputs):
             unforeseen=tuple(d.name for d in self.placed[hub] if not kind_of(d.kind).forecast),
             load_peaks_kw=self.load_peaks_kw.get(hub, {}),
             period_s=part.period_s,
-            sessions=self.seen[hub].known if hub in self.seen else _no_sessions(),
+            sessions=seen.known if seen else _no_sessions(),
             linked=self.scenario.hubs[hub].link is not None,
             parameters=parameters,
-            forecast=expected(self, hub, self.possible_kw.get(hub, []), self.tariffs.get(hub), self.announced.get(hub)),
+            forecast=expected(
+                self,
+                hub,
+                self.possible_kw.get(hub, []),
+                self.tariffs.get(hub),
+                self.announced.get(hub),
+                seen.station if seen else None,
+            ),
             records=ports(part.controller),
         )
 
