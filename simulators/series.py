@@ -13,9 +13,11 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from .shared_data import SharedData
+
 
 @dataclass(frozen=True, eq=False)
-class Series:
+class Series(SharedData):
     """A step-held time series.
 
     Attributes
@@ -64,6 +66,10 @@ class Series:
             ("_held", held),
         ):
             object.__setattr__(self, name, value)
+
+    def __reduce__(self):
+        # made anew, because arrays come out of a pickle writeable
+        return Series, (self.t_s, self.values, self.end_s, self.repeats)
 
     @classmethod
     def constant(cls, value) -> Series:

@@ -21,6 +21,12 @@ from ..schema.scenario_loader import LoadedScenario
 from .session_build import Visits, visits
 
 
+def rng_seed(seed: int, hub: str, part: str) -> np.random.SeedSequence:
+    """Return the random seed of one part of a hub, from the scenario's seed."""
+    # by name, so that adding a hub or a connector changes no other part's numbers
+    return np.random.SeedSequence(seed, spawn_key=(crc32(hub.encode()), crc32(part.encode())))
+
+
 class Inputs:
     """Reads the files and events that a scenario names, and collects the problems in them.
 
@@ -63,8 +69,7 @@ class Inputs:
 
     def rng_seed(self, hub: str, part: str) -> np.random.SeedSequence:
         """Return the random seed of one part of a hub."""
-        # by name, so that adding a hub or a connector changes no other part's numbers
-        return np.random.SeedSequence(self.scenario.seed, spawn_key=(crc32(hub.encode()), crc32(part.encode())))
+        return rng_seed(self.scenario.seed, hub, part)
 
     def series(
         self, source: scenario_schema.Source, key: str, low: float = -math.inf, high: float = math.inf

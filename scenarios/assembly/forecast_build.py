@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ...controllers import contract
 from ...simulators.arrivals.session_model import Session
+from ...simulators.arrivals.station_model import StationPlan
 from ...simulators.device_kind import DeviceKind
 from ...simulators.load import load_model
 from ...simulators.series import Series, combine
+from ...simulators.shared_data import SharedData
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
 from ..errors import InputError
 from ..forecasts import forecast_providers
 from ..forecasts.forecast_models import misjudged, plugged
 from ..schema import scenario_schema
-from .build_inputs import Inputs
+from .build_inputs import Inputs, rng_seed
 from .session_build import reach_of, visits
 
 
@@ -30,7 +31,8 @@ def expected(
     possible_kw: Sequence[tuple[DeviceKind, Series]],
     prices: Tariffs | None,
     announced: Tariffs | None,
-) -> Callable[..., contract.Forecast]:
+    station: StationPlan | None,
+) -> forecast_providers.ForecastMaker:
     """Return the forecast of a hub, by the time at which it is made.
 
     Parameters
@@ -43,11 +45,12 @@ def expected(
         What really comes, of each device that has a series of its power [kW].
     prices, announced : Tariffs or None
         The prices with all events, and without them; None where they could not be read.
+    station : StationPlan or None
+        Who comes and when connectors fail; None where there are no connectors.
 
     Returns
     -------
-    callable
-        ``forecast(t_s, unforeseen_kw)``; the second is the net power now of devices that nobody foresees [kW].
+    ForecastMaker
     """
     section, key = inputs.scenario.hubs[name].forecasts, f"hubs.{name}.forecasts"
     parts = forecast_providers.Parts(
@@ -62,7 +65,7 @@ def expected(
             _sum(possible_kw, "load", inputs.until_s) or forecast_providers.NO_LOAD,
         ),
         _prices(inputs, name, section.prices, f"{key}.prices", prices, announced),
-        _visits(inputs, name, section.sessions, f"{key}.sessions"),
+        _visits(inputs, name, section.sessions, f"{key}.sessions", station),
         _power(
             inputs,
             name,
@@ -71,13 +74,7 @@ def expected(
             _sum(possible_kw, "", inputs.until_s) or forecast_providers.NO_PV,
         ),
     )
-    return lambda t_s, unforeseen_kw=0.0: forecast_providers.HubForecast(parts, t_s, unforeseen_kw)
-
-
-def withheld(controller: str) -> Callable[..., contract.Forecast]:
-    """Return the forecast of a controller that says that it looks at none, by the time at which it is made."""
-    forecast = forecast_providers.WithheldForecast(controller)
-    return lambda t_s, unforeseen_kw=0.0: forecast
+    return forecast_providers.ForecastMaker(parts)
 
 
 def _sum(possible_kw: Sequence[tuple[DeviceKind, Series]], kind: str, until_s: float) -> Series | None:
@@ -93,22 +90,22 @@ def _sum(possible_kw: Sequence[tuple[DeviceKind, Series]], kind: str, until_s: f
 
 
 def _power(inputs: Inputs, name: str, section: Any, key: str, real: Series) -> forecast_providers.Means:
-    means = forecast_providers.known(real)
+    means = forecast_providers.Known(real)
     with inputs.at(key):
         if isinstance(section, scenario_schema.Persistence):
-            means = forecast_providers.persistent(real, section.lag)
+            means = forecast_providers.Persistent(real, section.lag)
         elif isinstance(section, scenario_schema.NoisyPower):
             errors = {"std": section.std, "lead_s": section.lead, "correlation_s": section.correlation}
-            means = forecast_providers.noisy(real, inputs.rng_seed(name, key), inputs.until_s, **errors)
+            means = forecast_providers.Noisy(real, inputs.rng_seed(name, key), inputs.until_s, **errors)
         elif isinstance(section, scenario_schema.Csv):
             # further devices may draw more than they feed in
             low = -math.inf if key.endswith(".other") else 0.0
-            means = forecast_providers.known(inputs.series(section, key, low=low))
+            means = forecast_providers.Known(inputs.series(section, key, low=low))
         elif isinstance(section, scenario_schema.LoadColumns):
             read = inputs.columns(section, key, low=0.0)
             values = np.zeros((len(read.t_s), len(load_model.CLASSES)))
             values[:, [load_model.CLASSES.index(label) for label in section.columns]] = read.values
-            means = forecast_providers.known(Series(read.t_s, values, read.end_s, read.repeats))
+            means = forecast_providers.Known(Series(read.t_s, values, read.end_s, read.repeats))
     return means
 
 
@@ -122,47 +119,74 @@ def _prices(
         if isinstance(section, scenario_schema.Foreseen):
             prices = forecast_providers.announced(real)
         elif isinstance(section, scenario_schema.Persistence):
-            prices = {price: forecast_providers.persistent(real.price(price), section.lag) for price in NAMES}
+            prices = {price: forecast_providers.Persistent(real.price(price), section.lag) for price in NAMES}
         elif isinstance(section, scenario_schema.PriceColumns):
             read = inputs.columns(section, key)
             for price, values in zip(section.columns, read.values.T, strict=True):
-                prices[price] = forecast_providers.known(Series(read.t_s, values, read.end_s, read.repeats))
+                prices[price] = forecast_providers.Known(Series(read.t_s, values, read.end_s, read.repeats))
     return prices
 
 
-def _visits(inputs: Inputs, name: str, section: Any, key: str) -> Callable[[float], Sequence[forecast_providers.Visit]]:
-    hub = inputs.scenario.hubs[name]
-
-    @cache
-    def real() -> list[Session]:
-        # drawn once more: who plugs in when does not depend on what is decided, and the plant's station is its own
-        again = inputs.visits(name, hub) if hub.connectors is not None else None
-        return plugged(again.station, again.sessions) if again else []
-
-    guessed: Callable[[], Sequence[Session]] = list
+def _visits(
+    inputs: Inputs, name: str, section: Any, key: str, station: StationPlan | None
+) -> Callable[[float], Sequence[forecast_providers.Visit]]:
+    real = _Plugged(station) if station is not None else forecast_providers.Listed()
     if isinstance(section, scenario_schema.Foreseen):
-        return forecast_providers.as_they_come(real)
+        return forecast_providers.AsTheyCome(real)
+    guessed = forecast_providers.Listed()
     if isinstance(section, scenario_schema.NoisySessions):
-        guessed = cache(lambda: [_misjudged(inputs, name, session, section, key) for session in real()])
+        scenario = inputs.scenario
+        guessed = _Misjudged(real, scenario.hubs[name].connectors, section, scenario.seed, name, key)
     elif isinstance(section, scenario_schema.SessionFile):
         with inputs.at(key):
-            guessed = partial(list, _schedule(inputs, name, section, key))
-    return forecast_providers.until_plugged_in(real, guessed)
+            guessed = forecast_providers.Listed(tuple(_schedule(inputs, name, section, key)))
+    return forecast_providers.UntilPluggedIn(real, guessed)
 
 
-def _misjudged(
-    inputs: Inputs, name: str, session: Session, section: scenario_schema.NoisySessions, key: str
-) -> Session:
-    reach = reach_of(session, inputs.scenario.hubs[name].connectors)
-    return misjudged(
-        session,
-        np.random.default_rng(inputs.rng_seed(name, f"{key}.{session.id}")),
-        arrival_std_s=section.arrival_std,
-        departure_std_s=section.departure_std,
-        energy_std=section.energy_std,
-        connector_kw=reach.largest_kw,
-        efficiency=reach.efficiency,
-    )
+@dataclass(frozen=True)
+class _Plugged(SharedData):
+    """Sessions with the times at which they really plug in and leave, found out when a controller asks."""
+
+    station: StationPlan
+
+    @cached_property
+    def _sessions(self) -> list[Session]:
+        return plugged(self.station)
+
+    def __call__(self) -> Sequence[Session]:
+        return self._sessions
+
+
+@dataclass(frozen=True)
+class _Misjudged(SharedData):
+    """Sessions with errors, drawn when a controller asks."""
+
+    real: Callable[[], Sequence[Session]]
+    connectors: scenario_schema.Connectors | None
+    section: scenario_schema.NoisySessions
+    seed: int
+    """Of the scenario."""
+    hub: str
+    key: str
+
+    @cached_property
+    def _sessions(self) -> list[Session]:
+        return [self._misjudged(session) for session in self.real()]
+
+    def __call__(self) -> Sequence[Session]:
+        return self._sessions
+
+    def _misjudged(self, session: Session) -> Session:
+        reach = reach_of(session, self.connectors)
+        return misjudged(
+            session,
+            np.random.default_rng(rng_seed(self.seed, self.hub, f"{self.key}.{session.id}")),
+            arrival_std_s=self.section.arrival_std,
+            departure_std_s=self.section.departure_std,
+            energy_std=self.section.energy_std,
+            connector_kw=reach.largest_kw,
+            efficiency=reach.efficiency,
+        )
 
 
 def _schedule(inputs: Inputs, name: str, section: scenario_schema.SessionFile, key: str) -> list[Session]:

@@ -36,6 +36,7 @@ from ..engines.wiring import (
     simulators,
 )
 from ..errors import InputError
+from ..forecasts.forecast_providers import WithheldForecast
 from ..schema import scenario_schema
 from ..schema.device_sections import DeviceOfHub
 from ..schema.events import MAY_BE_NEGATIVE
@@ -44,7 +45,7 @@ from .ats_settings import ats_parameters
 from .build_inputs import Inputs
 from .controller_build import BuiltController, build_controllers
 from .device_inputs import PlacedInputs
-from .forecast_build import expected, withheld
+from .forecast_build import expected
 from .network_build import BuiltNetwork, build_network, feeder_outages
 from .recording import adapter_of, records
 from .session_build import Visits
@@ -168,7 +169,7 @@ class _Builder(Inputs):
                 with self.at(f"{key}.{device.key}"):
                     self._device(name, device, devices, telemetry_s)
         if seen is not None:
-            self._add("arrivals", name, station=seen.station, sessions=[s.id for s in seen.sessions])
+            self._add("arrivals", name, plan=seen.station)
             self._place(
                 PlacedDevice("cp", "cp"),
                 name,
@@ -296,7 +297,15 @@ class _Builder(Inputs):
 
     def _controlled(self, hub: str, part: BuiltController, parameters: Schedule) -> None:
         """Add what a controller sees of a hub."""
-        foreseen = expected(self, hub, self.possible_kw.get(hub, []), self.tariffs.get(hub), self.announced.get(hub))
+        seen = self.seen.get(hub)
+        foreseen = expected(
+            self,
+            hub,
+            self.possible_kw.get(hub, []),
+            self.tariffs.get(hub),
+            self.announced.get(hub),
+            seen.station if seen else None,
+        )
         self._add(
             "controller",
             hub,
@@ -305,10 +314,10 @@ class _Builder(Inputs):
             unforeseen=tuple(d.name for d in self.placed[hub] if not kind_of(d.kind).forecast),
             load_peaks_kw=self.load_peaks_kw.get(hub, {}),
             period_s=part.period_s,
-            sessions=self.seen[hub].known if hub in self.seen else _no_sessions(),
+            sessions=seen.known if seen else _no_sessions(),
             linked=self.scenario.hubs[hub].link is not None,
             parameters=parameters,
-            forecast=foreseen if part.controller.uses_forecast else withheld(part.name),
+            forecast=foreseen if part.controller.uses_forecast else WithheldForecast(part.name),
             records=ports(part.controller),
         )
 

@@ -34,7 +34,7 @@ class Visits:
     ----------
     sessions : list of Session
         In the order of their arrival; their numbers in the results are the places in this list.
-    station : ev_arrivals.Station
+    station : StationPlan
         The connectors as places that EVs occupy.
     connectors : charge_point.Parameters
         The connectors as devices.
@@ -49,7 +49,7 @@ class Visits:
     """
 
     sessions: list[Session]
-    station: station_model.Station
+    station: station_model.StationPlan
     connectors: charge_point_model.ConnectorParameters
     plant: PlantSessions
     known: KnownSessions
@@ -106,7 +106,7 @@ def visits(
     _check_connectors(found, hub.connectors, key, where)
     return Visits(
         sessions=found,
-        station=station_model.Station(_places(hub, section), found, faults, patience),
+        station=station_model.station_plan(_places(hub, section), found, faults, patience),
         connectors=charge_point_model.joined(_connectors(kind, hub.grid.nominal_v) for kind in kinds),
         plant=_for_the_plant(found, kinds, packs),
         known=_for_the_controller(found),

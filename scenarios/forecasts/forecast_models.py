@@ -6,13 +6,12 @@ A forecast is *made* at one time for later *targets*; the lead is the time betwe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ...simulators.arrivals.session_model import Session
-from ...simulators.arrivals.station_model import Station
+from ...simulators.arrivals.station_model import StationPlan
 from ...simulators.series import Series
 from ...simulators.units import S_PER_MIN, energy_kwh
 
@@ -178,15 +177,13 @@ def misjudged(
     )
 
 
-def plugged(station: Station, sessions: Sequence[Session]) -> list[Session]:
+def plugged(plan: StationPlan) -> list[Session]:
     """Find when EVs really plug in and leave, after waiting for a connector and with all faults.
 
     Parameters
     ----------
-    station : Station
-        At its beginning; it is run to its end.
-    sessions : sequence of Session
-        Those of the station.
+    plan : StationPlan
+        Who comes to which station.
 
     Returns
     -------
@@ -194,9 +191,9 @@ def plugged(station: Station, sessions: Sequence[Session]) -> list[Session]:
         Those that do plug in, in that order, with these times as arrival and departure.
     """
     plug_s, leave_s = {}, {}
-    for event in station.advance(math.inf):
+    for event in plan.events:
         if event.kind == "authenticated":
             plug_s[event.session] = event.t_s
         elif event.kind == "departed":
             leave_s[event.session] = event.t_s
-    return [replace(sessions[k], arrival_s=t_s, departure_s=leave_s[k]) for k, t_s in plug_s.items()]
+    return [replace(plan.sessions[k], arrival_s=t_s, departure_s=leave_s[k]) for k, t_s in plug_s.items()]

@@ -10,7 +10,8 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
+from operator import itemgetter
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from ...controllers import contract
 from ...simulators.arrivals.session_model import Session
 from ...simulators.series import Series
+from ...simulators.shared_data import SharedData
 from ...simulators.tariffs.tariff_model import NAMES, Tariffs
 from . import forecast_models
 
@@ -41,7 +43,7 @@ class Visit(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Parts:
+class Parts(SharedData):
     """The parts of a hub's forecast.
 
     Parameters
@@ -122,8 +124,9 @@ class HubForecast(contract.Forecast):
         return contract.ExpectedSessions(tuple(session.id for session in sessions), *columns, v2g=v2g)
 
 
-class WithheldForecast(contract.Forecast):
-    """The forecast of a controller that says that it looks at none: every question is an error.
+@dataclass(frozen=True)
+class WithheldForecast(SharedData, contract.Forecast):
+    """The forecast, at any time, of a controller that says that it looks at none: every question is an error.
 
     Parameters
     ----------
@@ -131,12 +134,15 @@ class WithheldForecast(contract.Forecast):
         Name of the controller, for the message.
     """
 
-    def __init__(self, controller: str):
-        self._controller = controller
+    controller: str
+
+    def __call__(self, t_s: float, unforeseen_kw: float = 0.0) -> WithheldForecast:
+        """Return the forecast of a time [s]."""
+        return self
 
     def _refuse(self) -> NoReturn:
         raise ForecastWithheldError(
-            f"{self._controller} has uses_forecast = False and asked for a forecast; its class must say "
+            f"{self.controller} has uses_forecast = False and asked for a forecast; its class must say "
             "uses_forecast = True"
         )
 
@@ -161,77 +167,149 @@ class WithheldForecast(contract.Forecast):
         self._refuse()
 
 
+@dataclass(frozen=True)
+class ForecastMaker(SharedData):
+    """Makes the forecasts of a hub.
+
+    Parameters
+    ----------
+    parts : Parts
+    """
+
+    parts: Parts
+
+    def __call__(self, t_s: float, unforeseen_kw: float = 0.0) -> HubForecast:
+        """Make the forecast of a time [s], with the net power then of devices that nobody foresees [kW]."""
+        return HubForecast(self.parts, t_s, unforeseen_kw)
+
+
 # --- power and prices -------------------------------------------------------------------------------------------------
 
 
-def known(series: Series) -> Means:
-    """Forecast a series exactly."""
-    return lambda t_s, edges_s: series.means(edges_s)
+@dataclass(frozen=True)
+class Known(SharedData):
+    """Forecasts a series exactly."""
+
+    series: Series
+
+    def __call__(self, t_s: float, edges_s: np.ndarray) -> np.ndarray:
+        """Average the series over intervals."""
+        return self.series.means(edges_s)
 
 
-def persistent(series: Series, lag_s: float) -> Means:
-    """Forecast a series by its value a lag earlier; see `forecast_models.persistence`."""
+@dataclass(frozen=True)
+class Persistent(SharedData):
+    """Forecasts a series by its value a lag earlier; see `forecast_models.persistence`."""
 
-    def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
-        return forecast_models.persistence(series, lag_s, t_s, edges_s[0], edges_s[-1]).means(edges_s)
+    series: Series
+    lag_s: float
 
-    return means
-
-
-def noisy(
-    series: Series, seed: np.random.SeedSequence, until_s: float, *, std: float, lead_s: float, correlation_s: float
-) -> Means:
-    """Forecast a series with an error that grows with the lead; see `forecast_models.noisy`."""
-    error = cache(lambda: forecast_models.noise(np.random.default_rng(seed), until_s, correlation_s))
-
-    def means(t_s: float, edges_s: np.ndarray) -> np.ndarray:
-        forecast = forecast_models.noisy(series, error(), t_s, edges_s[0], edges_s[-1], std=std, lead_s=lead_s)
-        return forecast.means(edges_s)
-
-    return means
+    def __call__(self, t_s: float, edges_s: np.ndarray) -> np.ndarray:
+        """Average the forecast over intervals."""
+        return forecast_models.persistence(self.series, self.lag_s, t_s, edges_s[0], edges_s[-1]).means(edges_s)
 
 
-def announced(tariffs: Tariffs, changes: Sequence[tuple[str, float, float, float]] = ()) -> dict[str, Means]:
-    """Forecast prices by what is announced: the tariffs, and price events once they have begun.
+@dataclass(frozen=True)
+class Noisy(SharedData):
+    """Forecasts a series with an error that grows with the lead; see `forecast_models.noisy`.
+
+    Parameters
+    ----------
+    series : Series
+        Reality.
+    seed : numpy.random.SeedSequence
+        Of the error.
+    until_s : float
+        Length of the run [s].
+    std, lead_s, correlation_s : float
+        Relative standard deviation at a lead, that lead [s], and the correlation time of the error [s].
+    """
+
+    series: Series
+    seed: np.random.SeedSequence
+    until_s: float
+    std: float
+    lead_s: float
+    correlation_s: float
+
+    @cached_property
+    def error(self) -> Series:
+        """Draws over the targets, of mean 0 and variance 1."""
+        return forecast_models.noise(np.random.default_rng(self.seed), self.until_s, self.correlation_s)
+
+    def __call__(self, t_s: float, edges_s: np.ndarray) -> np.ndarray:
+        """Average the forecast over intervals."""
+        errors = {"std": self.std, "lead_s": self.lead_s}
+        return forecast_models.noisy(self.series, self.error, t_s, edges_s[0], edges_s[-1], **errors).means(edges_s)
+
+
+@dataclass(frozen=True)
+class Announced(SharedData):
+    """Forecasts a price by what is announced: the tariffs, and price events once they have begun.
 
     Parameters
     ----------
     tariffs : Tariffs
         Known from the start.
-    changes : sequence of (name, value, from_s, until_s)
+    name : str
+        The price.
+    changes : tuple of (name, value, from_s, until_s)
         In the order of their beginning; from then on each is known, and its end too.
-
-    Returns
-    -------
-    dict of str to Means
     """
-    begins_s = [from_s for _, _, from_s, _ in changes]
 
-    @cache
-    def series(name: str, begun: int) -> Series:
-        current = tariffs
-        for change in changes[:begun]:
-            current = current.changed(*change)
-        return current.price(name)
+    tariffs: Tariffs
+    name: str
+    changes: tuple[tuple[str, float, float, float], ...] = ()
 
-    def of(name: str) -> Means:
-        return lambda t_s, edges_s: series(name, bisect_right(begins_s, t_s)).means(edges_s)
+    @cached_property
+    def _by_begun(self) -> dict[int, Series]:
+        """The series that have been announced so far, by the number of changes that had begun."""
+        return {}
 
-    return {name: of(name) for name in NAMES}
+    def __call__(self, t_s: float, edges_s: np.ndarray) -> np.ndarray:
+        """Average the forecast over intervals."""
+        begun = bisect_right(self.changes, t_s, key=itemgetter(2))
+        if begun not in self._by_begun:
+            tariffs = self.tariffs
+            for change in self.changes[:begun]:
+                tariffs = tariffs.changed(*change)
+            self._by_begun[begun] = tariffs.price(self.name)
+        return self._by_begun[begun].means(edges_s)
+
+
+def announced(tariffs: Tariffs, changes: Sequence[tuple[str, float, float, float]] = ()) -> dict[str, Means]:
+    """Forecast all prices by what is announced; see `Announced`."""
+    return {name: Announced(tariffs, name, tuple(changes)) for name in NAMES}
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------
 
 
-def as_they_come(real: Callable[[], Sequence[Session]]) -> Callable[[float], Sequence[Visit]]:
-    """Forecast sessions exactly, with the times at which they will plug in and leave."""
-    return lambda t_s: [Visit(s, s.arrival_s, s.departure_s) for s in real() if s.departure_s > t_s]
+@dataclass(frozen=True)
+class Listed(SharedData):
+    """Sessions that are known."""
+
+    sessions: tuple[Session, ...] = ()
+
+    def __call__(self) -> Sequence[Session]:
+        """Return the sessions."""
+        return self.sessions
 
 
-def until_plugged_in(
-    real: Callable[[], Sequence[Session]], guessed: Callable[[], Sequence[Session]]
-) -> Callable[[float], Sequence[Visit]]:
-    """Forecast sessions by a guess, and from the moment they plug in by what the driver announces.
+@dataclass(frozen=True)
+class AsTheyCome(SharedData):
+    """Forecasts sessions exactly, with the times at which they will plug in and leave."""
+
+    real: Callable[[], Sequence[Session]]
+
+    def __call__(self, t_s: float) -> list[Visit]:
+        """Return the visits that are not over."""
+        return [Visit(s, s.arrival_s, s.departure_s) for s in self.real() if s.departure_s > t_s]
+
+
+@dataclass(frozen=True)
+class UntilPluggedIn(SharedData):
+    """Forecasts sessions by a guess, and from the moment they plug in by what the driver announces.
 
     An EV that is late is expected at once; it is given up when its guessed departure has passed.
 
@@ -241,21 +319,18 @@ def until_plugged_in(
         Sessions with the times at which they plug in and leave.
     guessed : callable
         Sessions as they are expected beforehand; the same EV has the same id.
-
-    Returns
-    -------
-    callable
-        Gives the visits that are forecast at a time [s].
     """
 
-    def visits(t_s: float) -> list[Visit]:
-        come = [session for session in real() if session.arrival_s <= t_s]
+    real: Callable[[], Sequence[Session]]
+    guessed: Callable[[], Sequence[Session]]
+
+    def __call__(self, t_s: float) -> list[Visit]:
+        """Return the visits that are forecast at a time."""
+        come = [session for session in self.real() if session.arrival_s <= t_s]
         names = {session.id for session in come}
         plugged = [Visit(s, s.arrival_s, _announced_s(s)) for s in come if s.departure_s > t_s]
-        awaited = [s for s in guessed() if s.departure_s > t_s and s.id not in names]
+        awaited = [s for s in self.guessed() if s.departure_s > t_s and s.id not in names]
         return plugged + [Visit(s, max(s.arrival_s, t_s), s.departure_s) for s in awaited]
-
-    return visits
 
 
 def _announced_s(session: Session) -> float:

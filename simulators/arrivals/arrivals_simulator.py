@@ -19,10 +19,10 @@ _FAULTS = {"faulted": "out of order", "repaired": "works again"}
 class StationDevice(Device):
     """The connectors of one hub, as places that EVs occupy."""
 
-    def __init__(self, clock: Clock, *, station: station_model.Station, sessions: list[str]):
+    def __init__(self, clock: Clock, *, plan: station_model.StationPlan):
         super().__init__(clock)
-        self._station = station
-        self._names = sessions
+        self._station = station_model.Station(plan)
+        self._names = tuple(session.id for session in plan.sessions)
         self._present: set[int] = set()
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:

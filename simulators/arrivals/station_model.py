@@ -1,7 +1,8 @@
 """The connectors of a hub as resources: EVs arrive, wait, plug in, authenticate and leave; connectors fail.
 
 The model is a SimPy process for each session and each fault. Nothing that happens at the hub later (power, prices,
-blackouts) changes who comes, waits or leaves, so the processes run ahead just far enough to know their next event.
+blackouts) changes who comes, waits or leaves. So a plan of a station is all there is to know: the processes run once,
+to their end, and a station follows the events that they leave behind.
 
 An EV that finds a working free connector (its own one, or one of its group, if the session names it) takes the free one
 with the lowest number; otherwise it waits, first come, first served among those that accept the connector, or turns
@@ -12,16 +13,19 @@ the connector free.
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from math import inf, isfinite
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 import numpy as np
 import simpy
 
+from ..shared_data import SharedData
 from .session_model import Session
 
 
@@ -42,7 +46,7 @@ STATUS: dict[str, int] = {status.name.lower(): int(status) for status in Connect
 
 
 @dataclass(frozen=True, slots=True)
-class StationParameters:
+class StationParameters(SharedData):
     """The connectors of a hub and what EVs do there.
 
     Parameters
@@ -118,18 +122,92 @@ class StationEvent(NamedTuple):
     session: int
 
 
-class Station:
-    """The connectors of a hub over time.
+@dataclass(frozen=True)
+class StationPlan(SharedData):
+    """Everything that decides what happens at a station, as plain data; `station_plan` draws one.
 
     Parameters
     ----------
     parameters : StationParameters
-    sessions : sequence of Session
+    sessions : tuple of Session
+        Who comes, in any order.
+    faults : tuple of (connector, from_s, until_s)
+        When connectors are out of order [s]; `until_s` may be infinite, periods may overlap.
+    patience_s : tuple of float
+        How long each EV waits before it gives up [s].
+
+    Raises
+    ------
+    ValueError
+        If a session or a fault names a connector that does not exist, a fault ends before it begins, or there is not
+        one patience for each session.
+    """
+
+    parameters: StationParameters
+    sessions: tuple[Session, ...]
+    faults: tuple[tuple[int, float, float], ...]
+    patience_s: tuple[float, ...]
+
+    def __post_init__(self):
+        _check(self.parameters, self.sessions, self.faults)
+        if len(self.patience_s) != len(self.sessions):
+            raise ValueError(f"patience_s: must be {len(self.sessions)} times, got {len(self.patience_s)}")
+
+    @cached_property
+    def events(self) -> tuple[StationEvent, ...]:
+        """Everything that happens, in order; the first to ask lets the processes run."""
+        env = simpy.Environment()
+        floor = _Floor(env, self.parameters, self.sessions)
+        for connector, from_s, until_s in self.faults:
+            env.process(floor.fault(connector, from_s, until_s))
+        env.process(floor.arrivals(self.patience_s))
+        env.run()
+        return tuple(floor.events)
+
+
+def station_plan(
+    parameters: StationParameters,
+    sessions: Iterable[Session],
+    faults: Iterable[tuple[int, float, float]] = (),
+    rng: np.random.Generator | None = None,
+) -> StationPlan:
+    """Plan a station, and draw how patient each EV is.
+
+    Parameters
+    ----------
+    parameters : StationParameters
+    sessions : iterable of Session
         Who comes, in any order.
     faults : iterable of (connector, from_s, until_s)
-        When connectors are out of order [s]; `until_s` may be infinite, periods may overlap.
+        When connectors are out of order [s].
     rng : numpy.random.Generator, optional
         Needed for exponential patience.
+
+    Returns
+    -------
+    StationPlan
+
+    Raises
+    ------
+    ValueError
+        If the plan is not valid, or exponential patience comes without `rng`.
+    """
+    sessions = tuple(sessions)
+    # drawn for all, so that it does not depend on who has to wait
+    patience_s = (parameters.patience_s,) * len(sessions)
+    if parameters.patience == "exponential" and parameters.patience_s < inf:
+        if rng is None:
+            raise ValueError("rng: must be given for exponential patience, got None")
+        patience_s = tuple(rng.exponential(parameters.patience_s, len(sessions)).tolist())
+    return StationPlan(parameters, sessions, tuple(faults), patience_s)
+
+
+class Station:
+    """The connectors of a hub over time: what has happened of a plan, and how things stand.
+
+    Parameters
+    ----------
+    plan : StationPlan
 
     Attributes
     ----------
@@ -139,37 +217,18 @@ class Station:
         Codes of `STATUS`.
     authenticated_s : ndarray of float, shape (n_connectors,)
         When that session was authenticated [s], or NaN.
-
-    Raises
-    ------
-    ValueError
-        If a session or a fault names a connector that does not exist, a fault ends before it begins, or exponential
-        patience comes without `rng`.
     """
 
-    def __init__(
-        self,
-        parameters: StationParameters,
-        sessions: Sequence[Session],
-        faults: Iterable[tuple[int, float, float]] = (),
-        rng: np.random.Generator | None = None,
-    ):
-        faults = list(faults)
-        n = parameters.n_connectors
-        _check(parameters, sessions, faults)
+    def __init__(self, plan: StationPlan):
+        n = plan.parameters.n_connectors
         self.session = np.full(n, -1)
         self.status = np.full(n, int(ConnectorStatus.AVAILABLE))
         self.authenticated_s = np.full(n, np.nan)
+        self._plan = plan
+        self._happened = 0
         self._taken = [False] * n
         self._faulted = [False] * n
         self._queue: set[int] = set()
-
-        self._env = simpy.Environment()
-        self._floor = _Floor(self._env, parameters, sessions)
-        patience_s = _patience_s(parameters, len(sessions), rng)
-        for connector, from_s, until_s in faults:
-            self._env.process(self._floor.fault(connector, from_s, until_s))
-        self._env.process(self._floor.arrivals(patience_s))
 
     @property
     def waiting(self) -> int:
@@ -178,10 +237,8 @@ class Station:
 
     def peek(self) -> float:
         """Return the time of the next event [s]; infinite when there is none."""
-        # timers that nobody waits for any more (an EV that need not be patient) pass without an event
-        while not self._floor.events and self._env.peek() < inf:
-            self._env.step()
-        return self._floor.events[0].t_s if self._floor.events else inf
+        events = self._plan.events
+        return events[self._happened].t_s if self._happened < len(events) else inf
 
     def advance(self, until_s: float) -> list[StationEvent]:
         """Advance the station to a time, and update its attributes.
@@ -193,15 +250,15 @@ class Station:
 
         Returns
         -------
-        list of Event
+        list of StationEvent
             In the order in which they happened.
         """
-        happened = []
-        while self.peek() <= until_s and self._floor.events:
-            event = self._floor.events.popleft()
+        events, first = self._plan.events, self._happened
+        self._happened = bisect_right(events, until_s, lo=first, key=attrgetter("t_s"))
+        news = list(events[first : self._happened])
+        for event in news:
             self._apply(event)
-            happened.append(event)
-        return happened
+        return news
 
     def _apply(self, event: StationEvent) -> None:
         """Bring the attributes up to date with an event."""
@@ -240,7 +297,7 @@ class _Floor:
         self.env = env
         self.parameters = parameters
         self.sessions = sessions
-        self.events: deque[StationEvent] = deque()
+        self.events: list[StationEvent] = []
         self.occupant = [-1] * parameters.n_connectors
         self.n_faults = [0] * parameters.n_connectors
         self.repaired = [env.event() for _ in range(parameters.n_connectors)]
@@ -257,7 +314,7 @@ class _Floor:
     def log(self, kind: str, connector: int, index: int) -> None:
         self.events.append(StationEvent(self.env.now, kind, connector, index))
 
-    def arrivals(self, patience_s: np.ndarray) -> Generator[simpy.Event, None, None]:
+    def arrivals(self, patience_s: Sequence[float]) -> Generator[simpy.Event, None, None]:
         """Run the process that lets the EVs arrive, one after the other."""
         env, sessions = self.env, self.sessions
         order = sorted(range(len(sessions)), key=lambda index: sessions[index].arrival_s)
@@ -269,7 +326,7 @@ class _Floor:
                 yield arrives
             while env.peek() == env.now:
                 yield env.timeout(0)  # whatever else is due at this instant goes first
-            env.process(self.visit(index, departs, float(patience_s[index])))
+            env.process(self.visit(index, departs, patience_s[index]))
 
     def visit(self, index: int, departs: simpy.Event, patience_s: float) -> Generator[simpy.Event, None, None]:
         """Run the process of one EV, from its arrival to its departure."""
@@ -346,15 +403,6 @@ class _Floor:
                 self.assign(connector, index)
                 granted.succeed()
                 return
-
-
-def _patience_s(parameters: StationParameters, n: int, rng: np.random.Generator | None) -> np.ndarray:
-    """Patience of each session [s], shape (n,); drawn for all, so that it does not depend on who has to wait."""
-    if parameters.patience == "constant" or parameters.patience_s == inf:
-        return np.full(n, parameters.patience_s)
-    if rng is None:
-        raise ValueError("rng: must be given for exponential patience, got None")
-    return rng.exponential(parameters.patience_s, n)
 
 
 def _check(

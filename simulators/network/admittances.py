@@ -14,6 +14,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import splu
 
+from ..shared_data import SharedData
 from ..units import KW_PER_MW
 from .newton_solver import PowerFlowEquations
 
@@ -22,7 +23,7 @@ _COLUMNS = 16
 
 
 @dataclass(frozen=True, eq=False)
-class AdmittanceNetwork:
+class AdmittanceNetwork(SharedData):
     """A balanced network at fixed switch positions; n nodes, n_free of them without a slack, b branches.
 
     Attributes

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csc_array, csr_array
-from scipy.sparse.linalg import splu
+
+from .sparse_factors import SparseFactors
 
 MISMATCH_PU = 1e-10
 """Largest power mismatch of a solution, on the network's own base power [pu]; more only where round-off forbids it."""
@@ -118,7 +119,7 @@ class PowerFlowEquations:
         """Function that solves the Jacobian at `v` for a residual, or None where it is singular."""
         jacobian = next(self.jacobians(v[np.newaxis]))
         try:
-            return np.linalg.inv(jacobian.toarray()).dot if self.n <= _DENSE_UP_TO else splu(jacobian).solve
+            return np.linalg.inv(jacobian.toarray()).dot if self.n <= _DENSE_UP_TO else SparseFactors(jacobian).solve
         except (RuntimeError, np.linalg.LinAlgError):  # exactly singular
             return None
 

@@ -61,6 +61,7 @@ class PgmFlow:
             raise ValueError(
                 "power_grid_model does not know branches that differ from end to end; use the solver newton"
             )
+        self._arguments = base_mva, bus, branch, v, pv, pq
         n = len(bus)
         self._base_va = base_mva * _W_PER_MW
         self._load = _rows("sym_load", n, n, node=np.arange(n), status=1, type=LoadGenType.const_power)
@@ -85,6 +86,12 @@ class PgmFlow:
         self._model = PowerGridModel(parts)
         self._update = initialize_array("update", "sym_load", n)
         self._update["id"] = self._load["id"]
+
+    def __deepcopy__(self, memo):
+        return self  # every power flow begins anew
+
+    def __reduce__(self):
+        return PgmFlow, self._arguments  # the model of power-grid-model cannot be pickled
 
     def solve(self, s):
         """Solve the voltages at bus powers; parameters and result as in `newton_solver.HeldNewton.solve`."""

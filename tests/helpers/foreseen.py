@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evhub.scenarios.forecasts.forecast_providers import HubForecast, Parts, announced, as_they_come, known
+from evhub.scenarios.forecasts.forecast_providers import AsTheyCome, HubForecast, Known, Listed, Parts, announced
 from evhub.simulators.arrivals.session_model import Session
 from evhub.simulators.series import Series
 from evhub.simulators.tariffs.tariff_model import Tariffs
@@ -26,5 +26,5 @@ class Perfect(HubForecast):
 
     def __init__(self, reality: Reality, t_s: float):
         self.reality = reality
-        visits = as_they_come(lambda: reality.sessions)
-        super().__init__(Parts(known(reality.pv_kw), known(reality.load_kw), announced(reality.tariffs), visits), t_s)
+        visits = AsTheyCome(Listed(tuple(reality.sessions)))
+        super().__init__(Parts(Known(reality.pv_kw), Known(reality.load_kw), announced(reality.tariffs), visits), t_s)

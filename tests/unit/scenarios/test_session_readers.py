@@ -14,7 +14,7 @@ import pytest
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.files.session_files import read_sessions
 from evhub.scenarios.schema.scenario_loader import LIBRARY
-from evhub.simulators.arrivals.station_model import Station, StationParameters
+from evhub.simulators.arrivals.station_model import Station, StationParameters, station_plan
 from evhub.simulators.units import S_PER_DAY, S_PER_H
 
 CALTECH = LIBRARY / "data" / "caltech_2019-05_2019-08.csv.gz"
@@ -312,7 +312,7 @@ def test_delivered_energy_can_count_as_asked_for():
 def test_real_sessions_find_their_stations_free():
     """At the garage itself nobody waited, so nobody does at the model of it."""
     data = read_sessions(CALTECH, JUNE, 30 * S_PER_DAY, pin_stations=True)
-    events = Station(StationParameters(52, queue_places=0), data.sessions).advance(np.inf)
+    events = Station(station_plan(StationParameters(52, queue_places=0), data.sessions)).advance(np.inf)
     assert {event.kind for event in events} == {"arrived", "assigned", "authenticated", "departed"}
 
 

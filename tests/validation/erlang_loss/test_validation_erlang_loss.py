@@ -13,7 +13,7 @@ from scipy import stats
 
 from evhub.simulators.arrivals.distributions import Distribution, Mixture
 from evhub.simulators.arrivals.session_model import ArrivalParameters, Stay, Vehicle, generate
-from evhub.simulators.arrivals.station_model import Station, StationParameters
+from evhub.simulators.arrivals.station_model import Station, StationParameters, station_plan
 from evhub.simulators.units import S_PER_H
 
 CASES = json.loads(Path(__file__).with_name("cases.json").read_text(encoding="utf-8"))
@@ -63,7 +63,7 @@ def by_simulation(case, seed: int) -> dict[str, float]:
     )
     for_sessions, for_patience = np.random.default_rng(seed).spawn(2)
     sessions = generate(drivers, START, (WARM_UP + case.get("evs", 2000) / rate) * S_PER_H, for_sessions)
-    events = Station(parameters, sessions, rng=for_patience).advance(inf)
+    events = Station(station_plan(parameters, sessions, rng=for_patience)).advance(inf)
     counted = {k for k, session in enumerate(sessions) if session.arrival_s >= WARM_UP * S_PER_H}
     when = {kind: {} for kind in ("balked", "queued", "reneged", "assigned")}
     for event in events:

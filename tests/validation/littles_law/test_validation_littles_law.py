@@ -16,7 +16,7 @@ from evhub.scenarios.files.session_files import read_sessions
 from evhub.scenarios.schema.scenario_loader import LIBRARY
 from evhub.simulators.arrivals.distributions import Distribution, Mixture
 from evhub.simulators.arrivals.session_model import ArrivalParameters, Stay, Vehicle, generate
-from evhub.simulators.arrivals.station_model import STATUS, Station, StationParameters
+from evhub.simulators.arrivals.station_model import STATUS, Station, StationParameters, station_plan
 from evhub.simulators.units import S_PER_DAY, S_PER_H
 
 EXPECTED = json.loads(Path(__file__).with_name("expected.json").read_text(encoding="utf-8"))
@@ -40,7 +40,7 @@ def test_real_sessions_at_their_own_connectors():
     start = datetime(2019, 5, 1, tzinfo=LOS_ANGELES)
     sessions = read_sessions(CALTECH, start, 123 * S_PER_DAY, pin_stations=True).sessions
     assert len(sessions) == EXPECTED["sessions"]
-    taken_s, waiting_s = integrals(Station(StationParameters(54), sessions))
+    taken_s, waiting_s = integrals(Station(station_plan(StationParameters(54), sessions)))
     assert taken_s / S_PER_H == pytest.approx(EXPECTED["sum_of_stays_h"], rel=1e-9)
     assert taken_s / (123 * S_PER_DAY) == pytest.approx(EXPECTED["mean_number_plugged"], rel=1e-9)
     assert waiting_s == 0.0
@@ -49,11 +49,11 @@ def test_real_sessions_at_their_own_connectors():
 def test_queue_of_a_garage_that_is_too_small():
     sessions = read_sessions(CALTECH, datetime(2019, 6, 1, tzinfo=LOS_ANGELES), 30 * S_PER_DAY).sessions
     parameters = StationParameters(12, queue_places=8, patience_s=3 * S_PER_H, plug_in_s=20.0, authentication_s=10.0)
-    _, waiting_s = integrals(Station(parameters, sessions))
+    _, waiting_s = integrals(Station(station_plan(parameters, sessions)))
     begins: dict[int, float] = {}
     waits: list[float] = []
     outcomes = []
-    for event in Station(parameters, sessions).advance(inf):
+    for event in Station(station_plan(parameters, sessions)).advance(inf):
         if event.kind == "queued":
             begins[event.session] = event.t_s
         elif event.kind in ("assigned", "reneged") and event.session in begins:
@@ -77,7 +77,7 @@ def test_mean_number_plugged_is_rate_times_mean_stay():
     means = []
     for seed in range(10):
         sessions = generate(drivers, datetime(2024, 1, 1, tzinfo=UTC), end_s, np.random.default_rng(seed))
-        station = Station(StationParameters(80, queue_places=0), sessions)
+        station = Station(station_plan(StationParameters(80, queue_places=0), sessions))
         plugged_s, last_s = 0.0, begin_s
         station.advance(begin_s)
         while last_s < end_s:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from evhub.simulators.arrivals.distributions import Distribution, Mixture
 from evhub.simulators.arrivals.session_model import ArrivalParameters, Session, Stay, Vehicle, generate
-from evhub.simulators.arrivals.station_model import STATUS, Station, StationEvent, StationParameters
+from evhub.simulators.arrivals.station_model import STATUS, Station, StationEvent, StationParameters, station_plan
 from evhub.simulators.units import S_PER_DAY
 
 from ....helpers.sizes import examples
@@ -29,7 +29,7 @@ def told(station: Station, until_s: float = inf) -> list[tuple[float, str, int, 
 
 
 def run(sessions, faults=(), rng=None, **parameters) -> list[tuple[float, str, int, int]]:
-    return told(Station(StationParameters(**{"n_connectors": 1} | parameters), sessions, faults, rng))
+    return told(Station(station_plan(StationParameters(**{"n_connectors": 1} | parameters), sessions, faults, rng)))
 
 
 # --- one story each ---------------------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ def test_an_ev_arrives_takes_the_first_connector_authenticates_and_leaves():
 
 
 def test_state_follows_the_events():
-    station = Station(StationParameters(2, plug_in_s=20.0), [visit(100.0, 900.0)])
+    station = Station(station_plan(StationParameters(2, plug_in_s=20.0), [visit(100.0, 900.0)]))
     assert station.peek() == 100.0
     assert station.status.tolist() == [STATUS["available"]] * 2
     station.advance(100.0)
@@ -62,7 +62,7 @@ def test_state_follows_the_events():
 
 
 def test_looking_ahead_does_not_change_the_state():
-    station = Station(StationParameters(1), [visit(100.0, 900.0)])
+    station = Station(station_plan(StationParameters(1), [visit(100.0, 900.0)]))
     station.advance(100.0)
     assert station.peek() == 900.0
     assert station.session.tolist() == [0]
@@ -80,7 +80,7 @@ def test_whoever_finds_no_connector_waits_and_is_served_first_come_first_served(
 
 
 def test_queue_length_counts_those_who_wait():
-    station = Station(StationParameters(1), [visit(0.0, 100.0), visit(20.0, 300.0), visit(30.0, 90.0)])
+    station = Station(station_plan(StationParameters(1), [visit(0.0, 100.0), visit(20.0, 300.0), visit(30.0, 90.0)]))
     lengths = {}
     for at_s in (10.0, 20.0, 30.0, 90.0, 100.0):
         station.advance(at_s)
@@ -167,7 +167,7 @@ def test_a_group_that_is_not_there_is_refused():
 
 
 def test_a_fault_on_a_busy_connector_leaves_the_ev_plugged_without_power():
-    station = Station(StationParameters(1), [visit(0.0, 100.0)], faults=[(0, 20.0, 60.0)])
+    station = Station(station_plan(StationParameters(1), [visit(0.0, 100.0)], faults=[(0, 20.0, 60.0)]))
     station.advance(10.0)
     assert told(station, 20.0) == [(20.0, "faulted", 0, 0)]
     assert (station.status.tolist(), station.session.tolist()) == ([STATUS["faulted"]], [0])
@@ -177,7 +177,7 @@ def test_a_fault_on_a_busy_connector_leaves_the_ev_plugged_without_power():
 
 
 def test_an_ev_leaves_a_faulted_connector_which_stays_faulted():
-    station = Station(StationParameters(1), [visit(0.0, 100.0)], faults=[(0, 20.0, inf)])
+    station = Station(station_plan(StationParameters(1), [visit(0.0, 100.0)], faults=[(0, 20.0, inf)]))
     station.advance(100.0)
     assert (station.status.tolist(), station.session.tolist()) == ([STATUS["faulted"]], [-1])
     assert station.peek() == inf
@@ -235,7 +235,7 @@ def stations(draw) -> tuple[StationParameters, list[Session], list[tuple[int, fl
 @given(stations(), st.floats(0, 80))
 def test_every_session_has_exactly_one_outcome(case, end_s):
     parameters, sessions, faults = case
-    station = Station(parameters, sessions, faults)
+    station = Station(station_plan(parameters, sessions, faults))
     events = station.advance(end_s)
     kinds = {k: [event.kind for event in events if event.session == k] for k in range(len(sessions))}
     for k, session in enumerate(sessions):
@@ -259,7 +259,7 @@ def test_every_session_has_exactly_one_outcome(case, end_s):
 @given(stations())
 def test_rules_of_the_station(case):
     parameters, sessions, faults = case
-    station = Station(parameters, sessions, faults)
+    station = Station(station_plan(parameters, sessions, faults))
     holder: dict[int, int] = {}
     broken: set[int] = set()
     queue: list[int] = []
@@ -318,8 +318,8 @@ def test_rules_of_the_station(case):
 @settings(max_examples=examples(100))
 @given(stations(), st.lists(st.floats(0, 90), max_size=8))
 def test_steps_of_any_length_tell_the_same_events(case, stops):
-    whole = Station(*case).advance(inf)
-    station = Station(*case)
+    whole = Station(station_plan(*case)).advance(inf)
+    station = Station(station_plan(*case))
     parts = [event for stop in [*sorted(stops), inf] for event in station.advance(stop)]
     assert parts == whole
 
@@ -341,7 +341,7 @@ def a_month(seed: int) -> list[Session]:
 
 def month_events(n_connectors: int, seed: int) -> list[StationEvent]:
     parameters = StationParameters(n_connectors, queue_places=4, patience_s=900.0, patience="exponential")
-    return Station(parameters, a_month(3), rng=np.random.default_rng(seed)).advance(inf)
+    return Station(station_plan(parameters, a_month(3), rng=np.random.default_rng(seed))).advance(inf)
 
 
 def test_same_seed_same_events_and_another_seed_other_patience():
@@ -392,10 +392,10 @@ def test_parameters_out_of_range_are_refused(changes, message):
 
 def test_what_names_no_connector_is_refused():
     with pytest.raises(ValueError, match=r"session '0.0-1.0': connector must be below 2, got 2"):
-        Station(StationParameters(2), [visit(0.0, 1.0, 2)])
+        Station(station_plan(StationParameters(2), [visit(0.0, 1.0, 2)]))
     with pytest.raises(ValueError, match="faults: connector must be from 0 to 1, got -1"):
-        Station(StationParameters(2), [], [(-1, 0.0, 1.0)])
+        Station(station_plan(StationParameters(2), [], [(-1, 0.0, 1.0)]))
     with pytest.raises(ValueError, match=r"end later, got 5.0 to 5.0 s"):
-        Station(StationParameters(2), [], [(0, 5.0, 5.0)])
+        Station(station_plan(StationParameters(2), [], [(0, 5.0, 5.0)]))
     with pytest.raises(ValueError, match="rng: must be given for exponential patience"):
-        Station(StationParameters(2, patience_s=9.0, patience="exponential"), [])
+        Station(station_plan(StationParameters(2, patience_s=9.0, patience="exponential"), []))
