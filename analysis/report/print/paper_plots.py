@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from ...comparison.paired_statistics import FIXED, HIGHER, LOWER, SAME, Comparison, improves
 from ..html.runs_panels import colours
-from .hub_picture import held, powers, shade
+from .hub_picture import held, over_time, powers, shade
 
 if TYPE_CHECKING:
     from ...results.result_reader import Results
@@ -156,10 +155,7 @@ def _axes(axes: Axes | None) -> Axes:
 
 
 def _over_time(axes: Axes, results: Results) -> None:
-    axes.set_xlim(*results.clock(np.array([0.0, max(results.end_s, 1.0)])))
-    locator = AutoDateLocator()
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    over_time(axes, results)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
