@@ -62,7 +62,7 @@ def means(kpis: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
     for kpi, table in _tables(kpis):
         for name in table:
             values = table[name].dropna().to_numpy()
-            rows.append((*kpi, name, *_interval(values, level)))
+            rows.append((*kpi, name, *interval(values, level)))
     return pd.DataFrame(rows, columns=pd.Index([*OF_KPI, "controller", "n", "mean", "std", "low", "high"]))
 
 
@@ -74,8 +74,21 @@ def _tables(kpis: pd.DataFrame) -> Iterable[tuple[tuple, pd.DataFrame]]:
         yield tuple(kpi), table.reindex(index=seeds, columns=controllers)  # pyright: ignore[reportArgumentType]
 
 
-def _interval(values: np.ndarray, level: float) -> tuple[int, float, float, float, float]:
-    """Return n, mean, standard deviation and the ends of the confidence interval of the mean."""
+def interval(values: np.ndarray, level: float) -> tuple[int, float, float, float, float]:
+    """Compute the mean of values with its confidence interval (Student's t).
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+        The values, all known.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    n, mean, std, low, high
+        The last three are NaN with one value; the mean as well with none.
+    """
     n = len(values)
     mean = float(values.mean()) if n else nan
     if n < 2:
@@ -194,7 +207,7 @@ def _pair(one: np.ndarray, other: np.ndarray, test: Test, level: float, random: 
     scale = _ROUNDING * max(np.abs(one).max(), np.abs(other).max(), 1.0)
     d = other - one
     d[np.abs(d) <= scale] = 0.0
-    n, mean, std, low, high = _interval(d, level)
+    n, mean, std, low, high = interval(d, level)
     if not tested:
         return _Pair(n, mean, low, high)
     if not d.any():

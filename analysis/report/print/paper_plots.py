@@ -137,7 +137,9 @@ def kpi_differences(comparison: Comparison, kpi: str, axes: Axes | None = None) 
     axes.set_yticks(range(len(rows)), [str(row["controller"]) for row in rows], parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     unit = "" if rows[0]["unit"] == "1" else f" [{rows[0]['unit']}]"
-    axes.set_xlabel(f"{rows[0]['quantity']}: difference to {comparison.baseline}{unit}", parse_math=False)
+    bars = f"\n(bars: {100 * comparison.level:g} % confidence intervals over {len(comparison.seeds)} seeds)"
+    several = bars if len(comparison.seeds) > 1 else ""
+    axes.set_xlabel(f"{rows[0]['quantity']}: difference to {comparison.baseline}{unit}{several}", parse_math=False)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     return axes
