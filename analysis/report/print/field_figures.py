@@ -178,7 +178,7 @@ def field_figures(
 
 
 def save_figure(figure: Figure, path: str | os.PathLike) -> Path:
-    """Write a figure as PDF, SVG or PNG, by the ending of the file; the same figure gives the same bytes.
+    """Write a figure as PDF, SVG or PNG, by the ending of the file; the same runs give the same bytes.
 
     Parameters
     ----------
