@@ -13,7 +13,8 @@ quantity,
 better
 =============  =========================================================================================
 
-``attrs["units"]`` of the table may have the units of fields.
+``attrs["units"]`` of the table may have the units of fields. ``variant``, ``run``, ``status``, ``error``, ``wall_s``
+and ``key`` are no fields either: they follow from the others, or say nothing of the plant.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ from numbers import Real
 
 import pandas as pd
 
+from ...simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
 from .paired_statistics import LEVEL, Comparison, Test, compare
 
 REQUIRED = ("controller", "seed", "kpi", "value", "unit")
-_ABOUT = {*REQUIRED, "group", "quantity", "better", "run", "status", "error", "wall_s", "key"}
-_UNITS = {"kwh": "kWh", "kw": "kW", "kva": "kVA", "s": "s", "h": "h", "percent": "%", "pu": "pu", "l": "l", "c": "°C"}
+_ABOUT = {*REQUIRED, "group", "quantity", "better", "variant", "run", "status", "error", "wall_s", "key"}
+_UNITS = {unit.lower(): unit for unit in ("kWh", "kW", "kVA", "kvar", "V", "A", "Ah", "s", "h", "l", "pu")} | {
+    "percent": "%",
+    "c": "°C",
+}
 """Units by the last part of a field's name."""
-_SECONDS = {"d": 86_400.0, "h": 3_600.0, "min": 60.0}
+_LONG = {"d": S_PER_DAY, "h": S_PER_H, "min": S_PER_MIN}
 
 
 def checked(runs: pd.DataFrame) -> pd.DataFrame:
@@ -124,7 +129,7 @@ class Axis:
 
 
 def axis_of(runs: pd.DataFrame, field: str, labels: Mapping[str, str] | None = None) -> Axis:
-    """Find out how a field is called and measured.
+    """Find how a field is called and measured.
 
     Parameters
     ----------
@@ -150,7 +155,7 @@ def axis_of(runs: pd.DataFrame, field: str, labels: Mapping[str, str] | None = N
         unit, path = unit or _UNITS[suffix], [*path[:-1], last or path[-1]]
     factor = 1.0
     if unit == "s" and is_numeric(runs, field):
-        for longer, seconds in _SECONDS.items():
+        for longer, seconds in _LONG.items():
             sizes = runs[field].to_numpy(float)
             if sizes.any() and not (sizes % seconds).any():
                 unit, factor = longer, seconds

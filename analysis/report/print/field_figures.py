@@ -21,6 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from ...comparison.paired_statistics import LEVEL, interval
 from ...comparison.tidy_runs import axis_of, checked, in_order, is_numeric, known_kpis, places, varied_fields
@@ -31,6 +32,8 @@ ENDINGS = (".pdf", ".svg", ".png")
 MAX_LINES = len(RUN_COLOURS)
 """Lines that can be told apart by colour and mark."""
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")
+_ASIDE_PT = 3.5
+"""How far lines are drawn beside each other [points]; their bars would cover each other."""
 _MAX_PANELS = 9
 _MAX_TICKS = 8
 _LOG_MISFIT = 0.1
@@ -110,9 +113,10 @@ def field_figure(
             if part.empty:
                 continue
             points = _points(part, [x, *(rest if filled else [])], level)
-            at = _positions(runs, points, x, (number - (len(series) - 1) / 2) / max(len(series), 5))
+            aside_in = (number - (len(series) - 1) / 2) * _ASIDE_PT / 72
+            aside = ScaledTranslation(aside_in, 0, figure.dpi_scale_trans)
             name = "" if lines is None else axis_of(runs, lines, labels).shown(value)
-            drawn[name] = _draw(axes, at, points, colour, mark, joined=not filled)
+            drawn[name] = _draw(axes, _positions(runs, points, x), points, colour, mark, aside, joined=not filled)
         title = ", ".join(_named(runs, name, panel[name].iloc[0], labels) for name in rest)
         if rest and not filled:
             axes.set_title(textwrap.fill(title, 44), fontsize=9, loc="left", parse_math=False)
@@ -221,17 +225,18 @@ def _points(runs: pd.DataFrame, fields: list[str], level: float) -> pd.DataFrame
     return points.sort_values(fields[0], kind="stable") if is_numeric(runs, fields[0]) else points
 
 
-def _positions(runs: pd.DataFrame, points: pd.DataFrame, x: str, shift: float) -> np.ndarray:
-    """Return where points stand on the axis: numbers at themselves, labels at their place, lines beside each other."""
+def _positions(runs: pd.DataFrame, points: pd.DataFrame, x: str) -> np.ndarray:
+    """Return where points stand on the axis: numbers at themselves, labels at their place."""
     if is_numeric(runs, x):
         return points[x].to_numpy(float)
     order = in_order(runs, x)
-    return np.array([order.index(value) + 0.6 * shift for value in points[x]], dtype=float)
+    return np.array([order.index(value) for value in points[x]], dtype=float)
 
 
 def _draw(
-    axes: Axes, at: np.ndarray, points: pd.DataFrame, colour: str, mark: str, *, joined: bool
+    axes: Axes, at: np.ndarray, points: pd.DataFrame, colour: str, mark: str, aside: Transform, *, joined: bool
 ) -> ErrorbarContainer:
+    """Draw a line with its bars, on paper a little aside so that bars of lines that agree are seen."""
     order = np.argsort(at, kind="stable")
     return axes.errorbar(
         at[order],
@@ -243,6 +248,7 @@ def _draw(
         linewidth=1.3 if joined else 0.0,
         elinewidth=1.1,
         capsize=3,
+        transform=axes.transData + aside,
     )
 
 

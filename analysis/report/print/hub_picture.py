@@ -75,7 +75,7 @@ def overview(results: Results, hub: str | None = None) -> Figure:
 
 
 def over_time(axes: Axes, results: Results) -> None:
-    """Give axes the time axis of a run, with its first and last instant in words below it."""
+    """Set the time axis of a run, with its first and last instant in words below it."""
     axes.set_xlim(*results.clock(np.array([0.0, max(results.end_s, 1.0)])))
     locator = AutoDateLocator()
     axes.xaxis.set_major_locator(locator)
