@@ -238,7 +238,7 @@ def _draw(
 ) -> ErrorbarContainer:
     """Draw a line with its bars, on paper a little aside so that bars of lines that agree are seen."""
     order = np.argsort(at, kind="stable")
-    return axes.errorbar(
+    line = axes.errorbar(
         at[order],
         points["mean"].to_numpy(float)[order],
         yerr=np.nan_to_num(points["half"].to_numpy(float)[order]),
@@ -248,8 +248,10 @@ def _draw(
         linewidth=1.3 if joined else 0.0,
         elinewidth=1.1,
         capsize=3,
-        transform=axes.transData + aside,
     )
+    for artist in line.get_children():  # only now: the axes have seen where the data are
+        artist.set_transform(axes.transData + aside)
+    return line
 
 
 # --- axes and words ---------------------------------------------------------------------------------------------------

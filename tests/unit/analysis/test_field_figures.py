@@ -53,6 +53,21 @@ def test_points_are_means_and_bars_students_t_over_the_seeds(level):
             assert width == pytest.approx(student, rel=1e-9)
 
 
+@pytest.mark.parametrize("field", [CAPACITY, "tariff"])
+def test_axes_hold_all_points_and_bars(field):
+    runs = at_one_period()
+    runs = runs.rename(columns={CAPACITY: field}).assign(
+        **{field: runs[CAPACITY].astype(int if field == CAPACITY else str)}
+    )
+    figure = field_figure(runs, "cost_net", field)
+    (axes,) = shown(figure)
+    (left, right), (low, high) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
+    for x, y, half in drawn(axes):
+        assert left < x.min() < x.max() < right
+        assert low < (y - half).min() < (y + half).max() < high
+        assert (y + half).max() - (y - half).min() > 0.5 * (high - low)
+
+
 def test_axes_say_quantity_field_and_units_and_the_foot_what_bars_are():
     figure = field_figure(at_one_period(), "cost_net", CAPACITY)
     (axes,) = shown(figure)
