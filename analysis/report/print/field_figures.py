@@ -121,6 +121,7 @@ def field_figure(
         if rest and not filled:
             axes.set_title(textwrap.fill(title, 44), fontsize=9, loc="left", parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
+        axes.margins(x=0.08)
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.set_axisbelow(True)
     for axes in grid.flat[len(panels) :]:
