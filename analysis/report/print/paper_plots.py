@@ -6,6 +6,7 @@ New axes belong to a figure of their own: ``plots.power_balance(results).figure.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -134,7 +135,7 @@ def kpi_differences(comparison: Comparison, kpi: str, axes: Axes | None = None) 
             capsize=3,
         )
     axes.axvline(0, color="0.3", lw=0.8)
-    axes.set_yticks(range(len(rows)), [str(row["controller"]) for row in rows], parse_math=False)
+    axes.set_yticks(range(len(rows)), [fill(str(row["controller"]), 28) for row in rows], parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     unit = "" if rows[0]["unit"] == "1" else f" [{rows[0]['unit']}]"
     bars = f"\n(bars: {100 * comparison.level:g} % confidence intervals over {len(comparison.seeds)} seeds)"

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from evhub.analysis.comparison.paired_statistics import Comparison, compare
-from evhub.scenarios.cli import compare_table
+from evhub.scenarios.cli import compare_table, terminal
 
 NAMES = (
     "equal_share", "uncontrolled", "milp_dispatch", "round_robin", "basic_control", "edf", "llf", "fcfs", "emh",
@@ -86,3 +86,10 @@ def test_unknown_values_are_dashes_and_the_legend_says_so():
     assert row.split() == ["CO2", "kg", "–", "–", "–"]
     assert "– no value" in compare_table.legend(compared)
     assert "–" not in compare_table.legend(comparison(NAMES[:3]))
+
+
+def test_tables_of_rows_have_a_dash_where_a_value_is_unknown(capsys):
+    terminal.show([{"key figure": "co2_kg", "mean": np.nan}, {"key figure": "cost_net", "mean": 12.5}], "", False)
+    printed = capsys.readouterr().out
+    assert "nan" not in printed
+    assert printed.count("–") == 1
