@@ -62,7 +62,7 @@ def means(kpis: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
     for kpi, table in _tables(kpis):
         for name in table:
             values = table[name].dropna().to_numpy()
-            rows.append((*kpi, name, *_interval(values, level)))
+            rows.append((*kpi, name, *interval(values, level)))
     return pd.DataFrame(rows, columns=pd.Index([*OF_KPI, "controller", "n", "mean", "std", "low", "high"]))
 
 
@@ -74,8 +74,21 @@ def _tables(kpis: pd.DataFrame) -> Iterable[tuple[tuple, pd.DataFrame]]:
         yield tuple(kpi), table.reindex(index=seeds, columns=controllers)  # pyright: ignore[reportArgumentType]
 
 
-def _interval(values: np.ndarray, level: float) -> tuple[int, float, float, float, float]:
-    """Return n, mean, standard deviation and the ends of the confidence interval of the mean."""
+def interval(values: np.ndarray, level: float) -> tuple[int, float, float, float, float]:
+    """Compute the mean of values with its confidence interval (Student's t).
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+        The values, all known.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    n, mean, std, low, high
+        The last three are NaN with one value; the mean as well with none.
+    """
     n = len(values)
     mean = float(values.mean()) if n else nan
     if n < 2:
@@ -121,18 +134,18 @@ def differences(
     -------
     DataFrame
         One row for each key figure and controller: kpi, group, quantity, unit, better, controller, baseline, n (seeds
-        both have), difference (mean of controller - baseline), low, high (interval of it, not corrected), p, p_holm,
-        verdict. Verdicts:
+        both have), difference (mean of controller - baseline), low, high (interval of it, not corrected), p_raw (of the
+        single test), p_corrected (for all tests), verdict. Verdicts:
 
-        ``lower``, ``higher``: the difference is significant, p_holm < 1 - level.
+        ``lower``, ``higher``: the difference is significant, p_corrected < 1 - level.
         ``undecided``: it may be chance.
         ``same``: equal in every run, to five digits; there is nothing to test.
         ``fixed``: it differs, and no seed changes either value. This is exact for this scenario, not a sample.
         ``one seed``: it differs, but one seed does not show whether by chance.
         ``not tested``: the figure depends on the machine, or is unknown.
 
-        p is NaN where there was no test. Where all differences are equal but the values are not, p is that of the sign
-        test, 2^(1 - n): a t test would take the missing scatter for certainty.
+        Both p are NaN where there was no test. Where all differences are equal but the values are not, p_raw is that
+        of the sign test, 2^(1 - n): a t test would take the missing scatter for certainty.
 
     Raises
     ------
@@ -151,7 +164,7 @@ def _baseline(kpis: pd.DataFrame, baseline: str | None) -> str:
 
 
 def _differences(pairs: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    columns = [*OF_KPI, "controller", "baseline", "n", "difference", "low", "high", "p", "p_holm", "verdict"]
+    columns = [*OF_KPI, "controller", "baseline", "n", "difference", "low", "high", "p_raw", "p_corrected", "verdict"]
     against_baseline = pairs.query("one == @baseline")
     return against_baseline.rename(columns={"one": "baseline", "other": "controller"}).reindex(columns=columns)
 
@@ -177,10 +190,10 @@ def _pairs(kpis: pd.DataFrame, first: str, test: Test, level: float, random: boo
         for one, other in combinations(controllers, 2):
             pair = _pair(table[one].to_numpy(float), table[other].to_numpy(float), test, level, random, tested)
             rows.append((*kpi, one, other, pair.n, pair.difference, pair.low, pair.high, pair.p, pair.verdict))
-    names = [*OF_KPI, "one", "other", "n", "difference", "low", "high", "p", "verdict"]
+    names = [*OF_KPI, "one", "other", "n", "difference", "low", "high", "p_raw", "verdict"]
     pairs = pd.DataFrame(rows, columns=pd.Index(names))
-    pairs["p_holm"] = holm(pairs["p"].to_numpy(float))
-    decided = (pairs["p_holm"] < 1 - level).to_numpy()
+    pairs["p_corrected"] = holm(pairs["p_raw"].to_numpy(float))
+    decided = (pairs["p_corrected"] < 1 - level).to_numpy()
     pairs.loc[decided, "verdict"] = np.where(pairs.loc[decided, "difference"] > 0, HIGHER, LOWER)
     return pairs
 
@@ -194,7 +207,7 @@ def _pair(one: np.ndarray, other: np.ndarray, test: Test, level: float, random: 
     scale = _ROUNDING * max(np.abs(one).max(), np.abs(other).max(), 1.0)
     d = other - one
     d[np.abs(d) <= scale] = 0.0
-    n, mean, std, low, high = _interval(d, level)
+    n, mean, std, low, high = interval(d, level)
     if not tested:
         return _Pair(n, mean, low, high)
     if not d.any():
@@ -241,6 +254,7 @@ def ranks(kpis: pd.DataFrame, *, test: Test = "t", level: float = LEVEL, random:
 
     A rank is 1 + the number of controllers that are better beyond doubt (verdict ``lower``, ``higher`` or ``fixed``,
     tested in one family with all others, see `differences`): controllers without a proven difference share a rank.
+    A key figure by which nobody is better has no ranks.
 
     Parameters
     ----------
@@ -252,8 +266,8 @@ def ranks(kpis: pd.DataFrame, *, test: Test = "t", level: float = LEVEL, random:
     Returns
     -------
     DataFrame
-        One row for each such key figure and controller: kpi, controller, rank; NaN where a controller could not be
-        compared with all others: with one seed, or where the figure is unknown.
+        One row for each such key figure and controller: kpi, controller, rank; NaN where no controller is better than
+        another, or one could not be compared with all others: with one seed, or where the figure is unknown.
     """
     controllers = list(kpis["controller"].unique())
     return _ranks(_pairs(kpis, controllers[0], test, level, random), controllers, random)
@@ -268,7 +282,8 @@ def _ranks(pairs: pd.DataFrame, controllers: list[str], random: bool) -> pd.Data
                 worse[pair["one"]] = worse[pair["other"]] = nan
             elif pair["verdict"] in (LOWER, HIGHER, FIXED):
                 worse[pair["one"] if improves(pair["difference"], pair["better"]) else pair["other"]] += 1
-        rows += [(kpi, name, 1 + count) for name, count in worse.items()]
+        differ = any(count > 0 for count in worse.values())
+        rows += [(kpi, name, 1 + count if differ else nan) for name, count in worse.items()]
     return pd.DataFrame(rows, columns=pd.Index(["kpi", "controller", "rank"]))
 
 

@@ -105,6 +105,10 @@ class Day:
         self._model: HubModel | None = None
         self._program: Program | None = None
 
+    def __getstate__(self) -> dict:
+        """Leave out the model, which a copy builds anew: a solver's memory cannot be copied."""
+        return {**self.__dict__, "_model": None, "_program": None}
+
     def close(self) -> None:
         """Close the solver and free its memory."""
         if self._program is not None:

@@ -71,6 +71,10 @@ class Planner:
         self._model: HubModel | None = None
         self._program: Program | None = None
 
+    def __getstate__(self) -> dict:
+        """Leave out the model, which a copy builds anew: a solver's memory cannot be copied."""
+        return {**self.__dict__, "_key": None, "_model": None, "_program": None}
+
     def plan(
         self, hub: contract.Hub, parameters: MilpParameters, t_s: float, time: datetime, end_s: float
     ) -> PlanOutcome:

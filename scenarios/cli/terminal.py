@@ -45,6 +45,8 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
+        if value != value:
+            return "–"
         return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}"
     return str(value).replace("[", "\\[")
 

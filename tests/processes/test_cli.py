@@ -296,6 +296,15 @@ def test_report_makes_a_page_and_pictures(result, tmp_path):
     assert evhub("report", result, "-o", page, "--force").status == 0
 
 
+@pytest.mark.parametrize(("ending", "begins"), [("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_report_makes_a_picture_without_a_page(result, tmp_path, ending, begins):
+    picture = tmp_path / "new" / f"picture.{ending}"
+    outcome = evhub("report", result, "--picture", picture)
+    assert outcome.status == 0, outcome.err
+    assert picture.read_bytes().startswith(begins)
+    assert [path.name for path in picture.parent.iterdir()] == [picture.name]
+
+
 def test_a_report_that_cannot_be_made_leaves_nothing(result, tmp_path):
     before = result.read_bytes()
     (tmp_path / "text.h5").write_text("no HDF5")
@@ -303,6 +312,7 @@ def test_a_report_that_cannot_be_made_leaves_nothing(result, tmp_path):
         pass
     wrong = [
         (["nothing.h5", "-o", "page.html"], "nothing.h5: no such file"),
+        ([result], "output: must be a page (-o PAGE.html), a picture (--picture FILE.pdf), or both"),
         (["text.h5", "-o", "page.html"], "text.h5: is not an HDF5 file"),
         (["other.h5", "-o", "page.html"], "other.h5: is HDF5, but not a result of evhub"),
         ([".", "-o", "page.html"], "no such file"),

@@ -20,10 +20,11 @@ from ...comparison.paired_statistics import (
     Comparison,
     improves,
 )
+from ...comparison.rounded_text import mean_and_interval, p_value, signed
 from ...comparison.run_figures import MACHINE
 from .page_sections import charts_section, points_per_line
 from .page_template import PageSection, render
-from .readable_text import duration, number, shown_unit
+from .readable_text import duration, shown_unit
 from .runs_panels import colours, side_by_side
 
 if TYPE_CHECKING:
@@ -155,29 +156,16 @@ def _cell(row: Row) -> dict[str, str]:
     """Format mean with interval, difference from the baseline, and rank; empty text where there is none."""
     differs = row["verdict"] in (*_DECIDED, UNDECIDED, ONE_SEED)
     return {
-        "mean": with_interval(row),
-        "difference": f"{_signed(row['difference'])}{_mark(row)}" if differs else "",
+        "mean": mean_and_interval(row["mean"], row["high"] - row["mean"], row["unit"]),
+        "difference": f"{signed(row['difference'], _half(row))}{_mark(row)}" if differs else "",
         "judgement": _judgement(row),
         "rank": f"rank {row['rank']:.0f}" if math.isfinite(row["rank"]) else "",
     }
 
 
-def with_interval(row: Row) -> str:
-    """Format the mean of a row of `Comparison.table`, with half the width of its interval if it has one."""
-    value, half = number(row["mean"], row["unit"]), row["high"] - row["mean"]
-    if not half > 0:  # one seed, or the same with every seed
-        return value
-    return f"{value} ± {_small(half)}"
-
-
-def _small(value: float) -> str:
-    """Format a number so that at least one digit other than 0 shows."""
-    text = number(value)
-    return text if text != "0" else f"{value:.1g}".replace("-", "\u2212")
-
-
-def _signed(value: float) -> str:
-    return f"+{_small(value)}" if value > 0 else _small(value)
+def _half(row: Row) -> float:
+    """Return half the width of the interval of a difference; NaN where there is none."""
+    return row["difference_high"] - row["difference"]
 
 
 def _mark(row: Row) -> str:
@@ -235,13 +223,20 @@ def _words(row: Row) -> str:
     if row["verdict"] == SAME:
         return "the same in every run"
     low, middle, high = _ends(row)
-    text = _signed(middle)
+    half = _half(row)
+    text = signed(middle, half)
     if high > low:
-        text += f" ({_signed(low)} to {_signed(high)})"
-    if math.isfinite(row["p_holm"]):
-        p = "p\u00a0<\u00a00.001" if row["p_holm"] < 0.001 else f"p\u00a0=\u00a0{row['p_holm']:.2g}"
-        return f"{text}, {p}{', may be chance' if row['verdict'] == UNDECIDED else ''}"
+        text += f" ({signed(low, half)} to {signed(high, half)})"
+    if math.isfinite(row["p_raw"]):
+        raw, corrected = (_equals(row[name]) for name in ("p_raw", "p_corrected"))
+        chance = ", may be chance" if row["verdict"] == UNDECIDED else ""
+        return f"{text}, p_raw\u00a0{raw}, p_corrected\u00a0{corrected}{chance}"
     return f"{text}, {'exact' if row['verdict'] == FIXED else 'one seed'}"
+
+
+def _equals(p: float) -> str:
+    text = p_value(p)
+    return (text if text.startswith("<") else f"= {text}").replace(" ", "\u00a0")
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------

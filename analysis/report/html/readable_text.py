@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from ....simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
+from ...comparison.rounded_text import plain_number, typographic
 from ...results.result_reader import Results
-
-_ZERO = 5e-4  # smaller shows as 0
 
 
 def number(value: float, unit: str = "") -> str:
     """Format a number with at least three digits, a space between thousands and a minus sign."""
-    if not math.isfinite(value):
-        return "–"
-    size = abs(value)
-    if size < _ZERO:
-        text = "0"
-    elif unit == "pu":
-        text = f"{value:.4f}"
-    elif size >= 1000 or value == int(value):
-        text = f"{value:,.0f}"
-    elif size >= 100 or unit == "%":
-        text = f"{value:.1f}"
-    else:
-        text = f"{value:.{2 if size >= 1 else 2 - math.floor(math.log10(size))}f}"
-    return text.replace(",", "\u202f").replace("-", "\u2212")
+    return typographic(plain_number(value, unit))
 
 
 def shown_unit(unit: str) -> str:

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from ...kpis import kpi_formulas, step_signals
 from ...results.hub_signals import balance, colour_of, connectors, hub_supply
 from ...results.result_reader import Results
+from ..html.readable_text import period
 
 SHADES = {kpi_formulas.ISLANDED: ("islanded", "#56B4E9", 0.22), kpi_formulas.DEAD: ("no supply", "#D55E00", 0.35)}
 _POWER = LinearSegmentedColormap.from_list("power", ["#dfe6ec", "#cfe0ec", "#3d93c6", "#073b5c"])
@@ -65,16 +66,22 @@ def overview(results: Results, hub: str | None = None) -> Figure:
     if drawn or shaded:
         place = {"loc": "lower left", "bbox_to_anchor": (0, 1.0)}
         all_axes[0].legend(handles=[*drawn, *shaded], ncols=6, fontsize=8, frameon=False, **place)
-    bottom = all_axes[-1]
-    bottom.set_xlim(*results.clock(np.array([0.0, max(results.end_s, 1.0)])))
-    locator = AutoDateLocator()
-    bottom.xaxis.set_major_locator(locator)
-    bottom.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    over_time(all_axes[-1], results)
     title = hub if results.name == hub else f"{results.name}: {hub}"
     if results.note:
         title += f" ({results.status})"
     figure.suptitle(title, x=0.01, ha="left", weight="bold", parse_math=False)
     return figure
+
+
+def over_time(axes: Axes, results: Results) -> None:
+    """Set the time axis of a run, with its first and last instant in words below it."""
+    axes.set_xlim(*results.clock(np.array([0.0, max(results.end_s, 1.0)])))
+    locator = AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    # the formatter's own date would be that of the last tick
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    axes.set_xlabel(period(results), parse_math=False)
 
 
 def held(results: Results, t_s: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,16 +6,16 @@ New axes belong to a figure of their own: ``plots.power_balance(results).figure.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from ...comparison.paired_statistics import FIXED, HIGHER, LOWER, SAME, Comparison, improves
 from ..html.runs_panels import colours
-from .hub_picture import held, powers, shade
+from .hub_picture import held, over_time, powers, shade
 
 if TYPE_CHECKING:
     from ...results.result_reader import Results
@@ -135,10 +135,12 @@ def kpi_differences(comparison: Comparison, kpi: str, axes: Axes | None = None) 
             capsize=3,
         )
     axes.axvline(0, color="0.3", lw=0.8)
-    axes.set_yticks(range(len(rows)), [str(row["controller"]) for row in rows], parse_math=False)
+    axes.set_yticks(range(len(rows)), [fill(str(row["controller"]), 28) for row in rows], parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     unit = "" if rows[0]["unit"] == "1" else f" [{rows[0]['unit']}]"
-    axes.set_xlabel(f"{rows[0]['quantity']}: difference to {comparison.baseline}{unit}", parse_math=False)
+    bars = f"\n(bars: {100 * comparison.level:g} % confidence intervals over {len(comparison.seeds)} seeds)"
+    several = bars if len(comparison.seeds) > 1 else ""
+    axes.set_xlabel(f"{rows[0]['quantity']}: difference to {comparison.baseline}{unit}{several}", parse_math=False)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     return axes
@@ -156,10 +158,7 @@ def _axes(axes: Axes | None) -> Axes:
 
 
 def _over_time(axes: Axes, results: Results) -> None:
-    axes.set_xlim(*results.clock(np.array([0.0, max(results.end_s, 1.0)])))
-    locator = AutoDateLocator()
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    over_time(axes, results)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)

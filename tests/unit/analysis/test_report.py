@@ -389,6 +389,19 @@ def test_overview_draws_a_panel_for_each_thing_a_hub_has(day):
     assert imread(file).std() > 0.1
 
 
+@pytest.mark.parametrize("days", [3, 31])
+def test_time_axis_tells_the_first_and_the_last_instant_and_not_the_date_of_the_last_tick(tmp_path, days):
+    with open_results(write_hubs(tmp_path / "run.h5", {"depot": 2}, days=days)) as results:
+        figure = overview(results)
+        figure.savefig(io.BytesIO(), dpi=30)
+        axes = [axes for axes in figure.axes if axes.get_xlabel()]
+        begin, end = results.start, results.start + np.timedelta64(days, "D")
+        assert [a.get_xlabel() for a in axes] == [
+            f"{begin:%a %d %b %Y %H:%M} to {end:%a %d %b %Y %H:%M} (UTC{begin:%z})"
+        ]
+        assert axes[0].xaxis.get_offset_text().get_text() == ""
+
+
 def test_overview_of_an_unknown_hub_is_an_error(day):
     with pytest.raises(ValueError, match="hub must be one of depot, mall, got 'dock'"):
         overview(day, "dock")
