@@ -49,6 +49,10 @@ class Emh(contract.Controller):
         for name in self.sites:
             self.check(name, self.parameters)
 
+    def __getstate__(self) -> dict:
+        """Leave out the rules that were chosen; they are looked up again."""
+        return {**self.__dict__, "_chosen": {}}
+
     def check(self, hub: str, parameters: contract.Parameters) -> None:
         """Refuse rules that do not exist, and what does not fit the plates of a hub."""
         emh_parameters = cast("EmhParameters", parameters)

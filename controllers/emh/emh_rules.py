@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
 
 from . import capacity, cost_rules, criteria, emh_island, priority
@@ -48,8 +47,8 @@ class Rule:
 # --- protection: alarms -----------------------------------------------------------------------------------------------
 
 
-def _raised(number: int, s: HubSituation) -> bool:
-    return number in s.alarms
+def _alarm(number: int) -> Callable[[HubSituation], bool]:
+    return lambda s: number in s.alarms
 
 
 def _stop_pv(rule: Rule, s: HubSituation, refs: References) -> None:
@@ -282,13 +281,13 @@ def _priority(rule: Rule, s: HubSituation, refs: References) -> None:
 RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
-        Rule("overcurrent", ReferenceRank.ALARM, partial(_raised, 1), _overcurrent),
-        Rule("meter_error", ReferenceRank.ALARM, partial(_raised, 2), _meter_error),
-        Rule("pv_error", ReferenceRank.ALARM, partial(_raised, 3), _pv_error),
-        Rule("bess_error", ReferenceRank.ALARM, partial(_raised, 4), _bess_error),
-        Rule("dg_error", ReferenceRank.ALARM, partial(_raised, 5), _stop_dg),
-        Rule("connector_fault", ReferenceRank.ALARM, partial(_raised, 6), _connector_fault),
-        Rule("ocpp_timeout", ReferenceRank.ALARM, partial(_raised, 8), _ocpp_timeout),
+        Rule("overcurrent", ReferenceRank.ALARM, _alarm(1), _overcurrent),
+        Rule("meter_error", ReferenceRank.ALARM, _alarm(2), _meter_error),
+        Rule("pv_error", ReferenceRank.ALARM, _alarm(3), _pv_error),
+        Rule("bess_error", ReferenceRank.ALARM, _alarm(4), _bess_error),
+        Rule("dg_error", ReferenceRank.ALARM, _alarm(5), _stop_dg),
+        Rule("connector_fault", ReferenceRank.ALARM, _alarm(6), _connector_fault),
+        Rule("ocpp_timeout", ReferenceRank.ALARM, _alarm(8), _ocpp_timeout),
         Rule("installed_capacity", ReferenceRank.INSTALLED, _over_installed, _installed_capacity),
         Rule("dead_bus", ReferenceRank.STATUS, lambda s: s.dead, _dead_bus),
         Rule("connected", ReferenceRank.STATUS, lambda s: s.connected, _connected),
