@@ -27,9 +27,10 @@ def sweep(
     Exit status 1 if a run failed.
     """
     from ...studies.sweep import sweep_runs
+    from ...studies.variants.study_file import located
     from ...studies.workers.worker_pool import cores
 
-    path = sweep_runs.located(study)
+    path = located(study)
     folder = output or Path(f"{path.stem}-sweep")
     with (
         stoppable("nothing was run"),
