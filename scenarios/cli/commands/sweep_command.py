@@ -43,6 +43,8 @@ def sweep(
     else:
         if swept.overview:
             show(swept.overview, "", as_json)
+        if swept.intervals:
+            show(swept.intervals, "By what was varied: mean over the seeds, with its 95 % interval", as_json)
         failures = swept.failures()
         if failures:
             show(failures, "What failed", as_json)

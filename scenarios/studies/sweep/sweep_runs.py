@@ -14,6 +14,7 @@ from ..journal import Journal
 from ..variants.journalled_runs import ENTRY, JOURNAL, Progress, make_runs
 from ..variants.study_file import Study, read_study
 from ..variants.study_tables import by_field_table, field_column, points_table, tidy
+from ..variants.variant_labels import short_names
 from ..variants.variant_plan import PlannedRun, plan_study
 from ..workers.worker_pool import HERE, WorkerPool
 
@@ -34,6 +35,8 @@ class Swept:
         A row for each run of the study, in its order; see `table_of`.
     overview : list of dict
         Mean and extremes of the main key figures, by controller.
+    intervals : list of dict
+        The same figures with intervals over the seeds, by the values of what was varied; none with one seed.
     ran : int
         How many of them this call has run.
     path : Path
@@ -46,6 +49,7 @@ class Swept:
 
     table: pd.DataFrame
     overview: list[dict[str, Any]]
+    intervals: list[dict[str, Any]]
     ran: int
     path: Path
     runs: pd.DataFrame
@@ -115,9 +119,12 @@ def sweep(
     frame = tidy(study, runs, entries)
     by_field = by_field_table(study, frame)
     _write_csv(by_field, output / "by_field.csv")
+    shown = study.kpis or [name for name in _MAIN_KPIS if name in table and bool(table[name].fillna(0).any())]
+    intervals = []
     if table["seed"].nunique() > 1:
         _write_csv(points_table(study, frame), output / "points.csv")
-    return Swept(table, _overview(study, table), ran, _write(table, output), frame, by_field)
+        intervals = list(_interval_rows(by_field, shown))
+    return Swept(table, list(_overview_rows(table, shown)), intervals, ran, _write(table, output), frame, by_field)
 
 
 def _check_extra() -> None:
@@ -185,11 +192,6 @@ def table_of(study: Study, runs: Sequence[PlannedRun], entries: Sequence[dict[st
     return table
 
 
-def _overview(study: Study, table: pd.DataFrame) -> list[dict[str, Any]]:
-    names = study.kpis or [name for name in _MAIN_KPIS if name in table and bool(table[name].fillna(0).any())]
-    return list(_overview_rows(table, names))
-
-
 def _overview_rows(table: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     for controller, rows in table.query("status == 'ok'").groupby("controller", sort=False):
         for name in names:
@@ -202,6 +204,21 @@ def _overview_rows(table: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[s
                 "mean": rows[name].mean(),
                 "highest": rows[name].max(),
             }
+
+
+def _interval_rows(by_field: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    short = short_names(dict.fromkeys(by_field["field"]))
+    for row in by_field[by_field["kpi"].isin(list(names))].to_dict("records"):
+        yield {
+            "varied": short[row["field"]],
+            "value": str(row["field_value"]),
+            "key figure": row["kpi"],
+            "unit": row["unit"],
+            "seeds": row["n"],
+            "low": row["low"],
+            "mean": row["mean"],
+            "high": row["high"],
+        }
 
 
 def _write(table: pd.DataFrame, folder: Path) -> Path:

@@ -29,7 +29,7 @@ def tidy(study: Study, runs: Iterable[PlannedRun], entries: Mapping[str, Mapping
     DataFrame
         variant (label), scenario (label), a column for each field, controller (label), seed, kpi, value, unit. Fields
         have numbers, durations in seconds, or labels. Of key figures the study's, all when it names none; a hub's as
-        HUB.NAME where there are several.
+        HUB.NAME where there are several. ``attrs["units"]`` has the units of fields that have one.
     """
     import pandas as pd
 
@@ -37,27 +37,22 @@ def tidy(study: Study, runs: Iterable[PlannedRun], entries: Mapping[str, Mapping
         name: [] for name in ("variant", "scenario", *study.fields, "controller", "seed", "kpi", "value", "unit")
     }
     made = list({(run.variant.label, run.seed): run for run in runs}.values())
-    shown = {
-        field: field_column(study.fields[field], [run.variant.fields[field] for run in made])[0]
-        for field in study.fields
+    fields = {
+        name: field_column(field, [run.variant.fields[name] for run in made]) for name, field in study.fields.items()
     }
     for place, run in enumerate(made):
-        kpis = entries[run.key]["kpis"]
+        kpis, variant = entries[run.key]["kpis"], run.variant
         names = [name for name in study.kpis or kpis if name in kpis]
-        about = {
-            "variant": run.variant.label,
-            "scenario": run.variant.scenario,
-            "controller": run.variant.controller,
-            "seed": run.seed,
-        }
+        about = {"variant": variant.label, "scenario": variant.scenario, "controller": variant.controller}
+        about |= {"seed": run.seed} | {name: values[place] for name, (values, _) in fields.items()}
         for name, value in about.items():
             columns[name] += [value] * len(names)
-        for field, values in shown.items():
-            columns[field] += [values[place]] * len(names)
         columns["kpi"] += names
         columns["value"] += [kpis[name][0] for name in names]
         columns["unit"] += [kpis[name][1] for name in names]
-    return pd.DataFrame(columns).astype({"value": "float64"})
+    table = pd.DataFrame(columns).astype({"value": "float64"})
+    table.attrs["units"] = {name: unit for name, (_, unit) in fields.items() if unit}
+    return table
 
 
 def field_column(field: Variation, values: Sequence[Any]) -> tuple[list[Any], str]:

@@ -309,10 +309,12 @@ def _base(
             key = "scenario" if study.scenario is not None else "scenarios"
             raise InputError(Problem(where, key, target, f"must be a file or a shipped scenario{hint}"))
         loaded = load_scenario(name)
-        data = {key: value for key, value in read_yaml(loaded.path).items() if key != "expect"}
+        data = dict(read_yaml(loaded.path))
     else:
         name = next((name for name, path in shipped().items() if path == loaded.path), str(loaded.path.resolve()))
-        data = loaded.scenario.model_dump(mode="json", exclude={"expect"})
+        data = loaded.scenario.model_dump(mode="json")
+    if study.fields or study.duration is not None:
+        data.pop("expect", None)  # they need not fit a changed plant
     if study.duration is not None:
         data["duration"] = f"{study.duration:.12g}s"
     controlled = _controlled(study, labels, data, loaded, where)
