@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from ...errors import NOTHING, InputError, Problem
-from ..command_options import Force, Json, Scheduler, names_in, pool_of, print_file
+from ..command_options import (
+    Figures,
+    Force,
+    Json,
+    Scheduler,
+    Tables,
+    names_in,
+    pool_of,
+    print_file,
+    print_paper_files,
+)
 from ..stopping import stoppable
 from ..terminal import RunsProgress, err, out, show
 
@@ -31,6 +41,8 @@ def compare(
     scheduler: Scheduler = None,
     engine: Annotated[str, typer.Option(help="inprocess, or mosaik: the same results, slower.")] = "inprocess",
     retry: Annotated[bool, typer.Option("--retry", help="Run again what has failed.")] = False,
+    tables: Tables = "",
+    figures: Figures = "",
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -40,10 +52,13 @@ def compare(
     """
     from ...studies.compare.compare_controllers import compare_controllers
     from ...studies.compare.compare_plan import plan, plan_file
+    from ...studies.variants.paper_files import FIGURES, TABLES, check_formats, write_paper_files
     from ...studies.variants.study_file import is_study, located
     from .. import compare_table
     from ..ranks_table import ranks_tables
 
+    check_formats("--tables", names_in(tables), TABLES)
+    check_formats("--figures", names_in(figures), FIGURES)
     folder = output or Path(f"{Path(target).stem}-compare")
     options: dict[str, Any] = {"seeds": seeds, "baseline": baseline, "kpis": names_in(kpis) or None, "test": test}
     options = {name: value for name, value in options.items() if value is not None}
@@ -67,6 +82,14 @@ def compare(
         err.print(f"{name}, seed {number}: {message}", style="red", markup=False, soft_wrap=True)
     if compared.comparison is None:
         raise typer.Exit(1)
+    files = write_paper_files(
+        compared.runs,
+        folder,
+        planned.kpis,
+        tables=names_in(tables),
+        figures=names_in(figures),
+        comparison=compared.comparison,
+    )
     if as_json:
         show(compare_table.rows(compared.comparison), "", as_json)
     else:
@@ -77,5 +100,6 @@ def compare(
         for note in compared.notes:
             out.print(f"note: {note}", style="yellow", markup=False)
         print_file(compared.output / "index.html")
+        print_paper_files(files, folder)
     if compared.failures:
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import NOTHING, InputError, Problem
 from ..journal import Journal
 from ..variants.journalled_runs import ENTRY, JOURNAL, Progress, make_runs
+from ..variants.paper_files import MAIN_KPIS
 from ..variants.study_file import Study, read_study
 from ..variants.study_tables import by_field_table, field_column, points_table, tidy
 from ..variants.variant_labels import short_names
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EXTRA = ("pyarrow",)
-_MAIN_KPIS = ("cost_net", "import_kwh", "peak_demand_kw", "delivered_kwh", "missed_kwh", "unserved_kwh")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Swept:
         A row for each run and key figure, see `study_tables.tidy`.
     by_field : DataFrame
         Means and intervals for each value of what was varied, see `study_tables.by_field_table`.
+    kpis : list of str
+        The key figures that the overview tells.
     """
 
     table: pd.DataFrame
@@ -54,6 +56,7 @@ class Swept:
     path: Path
     runs: pd.DataFrame
     by_field: pd.DataFrame
+    kpis: list[str]
 
     @property
     def failed(self) -> int:
@@ -119,12 +122,14 @@ def sweep(
     frame = tidy(study, runs, entries)
     by_field = by_field_table(study, frame)
     _write_csv(by_field, output / "by_field.csv")
-    shown = study.kpis or [name for name in _MAIN_KPIS if name in table and bool(table[name].fillna(0).any())]
+    shown = study.kpis or [name for name in MAIN_KPIS if name in table and bool(table[name].fillna(0).any())]
     intervals = []
     if table["seed"].nunique() > 1:
         _write_csv(points_table(study, frame), output / "points.csv")
         intervals = list(_interval_rows(by_field, shown))
-    return Swept(table, list(_overview_rows(table, shown)), intervals, ran, _write(table, output), frame, by_field)
+    return Swept(
+        table, list(_overview_rows(table, shown)), intervals, ran, _write(table, output), frame, by_field, shown
+    )
 
 
 def _check_extra() -> None:
@@ -207,18 +212,20 @@ def _overview_rows(table: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[s
 
 
 def _interval_rows(by_field: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each value of what was varied, with a cell for each key figure."""
+    from ....analysis.comparison.rounded_text import mean_and_interval
+
     short = short_names(dict.fromkeys(by_field["field"]))
-    for row in by_field[by_field["kpi"].isin(list(names))].to_dict("records"):
-        yield {
-            "varied": short[row["field"]],
-            "value": str(row["field_value"]),
-            "key figure": row["kpi"],
-            "unit": row["unit"],
-            "seeds": row["n"],
-            "low": row["low"],
-            "mean": row["mean"],
-            "high": row["high"],
-        }
+    rows: list[Any] = list(by_field.itertuples())
+    records = {(row.field, row.field_value, row.kpi): row for row in rows}
+    for field, value in dict.fromkeys((field, value) for field, value, _ in records):
+        cells = {"varied": short[field], "value": str(value)}
+        for name in names:
+            row = records.get((field, value, name))
+            if row is not None:
+                head = f"{name} {row.unit}" if row.unit not in ("", "1") else name
+                cells[head] = mean_and_interval(row.mean, row.high - row.mean, row.unit)
+        yield cells
 
 
 def _write(table: pd.DataFrame, folder: Path) -> Path:
