@@ -69,7 +69,8 @@ def write_paper_files(
         of_baseline = runs.loc[runs["variant"] == comparison.baseline, "controller"]
         test = {"baseline": of_baseline.iloc[0], "test": comparison.test, "random": comparison.random}
     runs = _described(runs, comparison)
-    names = [name for name in kpis or MAIN_KPIS if bool(runs.loc[runs["kpi"] == name, "value"].fillna(0).any())]
+    values = {name: runs.loc[runs["kpi"] == name, "value"].dropna() for name in kpis or MAIN_KPIS}
+    names = [name for name, known in values.items() if len(known) and (kpis or bool(known.any()))]
     written = []
     if tables:
         from ....analysis.report.print.paper_tables import write_table

@@ -252,7 +252,8 @@ def is_study(target: Path | str) -> bool:
     except (OSError, ValueError):
         return False  # no path at all
     data = read_yaml(Path(target))
-    return isinstance(data, Mapping) and "hubs" not in data and bool({"scenario", "scenarios"} & data.keys())
+    own = {"scenario", "scenarios", "fields", "design", "controllers", "seeds", "kpis", "baseline"}
+    return isinstance(data, Mapping) and "hubs" not in data and bool(own & data.keys())
 
 
 def read_study(path: Path) -> Study:
