@@ -26,7 +26,7 @@ from evhub.scenarios.run_scenario import run
 from evhub.scenarios.schema.scenario_loader import load_scenario
 from evhub.scenarios.studies.compare.compare_controllers import compare_controllers
 from evhub.scenarios.studies.compare.compare_plan import plan, plan_file
-from evhub.scenarios.studies.variants.study_file import Study, read_study
+from evhub.scenarios.studies.variants.study_file import Study, located, read_study, shipped_run_studies
 from evhub.scenarios.studies.variants.variant_labels import labels_of_settings, labels_of_values
 from evhub.scenarios.studies.variants.variant_plan import plan_study
 
@@ -448,6 +448,25 @@ def test_a_sweep_and_a_comparison_of_one_study_have_the_same_runs(folder):  # no
     assert [run.key for run in plan_study(read_study(path), str(path), folder).runs] == [
         job.run.key for job in sorted(plan_file(path, Path("out")).jobs, key=lambda job: job.run.number)
     ]
+
+
+def test_the_study_of_the_docs_is_what_they_say(folder):  # noqa: F811
+    docs = Path(__file__).parents[2] / "docs" / "studies.md"
+    path = folder / "study.yaml"
+    path.write_text(docs.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0])
+    planned = plan_file(path, Path("out"))
+    assert len(planned.jobs) == 2 * 3 * 6
+    assert planned.baseline == planned.jobs[0].controller == "75 kWh, equal_share"
+    assert planned.jobs[1].controller == "75 kWh, milp_dispatch horizon=2h"
+
+
+@pytest.mark.parametrize("name", sorted(shipped_run_studies()))
+def test_shipped_studies_are_listed_and_can_be_compared(name, tmp_path):
+    planned = plan_file(located(name), tmp_path / "out")
+    assert planned.random
+    assert 2 <= len(planned.planned.variants) <= 18
+    rows = json.loads(evhub("list", "--json").out)
+    assert [row["what"] for row in rows if row["name"] == name] == [f"{planned.planned.study.title} (compare, sweep)"]
 
 
 # --- means by what was varied -----------------------------------------------------------------------------------------

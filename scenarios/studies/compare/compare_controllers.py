@@ -161,7 +161,7 @@ def _evaluated(
 
 
 def varies_more(plan: ComparisonPlan) -> bool:
-    """Whether more is varied than the controller."""
+    """Return whether more is varied than the controller."""
     return any(run.variant.label != run.variant.controller for run in plan.planned.runs)
 
 

@@ -243,7 +243,7 @@ def located(study: Path | str) -> Path:
 
 
 def is_study(target: Path | str) -> bool:
-    """Whether a name or a file is that of a study; anything else may be a scenario."""
+    """Return whether a name or a file is that of a study; anything else may be a scenario."""
     if str(target) in shipped_run_studies():
         return True
     try:
