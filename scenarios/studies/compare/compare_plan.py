@@ -19,7 +19,7 @@ from ..variants.variant_plan import PlannedRun, StudyPlan, plan_study
 
 RUNS = "runs"
 """Folder of the results within that of the comparison."""
-MOST_VARIANTS = 50
+MAX_VARIANTS = 50
 """All pairs are tested, and all stand in one page; of more, a sweep makes a table."""
 
 
@@ -58,7 +58,7 @@ class ComparisonPlan:
     planned : StudyPlan
         The study and its runs.
     loaded : LoadedScenario
-        The scenario; of several, the first.
+        The scenario of the first run.
     jobs : tuple of Job
         Seed by seed, all variants.
     random : tuple of str
@@ -209,7 +209,7 @@ def _comparison(planned: StudyPlan, output: Path, engine: str, force: bool) -> C
     random = dict.fromkeys(part for run in plants.values() for part in random_parts(run.loaded.scenario))
     return ComparisonPlan(
         planned,
-        next(iter(planned.scenarios.values())),
+        planned.runs[0].loaded,
         jobs,
         tuple(random),
         output,
@@ -269,8 +269,8 @@ def _study_problems(planned: StudyPlan, where: str, options: dict[str, Any]) -> 
     study, labels = planned.study, [variant.label for variant in planned.variants]
     if len(labels) < 2:
         yield Problem(where, "file", NOTHING, "must vary something to compare: fields, controllers or scenarios")
-    if len(labels) > MOST_VARIANTS:
-        allowed = f"must make at most {MOST_VARIANTS} variants to compare, got {len(labels)}; evhub sweep takes more"
+    if len(labels) > MAX_VARIANTS:
+        allowed = f"must make at most {MAX_VARIANTS} variants to compare, got {len(labels)}; evhub sweep takes more"
         yield Problem(where, "file", NOTHING, allowed)
     if study.baseline is not None and study.baseline not in labels:
         place = ("", "--baseline") if "baseline" in options else (where, "baseline")
@@ -283,8 +283,8 @@ def _study_problems(planned: StudyPlan, where: str, options: dict[str, Any]) -> 
         for label, loaded in planned.scenarios.items()
     }
     if len({str(names) for names in currencies.values()}) > 1:
-        told = ", ".join(f"{' and '.join(names)} in {label}" for label, names in currencies.items())
-        yield Problem(where, "scenarios", NOTHING, f"must have one currency to be compared, got {told}")
+        stated = ", ".join(f"{' and '.join(names)} in {label}" for label, names in currencies.items())
+        yield Problem(where, "scenarios", NOTHING, f"must have one currency to be compared, got {stated}")
 
 
 def _file_names(labels: Sequence[str]) -> dict[str, str]:

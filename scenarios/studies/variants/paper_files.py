@@ -86,15 +86,14 @@ def write_paper_files(
 
 
 def _described(runs: pd.DataFrame, comparison: Comparison | None) -> pd.DataFrame:
-    """Return the runs with only what was varied as columns, and with the names of key figures where they are known."""
-    units = runs.attrs.get("units", {})
-    runs = runs.drop(columns=["variant", *(["scenario"] if runs["scenario"].nunique() < 2 else [])])
-    if comparison is not None:
-        about = comparison.kpis.drop_duplicates("kpi")[["kpi", "group", "quantity", "better"]]
-        runs = runs.merge(about, on="kpi", how="left")
-        runs["quantity"] = runs["quantity"].fillna(runs["kpi"])
-    runs.attrs["units"] = units
-    return runs
+    """Return the runs with the names of key figures, which a comparison knows."""
+    if comparison is None:
+        return runs
+    about = comparison.kpis.drop_duplicates("kpi")[["kpi", "group", "quantity", "better"]]
+    named = runs.merge(about, on="kpi", how="left")
+    named["quantity"] = named["quantity"].fillna(named["kpi"])
+    named.attrs = runs.attrs
+    return named
 
 
 def _tables(
