@@ -26,7 +26,7 @@ _FOUND = (0.0, 1.0)  # optimal and feasible, see controllers.optimization.soluti
 _OWN_SECTIONS = {"name", "title", "source", "seed", "controller", "expect", "key_figures"}
 
 
-def collect(runs: Iterable[Results], names: Iterable[str] | None = None) -> pd.DataFrame:
+def collect(runs: Iterable[Results], names: Iterable[str] | None = None, *, same_plant: bool = True) -> pd.DataFrame:
     """Collect the key figures of runs of one plant under several controllers and seeds.
 
     Parameters
@@ -35,6 +35,8 @@ def collect(runs: Iterable[Results], names: Iterable[str] | None = None) -> pd.D
         Opened results; each is read before the next is asked for.
     names : iterable of str, optional
         Name of the controller of each run; its type in the scenario when left out.
+    same_plant : bool
+        Refuse runs of different plants; the names are those of variants where they are wanted.
 
     Returns
     -------
@@ -47,7 +49,8 @@ def collect(runs: Iterable[Results], names: Iterable[str] | None = None) -> pd.D
     Raises
     ------
     ResultError
-        If a run is not complete, is of another plant than the first, or has the controller and seed of an earlier one.
+        If a run is not complete, is of another plant than the first (where `same_plant`), or has the controller and
+        seed of an earlier one.
     """
     frames: dict[tuple[str, int], pd.DataFrame] = {}
     first: Results | None = None
@@ -59,7 +62,8 @@ def collect(runs: Iterable[Results], names: Iterable[str] | None = None) -> pd.D
         seed = int(results.attributes.get("seed", 0))
         if results.status != "complete":
             raise ResultError(f"{results.path}: {results.note}; only complete runs can be compared")
-        check_same_plant(first, results)
+        if same_plant:
+            check_same_plant(first, results)
         if (name, seed) in frames:
             raise ResultError(f"{results.path}: there is a run of {name} with seed {seed} already")
         figures = _figures(results)

@@ -8,7 +8,7 @@ controller     the controller, or whatever was compared, as a label
 seed           runs with one seed are paired
 kpi, value     the key figure and its value; NaN where the run has none
 unit           of the value
-group,         of the key figure; may be left out: as in `run_figures.collect`, then its key is its name
+group,         of the key figure; may be left out: its name and direction are those of the registry then
 quantity,
 better
 =============  =========================================================================================
@@ -26,6 +26,7 @@ from numbers import Real
 import pandas as pd
 
 from ...simulators.units import S_PER_DAY, S_PER_H, S_PER_MIN
+from ..kpis.key_figure_registry import key_figures
 from .paired_statistics import LEVEL, Comparison, Test, compare
 
 REQUIRED = ("controller", "seed", "kpi", "value", "unit")
@@ -51,7 +52,14 @@ def checked(runs: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(f"runs must have the columns {', '.join(REQUIRED)}; {', '.join(missing)} is missing")
     if runs.empty:
         raise ValueError("runs must have at least one row")
-    more = {"group": "", "quantity": runs["kpi"], "better": ""}
+    figures = key_figures()
+    keys = [str(kpi).rpartition(".")[::2] for kpi in runs["kpi"]]
+    known = [(hub, figures.get(key), key) for hub, key in keys]
+    more = {
+        "group": "",
+        "quantity": [(figure.text if figure else key) + (f", {hub}" if hub else "") for hub, figure, key in known],
+        "better": [figure.better if figure else "" for _, figure, _ in known],
+    }
     whole = runs.assign(**{name: value for name, value in more.items() if name not in runs})
     whole[["group", "better"]] = whole[["group", "better"]].fillna("")
     twice = whole.duplicated([*_fields(whole), "controller", "seed", "kpi"])

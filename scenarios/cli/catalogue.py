@@ -14,6 +14,7 @@ from ..schema.scenario_loader import shipped
 from ..schema.yaml_file import read_yaml
 from ..studies.dispatchability.dispatchability_study import shipped_studies
 from ..studies.reproductions import NAMES, reproduction
+from ..studies.variants.study_file import shipped_run_studies
 
 
 def catalogue() -> list[dict[str, Any]]:
@@ -30,6 +31,8 @@ def catalogue() -> list[dict[str, Any]]:
         rows.append({"kind": "device", "name": kind.section_key, "what": what})
     for name, path in shipped_studies().items():
         rows.append({"kind": "study", "name": name, "what": read_yaml(path).get("title", "")})
+    for name, path in shipped_run_studies().items():
+        rows.append({"kind": "study", "name": name, "what": f"{read_yaml(path).get('title', '')} (compare, sweep)"})
     rows += [{"kind": "published study", "name": name, "what": reproduction(name).TITLE} for name in NAMES]
     shipped_files = {
         "pack": cell_sets(),

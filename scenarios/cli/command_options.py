@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print the table as JSON and nothing else.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Scheduler = Annotated[str | None, typer.Option(help="Run on an existing dask cluster, by its address.")]
+Tables = Annotated[str, typer.Option(help="Write tables for papers: tex, md, csv, with commas between them.")]
+Figures = Annotated[str, typer.Option(help="Draw figures for papers: pdf, svg, png, with commas between them.")]
 PICTURES = (".png", ".svg", ".pdf")
 """Endings of pictures."""
 
@@ -80,3 +82,10 @@ def names_in(text: str) -> list[str]:
 def print_file(path: Path) -> None:
     """Print the path of a new file and its size."""
     out.print(f"{escape(str(path))}  [dim]({path.stat().st_size / 1e6:.1f} MB)[/dim]", soft_wrap=True)
+
+
+def print_paper_files(files: Sequence[Path], folder: Path) -> None:
+    """Print how many tables and figures were written, and where."""
+    for name in ("tables", "figures"):
+        if count := sum(path.parent.name == name for path in files):
+            out.print(f"{escape(str(folder / name))}  [dim]({count} files)[/dim]", soft_wrap=True)

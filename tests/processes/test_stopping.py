@@ -83,7 +83,7 @@ WAYS = {
     "compare": (
         "compare quick.yaml --controllers own:Quick,own:Slow -o out",
         lambda out: is_complete(out / "runs/own.Quick-seed0.h5") and (out / "runs/own.Slow-seed0.h5.part").exists(),
-        "1 of 2 runs were made; out/runs has their results",
+        "1 of 2 runs are finished; the same command goes on",
         lambda out: is_complete(out / "runs/own.Quick-seed0.h5"),
     ),
     "sweep": (

@@ -23,8 +23,8 @@ from evhub.analysis import open_results
 from evhub.scenarios.run_scenario import run
 from evhub.scenarios.schema.scenario_loader import load_scenario
 from evhub.scenarios.studies.sweep import sweep_runs as sweeping
-from evhub.scenarios.studies.sweep.run_plan import plan
-from evhub.scenarios.studies.sweep.sweep_study import read_study
+from evhub.scenarios.studies.variants.study_file import read_study, shipped_run_studies
+from evhub.scenarios.studies.variants.variant_plan import PlannedRun, plan_study
 from evhub.scenarios.studies.workers import dask_workers
 from evhub.scenarios.studies.workers.worker_pool import ClusterLostError, worker_pool
 
@@ -238,15 +238,19 @@ def test_a_scheduler_that_does_not_answer_is_told(folder, monkeypatch):
 # --- which runs there are ---------------------------------------------------------------------------------------------
 
 
+def plan(path: Path) -> list[PlannedRun]:
+    return plan_study(read_study(path), str(path), path.parent).runs
+
+
 def keys(path: Path) -> list[str]:
-    return [run.key for run in plan(read_study(path), path)]
+    return [run.key for run in plan(path)]
 
 
 def test_points_times_controllers_times_seeds(folder):
     fields = {"hubs.depot.connectors.count": {"values": [2, 3]}}
     path = study(folder, fields=fields, controllers=["uncontrolled", marks(period="1min")], seeds=2, duration="9min")
-    runs = plan(read_study(path), path)
-    assert [(one.fields["hubs.depot.connectors.count"], one.controller, one.seed) for one in runs] == [
+    runs = plan(path)
+    assert [(run.variant.fields["hubs.depot.connectors.count"], run.variant.controller, run.seed) for run in runs] == [
         (count, controller, seed)
         for count in (2, 3)
         for controller in ("uncontrolled", "own:Marks period=60s")
@@ -265,7 +269,7 @@ def test_a_field_that_the_file_leaves_out_is_set_where_it_belongs(folder):
         "controller.period": {"values": ["5min"]},
     }
     path = study(folder, fields=fields)
-    (one,) = plan(read_study(path), path)
+    (one,) = plan(path)
     hub = one.loaded.scenario.hubs["depot"]
     assert hub.grid.ats.transfer_s == 7
     assert hub.tariffs.buy.value == 0.3
@@ -460,5 +464,5 @@ def test_a_scheduler_that_goes_away_is_told(folder):
 
 
 def test_the_shipped_studies_fit_their_scenarios():
-    for path in sorted(sweeping.SHIPPED.glob("*.yaml")):
-        assert plan(read_study(path), path)
+    for path in shipped_run_studies().values():
+        assert plan(path)

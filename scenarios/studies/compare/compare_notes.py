@@ -105,7 +105,12 @@ def bounds(
 
 def _foresight(plan: ComparisonPlan) -> list[str]:
     """Return what the strategies were told of the future; those that look at no forecast in one line."""
-    lines = list(dict.fromkeys(line for job in plan.jobs for line in foresight(job.loaded)))
+    first = {job.controller: job.run for job in reversed(plan.jobs)}
+    labelled = {
+        label: [line if line.startswith(label) else f"{label}: {line}" for line in foresight(first[label].loaded)]
+        for label in dict.fromkeys(job.controller for job in plan.jobs)
+    }
+    lines = list(dict.fromkeys(line for of_one in labelled.values() for line in of_one))
     blind = [line.removesuffix(f" {NO_FORECAST}") for line in lines if line.endswith(NO_FORECAST)]
     shown = [line for line in lines if not line.endswith(NO_FORECAST)]
     if len(blind) > 1:

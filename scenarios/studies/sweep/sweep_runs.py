@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from ...errors import NOTHING, InputError, Problem
-from ...schema.scenario_loader import LIBRARY
 from ..journal import Journal
-from ..workers.sent_scenario import serve
-from ..workers.whole_results import run_whole, without_parts
-from ..workers.worker_pool import DIED, HERE, ClusterLostError, WorkerDiedError, WorkerPool
-from .run_plan import PlannedRun, plan
-from .sweep_study import SweepStudy, read_study, seconds_of
+from ..variants.journalled_runs import ENTRY, JOURNAL, Progress, make_runs
+from ..variants.paper_files import MAIN_KPIS
+from ..variants.study_file import Study, read_study
+from ..variants.study_tables import by_field_table, field_column, points_table, tidy
+from ..variants.variant_labels import short_names
+from ..variants.variant_plan import PlannedRun, plan_study
+from ..workers.worker_pool import HERE, WorkerPool
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SHIPPED = LIBRARY / "sweeps"
-"""The studies that come with evhub."""
 EXTRA = ("pyarrow",)
-JOURNAL = "journal.jsonl"
-_ENTRY = ("status", "error", "wall_s", "kpis")
-_MAIN_KPIS = ("cost_net", "import_kwh", "peak_demand_kw", "delivered_kwh", "missed_kwh", "unserved_kwh")
 
 
 @dataclass(frozen=True)
@@ -43,16 +35,28 @@ class Swept:
         A row for each run of the study, in its order; see `table_of`.
     overview : list of dict
         Mean and extremes of the main key figures, by controller.
+    intervals : list of dict
+        The same figures with intervals over the seeds, by the values of what was varied; none with one seed.
     ran : int
         How many of them this call has run.
     path : Path
         The table; a CSV of the same is beside it.
+    runs : DataFrame
+        A row for each run and key figure, see `study_tables.tidy`.
+    by_field : DataFrame
+        Means and intervals for each value of what was varied, see `study_tables.by_field_table`.
+    kpis : list of str
+        The key figures that the overview tells.
     """
 
     table: pd.DataFrame
     overview: list[dict[str, Any]]
+    intervals: list[dict[str, Any]]
     ran: int
     path: Path
+    runs: pd.DataFrame
+    by_field: pd.DataFrame
+    kpis: list[str]
 
     @property
     def failed(self) -> int:
@@ -65,11 +69,6 @@ class Swept:
         return [{"error": error, "runs": row["size"], "first run": row["min"]} for error, row in rows.iterrows()]
 
 
-def located(study: Path) -> Path:
-    """Find the file of a study: the named file, or the shipped study of this name."""
-    return SHIPPED / f"{study}.yaml" if (SHIPPED / f"{study}.yaml").is_file() else study
-
-
 def sweep(
     path: Path,
     output: Path,
@@ -77,7 +76,7 @@ def sweep(
     *,
     keep: Path | None = None,
     retry: bool = False,
-    progress: Callable[[int, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Swept:
     """Run a study; runs that are finished already are not repeated.
 
@@ -90,7 +89,7 @@ def sweep(
     pool : WorkerPool
         Where the runs are made; in this process when left out.
     keep : Path, optional
-        Folder for the result files, KEY.h5; they are thrown away when left out.
+        Folder for the result files, KEY.h5; they are thrown away when left out. What is not there is run again.
     retry : bool
         Run again what has failed.
     progress : callable, optional
@@ -111,19 +110,26 @@ def sweep(
     """
     _check_extra()
     study = read_study(path)
-    runs = plan(study, path)
+    runs = plan_study(study, str(path), path.parent).runs
     if keep is not None:
         _make(keep)
     _check_folder(output)
-    with Journal(output / JOURNAL, _ENTRY) as journal:
-        again = {key for key, entry in journal.finished.items() if entry["status"] == "failed"} if retry else set()
-        left = {run.key: run for run in runs if run.key not in journal.finished or run.key in again}
-        if left:
-            _check_builds(runs, left)
-            _run_all(left, journal, pool, keep, progress)
-        entries = [journal.finished[run.key] for run in runs]
-    table = table_of(study, runs, entries)
-    return Swept(table, _overview(study, table), len(left), _write(table, output))
+    files = None if keep is None else {run.key: keep / f"{run.key}.h5" for run in runs}
+    with Journal(output / JOURNAL, ENTRY) as journal:
+        ran = make_runs(runs, journal, pool, files=files, retry=retry, progress=progress)
+        entries = journal.finished
+    table = table_of(study, runs, [entries[run.key] for run in runs])
+    frame = tidy(study, runs, entries)
+    by_field = by_field_table(study, frame)
+    _write_csv(by_field, output / "by_field.csv")
+    shown = study.kpis or [name for name in MAIN_KPIS if name in table and bool(table[name].fillna(0).any())]
+    intervals = []
+    if table["seed"].nunique() > 1:
+        _write_csv(points_table(study, frame), output / "points.csv")
+        intervals = list(_interval_rows(by_field, shown))
+    return Swept(
+        table, list(_overview_rows(table, shown)), intervals, ran, _write(table, output), frame, by_field, shown
+    )
 
 
 def _check_extra() -> None:
@@ -146,171 +152,15 @@ def _check_folder(output: Path) -> None:
         raise InputError(Problem("", "output", str(output), "must be new, empty, or the folder of a sweep"))
 
 
-def _run_all(
-    left: dict[str, PlannedRun],
-    journal: Journal,
-    pool: WorkerPool,
-    keep: Path | None,
-    progress: Callable[[int, int, int], None] | None,
-) -> None:
-    runs, call = list(left.values()), uuid4().hex
-    orders = [RunOrder(run, call, None if keep is None else str(keep.resolve() / f"{run.key}.h5")) for run in runs]
-    done = failed = 0
-    try:
-        if progress is not None:
-            progress(0, len(runs), 0)
-        with without_parts(Path(order.keep) for order in orders if order.keep):
-            for number, outcome in pool.outcomes(make_run, orders, [f"run {run.number}" for run in runs]):
-                run = runs[number]
-                entry = _failure(outcome) if isinstance(outcome, BaseException) else outcome
-                about = {"fields": run.fields, "controller": run.controller, "seed": run.seed}
-                journal.write(run.key, {**about, **entry})
-                done, failed = done + 1, failed + (entry["status"] == "failed")
-                if progress is not None:
-                    progress(done, len(runs), failed)
-    except KeyboardInterrupt as stop:
-        stop.args = (f"{done} of {len(runs)} runs are finished; the same command goes on",)
-        raise
-    except ClusterLostError as error:
-        message = f"{error}; {done} of {len(runs)} runs are finished; the same command goes on"
-        raise ClusterLostError(message) from None
-
-
-# --- on a worker ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class RunOrder:
-    """A run for a worker.
-
-    Parameters
-    ----------
-    run : PlannedRun
-        The run.
-    call : str
-        Differs from any other call.
-    keep : str or None
-        Where the result file is kept.
-    """
-
-    run: PlannedRun
-    call: str
-    keep: str | None
-
-
-def make_run(order: RunOrder) -> dict[str, Any]:
-    """Run one point of a study and return its key figures, or why it failed.
-
-    Parameters
-    ----------
-    order : RunOrder
-        The run.
-
-    Returns
-    -------
-    dict
-        status (ok or failed), error, wall_s, and kpis: [value, unit] by name; a hub's as HUB.NAME where there are
-        several.
-    """
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="run-") as folder:
-        try:
-            kpis = _key_figures(order, Path(order.keep or f"{folder}/{order.run.key}.h5"))
-        except (Exception, SystemExit) as error:  # a user's own controller may fail in any way
-            entry = _failure(error)
-        else:
-            entry = {"status": "ok", "error": "", "kpis": kpis}
-    return entry | {"wall_s": round(time.perf_counter() - began, 3)}
-
-
-def _key_figures(order: RunOrder, path: Path) -> dict[str, tuple[float | None, str]]:
-    from ....analysis import ResultError, open_results
-    from ....analysis.results.summary_table import summary
-    from ...assembly.plant_build import build
-
-    loaded = order.run.loaded
-    serve(order.call, str(loaded.folder.resolve()))
-    run_whole(build(loaded), loaded, path)
-    with open_results(path) as results:
-        if results.status != "complete":
-            raise ResultError(results.note)
-        table = summary(results)
-    hubs = [column for column in table.columns if column not in ("group", "quantity", "unit")]
-    kpis = {}
-    for hub in ["total", *(hubs[:-1] if len(hubs) > 2 else [])]:
-        for name, value, unit in zip(table.index, table[hub].tolist(), table["unit"], strict=True):
-            kpis[name if hub == "total" else f"{hub}.{name}"] = (None if value != value else value, unit)
-    return kpis
-
-
-def _failure(error: BaseException) -> dict[str, Any]:
-    return {"status": "failed", "error": _message(error), "wall_s": None, "kpis": {}}
-
-
-def _message(error: BaseException) -> str:
-    """Describe an error in one line."""
-    if isinstance(error, WorkerDiedError):
-        return DIED
-    if isinstance(error, InputError):
-        return "; ".join(str(problem) for problem in error.problems)
-    return " ".join(f"{type(error).__name__}: {error}".split())
-
-
-# --- before the first run ---------------------------------------------------------------------------------------------
-
-
-def _check_builds(runs: Sequence[PlannedRun], left: dict[str, PlannedRun]) -> None:
-    """Build runs until every value of a field and every controller was in one; all problems are reported at once.
-
-    Of a field with a range these are the lowest and the highest that were drawn. What ran already needs no build.
-    """
-    from ...assembly.plant_build import build
-
-    extremes = {field: _extremes([run.fields[field] for run in runs]) for field in runs[0].fields}
-    parts = {
-        run.key: {
-            json.dumps(part, default=str)
-            for part in (("", run.controller), *run.fields.items())
-            if not part[0] or part[1] in extremes[part[0]]
-        }
-        for run in runs
-    }
-    unseen = set().union(*parts.values()).difference(*(parts[run.key] for run in runs if run.key not in left))
-    problems: dict[str, Problem] = {}
-    # the runs with most unseen parts first: few builds are enough
-    for wanted in range(len(extremes) + 1, 0, -1):
-        for run in left.values():
-            if len(unseen & parts[run.key]) < wanted:
-                continue
-            unseen -= parts[run.key]
-            try:
-                build(run.loaded)
-            except InputError as error:
-                for problem in error.problems:
-                    problems.setdefault(problem.key, problem)
-    if problems:
-        raise InputError(problems.values())
-
-
-def _extremes(values: list[Any]) -> list[Any]:
-    """Of more than twenty numbers or durations the lowest and the highest, else all of them."""
-    distinct = list({json.dumps(value): value for value in values}.values())
-    sizes = [seconds_of(value) if isinstance(value, str) else value for value in distinct]
-    if len(distinct) <= 20 or not all(isinstance(size, int | float) for size in sizes):
-        return distinct
-    ordered = sorted(zip(sizes, range(len(sizes)), strict=True))
-    return [distinct[ordered[0][1]], distinct[ordered[-1][1]]]
-
-
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-def table_of(study: SweepStudy, runs: Sequence[PlannedRun], entries: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def table_of(study: Study, runs: Sequence[PlannedRun], entries: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Return the runs as a table.
 
     Parameters
     ----------
-    study : SweepStudy
+    study : Study
         The study.
     runs : sequence of PlannedRun
         Its runs.
@@ -320,19 +170,21 @@ def table_of(study: SweepStudy, runs: Sequence[PlannedRun], entries: Sequence[di
     Returns
     -------
     DataFrame
-        run (its number), a column for each field, controller, seed, status (ok or failed), error, a column for each
-        key figure, wall_s, and key, the name of the result file if it was kept. Durations are seconds; sections are
-        JSON. ``attrs["units"]`` has the units.
+        run (its number), scenario where there are several, a column for each field, controller, seed, status (ok or
+        failed), error, a column for each key figure, wall_s, and key, the name of the result file if it was kept.
+        Durations are seconds; values with labels and sections stand by their labels. ``attrs["units"]`` has the units.
     """
     import pandas as pd
 
     units = {name: unit for entry in entries for name, (_, unit) in entry["kpis"].items()}
     wanted = study.kpis or list(units)
     columns: dict[str, list[Any]] = {"run": [run.number for run in runs]}
-    for field in study.fields:
-        columns[field], unit = _column([run.fields[field] for run in runs])
-        units |= {field: unit} if unit else {}
-    columns["controller"] = [run.controller for run in runs]
+    if len(study.targets) > 1:
+        columns["scenario"] = [run.variant.scenario for run in runs]
+    for name, field in study.fields.items():
+        columns[name], unit = field_column(field, [run.variant.fields[name] for run in runs])
+        units |= {name: unit} if unit else {}
+    columns["controller"] = [run.variant.controller for run in runs]
     columns["seed"] = [run.seed for run in runs]
     columns["status"] = [entry["status"] for entry in entries]
     columns["error"] = [entry["error"] for entry in entries]
@@ -343,22 +195,6 @@ def table_of(study: SweepStudy, runs: Sequence[PlannedRun], entries: Sequence[di
     table = pd.DataFrame(columns).astype({name: "float64" for name in (*wanted, "wall_s")})
     table.attrs["units"] = {name: units[name] for name in table if name in units} | {"wall_s": "s"}
     return table
-
-
-def _column(values: list[Any]) -> tuple[list[Any], str]:
-    """Values of a field as they can stand in one column, and their unit."""
-    kinds = {type(value) for value in values}
-    if kinds == {str}:
-        seconds = [seconds_of(value) for value in values]
-        return (values, "") if None in seconds else (seconds, "s")
-    if kinds <= {int, float} or kinds == {bool}:
-        return values, ""
-    return [value if isinstance(value, str) else json.dumps(value) for value in values], ""
-
-
-def _overview(study: SweepStudy, table: pd.DataFrame) -> list[dict[str, Any]]:
-    names = study.kpis or [name for name in _MAIN_KPIS if name in table and bool(table[name].fillna(0).any())]
-    return list(_overview_rows(table, names))
 
 
 def _overview_rows(table: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -375,12 +211,34 @@ def _overview_rows(table: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[s
             }
 
 
+def _interval_rows(by_field: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each value of what was varied, with a cell for each key figure."""
+    from ....analysis.comparison.rounded_text import mean_and_interval
+
+    short = short_names(dict.fromkeys(by_field["field"]))
+    rows: list[Any] = list(by_field.itertuples())
+    records = {(row.field, row.field_value, row.kpi): row for row in rows}
+    for field, value in dict.fromkeys((field, value) for field, value, _ in records):
+        cells = {"varied": short[field], "value": str(value)}
+        for name in names:
+            row = records.get((field, value, name))
+            if row is not None:
+                head = f"{name} {row.unit}" if row.unit not in ("", "1") else name
+                cells[head] = mean_and_interval(row.mean, row.high - row.mean, row.unit)
+        yield cells
+
+
 def _write(table: pd.DataFrame, folder: Path) -> Path:
     """The table as Parquet, with units, and as CSV; each whole or not at all."""
     path = folder / "table.parquet"
     part = folder / "table.part"
     table.to_parquet(part, engine="pyarrow", index=False)
     os.replace(part, path)
-    table.to_csv(part, index=False)
-    os.replace(part, folder / "table.csv")
+    _write_csv(table, folder / "table.csv")
     return path
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    part = path.with_suffix(".part")
+    table.to_csv(part, index=False)
+    os.replace(part, path)

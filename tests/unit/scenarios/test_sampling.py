@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evhub.scenarios.studies.sweep.sampling import points
-from evhub.scenarios.studies.sweep.sweep_study import Design, Variation, seconds_of
+from evhub.scenarios.studies.variants.sampling import points
+from evhub.scenarios.studies.variants.study_file import Design, Variation, seconds_of
 
 from ...helpers.sizes import examples
 

@@ -1,18 +1,22 @@
-"""The study file of ``evhub sweep`` as pydantic models: the scenario, the fields that vary, and how."""
+"""The study file of ``evhub compare`` and ``evhub sweep`` as pydantic models: what varies, and how."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError, model_validator
 
+from ....analysis.comparison.paired_statistics import Test
 from ....simulators import field_types
 from ....simulators.field_types import PositiveDuration, Section, Switch, Whole
 from ...errors import InputError
-from ...schema.scenario_loader import problems_of
+from ...schema.scenario_loader import LIBRARY, problems_of, shipped
 from ...schema.scenario_schema import LARGEST_SEED, ControllerSpec
 from ...schema.yaml_file import read_yaml
+from .variant_labels import checked_label, labels_of_values
 
 
 class SweepBound(NamedTuple):
@@ -39,11 +43,44 @@ def seconds_of(text: str) -> float | None:
 End = Annotated[SweepBound, PlainValidator(_bound)]
 
 
+@dataclass(frozen=True)
+class Choices:
+    """The values that a field takes.
+
+    Parameters
+    ----------
+    values : list
+        As they would stand in the scenario.
+    labels : list of str
+        What tables call each; the file names them, or they are made from what differs.
+    named : bool
+        Whether the file names them.
+    """
+
+    values: list[Any]
+    labels: list[str]
+    named: bool
+
+    def label(self, value: Any) -> str:
+        """Return the label of one of the values."""
+        return self.labels[self.values.index(value)]
+
+
+def _choices(value: Any) -> Choices:
+    if not isinstance(value, Mapping | list) or not value:
+        raise ValueError("must be a list of values, or a mapping of labels to values, with at least one")
+    named = isinstance(value, Mapping)
+    values = list(value.values()) if isinstance(value, Mapping) else value
+    if any(item in values[:n] for n, item in enumerate(values)):
+        raise ValueError(f"values must differ from each other, got {values}")
+    return Choices(values, [checked_label(label) for label in value] if named else labels_of_values(values), named)
+
+
 class Variation(Section):
     """What a field of the scenario becomes: some values, or anything in a range."""
 
-    values: Annotated[list[Any], Field(min_length=1)] | None = None
-    """One after the other; a value may also be a whole section."""
+    values: Annotated[Choices, PlainValidator(_choices)] | None = None
+    """One after the other, as a list, or as a mapping of labels to values; a value may also be a whole section."""
     range: tuple[End, End] | None = None
     """Lowest and highest: numbers, or durations such as 5min."""
     log: Switch = False
@@ -60,9 +97,6 @@ class Variation(Section):
         if self.range is None:
             if self.log or self.integer or self.step is not None:
                 raise ValueError("log, integer and step belong to a range, not to values")
-            values = self.values or []
-            if any(value in values[:n] for n, value in enumerate(values)):
-                raise ValueError(f"values must differ from each other, got {values}")
             return self
         low, high = self.range
         if low.is_duration != high.is_duration:
@@ -127,27 +161,60 @@ def _section(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
-class SweepStudy(Section):
-    """A study: runs of one scenario with other fields, controllers and seeds."""
+class ControllerSetting(ControllerSpec):
+    """A controller with parameters of its own, as in a scenario, and what tables call it."""
 
-    scenario: str
+    label: Annotated[str, AfterValidator(checked_label)] | None = None
+    """What tables and figures call it; made from the type and what differs when left out."""
+
+    @property
+    def section(self) -> dict[str, Any]:
+        """What the study gives of it, as it would stand in a scenario."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude={"label"})
+
+
+def _scenarios(value: Any) -> dict[str, str]:
+    names = list(value.values()) if isinstance(value, Mapping) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError("must be a list of scenarios, or a mapping of labels to scenarios, with at least one")
+    labels = [checked_label(label) for label in value] if isinstance(value, Mapping) else [Path(n).stem for n in names]
+    for n, label in enumerate(labels):
+        if label in labels[:n]:
+            raise ValueError(f"must have a label each, as a mapping: two of them are called {label}")
+    return dict(zip(labels, names, strict=True))
+
+
+class Study(Section):
+    """Many runs: one or several scenarios with other fields, controllers and seeds."""
+
+    title: str = ""
+    """One line for lists."""
+    scenario: str | None = None
     """Name of a shipped scenario, or a file relative to the study file."""
+    scenarios: Annotated[dict[str, str], PlainValidator(_scenarios)] | None = None
+    """Several in its place: a list, or a mapping of labels to scenarios."""
     fields: dict[str, Variation] = {}
     """What is varied: paths into the scenario, such as hubs.depot.bess.capacity_kwh or events[0].at."""
     design: Design = Design()
-    controllers: Annotated[list[Annotated[ControllerSpec, BeforeValidator(_section)]], Field(min_length=1)] | None = (
-        None
-    )
+    controllers: (
+        Annotated[list[Annotated[ControllerSetting, BeforeValidator(_section)]], Field(min_length=1)] | None
+    ) = None
     """Each one runs every point: names, or sections with parameters; the scenario's own when left out."""
     seeds: Annotated[list[int] | int, PlainValidator(_seeds)] = 1
-    """Each one runs every point: a list, or how many, counted from the scenario's own."""
+    """Each one runs every point: a list, or how many, counted from that of the (first) scenario."""
     duration: PositiveDuration | None = None
     """Another length of every run."""
     kpis: Annotated[list[str], Field(min_length=1)] | None = None
-    """Columns of the table, such as cost_net, or north.cost_net of one hub; all key figures when left out."""
+    """Key figures to tell and test, such as cost_net, or north.cost_net of one hub; all when left out."""
+    baseline: str | None = None
+    """Label of the variant that the others are compared with; the first when left out."""
+    test: Test = "t"
+    """How differences are tested: t (paired t test) or wilcoxon (signed ranks)."""
 
     @model_validator(mode="after")
     def _fits(self):
+        if (self.scenario is None) == (self.scenarios is None):
+            raise ValueError(f"needs either scenario or scenarios, got {'none' if self.scenario is None else 'both'}")
         ranges = [name for name, field in self.fields.items() if field.range is not None]
         if self.design.type == "grid" and ranges:
             raise ValueError(f"a grid needs values, and {ranges[0]} has a range; another design draws from ranges")
@@ -155,9 +222,42 @@ class SweepStudy(Section):
             raise ValueError(f"a {self.design.type} design needs fields to vary")
         return self
 
+    @property
+    def targets(self) -> dict[str, str]:
+        """The scenarios by their labels."""
+        return self.scenarios or {Path(self.scenario or "").stem: self.scenario or ""}
 
-def read_study(path: Path) -> SweepStudy:
-    """Read and check a study file by itself; `sweep.plan` checks that it fits its scenario.
+
+SHIPPED = LIBRARY / "sweeps"
+"""The studies that come with evhub."""
+
+
+def shipped_run_studies() -> dict[str, Path]:
+    """Return the files of the studies that come with evhub for compare and sweep, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def located(study: Path | str) -> Path:
+    """Find the file of a study: the shipped study of this name, or the named file."""
+    return shipped_run_studies().get(str(study), Path(study))
+
+
+def is_study(target: Path | str) -> bool:
+    """Return whether a name or a file is that of a study; anything else may be a scenario."""
+    if str(target) in shipped_run_studies():
+        return True
+    try:
+        if str(target) in shipped() or not Path(target).is_file():
+            return False
+    except (OSError, ValueError):
+        return False  # no path at all
+    data = read_yaml(Path(target))
+    own = {"scenario", "scenarios", "fields", "design", "controllers", "seeds", "kpis", "baseline"}
+    return isinstance(data, Mapping) and "hubs" not in data and bool(own & data.keys())
+
+
+def read_study(path: Path) -> Study:
+    """Read and check a study file by itself; `plan_study` checks that it fits its scenarios.
 
     Parameters
     ----------
@@ -166,7 +266,7 @@ def read_study(path: Path) -> SweepStudy:
 
     Returns
     -------
-    SweepStudy
+    Study
 
     Raises
     ------
@@ -175,6 +275,6 @@ def read_study(path: Path) -> SweepStudy:
     """
     data = read_yaml(path)
     try:
-        return SweepStudy.model_validate(data)
+        return Study.model_validate(data)
     except ValidationError as error:
-        raise InputError(problems_of(error, data, str(path), SweepStudy)) from None
+        raise InputError(problems_of(error, data, str(path), Study)) from None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .sweep_study import Design, Variation
+from .study_file import Design, Variation
 
 
 def points(fields: Mapping[str, Variation], design: Design) -> list[dict[str, Any]]:
@@ -28,7 +28,7 @@ def points(fields: Mapping[str, Variation], design: Design) -> list[dict[str, An
         For every point the value of each field, as it would stand in the scenario file.
     """
     if design.type == "grid":
-        every = product(*[field.values or [] for field in fields.values()])
+        every = product(*[field.values.values if field.values else [] for field in fields.values()])
         return [dict(zip(fields, values, strict=True)) for values in every]
     units = _units(design, len(fields))
     columns = [_spread(field, unit) for field, unit in zip(fields.values(), units.T, strict=True)]
@@ -50,7 +50,8 @@ def _units(design: Design, fields: int) -> np.ndarray:
 def _spread(field: Variation, unit: np.ndarray) -> list[Any]:
     """Values of a field at numbers from [0, 1): every value, or every part of a range, gets its equal share."""
     if field.values is not None:
-        return [field.values[k] for k in (unit * len(field.values)).astype(int)]
+        values = field.values.values
+        return [values[k] for k in (unit * len(values)).astype(int)]
     (low, is_duration), (high, _) = field.range or ((0.0, False), (0.0, False))
     step = 1.0 if field.integer else field.step.size if field.step else 0.0
     steps = math.floor((high - low) / step + 1e-9) if step else 0
