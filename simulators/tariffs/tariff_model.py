@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..series import Series, by_clock, combine
+from ..shared_data import SharedData
 from ..units import S_PER_H
 
 
@@ -34,7 +35,7 @@ NAMES = tuple(name.removesuffix("_per_kwh") for name in TariffPrices._fields)
 
 
 @dataclass(frozen=True, eq=False)
-class Tariffs:
+class Tariffs(SharedData):
     """All prices of a hub over a run. Make it with `of`.
 
     Attributes
