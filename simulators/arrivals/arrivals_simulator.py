@@ -22,7 +22,7 @@ class StationDevice(Device):
     def __init__(self, clock: Clock, *, plan: station_model.StationPlan):
         super().__init__(clock)
         self._station = station_model.Station(plan)
-        self._names = tuple(session.id for session in plan.sessions)
+        self._plan = plan
         self._present: set[int] = set()
 
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
@@ -32,7 +32,7 @@ class StationDevice(Device):
         authenticated: set[int] = set()
         seen = self._sent.get("session", np.empty(0))
         for event in self._station.advance(t_s):
-            name = self._names[event.session] if event.session >= 0 else ""
+            name = self._plan.sessions[event.session].id if event.session >= 0 else ""
             if event.kind == "authenticated":
                 authenticated.add(event.session)
             elif event.kind == "arrived":

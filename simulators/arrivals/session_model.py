@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..shared_data import SharedData
 from ..units import S_PER_H
 from .distributions import Distribution, Mixture, check_weights, pick
 
@@ -32,7 +33,7 @@ SOC_V2G_MIN = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Session(SharedData):
     """One visit of an EV to a hub.
 
     Parameters

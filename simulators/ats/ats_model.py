@@ -34,6 +34,8 @@ from enum import IntEnum
 from math import inf
 from typing import NamedTuple
 
+from ..shared_data import SharedData
+
 
 class Mode(IntEnum):
     """What the ATS is doing; see the table of the module."""
@@ -64,7 +66,7 @@ class Bus(IntEnum):
 
 
 @dataclass(frozen=True)
-class SecondarySource:
+class SecondarySource(SharedData):
     """Secondary source behind the second input of the ATS.
 
     Parameters
@@ -116,7 +118,7 @@ class SecondarySource:
 
 
 @dataclass(frozen=True)
-class AtsParameters:
+class AtsParameters(SharedData):
     """Settings of the ATS.
 
     Parameters
@@ -167,7 +169,7 @@ NO_FAULTS = Faults()
 
 
 @dataclass(frozen=True, slots=True)
-class AtsState:
+class AtsState(SharedData):
     """State of the ATS; all times are absolute [s], inf where nothing is due. Make the first one with `initial`."""
 
     t_s: float

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..shared_data import SharedData
 from ..units import W_PER_KW
 from . import cell_hold, cell_motion, tremblay_cell
 from .battery_parameters import Array, BatteryParameters, capacity_kwh, put, stack
@@ -45,7 +46,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, eq=False)
-class BatteryState:
+class BatteryState(SharedData):
     """State of n packs.
 
     Parameters

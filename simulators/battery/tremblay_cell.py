@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from math import e, expm1, log1p
 from typing import Any
 
+from ..shared_data import SharedData
+
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class Cell(SharedData):
     """Parameters of the discharge and charge equations.
 
     Parameters

@@ -12,6 +12,7 @@ from math import floor, inf
 import numpy as np
 
 from ..inverter import clip_q
+from ..shared_data import SharedData
 from ..units import W_PER_KW, energy_kwh, power_kw
 from ..water_filling import Cabinet
 
@@ -23,7 +24,7 @@ ENERGY_DUST_KWH = 1e-9
 
 
 @dataclass(frozen=True)
-class ConnectorParameters:
+class ConnectorParameters(SharedData):
     """The connectors of a hub.
 
     Parameters

@@ -11,13 +11,14 @@ import numpy as np
 
 from ..adapter import BUS_PORT, Adapter, Clock, Device, Port
 from ..battery import battery_model
+from ..shared_data import SharedData
 from ..units import energy_kwh
 from ..water_filling import within_cabinets
 from . import charge_point_model
 
 
 @dataclass(frozen=True)
-class PluggedSessions:
+class PluggedSessions(SharedData):
     """What the plant must know of every session of a hub; arrays have the shape (n_sessions,).
 
     Parameters

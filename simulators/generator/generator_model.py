@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..shared_data import SharedData
 from ..units import S_PER_H
 
 FUEL_INTERCEPT = 0.033
@@ -37,7 +38,7 @@ class EnginePhase(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class GeneratorParameters:
+class GeneratorParameters(SharedData):
     """Ratings of n gensets, stored as arrays of shape (n,); a scalar stands for all of them.
 
     Parameters

@@ -15,11 +15,12 @@ from math import nan, sqrt
 from typing import NamedTuple
 
 from ..ats.ats_model import Bus
+from ..shared_data import SharedData
 from ..units import W_PER_KW
 
 
 @dataclass(frozen=True)
-class ConnectionParameters:
+class ConnectionParameters(SharedData):
     """Capacities and voltage of a grid connection.
 
     Parameters

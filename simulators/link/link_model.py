@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ..shared_data import SharedData
+
 _STANDARD_NORMAL = NormalDist()
 
 
@@ -96,7 +98,7 @@ _SAMPLERS = {
 
 
 @dataclass(frozen=True)
-class Channel:
+class Channel(SharedData):
     """How messages of one device travel.
 
     Parameters

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..shared_data import SharedData
 from ..units import S_PER_H, energy_kwh
 
 CLASSES = ("critical", "controllable", "shiftable", "general")
@@ -31,7 +32,7 @@ DUST_KWH = 1e-9
 
 
 @dataclass(frozen=True)
-class LoadParameters:
+class LoadParameters(SharedData):
     """Loads of n hubs; scalars stand for all of them.
 
     Parameters

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from copy import copy, deepcopy
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandapower as pp
@@ -165,6 +166,11 @@ class PlantNetwork:
         idle = np.zeros(len(rows))
         self.solve(idle, idle, np.full(len(rows), GRID))  # pays for the first run, refuses what is not supported
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> PlantNetwork:
+        twin = copy(self)  # the tables are never written into, see `_written`
+        twin._topologies = deepcopy(self._topologies, memo)
+        return twin
+
     def branch(self, name: int | str) -> str:
         """Find the unambiguous key of a line or transformer that can fail.
 
@@ -237,7 +243,7 @@ class PlantNetwork:
         topology = self._topologies.get(out)
         flow = topology.solve(load_scale, grid_kva) if topology else None
         if flow is None:
-            self._write(p_kw, q_kvar, bus_status, load_scale, out)
+            self.net = self._written(p_kw, q_kvar, bus_status, load_scale, out)
             if solved_from_scratch(self.net):
                 topology = Topology(self.net, self.bus_index, self._draws, load_scale, grid_kva, self._solver)
                 self._topologies[out] = topology
@@ -274,9 +280,9 @@ class PlantNetwork:
             raise ValueError(f"bus_status: {DEAD} (dead), {GRID} (grid) or {SECONDARY} (secondary), got {bus_status}")
         return p_kw, q_kvar, bus_status
 
-    def _write(self, p_kw, q_kvar, bus_status, load_scale, out) -> None:
-        """Bring all rows of the pandapower network to this state, whatever it was in before."""
-        net = self.net
+    def _written(self, p_kw, q_kvar, bus_status, load_scale, out) -> pp.pandapowerNet:
+        """Bring all rows of the pandapower network to this state, whatever it was in before, in a copy of it."""
+        net = deepcopy(self.net)
         net.load.loc[self._load_row, "p_mw"] = p_kw / KW_PER_MW
         net.load.loc[self._load_row, "q_mvar"] = q_kvar / KW_PER_MW
         net.load.loc[self._own_row, "scaling"] = self._own_scaling * load_scale
@@ -287,6 +293,7 @@ class PlantNetwork:
         for key in out:
             kind, _, index = self.branch(key).partition(":")
             net[kind].loc[int(index), "in_service"] = False
+        return net
 
     def _report(self, flow: SolvedFlow | None, bus_status, hub_kva, energised, unserved_kw) -> Result:
         on_grid = bus_status == GRID

@@ -7,6 +7,7 @@ is open draws none.
 
 from __future__ import annotations
 
+from copy import copy, deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,6 +120,11 @@ class Topology:
         check = self.solve(load_scale, hub_kva)
         if check is None or not np.allclose(check.v_pu, self._reported(np.abs(known.v_pu)), rtol=0.0, atol=1e-6):
             raise ValueError("the network has elements whose power depends on the voltage, which are not supported")
+
+    def __deepcopy__(self, memo):
+        twin = copy(self)  # nothing changes but the solver's last solution
+        twin._solver = deepcopy(self._solver, memo)
+        return twin
 
     def solve(self, load_scale: float, hub_kva: NDArray) -> SolvedFlow | None:
         """Solve the flow at new powers (parameters as in `Topology`); None if the iteration does not converge."""

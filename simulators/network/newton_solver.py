@@ -8,6 +8,7 @@ same, because it is judged by the power mismatch, which is always exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -205,6 +206,9 @@ class HeldNewton:
     def __init__(self, equations: PowerFlowEquations, v: np.ndarray):
         self._equations = equations
         self._last = PowerFlowSolution(v, polar(v), None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HeldNewton:
+        return copy(self)  # nothing changes but which solution is the last one
 
     def solve(self, s: np.ndarray) -> np.ndarray | None:
         """Find the voltages at given bus powers, starting from the last solution.

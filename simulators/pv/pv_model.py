@@ -10,13 +10,14 @@ from pvlib import pvsystem, temperature
 
 from .. import inverter
 from ..series import Series, combine
+from ..shared_data import SharedData
 
 PVWATTS_EFFICIENCY = 0.96
 """Nominal inverter efficiency of PVWatts version 5 (Dobos 2014, NREL/TP-6A20-62641)."""
 
 
 @dataclass(frozen=True, eq=False)
-class PvParameters:
+class PvParameters(SharedData):
     """PV plants; numbers stand for all of them.
 
     Attributes

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..series import Series, by_clock, combine
+from ..shared_data import SharedData
 from ..units import S_PER_H
 
 
@@ -76,7 +77,7 @@ def penalties(
 
 
 @dataclass(frozen=True, eq=False)
-class Tariffs:
+class Tariffs(SharedData):
     """All prices of a hub over a run. Make it with `of`.
 
     Attributes

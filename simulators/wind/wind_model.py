@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..shared_data import SharedData
+
 
 @dataclass(frozen=True, eq=False)
-class WindParameters:
+class WindParameters(SharedData):
     """A wind turbine.
 
     Attributes

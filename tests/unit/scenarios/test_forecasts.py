@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from functools import cache
 from typing import ClassVar
 
@@ -471,6 +473,27 @@ def test_forecasts_change_nothing_and_cost_nothing_where_nobody_asks(tmp_path, m
     monkeypatch.setattr("evhub.scenarios.assembly.forecast_build.plugged", refuse)
     told = {**busy(FULL), "controller": {"type": "equal_share", "period": "5min"}}
     assert plants.datasets(plants.run_data(told, tmp_path, "told.h5")) == expected
+
+
+@pytest.mark.parametrize("told", [FULL, {"sessions": {"type": "perfect"}}, {"sessions": {"type": "plugged_in"}}])
+def test_forecasts_out_of_a_pickle_are_the_same_and_hold_nothing_that_was_computed(told):
+    at = teller(busy(told))
+    before = pickle.dumps(at)
+    edges_s = np.linspace(2 * H, 8 * H, 30)
+
+    def forecast(maker) -> list:
+        made = maker(2 * H, 1.5)
+        evs = made.sessions(8 * H)
+        prices = [made.price(name, edges_s) for name in ("buy", "sell")]
+        powers = [made.pv_kw(edges_s), made.load_kw(edges_s), made.other_kw(edges_s)]
+        columns = (evs.arrival_s, evs.departure_s, evs.energy_kwh, evs.v2g)
+        return [evs.id, *(array.tobytes() for array in (*prices, *powers, *columns))]
+
+    expected = forecast(at)
+    assert len(expected[0]) > 1
+    assert pickle.dumps(at) == before
+    assert forecast(pickle.loads(before)) == expected
+    assert copy.deepcopy(at) is at
 
 
 # --- plates -----------------------------------------------------------------------------------------------------------

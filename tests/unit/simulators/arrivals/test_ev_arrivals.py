@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections import Counter
 from datetime import datetime
 from math import inf, nan
@@ -9,12 +11,20 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evhub.simulators.arrivals.distributions import Distribution, Mixture
 from evhub.simulators.arrivals.session_model import ArrivalParameters, Session, Stay, Vehicle, generate
-from evhub.simulators.arrivals.station_model import STATUS, Station, StationEvent, StationParameters, station_plan
+from evhub.simulators.arrivals.station_model import (
+    STATUS,
+    Station,
+    StationEvent,
+    StationParameters,
+    StationPlan,
+    station_plan,
+)
 from evhub.simulators.units import S_PER_DAY
 
 from ....helpers.sizes import examples
@@ -324,6 +334,42 @@ def test_steps_of_any_length_tell_the_same_events(case, stops):
     assert parts == whole
 
 
+@settings(max_examples=examples(100))
+@given(stations(), st.lists(st.floats(0, 90), max_size=4), st.booleans())
+def test_a_copy_stands_where_the_station_stood_and_goes_its_own_way(case, stops, by_pickle):
+    station = Station(station_plan(*case))
+    for stop in sorted(stops):
+        station.advance(stop)
+    twin = pickle.loads(pickle.dumps(station)) if by_pickle else copy.deepcopy(station)
+    held = state(station)
+    assert state(twin) == held
+    rest = twin.advance(inf)
+    assert state(station) == held
+    assert station.advance(inf) == rest
+    assert state(station) == state(twin)
+
+
+def state(station: Station) -> tuple:
+    """Everything that a station shows."""
+    arrays = (station.session, station.status, station.authenticated_s)
+    return (*(array.tobytes() for array in arrays), station.waiting, station.peek())
+
+
+def test_processes_run_once_for_a_plan_and_its_copies_and_once_more_out_of_a_pickle(monkeypatch):
+    runs = []
+    run_to_end = simpy.Environment.run
+    monkeypatch.setattr(simpy.Environment, "run", lambda env: (runs.append(1), run_to_end(env)))
+    plan = station_plan(StationParameters(1), [visit(0.0, 100.0), visit(20.0, 300.0)])
+    assert runs == []  # nothing happens before somebody asks
+    station = Station(plan)
+    station.advance(10.0)
+    assert told(Station(plan)) == told(Station(copy.deepcopy(plan)))
+    copy.deepcopy(station).advance(inf)
+    assert runs == [1]
+    pickle.loads(pickle.dumps(station)).advance(inf)
+    assert runs == [1, 1]
+
+
 # --- random numbers ---------------------------------------------------------------------------------------------------
 
 
@@ -397,5 +443,7 @@ def test_what_names_no_connector_is_refused():
         Station(station_plan(StationParameters(2), [], [(-1, 0.0, 1.0)]))
     with pytest.raises(ValueError, match=r"end later, got 5.0 to 5.0 s"):
         Station(station_plan(StationParameters(2), [], [(0, 5.0, 5.0)]))
+    with pytest.raises(ValueError, match="patience_s: must be 1 times, got 0"):
+        StationPlan(StationParameters(2), (visit(0.0, 1.0),), (), ())
     with pytest.raises(ValueError, match="rng: must be given for exponential patience"):
         Station(station_plan(StationParameters(2, patience_s=9.0, patience="exponential"), []))

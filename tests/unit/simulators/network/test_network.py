@@ -6,6 +6,7 @@ import copy
 import functools
 import json
 import logging
+import pickle
 import random
 
 import numpy as np
@@ -368,6 +369,30 @@ def test_full_and_sparse_matrices_give_the_same_voltages(monkeypatch):
     full = voltages()
     monkeypatch.setattr(network_newton, "_DENSE_UP_TO", 0)
     np.testing.assert_allclose(voltages(), full, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("dense_up_to", [0, 150])
+def test_a_copy_continues_with_the_same_bits_and_does_not_touch_the_original(dense_up_to, monkeypatch):
+    monkeypatch.setattr(network_newton, "_DENSE_UP_TO", dense_up_to)
+    one, other = (PlantNetwork(NetworkParameters(), {"a": 3, "b": 4}) for _ in range(2))
+    assert_copies_continue(one, other, {"line:2"})
+
+
+def assert_copies_continue(one: PlantNetwork, other: PlantNetwork, outage: set[str]):
+    """Solve the same states with a network and with copies of an equal one, made and led astray on the way."""
+    rng = np.random.default_rng(5)
+    states = [(rng.uniform(-50, 80, 2), rng.uniform(-20, 30, 2), rng.integers(0, 3, 2)) for _ in range(12)]
+    outages = [outage if n in (4, 5, 9) else set() for n in range(len(states))]
+    for n, (state, out) in enumerate(zip(states, outages, strict=True)):
+        if n in (3, 7, 10):
+            for way in (copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))):
+                astray, other = other, way(other)
+                astray.solve([70.0, -60.0], [9.0, 9.0], [GRID, GRID], 0.7, outage)
+                astray.solve([1e6, 1e6], [0.0, 0.0], [GRID, GRID])
+        expected, result = one.solve(*state, lines_out=out), other.solve(*state, lines_out=out)
+        for name in ("v_pu", "hub_v_pu", "line_loading_percent", "trafo_loading_percent"):
+            assert getattr(result, name).tobytes() == getattr(expected, name).tobytes(), (n, name)
+        assert (result.losses_kw, result.p_slack_kw) == (expected.losses_kw, expected.p_slack_kw)
 
 
 # ---- where networks come from ----------------------------------------------------------------------------------------

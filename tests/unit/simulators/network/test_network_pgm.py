@@ -15,7 +15,7 @@ from evhub.simulators.network import network_sources as network_build
 from evhub.simulators.network.network_model import DEAD, GRID, SECONDARY, NetworkParameters, PlantNetwork
 
 from ....helpers import plants
-from .test_network import FromScratch, assert_same
+from .test_network import FromScratch, assert_copies_continue, assert_same
 
 pytest.importorskip("power_grid_model")
 FAST = {"solver": "power_grid_model"}
@@ -91,6 +91,11 @@ def test_no_convergence_is_a_result_and_recovery_is_exact():
     before = network.solve([20.0], [0.0], [GRID]).v_pu
     assert not network.solve([1e6], [0.0], [GRID]).converged
     np.testing.assert_allclose(network.solve([20.0], [0.0], [GRID]).v_pu, before, rtol=0, atol=1e-12)
+
+
+def test_copies_continue_with_the_same_bits():
+    one, other = (PlantNetwork(NetworkParameters("lv_feeder", **FAST), {"a": 3, "b": 4}) for _ in range(2))
+    assert_copies_continue(one, other, {"line:2"})
 
 
 def scenario(**network) -> dict:
