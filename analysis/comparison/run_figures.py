@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..results.result_layout import ResultError
-from ..results.summary_table import better, decision_times, summary
+from ..results.summary_table import better, decision_times
 
 if TYPE_CHECKING:
     from ..results.result_reader import Results
@@ -106,7 +106,7 @@ def _sections(scenario: str) -> dict[str, str]:
 
 
 def _figures(results: Results) -> pd.DataFrame:
-    table, directions = summary(results), better(results)
+    table, directions = results.summary(), better(results)
     rows = [
         (key, row["group"], row["quantity"], row["unit"], directions[key], float(row["total"]))
         for key, row in zip(table.index, table.to_dict("records"), strict=True)

@@ -136,7 +136,8 @@ class TapeReader:
     """
 
     def __init__(self, tape: ResultTape, until_s: float | None = None) -> None:
-        self._tape: ResultTape | None = tape
+        self._tape = tape
+        self._has_series = True
         self.path = Path(str(tape.attributes.get("name", "run")))
         parsed = {
             name: json.loads(tape.attributes[name])
@@ -148,18 +149,14 @@ class TapeReader:
         self.attributes = {**tape.attributes, **parsed, "status": self.status, "end_s": self.end_s}
         self._kept = {spec.path: n for n, spec in enumerate(tape.specs)}
 
-    @property
-    def _recorded(self) -> ResultTape:
-        if self._tape is None:
-            raise ResultError(f"{self.path}: only the key figures were kept; run(..., series=True) keeps everything")
-        return self._tape
-
     def close(self) -> None:
         """Leave the recording as it is: it has no file to close."""
 
     def forget(self) -> None:
-        """Drop the recording, so that its memory is free."""
-        self._tape = None
+        """Drop the series, so that their memory is free; tables stay."""
+        self._has_series = False
+        self._tape.times.clear()
+        self._tape.values.clear()
 
     def paths(self) -> list[str]:
         """List the paths of all series, in hub order."""
@@ -168,23 +165,25 @@ class TapeReader:
 
     def devices(self, hub: str) -> dict[str, RecordedDevice]:
         """Return kind and sign of the devices of a hub by name."""
-        found = {name: device for name, device in self._recorded.devices.items() if name.split("/")[0] == hub}
+        found = {name: device for name, device in self._tape.devices.items() if name.split("/")[0] == hub}
         present = {path.rpartition("/")[0] for path in self._kept}
         return {name.split("/")[1]: found[name] for name in sorted(found) if name in present}
 
     def spec(self, path: str) -> tuple[SeriesSpec, int]:
         """Return the description of a series and its number of rows."""
         n = self._kept[path]
-        return self._recorded.specs[n], self._rows(n)
+        return self._tape.specs[n], self._rows(n)
 
     def _rows(self, n: int) -> int:
+        if not self._has_series:
+            raise ResultError(f"{self.path}: only the key figures were kept; run(..., series=True) keeps everything")
         side = "left" if self.status == "running" else "right"
-        return int(np.searchsorted(self._recorded.times[n], self.end_s, side=side))
+        return int(np.searchsorted(self._tape.times[n], self.end_s, side=side))
 
     def series(self, path: str) -> tuple[np.ndarray, np.ndarray]:
         """Return times [s], shape (k,), and values, shape (k,) or (k, n), of a series up to `end_s`."""
         n = self._kept[path]
-        tape, rows = self._recorded, self._rows(n)
+        tape, rows = self._tape, self._rows(n)
         width = tape.specs[n].width
         values = np.array(tape.values[n][:rows], dtype=tape.specs[n].dtype)
         shape = (rows,) if width is None else (rows, width)
@@ -192,11 +191,11 @@ class TapeReader:
 
     def events(self) -> list[tuple[float, str, str, str]]:
         """Return the events up to `end_s`: time [s], source, kind, text."""
-        return [event for event in self._recorded.events if event[0] <= self.end_s]
+        return [event for event in self._tape.events if event[0] <= self.end_s]
 
     def sessions(self) -> dict[str, np.ndarray]:
         """Return the columns of the table of sessions as the scenario has them."""
-        sessions = self._recorded.sessions
+        sessions = self._tape.sessions
         names = dict.fromkeys([*SESSION_COLUMNS, *(key for session in sessions for key in session)])
         columns = {name: session_column([session.get(name) for session in sessions]) for name in names}
         return {
@@ -206,16 +205,16 @@ class TapeReader:
 
     def session_ends(self) -> np.ndarray:
         """Return the ends of sessions up to `end_s`, as records."""
-        ends = np.array(self._recorded.session_ends, dtype=SESSION_END)
+        ends = np.array(self._tape.session_ends, dtype=SESSION_END)
         return ends[ends["end_s"] <= self.end_s]
 
     def own_figures(self) -> list[dict[str, Any]]:
         """Return the key figures of the scenario's own; empty where it has none."""
-        return self._recorded.own_figures
+        return self._tape.own_figures
 
     def diagnostics(self) -> tuple[dict[str, float], list[tuple[float, str, float]]]:
         """Return wall-clock values of the run, and samples of time [s], name and value."""
-        tape = self._recorded
+        tape = self._tape
         return {"wall_s": tape.wall_s, "started_unix_s": tape.started_unix_s}, list(tape.samples)
 
     def save(self, path: Path) -> None:
@@ -226,7 +225,9 @@ class TapeReader:
         ResultError
             If the file cannot be written, or the run goes on.
         """
-        tape = self._recorded
+        tape = self._tape
+        if not self._has_series:
+            raise ResultError(f"{path}: only the key figures were kept; run(..., series=True) keeps everything")
         if tape.status == "running":
             raise ResultError(f"{path}: a run that goes on cannot be saved; step it to its end, or save its state")
         writer = ResultWriter(path, tape.attributes, tape.specs, tape.sessions, devices=tape.devices)
