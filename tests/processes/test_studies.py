@@ -414,7 +414,7 @@ def test_the_same_run_under_two_labels_is_made_once(folder):  # noqa: F811
 
 def test_a_scenario_changed_in_python_is_compared_as_it_is(folder):  # noqa: F811
     loaded = load_scenario("small.yaml")
-    longer = loaded.of(loaded.scenario.model_copy(update={"duration": 1200.0}), loaded.path)
+    longer = loaded.with_changes({"duration": "20min"})
     compared = compare_controllers(plan(longer, ["edf", "llf"], "out"))
     assert compared.ran == 2
     with open_results("out/runs/edf-seed0.h5") as results:

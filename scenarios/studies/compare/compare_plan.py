@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ....analysis.comparison.paired_statistics import TESTS, Test
 from ....analysis.results.summary_table import better
 from ...errors import NOTHING, InputError, Problem, nearest
-from ...schema.scenario_loader import LoadedScenario, load_scenario
+from ...schema.scenario_loader import LoadedScenario, Target, load_scenario
 from ...schema.scenario_schema import LARGEST_SEED, NoisyPower, NoisySessions, Scenario, StochasticSessions
 from ..variants.journalled_runs import JOURNAL
 from ..variants.study_file import LARGEST, Study, read_study
@@ -47,6 +47,11 @@ class Job:
     def seed(self) -> int:
         """The seed."""
         return self.run.seed
+
+    @property
+    def loaded(self) -> LoadedScenario:
+        """The scenario with all changes."""
+        return self.run.loaded
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class ComparisonPlan:
 
 
 def plan(
-    target: str | Path | LoadedScenario,
+    target: Target,
     controllers: Sequence[str],
     output: str | Path,
     *,
@@ -105,8 +110,8 @@ def plan(
 
     Parameters
     ----------
-    target : str, Path or LoadedScenario
-        Name of a shipped scenario, a scenario file, or what `load_scenario` returned.
+    target : str, Path, mapping or LoadedScenario
+        What `load_scenario` takes.
     controllers : sequence of str
         At least two, by name or as module:Class. One that runs in the scenario keeps its parameters there.
     output : str or Path
@@ -133,20 +138,21 @@ def plan(
     InputError
         With everything that is wrong; nothing is written.
     """
-    loaded = target if isinstance(target, LoadedScenario) else load_scenario(target)
+    loaded = load_scenario(target)
     problems = [
         *_names_problems(controllers, baseline),
         *_choice_problems({"kpis": kpis, "test": test, "engine": engine}),
         *_seeds_problems(seeds, loaded.scenario.seed),
         *_output_problems(Path(output), force),
     ]
-    scenario = str(loaded.path if isinstance(target, LoadedScenario) else target)
+    in_file = isinstance(target, str | Path)
+    scenario = str(target if in_file else loaded.path)
     content: dict[str, Any] = {"scenario": scenario, "controllers": list(dict.fromkeys(controllers)) or None}
     if not problems:  # what the controllers have to be is told beside other problems
         content |= {"seeds": seeds, "baseline": baseline, "kpis": list(kpis) or None, "test": test}
     try:
-        unread = loaded if isinstance(target, LoadedScenario) else None
-        planned = plan_study(Study.model_validate(content), "", Path(), loaded=unread, engine=engine)
+        study = Study.model_validate(content)
+        planned = plan_study(study, "", Path(), loaded=None if in_file else loaded, engine=engine)
     except InputError as error:
         raise InputError([*problems, *error.problems]) from None
     if problems:
@@ -182,18 +188,21 @@ def plan_file(
         With everything that is wrong; nothing is written.
     """
     study, options = read_study(path), options or {}
+    kpis = options.get("kpis")  # scenarios may have key figures of their own: they are loaded first
     problems = [
-        *_choice_problems(options | {"engine": engine}),
+        *_choice_problems(options | {"engine": engine, "kpis": None}),
         *_seeds_problems(options.get("seeds", 1), 0),
         *_output_problems(output, force),
     ]
     if problems:
         raise InputError(problems)
-    study = study.model_copy(update=options)
+    study = study.model_copy(update=options | ({"kpis": None} if kpis else {}))
     planned = plan_study(study, str(path), path.parent, engine=engine)
-    problems = [*_study_problems(planned, str(path), options)]
+    problems = [*_study_problems(planned, str(path), options), *_kpis_problems(kpis or ())]
     if problems:
         raise InputError(problems)
+    if kpis:
+        planned = replace(planned, study=study.model_copy(update={"kpis": kpis}))
     return _comparison(planned, output, engine, force)
 
 
@@ -235,13 +244,17 @@ def _names_problems(controllers: Sequence[str], baseline: str | None) -> Iterato
 
 
 def _choice_problems(options: dict[str, Any]) -> Iterator[Problem]:
-    for name in options.get("kpis") or ():
-        if name not in better():
-            yield Problem("", "--kpis", name, _unknown_kpi(name))
+    yield from _kpis_problems(options["kpis"] or ())
     if options.get("test", "t") not in TESTS:
         yield Problem("", "--test", options["test"], f"must be {' or '.join(TESTS)}")
     if options["engine"] not in ("inprocess", "mosaik"):
         yield Problem("", "--engine", options["engine"], "must be inprocess or mosaik")
+
+
+def _kpis_problems(kpis: Sequence[str]) -> Iterator[Problem]:
+    for name in kpis:
+        if name not in better():
+            yield Problem("", "--kpis", name, _unknown_kpi(name))
 
 
 def _unknown_kpi(name: str) -> str:

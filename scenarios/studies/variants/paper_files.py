@@ -68,7 +68,7 @@ def write_paper_files(
     if comparison is not None:  # the controller of the baseline is what others are compared with at each point
         of_baseline = runs.loc[runs["variant"] == comparison.baseline, "controller"]
         test = {"baseline": of_baseline.iloc[0], "test": comparison.test, "random": comparison.random}
-    runs = _described(runs, comparison)
+    runs = _described(runs)
     values = {name: runs.loc[runs["kpi"] == name, "value"].dropna() for name in kpis or MAIN_KPIS}
     names = [name for name, known in values.items() if len(known) and (kpis or bool(known.any()))]
     written = []
@@ -85,15 +85,20 @@ def write_paper_files(
     return written
 
 
-def _described(runs: pd.DataFrame, comparison: Comparison | None) -> pd.DataFrame:
-    """Return the runs with the names of key figures, which a comparison knows."""
-    if comparison is None:
-        return runs
-    about = comparison.kpis.drop_duplicates("kpi")[["kpi", "group", "quantity", "better"]]
-    named = runs.merge(about, on="kpi", how="left")
-    named["quantity"] = named["quantity"].fillna(named["kpi"])
-    named.attrs = runs.attrs
-    return named
+def _described(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with what key figures are called, and which direction is better."""
+    from ....analysis.kpis.key_figure_registry import key_figures
+
+    figures = key_figures()
+    quantities, directions = {}, {}
+    for kpi in runs["kpi"].unique():
+        hub, _, name = str(kpi).rpartition(".")
+        text = figures[name].text if name in figures else name
+        quantities[kpi] = f"{text}, {hub}" if hub else text
+        directions[kpi] = figures[name].better if name in figures else ""
+    return runs.assign(
+        quantity=[quantities[kpi] for kpi in runs["kpi"]], better=[directions[kpi] for kpi in runs["kpi"]]
+    )
 
 
 def _tables(

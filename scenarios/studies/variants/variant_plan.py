@@ -312,7 +312,7 @@ def _base(
         data = dict(read_yaml(loaded.path))
     else:
         name = next((name for name, path in shipped().items() if path == loaded.path), str(loaded.path.resolve()))
-        data = loaded.scenario.model_dump(mode="json")
+        data = loaded.data()
     if study.fields or study.duration is not None:
         data.pop("expect", None)  # they need not fit a changed plant
     if study.duration is not None:
