@@ -9,7 +9,7 @@ import pandas as pd
 
 from ....analysis.comparison.paired_statistics import Comparison
 from ....analysis.comparison.run_figures import MACHINE
-from ...schema.foresight import NO_FORECAST, foresight
+from ...schema.foresight import foresight
 from ..workers.sent_scenario import SentScenario, sent
 from ..workers.worker_pool import WorkerDiedError, WorkerPool
 from .clairvoyant_bound import CostBound, clairvoyant_bound
@@ -104,18 +104,23 @@ def bounds(
 
 
 def _foresight(plan: ComparisonPlan) -> list[str]:
-    """Return what the strategies were told of the future; those that look at no forecast in one line."""
+    """Return what the strategies were told of the future, a line for all that were told the same."""
     first = {job.controller: job.run for job in reversed(plan.jobs)}
-    labelled = {
-        label: [line if line.startswith(label) else f"{label}: {line}" for line in foresight(first[label].loaded)]
-        for label in dict.fromkeys(job.controller for job in plan.jobs)
-    }
-    lines = list(dict.fromkeys(line for of_one in labelled.values() for line in of_one))
-    blind = [line.removesuffix(f" {NO_FORECAST}") for line in lines if line.endswith(NO_FORECAST)]
-    shown = [line for line in lines if not line.endswith(NO_FORECAST)]
-    if len(blind) > 1:
-        return [*shown, f"{', '.join(blind[:-1])} and {blind[-1]} {NO_FORECAST.replace('looks', 'look')}"]
-    return lines
+    labels = list(dict.fromkeys(job.controller for job in plan.jobs))
+    shared: dict[str, list[str]] = {}
+    for label in labels:
+        loaded = first[label].loaded
+        (*more, spec) = loaded.scenario.controller
+        for line in foresight(loaded):
+            shared.setdefault(f": {line}" if more else line.removeprefix(spec.type), []).append(label)
+    return [_of_all(of, rest, len(labels)) for rest, of in shared.items()]
+
+
+def _of_all(labels: list[str], rest: str, n: int) -> str:
+    if len(labels) == 1:
+        return f"{labels[0]}{rest}"
+    who = "all that are compared" if len(labels) == n else "; ".join(labels)
+    return f"{who}{rest}" if rest.startswith(": ") else f"{who}: each{rest}"
 
 
 def _bound(scenario: SentScenario) -> CostBound:

@@ -67,7 +67,7 @@ def test_comparison_says_it_of_every_strategy(tmp_path):
     planned = plan("public-hub-day", ["equal_share", "edf", "milp_dispatch"], tmp_path / "out")
     notes = compare_controllers(planned).notes
     assert f"{TOLD}." in notes
-    assert "equal_share and edf look at no forecast." in notes
+    assert "equal_share; edf: each looks at no forecast." in notes
     assert TOLD in (tmp_path / "out" / "index.html").read_text()
 
 
