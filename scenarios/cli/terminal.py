@@ -24,8 +24,8 @@ err = Console(stderr=True, highlight=False)
 _SILENCE_S = 20.0
 
 
-def show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
-    """Print a table, for people or as JSON."""
+def show(rows: list[dict[str, Any]], title: str, as_json: bool, labels: bool = False) -> None:
+    """Print a table, for people or as JSON; `labels` keeps the underscores of the heads, which name something."""
     if as_json:
         print(json.dumps(rows, indent=1, default=str))
         return
@@ -35,7 +35,8 @@ def show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
         numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
         justify = "right" if numeric else "left"
         # a name that is cut cannot be copied into the next command
-        table.add_column(column.replace("_", " "), justify=justify, overflow="fold", no_wrap=column in ("name", "case"))
+        head = column if labels else column.replace("_", " ")
+        table.add_column(head, justify=justify, overflow="fold", no_wrap=column in ("name", "case"))
     for row in rows:
         table.add_row(*[_cell(row.get(column)) for column in columns])
     out.print(table)

@@ -438,7 +438,8 @@ def test_a_sweep_shows_labels_and_intervals_over_the_seeds(folder):  # noqa: F81
     assert points["mean"].tolist() == pytest.approx(
         table.groupby(["hubs.depot.bess", "controller"], sort=False)["delivered_kwh"].mean().tolist()
     )
-    assert "By what was varied" in outcome.out
+    assert "By bess: mean over the seeds" in outcome.out
+    assert "By controller: mean over the seeds" in outcome.out
     assert any(p.suffix == ".png" for p in Path("out/figures").iterdir())
     assert Path("out/tables/points.md").read_text()
 

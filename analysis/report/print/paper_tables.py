@@ -343,7 +343,13 @@ def _caption(comparison: Comparison) -> str:
     return f"Key figures{_over_seeds(comparison)}."
 
 
-def _notes(comparison: Comparison, values) -> list[str]:
+def _tested(comparison: Comparison) -> int:
+    """Count the key figures that are tested: those that do not depend on the machine."""
+    kpis = comparison.kpis
+    return len(set(kpis.loc[kpis["group"] != MACHINE, "kpi"]))
+
+
+def _notes(comparison: Comparison, values, corrected: str = "") -> list[str]:
     """Say what is marked, how it was tested, and what a dash is; no more than the table has."""
     values = list(values)
     marks = {value.mark for value in values}
@@ -351,10 +357,11 @@ def _notes(comparison: Comparison, values) -> list[str]:
     tested = bool(comparison.differences["p_raw"].notna().any())
     if tested:
         level = f"{1 - comparison.level:.2g}"
+        scope = corrected or f"by {_tested(comparison)} key figures"
         meaning = f"{FOUND} differs from {comparison.baseline}" if FOUND in marks else "No difference is significant"
         notes.append(
-            f"{meaning}: {TESTS[comparison.test]} of runs with equal seeds, p corrected for all comparisons by "
-            f"{comparison.kpis['kpi'].nunique()} key figures (Holm), p < {level}; baseline {comparison.baseline}."
+            f"{meaning}: {TESTS[comparison.test]} of runs with equal seeds, p corrected for all comparisons "
+            f"{scope} (Holm), p < {level}; baseline {comparison.baseline}."
         )
     if EXACT in marks:
         notes.append(f"{EXACT} differs from {comparison.baseline} by a value that no seed changes.")
@@ -422,8 +429,8 @@ def sweep_table(
         place = [axis.shown(point[field]) for axis, field in zip(axes, fields, strict=True)]
         head = _with_unit(at_point[0]["quantity"], at_point[0]["unit"])
         rows.append((head, *place, *(cells.get(name, Value(DASH)) for name in names)))
-    caption, notes = _caption(comparison), _notes(comparison, [cell for row in rows for cell in row[1 + len(axes) :]])
-    notes = [note.replace(f"by {len(points)} key figures", "of the table") for note in notes]
+    cells = [cell for row in rows for cell in row[1 + len(axes) :]]
+    caption, notes = _caption(comparison), _notes(comparison, cells, "of the table")
     heads = ("quantity", *(axis.name for axis in axes), *names)
     if points["kpi"].nunique() == 1 and fields:  # its name stands in the caption
         head = str(rows[0][0])

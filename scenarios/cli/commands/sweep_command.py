@@ -49,8 +49,8 @@ def sweep(
     else:
         if swept.overview:
             show(swept.overview, "", as_json)
-        if swept.intervals:
-            show(swept.intervals, "By what was varied: mean over the seeds, with its 95 % interval", as_json)
+        for field, rows in swept.intervals.items():
+            show(rows, f"By {field}: mean over the seeds, with its 95 % interval", as_json, labels=True)
         failures = swept.failures()
         if failures:
             show(failures, "What failed", as_json)

@@ -35,8 +35,8 @@ class Swept:
         A row for each run of the study, in its order; see `table_of`.
     overview : list of dict
         Mean and extremes of the main key figures, by controller.
-    intervals : list of dict
-        The same figures with intervals over the seeds, by the values of what was varied; none with one seed.
+    intervals : dict of str to list of dict
+        By varied field, the same figures with intervals over the seeds, a cell for each value; none with one seed.
     ran : int
         How many of them this call has run.
     path : Path
@@ -51,7 +51,7 @@ class Swept:
 
     table: pd.DataFrame
     overview: list[dict[str, Any]]
-    intervals: list[dict[str, Any]]
+    intervals: dict[str, list[dict[str, Any]]]
     ran: int
     path: Path
     runs: pd.DataFrame
@@ -123,10 +123,10 @@ def sweep(
     by_field = by_field_table(study, frame)
     _write_csv(by_field, output / "by_field.csv")
     shown = study.kpis or [name for name in MAIN_KPIS if name in table and bool(table[name].fillna(0).any())]
-    intervals = []
+    intervals = {}
     if table["seed"].nunique() > 1:
         _write_csv(points_table(study, frame), output / "points.csv")
-        intervals = list(_interval_rows(by_field, shown))
+        intervals = _interval_tables(by_field, shown)
     return Swept(
         table, list(_overview_rows(table, shown)), intervals, ran, _write(table, output), frame, by_field, shown
     )
@@ -211,21 +211,20 @@ def _overview_rows(table: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[s
             }
 
 
-def _interval_rows(by_field: pd.DataFrame, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield a row for each value of what was varied, with a cell for each key figure."""
+def _interval_tables(by_field: pd.DataFrame, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return a table for each varied field: a row for each key figure, a cell for each value."""
     from ....analysis.comparison.rounded_text import mean_and_interval
 
     short = short_names(dict.fromkeys(by_field["field"]))
+    tables: dict[str, dict[str, dict[str, Any]]] = {}
     rows: list[Any] = list(by_field.itertuples())
-    records = {(row.field, row.field_value, row.kpi): row for row in rows}
-    for field, value in dict.fromkeys((field, value) for field, value, _ in records):
-        cells = {"varied": short[field], "value": str(value)}
-        for name in names:
-            row = records.get((field, value, name))
-            if row is not None:
-                head = f"{name} {row.unit}" if row.unit not in ("", "1") else name
-                cells[head] = mean_and_interval(row.mean, row.high - row.mean, row.unit)
-        yield cells
+    for row in sorted(rows, key=lambda row: names.index(row.kpi) if row.kpi in names else len(names)):
+        if row.kpi in names:
+            cells = tables.setdefault(short[row.field], {}).setdefault(
+                row.kpi, {"key figure": row.kpi, "unit": row.unit}
+            )
+            cells[str(row.field_value)] = mean_and_interval(row.mean, row.high - row.mean, row.unit)
+    return {field: list(of_field.values()) for field, of_field in tables.items()}
 
 
 def _write(table: pd.DataFrame, folder: Path) -> Path:
