@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from evhub.scenarios.schema.scenario_loader import LoadedScenario, parse, shipped
+from evhub.scenarios.schema.scenario_loader import Scenario, parse, shipped
 from evhub.scenarios.schema.yaml_file import read_yaml
 
 NAME = "workplace-month"
 
 
-def workplace(duration: str | None = None) -> LoadedScenario:
+def workplace(duration: str | None = None) -> Scenario:
     """The shipped scenario, cut to a duration."""
     return _workplace({} if duration is None else {"duration": duration})
 
 
-def workplace_year() -> LoadedScenario:
+def workplace_year() -> Scenario:
     """A year at 5 min; recorded sessions end after four months, so these are drawn from the profile fitted to them."""
     return _workplace(
         {"duration": "365d", "time_step": "5min"},
@@ -23,14 +23,14 @@ def workplace_year() -> LoadedScenario:
     )
 
 
-def _workplace(changes: dict[str, Any], of_hub: dict[str, Any] | None = None) -> LoadedScenario:
+def _workplace(changes: dict[str, Any], of_hub: dict[str, Any] | None = None) -> Scenario:
     path = shipped()[NAME]
     data = {**read_yaml(path), **changes}
     data["hubs"] = {name: {**hub, **(of_hub or {})} for name, hub in data["hubs"].items()}
     return parse(data, path)
 
 
-def public_hub(connectors: int, current: str, controller: str, duration: str) -> LoadedScenario:
+def public_hub(connectors: int, current: str, controller: str, duration: str) -> Scenario:
     """The shipped public hub without its network; arrivals and ratings grow with the number of connectors."""
     path = shipped()["public-hub-day"]
     data = read_yaml(path)
@@ -47,7 +47,7 @@ def public_hub(connectors: int, current: str, controller: str, duration: str) ->
     return parse(data, path)
 
 
-def leal2024_1() -> LoadedScenario:
+def leal2024_1() -> Scenario:
     """The first published test of the e-mobility hub: 480 s at 1 s."""
     path = shipped()["leal2024-1"]
     return parse(read_yaml(path), path)

@@ -15,7 +15,7 @@ import mosaik_api_v3
 from evhub.scenarios.engines.inprocess_engine import run_inprocess
 from evhub.scenarios.engines.mosaik_engine import run_mosaik
 from evhub.scenarios.engines.wiring import Wiring
-from evhub.scenarios.schema.scenario_loader import LoadedScenario
+from evhub.scenarios.schema.scenario_loader import Scenario
 
 from .observed import Seconds, Slices, Stopwatch, Trace, best, between, marks, run, total
 
@@ -89,7 +89,7 @@ class Comparison:
     they leave in the processor's caches makes everything else slower.
     """
 
-    loaded: LoadedScenario
+    loaded: Scenario
     wiring: Wiring
     traces: dict[str, Trace]
     solved: list

@@ -10,14 +10,14 @@ from evhub.scenarios.engines import inprocess_engine as inprocess
 from evhub.scenarios.engines import mosaik_engine as engine
 from evhub.scenarios.engines.wiring import Wiring
 from evhub.scenarios.run_scenario import run_wiring
-from evhub.scenarios.schema.scenario_loader import LoadedScenario
+from evhub.scenarios.schema.scenario_loader import Scenario
 
 from .observed import Stopwatch
 
 ENGINES = {"mosaik": (engine, "run_mosaik"), "inprocess": (inprocess, "run_inprocess")}
 
 
-def run_s(loaded: LoadedScenario, engine_name: str, path: Path, wiring: Wiring | None = None) -> float:
+def run_s(loaded: Scenario, engine_name: str, path: Path, wiring: Wiring | None = None) -> float:
     """Run a scenario into a file, and give the processor time of its engine [s]."""
     watch = Stopwatch()
     module, function = ENGINES[engine_name]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from evhub.scenarios.assembly.plant_build import build
-from evhub.scenarios.schema.scenario_loader import LoadedScenario, parse, shipped
+from evhub.scenarios.schema.scenario_loader import Scenario, parse, shipped
 
 from .engines import run_s
 from .memory import status_mb
@@ -48,7 +48,7 @@ class Taken:
 
 def hub(
     connectors: int, duration: str, period: str, controller: str = "equal_share", *, feeder: bool = False
-) -> LoadedScenario:
+) -> Scenario:
     """A hub of some size with PV, a battery and sessions in proportion, from a Monday morning on."""
     data: dict[str, Any] = {
         "name": "growth",
@@ -76,7 +76,7 @@ def hub(
     return parse(data, shipped()["workplace-month"])
 
 
-def run(loaded: LoadedScenario, engine: str = "inprocess") -> Taken:
+def run(loaded: Scenario, engine: str = "inprocess") -> Taken:
     """Build and run a scenario, into a file that is thrown away."""
     began = process_time()
     wiring = build(loaded)

@@ -21,7 +21,7 @@ from evhub.controllers.ievcs.day_ahead_planner import Day
 from evhub.controllers.ievcs.ievcs_controller import Ievcs
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.run_scenario import run_wiring
-from evhub.scenarios.schema.scenario_loader import LIBRARY, LoadedScenario, parse
+from evhub.scenarios.schema.scenario_loader import LIBRARY, Scenario, parse
 from evhub.scenarios.schema.yaml_file import read_yaml
 
 from .observed import Stopwatch
@@ -69,7 +69,7 @@ class Week:
     lowest_pu: float
 
 
-def station(folder: Path, chargers: int = PUBLISHED, days: int = 1, *, feeder: bool = False) -> LoadedScenario:
+def station(folder: Path, chargers: int = PUBLISHED, days: int = 1, *, feeder: bool = False) -> Scenario:
     """The shipped station with more chargers, everything else in proportion, or for more days.
 
     Parameters

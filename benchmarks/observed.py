@@ -22,7 +22,7 @@ from mosaik.async_scenario import AsyncWorld
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.engines.wiring import Wiring
 from evhub.scenarios.run_scenario import run_wiring
-from evhub.scenarios.schema.scenario_loader import LoadedScenario
+from evhub.scenarios.schema.scenario_loader import Scenario
 
 # --------------------------------------------------------------------------------------------------------------- clocks
 
@@ -120,12 +120,12 @@ class Run(NamedTuple):
     """Results of the power flows."""
 
 
-def run(loaded: LoadedScenario, wiring: Wiring | None = None, solved: list | None = None) -> Run:
+def run(loaded: Scenario, wiring: Wiring | None = None, solved: list | None = None) -> Run:
     """Run a scenario on mosaik, into a file that is thrown away.
 
     Parameters
     ----------
-    loaded : LoadedScenario
+    loaded : Scenario
         The scenario.
     wiring : Wiring, optional
         Its plant, when it is built already.

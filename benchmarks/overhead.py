@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evhub.scenarios.schema.scenario_loader import LoadedScenario
+from evhub.scenarios.schema.scenario_loader import Scenario
 
 from .cases import leal2024_1, workplace
 from .empty_world import Comparison
@@ -29,7 +29,7 @@ def measure(tell: Callable[[str], None], *, short: bool) -> list[dict[str, Any]]
     return [_case(loaded, 1 if short else ROUNDS, tell) for loaded in cases]
 
 
-def _case(loaded: LoadedScenario, rounds: int, tell: Callable[[str], None]) -> dict[str, Any]:
+def _case(loaded: Scenario, rounds: int, tell: Callable[[str], None]) -> dict[str, Any]:
     name = loaded.scenario.name
     tell(f"overhead: {name} with every simulator watched")
     apart = profile(loaded)

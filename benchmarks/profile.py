@@ -9,7 +9,7 @@ from unittest.mock import patch
 from evhub.analysis.results.result_writer import ResultWriter
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.engines.wiring import Wiring
-from evhub.scenarios.schema.scenario_loader import LoadedScenario
+from evhub.scenarios.schema.scenario_loader import Scenario
 
 from .observed import Seconds, Stopwatch, Trace, observed, run, total
 
@@ -50,7 +50,7 @@ class Profile:
         return sum(len(trace.steps) for trace in self.traces.values())
 
 
-def profile(loaded: LoadedScenario) -> Profile:
+def profile(loaded: Scenario) -> Profile:
     """Run a scenario once and take it apart."""
     wiring, traces = observed(build(loaded))
     writes = Stopwatch()

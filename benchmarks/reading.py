@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from evhub.scenarios.schema.scenario_loader import LoadedScenario
+    from evhub.scenarios.schema.scenario_loader import Scenario
 
 SHORT = "6h"
 _SESSIONS = "data/caltech_2019-05_2019-08.csv.gz"
@@ -137,7 +137,7 @@ _TOLD = (
 )
 
 
-def of_scenario(loaded: LoadedScenario) -> dict[str, Any]:
+def of_scenario(loaded: Scenario) -> dict[str, Any]:
     """Run a scenario, read its result in a new process, and open its page."""
     from evhub.scenarios.assembly.plant_build import build  # not in the process that reads
     from evhub.scenarios.run_scenario import run_wiring

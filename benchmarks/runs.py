@@ -18,7 +18,7 @@ from rich.table import Column, Table
 from evhub.controllers.optimization.hub_model import HubModel
 from evhub.controllers.optimization.program import Program
 from evhub.scenarios.assembly.plant_build import build
-from evhub.scenarios.schema.scenario_loader import LoadedScenario, load_scenario, shipped
+from evhub.scenarios.schema.scenario_loader import Scenario, load_scenario, shipped
 
 from .engines import ENGINES, run_s
 from .observed import Stopwatch, observed
@@ -47,7 +47,7 @@ def measure(tell: Callable[[str], None], *, short: bool) -> list[dict[str, Any]]
     return found
 
 
-def shares(loaded: LoadedScenario) -> dict[str, float]:
+def shares(loaded: Scenario) -> dict[str, float]:
     """What a run in process is made of; the sum is 1."""
     plain = build(loaded)
     solve, decide, optimise = Stopwatch(), Stopwatch(), Stopwatch()

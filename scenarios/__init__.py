@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .errors import InputError, Problem
     from .run_scenario import run
-    from .schema.scenario_loader import LoadedScenario, load_scenario
+    from .schema.scenario_loader import Scenario, load_scenario
 
-__all__ = ["InputError", "LoadedScenario", "Problem", "load_scenario", "run"]
+__all__ = ["InputError", "Problem", "Scenario", "load_scenario", "run"]
 
 _PLACES = {
     "InputError": "errors",
     "Problem": "errors",
-    "LoadedScenario": "schema.scenario_loader",
+    "Scenario": "schema.scenario_loader",
     "load_scenario": "schema.scenario_loader",
     "run": "run_scenario",
 }

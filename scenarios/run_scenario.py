@@ -20,7 +20,7 @@ from .errors import InputError, Problem
 from .schema.controller_registry import ControllerChoice
 from .schema.foresight import foresight
 from .schema.own_key_figures import own_key_figures
-from .schema.scenario_loader import LoadedScenario, Target, load_scenario
+from .schema.scenario_loader import Scenario, Target, load_scenario
 
 if TYPE_CHECKING:
     from ..analysis import Results
@@ -73,7 +73,7 @@ def run(
 
     Parameters
     ----------
-    target : str, Path, mapping or LoadedScenario
+    target : str, Path, mapping or Scenario
         Name of a shipped scenario, a scenario file, its content as a mapping, or a scenario made in Python.
     output : str or Path, optional
         The result file; in memory when left out.
@@ -118,7 +118,7 @@ def run(
 
 def _run_in_memory(
     wiring: Wiring,
-    loaded: LoadedScenario,
+    loaded: Scenario,
     progress: Callable[[float], None] | None,
     engine: str,
     real_time_factor: float | None,
@@ -129,7 +129,7 @@ def _run_in_memory(
     return complete_tape(tape, loaded)
 
 
-def complete_tape(tape: ResultTape, loaded: LoadedScenario) -> Results:
+def complete_tape(tape: ResultTape, loaded: Scenario) -> Results:
     """Close the recording of a run that is over, and return its results."""
     from ..analysis.results.own_figures import own_figures_of
 
@@ -148,7 +148,7 @@ def opened_tape(tape: ResultTape, until_s: float | None = None) -> Results:
     return Results(TapeReader(tape, until_s))
 
 
-def new_tape(wiring: Wiring, loaded: LoadedScenario) -> ResultTape:
+def new_tape(wiring: Wiring, loaded: Scenario) -> ResultTape:
     """Return a recording in memory of a run that is about to begin."""
     from ..analysis.results.result_tape import ResultTape
 
@@ -160,7 +160,7 @@ def new_tape(wiring: Wiring, loaded: LoadedScenario) -> ResultTape:
 
 def run_wiring(
     wiring: Wiring,
-    loaded: LoadedScenario,
+    loaded: Scenario,
     path: Path,
     progress: Callable[[float], None] | None = None,
     engine: str = "mosaik",
@@ -273,7 +273,7 @@ def _refusal(path: Path, force: bool, keep: Path | None) -> str:
     return ""
 
 
-def attributes(loaded: LoadedScenario) -> dict:
+def attributes(loaded: Scenario) -> dict:
     """Return the attributes of the result file that describe its run."""
     scenario = loaded.scenario
     return {

@@ -16,7 +16,7 @@ from .engines.wiring import SimulatorSpec, Wiring
 from .errors import InputError, Problem
 from .run_scenario import complete_tape, new_tape, opened_tape, versions
 from .schema.controller_registry import ControllerChoice
-from .schema.scenario_loader import LoadedScenario, Target, load_scenario
+from .schema.scenario_loader import Scenario, Target, load_scenario
 
 if TYPE_CHECKING:
     from ..analysis import Results
@@ -82,7 +82,7 @@ def simulate(
 
     Parameters
     ----------
-    scenario : str, Path, mapping or LoadedScenario
+    scenario : str, Path, mapping or Scenario
         As in `evhub.run`.
     controller : str, type of Controller or object with ``decide``, optional
         In whose place the caller decides; the scenario's own when left out. It says which parameters and which series
@@ -115,7 +115,7 @@ def simulate(
     return Simulation(loaded, _outside(loaded, hubs))
 
 
-def _outside(loaded: LoadedScenario, hubs: Iterable[str] | None) -> frozenset[str]:
+def _outside(loaded: Scenario, hubs: Iterable[str] | None) -> frozenset[str]:
     """Return the hubs that are decided for from outside, and refuse some of a controller's hubs without the others."""
     there = frozenset(loaded.scenario.hubs)
     if hubs is None:
@@ -136,7 +136,7 @@ class Simulation:
 
     Parameters
     ----------
-    loaded : LoadedScenario
+    loaded : Scenario
         The scenario.
     outside : frozenset of str
         The hubs that the caller decides for.
@@ -147,7 +147,7 @@ class Simulation:
         What there is to decide on now; None before the beginning and after the end.
     """
 
-    def __init__(self, loaded: LoadedScenario, outside: frozenset[str]):
+    def __init__(self, loaded: Scenario, outside: frozenset[str]):
         self._base = self._loaded = loaded
         self._outside = outside
         self._state: tuple[InprocessRun, ResultTape] | None = None
@@ -161,7 +161,7 @@ class Simulation:
         return f"<Simulation of {self._loaded.scenario.name}, {state}>"
 
     @property
-    def scenario(self) -> LoadedScenario:
+    def scenario(self) -> Scenario:
         """The scenario, with the seed of this run."""
         return self._loaded
 
@@ -347,6 +347,6 @@ def _asked_outside(wiring: Wiring, hubs: frozenset[str]) -> Wiring:
     return replace(wiring, simulators=tuple(map(asked, wiring.simulators)))
 
 
-def _maker(loaded: LoadedScenario, outside: frozenset[str]) -> str:
+def _maker(loaded: Scenario, outside: frozenset[str]) -> str:
     text = "\n".join([loaded.text(), versions(), *sorted(outside)])
     return hashlib.sha256(text.encode()).hexdigest()

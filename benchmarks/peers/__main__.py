@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evhub.analysis import open_results
-from evhub.scenarios.schema.scenario_loader import LoadedScenario
+from evhub.scenarios.schema.scenario_loader import Scenario
 
 from ..engines import ENGINES, run_s
 from ..machine import machine
@@ -55,9 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console.print(f"written to {options.output}")
 
 
-def compare(
-    peer: str, python: str, script: str, of: dict[str, Any], ours: LoadedScenario, rounds: int
-) -> dict[str, Any]:
+def compare(peer: str, python: str, script: str, of: dict[str, Any], ours: Scenario, rounds: int) -> dict[str, Any]:
     """The best of some turns: time of a period [ms], and energy [kWh], of the peer and of both engines."""
     theirs, own = [], {name: [] for name in ENGINES}
     for _ in range(rounds):
@@ -82,7 +80,7 @@ def compare(
     return row
 
 
-def run_ours(loaded: LoadedScenario, engine_name: str) -> tuple[float, float]:
+def run_ours(loaded: Scenario, engine_name: str) -> tuple[float, float]:
     """Processor time of the engine [s], with everything that is written meanwhile, and delivered energy [kWh]."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "run.h5"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from evhub.scenarios.files.session_files import read_sessions
-from evhub.scenarios.schema.scenario_loader import LoadedScenario, parse, shipped
+from evhub.scenarios.schema.scenario_loader import Scenario, parse, shipped
 
 START = datetime.fromisoformat("2019-06-03T00:00:00-07:00")
 """A Monday."""
@@ -59,7 +59,7 @@ def case(site: dict[str, Any], controller: str, days: int, period_min: int, port
     }
 
 
-def scenario(of: dict[str, Any], site: dict[str, Any], *, limits: bool = True) -> LoadedScenario:
+def scenario(of: dict[str, Any], site: dict[str, Any], *, limits: bool = True) -> Scenario:
     """The same case as a scenario: connectors behind the site's current limits, and nothing else."""
     period_s = 60 * of["period_min"]
     connectors = {"count": of["ports"], "rated_kw": of["rated_kw"], "current": "dc", "phases": 1}

@@ -17,7 +17,7 @@ from ...simulators.series import Series
 from ..errors import InputError, Problem
 from ..files.series_files import read_series
 from ..schema import scenario_schema
-from ..schema.scenario_loader import LoadedScenario
+from ..schema.scenario_loader import Scenario
 from .session_build import Visits, visits
 
 
@@ -32,12 +32,12 @@ class Inputs:
 
     Parameters
     ----------
-    loaded : LoadedScenario
+    loaded : Scenario
         A checked scenario.
 
     Attributes
     ----------
-    scenario : Scenario
+    scenario : ScenarioSection
     where : str
         Its file, for messages.
     problems : list of Problem
@@ -48,7 +48,7 @@ class Inputs:
         Length of the run [s].
     """
 
-    def __init__(self, loaded: LoadedScenario):
+    def __init__(self, loaded: Scenario):
         self.loaded = loaded
         self.scenario = loaded.scenario
         self.where = loaded.where

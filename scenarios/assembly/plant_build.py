@@ -40,7 +40,7 @@ from ..forecasts.forecast_providers import WithheldForecast
 from ..schema import scenario_schema
 from ..schema.device_sections import DeviceOfHub
 from ..schema.events import MAY_BE_NEGATIVE
-from ..schema.scenario_loader import LoadedScenario
+from ..schema.scenario_loader import Scenario
 from .ats_settings import ats_parameters
 from .build_inputs import Inputs
 from .controller_build import BuiltController, build_controllers
@@ -56,12 +56,12 @@ LONGEST_TELEMETRY_S = 15 * S_PER_MIN
 """Slow quantities of an active device are sent at least this often, whoever controls it [s]."""
 
 
-def build(loaded: LoadedScenario) -> Wiring:
+def build(loaded: Scenario) -> Wiring:
     """Build the plant of a scenario.
 
     Parameters
     ----------
-    loaded : LoadedScenario
+    loaded : Scenario
         A checked scenario.
 
     Returns
@@ -79,7 +79,7 @@ def build(loaded: LoadedScenario) -> Wiring:
 class _Builder(Inputs):
     """Collects the parts of a plant and the problems of its input."""
 
-    def __init__(self, loaded: LoadedScenario):
+    def __init__(self, loaded: Scenario):
         super().__init__(loaded)
         self.notes: list[tuple[str, str]] = []
         self.entities: list[EntitySpec] = []

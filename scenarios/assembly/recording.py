@@ -13,7 +13,7 @@ from ...simulators.devices import derived, kind_of, kinds
 from ..engines.controller_simulator import commands_of
 from ..engines.recorder_simulator import Total
 from ..engines.wiring import WHOLE, Connection, EntitySpec, PlacedDevice, RunObject, Signal, simulators
-from ..schema.scenario_schema import Scenario
+from ..schema.scenario_schema import ScenarioSection
 from .site_build import plates_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def adapter_of(sid: str) -> type[Adapter]:
 
 
 def records(
-    scenario: Scenario,
+    scenario: ScenarioSection,
     entities: Sequence[EntitySpec],
     placed: Mapping[str, Sequence[PlacedDevice]],
     network: PlantNetwork | None,
@@ -54,7 +54,7 @@ def records(
 
     Parameters
     ----------
-    scenario : Scenario
+    scenario : ScenarioSection
         The scenario.
     entities : sequence of EntitySpec
         Everything there is but the recorder.
@@ -83,7 +83,7 @@ class _Plan:
     """The recorded signals and the connections that feed them, collected entity by entity."""
 
     def __init__(
-        self, scenario: Scenario, placed: Mapping[str, Sequence[PlacedDevice]], network: PlantNetwork | None
+        self, scenario: ScenarioSection, placed: Mapping[str, Sequence[PlacedDevice]], network: PlantNetwork | None
     ) -> None:
         self._scenario = scenario
         self._placed = placed
@@ -168,7 +168,7 @@ class _Plan:
         ]
 
 
-def _width(port: Port, hub: str, scenario: Scenario, network: PlantNetwork | None) -> int | None:
+def _width(port: Port, hub: str, scenario: ScenarioSection, network: PlantNetwork | None) -> int | None:
     """Number of values of a port at a time; None for a scalar, 0 where there is nothing to record."""
     if port.width is None:
         return None

@@ -22,7 +22,7 @@ from ..errors import NOTHING, InputError, Problem, nearest
 from ..files.arrival_profiles import arrival_profiles, read_arrivals
 from ..files.session_files import read_sessions
 from ..schema import scenario_schema
-from ..schema.scenario_loader import LoadedScenario
+from ..schema.scenario_loader import Scenario
 from .battery_packs import ev_pack
 
 
@@ -58,7 +58,7 @@ class Visits:
 
 
 def visits(
-    loaded: LoadedScenario,
+    loaded: Scenario,
     name: str,
     hub: scenario_schema.HubSection,
     start: datetime,
@@ -69,7 +69,7 @@ def visits(
 
     Parameters
     ----------
-    loaded : LoadedScenario
+    loaded : Scenario
         The scenario, whose folder holds the files.
     name : str
         The hub.
@@ -183,7 +183,7 @@ def _pack(
 
 
 def _found(
-    loaded: LoadedScenario,
+    loaded: Scenario,
     section: scenario_schema.Sessions,
     key: str,
     connectors: scenario_schema.Connectors | None,
@@ -199,7 +199,7 @@ def _found(
 
 
 def _drawn(
-    loaded: LoadedScenario,
+    loaded: Scenario,
     section: scenario_schema.StochasticSessions,
     key: str,
     connectors: scenario_schema.Connectors | None,
@@ -259,7 +259,7 @@ def _listed(section: scenario_schema.SessionList, key: str, where: str) -> list[
 
 
 def _from_file(
-    loaded: LoadedScenario,
+    loaded: Scenario,
     section: scenario_schema.SessionFile,
     key: str,
     connectors: scenario_schema.Connectors | None,
@@ -284,7 +284,7 @@ def _from_file(
     return data.sessions, notes
 
 
-def _profile(loaded: LoadedScenario, name: str, key: str) -> Path:
+def _profile(loaded: Scenario, name: str, key: str) -> Path:
     known = arrival_profiles()
     if name in known:
         return known[name]

@@ -14,7 +14,7 @@ from ...simulators.series import Series
 from ...simulators.tariffs.tariff_model import TimeOfUse
 from ..errors import InputError, Problem, nearest
 from ..schema import scenario_schema
-from ..schema.scenario_loader import LoadedScenario, problems_of
+from ..schema.scenario_loader import Scenario, problems_of
 from ..schema.yaml_file import read_yaml
 
 TARIFFS = Path(str(files("evhub.simulators") / "data" / "tariffs"))
@@ -26,12 +26,12 @@ def shipped_tariffs() -> dict[str, Path]:
     return {path.stem: path for path in sorted(TARIFFS.glob("*.yaml"))}
 
 
-def price_series(loaded: LoadedScenario, section, key: str, start: datetime, series: Callable[..., Series]) -> Series:
+def price_series(loaded: Scenario, section, key: str, start: datetime, series: Callable[..., Series]) -> Series:
     """Build the series of one price over the run.
 
     Parameters
     ----------
-    loaded : LoadedScenario
+    loaded : Scenario
         The scenario, whose folder holds the files.
     section : schema.Price
         The price's section.
@@ -83,7 +83,7 @@ class _TariffFile(Section):
     holidays: list[str] = []
 
 
-def _tariff_file(loaded: LoadedScenario, name: str, key: str) -> Path:
+def _tariff_file(loaded: Scenario, name: str, key: str) -> Path:
     known = shipped_tariffs()
     if name in known:
         return known[name]

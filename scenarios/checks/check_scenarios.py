@@ -20,7 +20,7 @@ from ..engines.wiring import Wiring
 from ..errors import NOTHING, InputError, Problem
 from ..run_scenario import check_output
 from ..schema.expect_section import ExpectSection
-from ..schema.scenario_loader import LoadedScenario, load_scenario
+from ..schema.scenario_loader import Scenario, load_scenario
 from ..studies.workers.sent_scenario import SentScenario, sent
 from ..studies.workers.whole_results import run_whole, without_parts
 from ..studies.workers.worker_pool import DIED, HERE, WorkerDiedError, WorkerPool
@@ -34,7 +34,7 @@ class Prepared:
 
     Parameters
     ----------
-    loaded : LoadedScenario
+    loaded : Scenario
         The scenario.
     wiring : Wiring
         Its plant, good for one run.
@@ -42,7 +42,7 @@ class Prepared:
         For every expectation the content of its golden file, None where there is none.
     """
 
-    loaded: LoadedScenario
+    loaded: Scenario
     wiring: Wiring
     recorded: tuple[dict[str, Any] | None, ...]
 
@@ -88,7 +88,7 @@ class Checked:
 
 
 def prepare(
-    target: str | Path | LoadedScenario,
+    target: str | Path | Scenario,
     *,
     controller: str | None = None,
     invariants: bool = False,
@@ -98,7 +98,7 @@ def prepare(
 
     Parameters
     ----------
-    target : str, Path or LoadedScenario
+    target : str, Path or Scenario
         Name of a shipped scenario, a scenario file, or what `load_scenario` returned.
     controller : str, optional
         Another controller than the scenario's.
@@ -117,13 +117,13 @@ def prepare(
         When the scenario cannot be run, expects nothing, expects something of a signal it does not have, or a golden
         file is damaged.
     """
-    loaded = target if isinstance(target, LoadedScenario) else load_scenario(target)
+    loaded = target if isinstance(target, Scenario) else load_scenario(target)
     loaded = loaded.with_changes(controller=controller)
     where, scenario = loaded.where, loaded.scenario
     if invariants:
         laws = ExpectSection.model_validate({"invariants": list(INVARIANTS)})
         scenario = scenario.model_copy(update={"expect": [*scenario.expect, laws]})
-        loaded = LoadedScenario.of(scenario, loaded.path)
+        loaded = Scenario.of(scenario, loaded.path)
     if not scenario.expect:
         allowed = "must hold something to check; without it, --invariants checks what holds in every run"
         raise InputError(Problem(where, "expect", NOTHING, allowed))

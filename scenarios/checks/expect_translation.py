@@ -20,7 +20,7 @@ from ..assembly.site_build import plates_of
 from ..engines.wiring import Signal, Wiring
 from ..errors import nearest
 from ..schema.expect_section import ExpectSection
-from ..schema.scenario_schema import HubSection, Scenario
+from ..schema.scenario_schema import HubSection, ScenarioSection
 
 
 def problems_with(item: ExpectSection, wiring: Wiring) -> list[tuple[str, object, str]]:
@@ -46,7 +46,7 @@ def problems_with(item: ExpectSection, wiring: Wiring) -> list[tuple[str, object
 
 
 def checkable(
-    item: ExpectSection, scenario: Scenario, wiring: Wiring, recorded: Mapping[str, Any] | None = None
+    item: ExpectSection, scenario: ScenarioSection, wiring: Wiring, recorded: Mapping[str, Any] | None = None
 ) -> expectation_checks.Expectation:
     """Convert an item of the section ``expect`` to an expectation of the analysis.
 
@@ -54,7 +54,7 @@ def checkable(
     ----------
     item : ExpectSection
         Of the scenario file, without `problems_with` the wiring.
-    scenario : Scenario
+    scenario : ScenarioSection
         The scenario.
     wiring : Wiring
         Its plant.

@@ -15,7 +15,7 @@ from ...analysis.checks.findings import spelled
 from ...analysis.checks.golden_results import begins
 from ...simulators.field_types import NonNegative, PositiveDuration, Section, Whole
 from ..errors import NOTHING, InputError, Problem
-from ..schema.scenario_loader import LoadedScenario, problems_of
+from ..schema.scenario_loader import Scenario, problems_of
 from ..schema.yaml_file import read_yaml
 
 _HEADER = """\
@@ -46,17 +46,17 @@ class GoldenFile(Section):
     tolerance: Tolerance
 
 
-def golden_path(loaded: LoadedScenario, name: str) -> Path:
+def golden_path(loaded: Scenario, name: str) -> Path:
     """Return the path of a golden file of a scenario."""
     return loaded.folder / name
 
 
-def read_golden(loaded: LoadedScenario, name: str, update: bool = False) -> dict[str, Any] | None:
+def read_golden(loaded: Scenario, name: str, update: bool = False) -> dict[str, Any] | None:
     """Read a golden file.
 
     Parameters
     ----------
-    loaded : LoadedScenario
+    loaded : Scenario
         The scenario that names it.
     name : str
         Its path, relative to the scenario file.

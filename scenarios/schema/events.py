@@ -13,7 +13,7 @@ from ...simulators.devices import kind_of
 from ...simulators.field_types import Count, Duration, Name, NonNegative, Number, PriceName, Section, Switch, Whole
 
 if TYPE_CHECKING:
-    from .scenario_schema import HubSection, Scenario
+    from .scenario_schema import HubSection, ScenarioSection
 
 MAY_BE_NEGATIVE = ("buy", "sell")
 """Prices of the market; what the use of a device costs, and what a driver pays, is never below 0."""
@@ -156,7 +156,7 @@ class EventSection(Section):
         """The section of the key that is given."""
         return getattr(self, self.kind)
 
-    def problems(self, scenario: Scenario) -> list[tuple[str, object, str]]:
+    def problems(self, scenario: ScenarioSection) -> list[tuple[str, object, str]]:
         """Return what does not fit the rest of the scenario: (key, value, allowed)."""
         problems: list[tuple[str, object, str]] = []
         kind, what = self.kind, self.what

@@ -13,7 +13,7 @@ from .own_key_figures import name_in
 
 if TYPE_CHECKING:
     from ...analysis.checks.expectation_checks import Pattern
-    from .scenario_schema import Scenario
+    from .scenario_schema import ScenarioSection
 
 _BOUNDS = ("min", "max", "equals")
 _CHECKS = ("order", "trend", "reaches", "changes_at")
@@ -120,7 +120,7 @@ class EventPattern(Section):
             begin_s, until_s = self.at - self.within, self.at + self.within
         return Pattern(self.source or "*", self.kind or "*", self.text or "", begin_s, until_s)
 
-    def problems(self, scenario: Scenario) -> list[tuple[str, object, str]]:
+    def problems(self, scenario: ScenarioSection) -> list[tuple[str, object, str]]:
         """Return what does not fit the rest of the scenario: (key, value, allowed)."""
         return [*_late(scenario, "at", self.at), *_late(scenario, "during", self.during)]
 
@@ -237,7 +237,7 @@ class ExpectSection(Section):
             return " ".join(self.name.split())
         return ", ".join(f"{key}: {_said(key, getattr(self, key))}" for key in _keys_in_use(self) if key != "why")
 
-    def problems(self, scenario: Scenario) -> list[tuple[str, object, str]]:
+    def problems(self, scenario: ScenarioSection) -> list[tuple[str, object, str]]:
         """Return what does not fit the rest of the scenario: (key, value, allowed)."""
         problems: list[tuple[str, object, str]] = []
         for key in ("at", "during", "changes_at"):
@@ -265,7 +265,9 @@ def _keys_in_use(section: Section) -> list[str]:
     return [key for key, field in type(section).model_fields.items() if getattr(section, key) != field.default]
 
 
-def _late(scenario: Scenario, key: str, time: float | tuple[float, float] | None) -> list[tuple[str, object, str]]:
+def _late(
+    scenario: ScenarioSection, key: str, time: float | tuple[float, float] | None
+) -> list[tuple[str, object, str]]:
     """What lies outside the run."""
     end = f"{scenario.duration:g}s"
     if isinstance(time, tuple):

@@ -10,18 +10,18 @@ from typing import Any
 from ...simulators.field_types import Section
 from ..errors import nearest
 from .controller_registry import controller_class
-from .scenario_schema import ControllerSpec, Scenario
+from .scenario_schema import ControllerSpec, ScenarioSection
 
 _PATH = re.compile(r"[^.\[\]]+(\.[^.\[\]]+|\[\d+\])*")
 Keys = tuple[str | int, ...]
 
 
-def find(scenario: Scenario, path: str, folder: Path) -> Keys:
+def find(scenario: ScenarioSection, path: str, folder: Path) -> Keys:
     """Find the keys that lead to a field.
 
     Parameters
     ----------
-    scenario : Scenario
+    scenario : ScenarioSection
         It need not give the field, but everything above it.
     path : str
         Names joined by dots; items of a list by their index, which may be left out where there is only one.
@@ -96,7 +96,7 @@ def changed(data: Any, section: Any, keys: Keys, value: Any) -> Any:
     ----------
     data : dict
         The content.
-    section : Scenario
+    section : ScenarioSection
         What it is when checked; it knows the type of a section that the file leaves out.
     keys : tuple of str and int
         From `find`.

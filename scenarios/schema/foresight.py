@@ -5,13 +5,13 @@ from __future__ import annotations
 from ...simulators.devices import kind_of
 from ..forecasts.forecast_text import describe_forecasts
 from .controller_registry import controller_class
-from .scenario_loader import LoadedScenario
+from .scenario_loader import Scenario
 from .scenario_schema import ControllerSpec, HubSection
 
 NO_FORECAST = "looks at no forecast"
 
 
-def foresight(loaded: LoadedScenario) -> list[str]:
+def foresight(loaded: Scenario) -> list[str]:
     """Describe what every controller of a scenario was told of the future.
 
     A controller's class says whether it looks at the forecast (`Controller.uses_forecast`); one that says no gets none,
@@ -19,7 +19,7 @@ def foresight(loaded: LoadedScenario) -> list[str]:
 
     Parameters
     ----------
-    loaded : LoadedScenario
+    loaded : Scenario
         The scenario.
 
     Returns
@@ -40,7 +40,7 @@ def foresight(loaded: LoadedScenario) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def _by_hub(loaded: LoadedScenario, spec: ControllerSpec) -> dict[str, str]:
+def _by_hub(loaded: Scenario, spec: ControllerSpec) -> dict[str, str]:
     hubs = loaded.scenario.hubs
     return {
         name: describe_forecasts(

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from .controller_registry import controllers
-from .scenario_schema import Scenario
+from .scenario_schema import ScenarioSection
 
 FILE = "scenario.schema.json"
 """How the file is called beside a scenario; a scenario names it in its first line."""
@@ -26,7 +26,7 @@ def json_schema() -> dict[str, Any]:
     dict
         As `json.dump` takes it.
     """
-    schema = _with_bounds(Scenario.model_json_schema())
+    schema = _with_bounds(ScenarioSection.model_json_schema())
     names = list(controllers())
     own = {"pattern": "^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$", "description": "module:Class of your own"}
     for section, key in (("ControllerSpec", "type"), ("ChangedParameters", "controller")):

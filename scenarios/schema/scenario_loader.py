@@ -1,4 +1,4 @@
-"""From the name or file of a scenario to a checked ``Scenario``, with every problem reported at once."""
+"""From the name or file of a scenario to a checked `Scenario`, with every problem reported at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .device_sections import unknown_device
 from .field_path import changed, find
 from .own_key_figures import own_key_figures
 from .plain_values import plain_data
-from .scenario_schema import LARGEST_SEED, Scenario
+from .scenario_schema import LARGEST_SEED, ScenarioSection
 from .yaml_file import read_yaml
 
 LIBRARY = Path(str(files("evhub.scenarios") / "library"))
@@ -30,7 +30,7 @@ IN_PYTHON = "Scenario"
 """Stands for the file, in messages, of a scenario made in Python."""
 
 
-class LoadedScenario:
+class Scenario:
     """A checked scenario: made in Python from what its file would say, or read from a file.
 
     Parameters
@@ -44,7 +44,7 @@ class LoadedScenario:
 
     Attributes
     ----------
-    scenario : Scenario
+    scenario : ScenarioSection
         Every field checked.
     path : Path
         Its file, or the one it would have.
@@ -58,7 +58,7 @@ class LoadedScenario:
 
     Examples
     --------
-    >>> scenario = LoadedScenario(
+    >>> scenario = Scenario(
     ...     name="kerb",
     ...     start="2024-06-03T08:00+02:00",
     ...     duration="8h",
@@ -82,13 +82,13 @@ class LoadedScenario:
         self._set(checked.scenario, checked.path, IN_PYTHON)
 
     @classmethod
-    def of(cls, scenario: Scenario, path: Path, where: str | None = None) -> LoadedScenario:
+    def of(cls, scenario: ScenarioSection, path: Path, where: str | None = None) -> Scenario:
         """Return a scenario that is checked already."""
         loaded = cls.__new__(cls)
         loaded._set(scenario, path, where or (IN_PYTHON if path.name == IN_PYTHON else str(path)))
         return loaded
 
-    def _set(self, scenario: Scenario, path: Path, where: str) -> None:
+    def _set(self, scenario: ScenarioSection, path: Path, where: str) -> None:
         for name, value in (("scenario", scenario), ("path", path), ("where", where)):
             object.__setattr__(self, name, value)
 
@@ -96,10 +96,10 @@ class LoadedScenario:
         raise AttributeError(f"a scenario does not change; with_changes returns another one (tried to set {name})")
 
     def __reduce__(self) -> tuple:
-        return LoadedScenario.of, (self.scenario, self.path, self.where)
+        return Scenario.of, (self.scenario, self.path, self.where)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, LoadedScenario) and (self.scenario, self.path) == (other.scenario, other.path)
+        return isinstance(other, Scenario) and (self.scenario, self.path) == (other.scenario, other.path)
 
     def __hash__(self) -> int:
         return hash((self.scenario.name, self.path))
@@ -130,7 +130,7 @@ class LoadedScenario:
         *,
         controller: ControllerChoice | None = None,
         seed: int | None = None,
-    ) -> LoadedScenario:
+    ) -> Scenario:
         """Return the scenario with other fields, another controller (its parameters at their defaults) or seed.
 
         A controller that runs under its own name in the scenario keeps its parameters there.
@@ -172,7 +172,7 @@ class LoadedScenario:
             ]
         return self.of(self.scenario.model_copy(update=changes), self.path, self.where)
 
-    def _with_fields(self, fields: Mapping[str, Any]) -> LoadedScenario:
+    def _with_fields(self, fields: Mapping[str, Any]) -> Scenario:
         data = self.scenario.model_dump(mode="json", exclude_unset=True)
         problems = []
         for path, value in fields.items():
@@ -218,32 +218,32 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(LIBRARY.glob("*.yaml"))}
 
 
-Target = str | Path | Mapping[str, Any] | LoadedScenario
+Target = str | Path | Mapping[str, Any] | Scenario
 """What a run can be made of: see `load_scenario`."""
 
 
-def load_scenario(target: Target) -> LoadedScenario:
+def load_scenario(target: Target) -> Scenario:
     """Read and check a scenario.
 
     Parameters
     ----------
-    target : str, Path, mapping or LoadedScenario
+    target : str, Path, mapping or Scenario
         The name of a shipped scenario, the path of a YAML file, what such a file would say (files that it names are
         relative to the working directory then), or a scenario that is checked already.
 
     Returns
     -------
-    LoadedScenario
+    Scenario
 
     Raises
     ------
     InputError
         With every problem in the file: its key, the value given and what is allowed.
     """
-    if isinstance(target, LoadedScenario):
+    if isinstance(target, Scenario):
         return target
     if isinstance(target, Mapping):
-        return LoadedScenario(**target)
+        return Scenario(**target)
     return parse(read_yaml(path := _locate(target)), path)
 
 
@@ -261,13 +261,13 @@ def _locate(target: str | Path) -> Path:
     raise InputError([Problem(str(target), "scenario", NOTHING, f"must be a file or a shipped scenario{hint}")])
 
 
-def parse(data: Mapping[str, Any], path: Path) -> LoadedScenario:
+def parse(data: Mapping[str, Any], path: Path) -> Scenario:
     """Check the content of a scenario file; as `load_scenario`, for data that is already read."""
     where = IN_PYTHON if path.name == IN_PYTHON else str(path)
     try:
-        scenario = Scenario.model_validate(data)
+        scenario = ScenarioSection.model_validate(data)
     except ValidationError as error:
-        raise InputError(list(problems_of(error, data, where, Scenario))) from None
+        raise InputError(list(problems_of(error, data, where, ScenarioSection))) from None
     problems = [Problem(where, key, value, f"must be {allowed}") for key, value, allowed in scenario.problems()]
     try:
         own_key_figures(scenario.key_figures, path.parent, where)
@@ -275,7 +275,7 @@ def parse(data: Mapping[str, Any], path: Path) -> LoadedScenario:
         problems += error.problems
     if problems:
         raise InputError(problems)
-    return LoadedScenario.of(scenario, path, where)
+    return Scenario.of(scenario, path, where)
 
 
 def _as_in_a_file(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The scenario file as pydantic models: what may stand in it, with units and limits.
 
 Field names here are the keys of the file. Unknown keys are errors, values are frozen after reading. What needs more
-than one section to judge (a hub named by an event) is checked in ``Scenario``; what needs files, in ``build``.
+than one section to judge (a hub named by an event) is checked in ``ScenarioSection``; what needs files, in ``build``.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ __all__ = [
     "Profile",
     "PvSection",
     "Queue",
-    "Scenario",
+    "ScenarioSection",
     "SecondarySection",
     "Section",
     "SessionFile",
@@ -208,8 +208,10 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-class Scenario(Section):
+class ScenarioSection(Section):
     """A scenario: a plant, what happens to it, and who decides."""
+
+    model_config = ConfigDict(title="Scenario")
 
     name: Name
     """Name of the scenario and of its results."""
@@ -326,8 +328,8 @@ def _adopt_kinds() -> None:
         "HubSection", __base__=_FIXED_HUB, __doc__=_FIXED_HUB.__doc__, __module__=__name__, **further_fields()
     )
     globals()["HubSection"] = hub  # where pickle looks for the class, on the way to another process
-    Scenario.model_fields["hubs"].annotation = dict[Name, hub]
-    Scenario.model_rebuild(force=True)
+    ScenarioSection.model_fields["hubs"].annotation = dict[Name, hub]
+    ScenarioSection.model_rebuild(force=True)
 
 
 on_change(_adopt_kinds)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from evhub.controllers import contract as base
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.run_scenario import run_wiring
-from evhub.scenarios.schema.scenario_loader import LoadedScenario, parse
+from evhub.scenarios.schema.scenario_loader import Scenario, parse
 
 STEPS_S = (1, 10, 60)
 
@@ -37,7 +37,7 @@ class AnySetpoints(base.Controller):
         return base.Decision(setpoints)
 
 
-def loaded(data: dict, folder: Path | None = None) -> LoadedScenario:
+def loaded(data: dict, folder: Path | None = None) -> Scenario:
     """A scenario from its data, as if read from a file in ``folder``."""
     return parse(data, (folder or Path()) / "test.yaml")
 

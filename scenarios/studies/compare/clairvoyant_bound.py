@@ -31,7 +31,7 @@ from ....simulators.totals import weighted_mean
 from ....simulators.units import S_PER_MIN
 from ...assembly.plant_build import build
 from ...schema import scenario_schema
-from ...schema.scenario_loader import LoadedScenario
+from ...schema.scenario_loader import Scenario
 
 _LONGEST_STEP_S = 15 * S_PER_MIN
 _MIN_STEPS = 96
@@ -67,12 +67,12 @@ class CostBound:
     why_not: str = ""
 
 
-def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
+def clairvoyant_bound(loaded: Scenario) -> CostBound:
     """Find the lowest net cost that any controller can reach on a scenario with its seed.
 
     Parameters
     ----------
-    loaded : LoadedScenario
+    loaded : Scenario
         The scenario; its controller and its forecasts do not matter.
 
     Returns
@@ -117,7 +117,7 @@ def clairvoyant_bound(loaded: LoadedScenario) -> CostBound:
     return CostBound(cost)
 
 
-def why_not(scenario: scenario_schema.Scenario) -> Iterator[str]:
+def why_not(scenario: scenario_schema.ScenarioSection) -> Iterator[str]:
     """Yield the reasons why the cost of a scenario cannot be bounded."""
     kinds = sorted({event.kind for event in scenario.events} - set(_HARMLESS))
     if kinds:
@@ -150,7 +150,7 @@ def _pays(price: scenario_schema.Price) -> bool:
 
 
 def _data(
-    scenario: scenario_schema.Scenario,
+    scenario: scenario_schema.ScenarioSection,
     hub: scenario_schema.HubSection,
     site: contract.Site,
     forecast: contract.Forecast,

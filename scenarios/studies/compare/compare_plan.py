@@ -11,8 +11,8 @@ from typing import Any
 from ....analysis.comparison.paired_statistics import TESTS, Test
 from ....analysis.results.summary_table import better
 from ...errors import NOTHING, InputError, Problem, nearest
-from ...schema.scenario_loader import LoadedScenario, Target, load_scenario
-from ...schema.scenario_schema import LARGEST_SEED, NoisyPower, NoisySessions, Scenario, StochasticSessions
+from ...schema.scenario_loader import Scenario, Target, load_scenario
+from ...schema.scenario_schema import LARGEST_SEED, NoisyPower, NoisySessions, ScenarioSection, StochasticSessions
 from ..variants.journalled_runs import JOURNAL
 from ..variants.study_file import LARGEST, Study, read_study
 from ..variants.variant_plan import PlannedRun, StudyPlan, plan_study
@@ -49,7 +49,7 @@ class Job:
         return self.run.seed
 
     @property
-    def loaded(self) -> LoadedScenario:
+    def loaded(self) -> Scenario:
         """The scenario with all changes."""
         return self.run.loaded
 
@@ -62,7 +62,7 @@ class ComparisonPlan:
     ----------
     planned : StudyPlan
         The study and its runs.
-    loaded : LoadedScenario
+    loaded : Scenario
         The scenario of the first run.
     jobs : tuple of Job
         Seed by seed, all variants.
@@ -83,7 +83,7 @@ class ComparisonPlan:
     """
 
     planned: StudyPlan
-    loaded: LoadedScenario
+    loaded: Scenario
     jobs: tuple[Job, ...]
     random: tuple[str, ...]
     output: Path
@@ -110,7 +110,7 @@ def plan(
 
     Parameters
     ----------
-    target : str, Path, mapping or LoadedScenario
+    target : str, Path, mapping or Scenario
         What `load_scenario` takes.
     controllers : sequence of str
         At least two, by name or as module:Class. One that runs in the scenario keeps its parameters there.
@@ -311,7 +311,7 @@ def _file_names(labels: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def random_parts(scenario: Scenario) -> tuple[str, ...]:
+def random_parts(scenario: ScenarioSection) -> tuple[str, ...]:
     """List the paths of a scenario that depend on its seed; whether a controller draws, only a run shows."""
     paths = []
     for name, hub in scenario.hubs.items():

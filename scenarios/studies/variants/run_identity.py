@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...schema.scenario_schema import Scenario
+from ...schema.scenario_schema import ScenarioSection
 
 _SILENT = ("title", "source", "expect")
 """What of a scenario changes nothing in its run."""
@@ -32,7 +32,7 @@ class RunIdentity:
         self._made_by = [versions] if engine == "inprocess" else [versions, engine]
         self._digests: dict[str, str] = {}
 
-    def of(self, scenario: Scenario) -> str:
+    def of(self, scenario: ScenarioSection) -> str:
         """Return the key of the run of a scenario."""
         resolved = scenario.model_dump_json(exclude=set(_SILENT))
         files = {text: digest for text in _texts(json.loads(resolved)) if (digest := self._digest(text))}

@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import NOTHING, InputError, Problem, nearest
 from ...schema.controller_registry import controller_class
 from ...schema.field_path import Keys, changed, find
-from ...schema.scenario_loader import LoadedScenario, load_scenario, parse, shipped
+from ...schema.scenario_loader import Scenario, load_scenario, parse, shipped
 from ...schema.scenario_schema import LARGEST_SEED
 from ...schema.yaml_file import read_yaml
 from .run_identity import RunIdentity
@@ -86,7 +86,7 @@ class PlannedRun:
         return f"run {self.number} ({self.variant.label}, seed {self.seed})"
 
     @property
-    def loaded(self) -> LoadedScenario:
+    def loaded(self) -> Scenario:
         """The scenario; its file is looked up where this is asked, which may be on another machine."""
         return parse(self.data, shipped().get(self.scenario) or Path(self.scenario))
 
@@ -99,14 +99,14 @@ class StudyPlan:
     ----------
     study : Study
         The study.
-    scenarios : dict of str to LoadedScenario
+    scenarios : dict of str to Scenario
         Its scenarios by label, as their files have them.
     runs : list of PlannedRun
         Scenarios first, then points, controllers and seeds.
     """
 
     study: Study
-    scenarios: dict[str, LoadedScenario]
+    scenarios: dict[str, Scenario]
     runs: list[PlannedRun]
 
     @property
@@ -126,7 +126,7 @@ class _Base:
 
     label: str
     name: str
-    loaded: LoadedScenario
+    loaded: Scenario
     controlled: dict[str, dict[str, Any]]
     fields: dict[str, Keys]
 
@@ -136,7 +136,7 @@ def plan_study(
     where: str,
     folder: Path,
     *,
-    loaded: LoadedScenario | None = None,
+    loaded: Scenario | None = None,
     engine: str = "inprocess",
 ) -> StudyPlan:
     """Plan all runs of a study.
@@ -149,7 +149,7 @@ def plan_study(
         Its file, for messages.
     folder : Path
         Folder that paths of scenarios are relative to.
-    loaded : LoadedScenario, optional
+    loaded : Scenario, optional
         The scenario of a study of one, where it is not to be read from its file.
     engine : {"inprocess", "mosaik"}
         What steps the simulators.
@@ -279,7 +279,7 @@ def _controller_labels(study: Study, where: str) -> list[str]:
 # --- scenarios and controllers ----------------------------------------------------------------------------------------
 
 
-def _bases(study: Study, labels: Sequence[str], where: str, folder: Path, loaded: LoadedScenario | None) -> list[_Base]:
+def _bases(study: Study, labels: Sequence[str], where: str, folder: Path, loaded: Scenario | None) -> list[_Base]:
     """Each scenario of the study, checked, under each controller and with the place of each field."""
     bases: list[_Base] = []
     problems: list[Problem] = []
@@ -300,7 +300,7 @@ def _base(
     target: str,
     where: str,
     folder: Path,
-    loaded: LoadedScenario | None,
+    loaded: Scenario | None,
 ) -> _Base:
     if loaded is None:
         name = target if target in shipped() else str((folder / target).resolve())
@@ -324,7 +324,7 @@ def _base(
 
 
 def _controlled(
-    study: Study, labels: Sequence[str], data: dict[str, Any], base: LoadedScenario, where: str
+    study: Study, labels: Sequence[str], data: dict[str, Any], base: Scenario, where: str
 ) -> dict[str, dict[str, Any]]:
     """Return the content of the scenario under each controller, by label."""
     section = data.get("controller", {"type": base.scenario.controller[0].type})
@@ -366,7 +366,7 @@ def _in_place_of(specs: list[dict[str, Any]], setting: ControllerSetting) -> lis
 # --- fields and key figures -------------------------------------------------------------------------------------------
 
 
-def _fields(study: Study, controlled: Sequence[LoadedScenario], where: str, prefix: str) -> dict[str, Keys]:
+def _fields(study: Study, controlled: Sequence[Scenario], where: str, prefix: str) -> dict[str, Keys]:
     """Return where each field stands; every controller has to have it, and none may set it."""
     keys: dict[str, Keys] = {}
     problems: list[Problem] = []

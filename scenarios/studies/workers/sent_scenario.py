@@ -8,8 +8,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from ...schema.controller_registry import forget
-from ...schema.scenario_loader import LoadedScenario, shipped
-from ...schema.scenario_schema import Scenario
+from ...schema.scenario_loader import Scenario, shipped
+from ...schema.scenario_schema import ScenarioSection
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,7 @@ class SentScenario:
 
     Parameters
     ----------
-    scenario : Scenario
+    scenario : ScenarioSection
         The scenario.
     path : str
         Its file: the name of a shipped one, else the absolute path.
@@ -26,19 +26,19 @@ class SentScenario:
         Identifies the call that it belongs to.
     """
 
-    scenario: Scenario
+    scenario: ScenarioSection
     path: str
     call: str
 
     @property
-    def loaded(self) -> LoadedScenario:
+    def loaded(self) -> Scenario:
         """The scenario for a run on this worker."""
-        loaded = LoadedScenario.of(self.scenario, shipped().get(self.path) or Path(self.path))
+        loaded = Scenario.of(self.scenario, shipped().get(self.path) or Path(self.path))
         serve(self.call, str(loaded.folder.resolve()))
         return loaded
 
 
-def sent(scenarios: Iterable[LoadedScenario]) -> list[SentScenario]:
+def sent(scenarios: Iterable[Scenario]) -> list[SentScenario]:
     """Convert the scenarios of one call to what workers receive."""
     call, names = uuid4().hex, {path: name for name, path in shipped().items()}
     return [

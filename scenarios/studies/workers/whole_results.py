@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...engines.wiring import Wiring
 from ...run_scenario import run_wiring
-from ...schema.scenario_loader import LoadedScenario
+from ...schema.scenario_loader import Scenario
 
 
 def part_of(path: Path) -> Path:
@@ -19,7 +19,7 @@ def part_of(path: Path) -> Path:
 
 def run_whole(
     wiring: Wiring,
-    loaded: LoadedScenario,
+    loaded: Scenario,
     path: Path,
     progress: Callable[[float], None] | None = None,
     engine: str = "inprocess",

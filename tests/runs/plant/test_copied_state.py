@@ -10,7 +10,7 @@ import pytest
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.engines.wiring import Wiring
 from evhub.scenarios.run_scenario import run_wiring
-from evhub.scenarios.schema.scenario_loader import LoadedScenario, parse, shipped
+from evhub.scenarios.schema.scenario_loader import Scenario, parse, shipped
 from evhub.scenarios.schema.yaml_file import read_yaml
 
 from ...helpers import plants
@@ -20,7 +20,7 @@ OFTEN = ("island-evening", "leal2024-1", "public-hub-day", "two-depots")
 NAMES = [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in sorted(shipped())]
 
 
-def day_of(name: str) -> LoadedScenario:
+def day_of(name: str) -> Scenario:
     """The first day of a shipped scenario."""
     data = read_yaml(shipped()[name])
     whole = parse(data, shipped()[name]).scenario

@@ -21,7 +21,7 @@ from evhub.scenarios.engines.mosaik_engine import run_mosaik
 from evhub.scenarios.engines.wiring import Connection, EngineError
 from evhub.scenarios.errors import InputError
 from evhub.scenarios.schema.controller_registry import controllers
-from evhub.scenarios.schema.scenario_schema import Scenario
+from evhub.scenarios.schema.scenario_schema import ScenarioSection
 from evhub.simulators.adapter import PortError
 from evhub.simulators.device_kind import DeclarationError, Layer, check_kind
 from evhub.simulators.devices import BUILT_IN, kind_names, kinds, with_kind
@@ -145,7 +145,7 @@ def test_it_is_part_of_the_schema_as_long_as_it_is_registered():
 
 
 def hub_keys() -> dict:
-    return Scenario.model_json_schema()["$defs"]["HubSection"]["properties"]
+    return ScenarioSection.model_json_schema()["$defs"]["HubSection"]["properties"]
 
 
 @pytest.mark.parametrize("name", sorted(set(controllers()) - {"ems", "ievcs"}))
