@@ -55,7 +55,7 @@ class PolicyController(contract.Controller):
         return self._runners[key]
 
     def decide(self, observation: contract.Observation) -> contract.Decision:
-        """Let the policy answer for every hub; what the safety layer took back is in the diagnostics."""
+        """Answer for every hub by the policy; what the safety layer took back is in the diagnostics."""
         setpoints, clipped_kw = {}, 0.0
         for name, hub in observation.hubs.items():
             runner = self._runner(name, cast("PolicyController.Parameters", hub.parameters))

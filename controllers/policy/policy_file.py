@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from ..contract import Site
-from .policy_network import FlatNetwork, Layer, Mlp, Network, SharedNetwork
+from .policy_network import FlatNetwork, Mlp, Network, NetworkLayer, SharedNetwork
 from .policy_options import PolicyOptions
 
 FORMAT = "evhub policy 1"
@@ -120,8 +120,12 @@ class Policy:
             return cls(
                 network=_network(about, arrays),
                 options=PolicyOptions.model_validate(about["options"]),
-                **{name: tuple(about[name]) for name in ("features", "actions", "connector_features")},
-                **{name: str(about[name]) for name in ("note", "site", "evhub")},
+                features=tuple(about["features"]),
+                actions=tuple(about["actions"]),
+                connector_features=tuple(about["connector_features"]),
+                note=str(about["note"]),
+                site=str(about["site"]),
+                evhub=str(about["evhub"]),
             )
         except ValidationError as error:
             first = error.errors()[0]
@@ -136,7 +140,7 @@ class Policy:
 def _network(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
     def mlp(name: str) -> Mlp:
         layers = [
-            Layer(arrays[f"{name}/{n}/weight"], arrays[f"{name}/{n}/bias"], activation)
+            NetworkLayer(arrays[f"{name}/{n}/weight"], arrays[f"{name}/{n}/bias"], activation)
             for n, activation in enumerate(about["activations"][name])
         ]
         return Mlp(tuple(layers), arrays.get(f"{name}/mean"), arrays.get(f"{name}/scale"))

@@ -19,7 +19,7 @@ _LARGEST_INPUT = 10.0
 
 
 @dataclass(frozen=True)
-class Layer:
+class NetworkLayer:
     """One layer: ``activation(weight @ x + bias)``.
 
     Parameters
@@ -48,13 +48,13 @@ class Mlp:
 
     Parameters
     ----------
-    layers : tuple of Layer
+    layers : tuple of NetworkLayer
         From the input on.
     mean, scale : ndarray, shape (n_in,), optional
         Inputs are ``(x - mean) / scale``, within -10..10; as they are when left out.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[NetworkLayer, ...]
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
 
@@ -102,7 +102,7 @@ class Mlp:
             for part in (layer.weight, layer.bias):
                 parts.append(values[begin : begin + part.size].reshape(part.shape))
                 begin += part.size
-            layers.append(Layer(parts[0], parts[1], layer.activation))
+            layers.append(NetworkLayer(parts[0], parts[1], layer.activation))
         return Mlp(tuple(layers), self.mean, self.scale)
 
     @classmethod
@@ -121,7 +121,7 @@ class Mlp:
         layers = []
         for n, (n_in, n_out) in enumerate(pairwise(sizes)):
             weight = rng.normal(0.0, n_in**-0.5, (n_out, n_in)) * (0.0 if n == last else 1.0)
-            layers.append(Layer(weight, np.zeros(n_out), output if n == last else "tanh"))
+            layers.append(NetworkLayer(weight, np.zeros(n_out), output if n == last else "tanh"))
         return cls(tuple(layers))
 
 

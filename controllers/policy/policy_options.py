@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...simulators.units import S_PER_H
+
 LOAD_CLASSES = ("critical", "controllable", "shiftable", "general")
 """In the order of `Setpoints.load_limit_kw`."""
 
@@ -17,7 +19,7 @@ class PolicyOptions(BaseModel):
 
     lookahead: Annotated[int, Field(ge=0, le=168)] = 0
     """Number of steps of the forecasts of prices, PV and load that it sees."""
-    lookahead_step_s: Annotated[float, Field(gt=0.0)] = 3600.0
+    lookahead_step_s: Annotated[float, Field(gt=0.0)] = S_PER_H
     """Length of such a step [s]."""
     price_scale: Annotated[float, Field(gt=0.0)] = 0.5
     """Price that reads as 1 [1/kWh]."""

@@ -1,9 +1,9 @@
 """Clips what a policy wants to what its hub allows, and tells what was taken back.
 
-Connectors keep the contract (or the rating of the source of an island) with what load and PV leave of it, the limits of
-circuits and cabinets, what their EVs still want, and their least power; the battery keeps its window until the next
-decision, and charges with what the EVs leave. In an island nothing flows back into the secondary source. On a dead bus
-everything is set to 0, so that whatever energises it next meets no load but the local one.
+Connectors keep the contract (or the rating of the source of an island) with what load, PV and battery leave of it, the
+limits of circuits and cabinets, what their EVs still want, and their least power; the battery keeps its window until
+the next decision, and charges with what the EVs leave. In an island nothing flows back into the secondary source. On a
+dead bus everything is set to 0, so that whatever energises it next meets no load but the local one.
 """
 
 from __future__ import annotations
@@ -47,11 +47,14 @@ def keep_limits(wanted: Setpoints, seen: Seen) -> tuple[Setpoints, dict[str, flo
     bess_kw = max(-battery_takes_kw(site, hub, seen.period_s), bess_kw)
     dg_kw = 0.0 if wanted.dg_kw < site.dg_minimum_kw or "dg" in hub.failed else min(wanted.dg_kw, site.dg_kw)
     pv_limit_kw = max(0.0, wanted.pv_limit_kw)
-    load_kw, pv_kw = hub.net_load_kw, min(hub.p_pv_kw, pv_limit_kw)
-    # without its meter the load may be anything; PV that is not measured gives nothing
-    room_kw = seen.limit_kw - load_kw + (pv_kw if math.isfinite(pv_kw) else 0.0)
-    room_kw = room_kw if math.isfinite(room_kw) else 0.0
-    connector_kw = _connectors(wanted.connector_kw, room_kw + max(0.0, bess_kw), seen)
+    load_kw, beside_kw = hub.net_load_kw, 0.0
+    if not hub.islanded:  # there both may be taken back below
+        pv_kw = min(hub.p_pv_kw, pv_limit_kw)
+        beside_kw = pv_kw if math.isfinite(pv_kw) else 0.0
+    # without its meter the load may be anything
+    room_kw = seen.limit_kw - load_kw + beside_kw if math.isfinite(load_kw) else 0.0
+    discharged_kw = 0.0 if hub.islanded else max(0.0, bess_kw)
+    connector_kw = _connectors(wanted.connector_kw, room_kw + discharged_kw, seen)
     if hub.islanded:
         consumption_kw = load_kw + min(hub.p_cp_kw, float(np.maximum(connector_kw, 0.0).sum()))
         consumption_kw = max(0.0, consumption_kw) if math.isfinite(consumption_kw) else 0.0
