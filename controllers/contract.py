@@ -80,6 +80,26 @@ def file_of(name: str, key: str, info: ValidationInfo) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandRange:
+    """A set point that a device takes by its name, see `Setpoints.devices`, and its bounds.
+
+    Parameters
+    ----------
+    unit : str
+        Its unit.
+    min, max : float
+        What every set point is clipped to; infinite where the kind names no bound.
+    neutral : float
+        The value that leaves the device to itself.
+    """
+
+    unit: str
+    min: float
+    max: float
+    neutral: float
+
+
+@dataclass(frozen=True, slots=True)
 class DevicePlates:
     """Ratings of one device.
 
@@ -91,11 +111,14 @@ class DevicePlates:
         By name: ``rated_kw``, ``p_min_kw``, ``p_max_kw``, ``capacity_kwh``, ``minimum_kw``, ... as its kind gives them.
     abilities : tuple of str
         What it may do: ``stores``, ``dispatchable``, ``curtailable``, ``feeds_back``, ``forms_island``.
+    commands : mapping of str to CommandRange
+        The set points that it takes, by input: ``p_set_kw``, ``p_limit_kw``, ...
     """
 
     kind: str
     plates: Mapping[str, float]
     abilities: tuple[str, ...] = ()
+    commands: Mapping[str, CommandRange] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

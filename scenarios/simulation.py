@@ -198,6 +198,11 @@ class Simulation:
         """The plates of the hubs."""
         return {hub: site for controller in self.controllers.values() for hub, site in controller.sites.items()}
 
+    @property
+    def tape(self) -> ResultTape:
+        """The recording so far, to be read only; `result` makes tables of it."""
+        return self._begun[1]
+
     def reset(self, *, seed: int | None = None) -> Observation | None:
         """Start anew, and run to the first decision.
 

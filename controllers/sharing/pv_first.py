@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...simulators.units import power_kw
 from .. import contract
 from .grid_rule import GridRule, served_kw
-from .sharing_rules import self_consumption_kw
+from .sharing_rules import battery_gives_kw, self_consumption_kw
 
 
 class PvFirst(GridRule):
@@ -23,16 +22,10 @@ class PvFirst(GridRule):
     def on_grid(self, site: contract.Site, hub: contract.Hub) -> contract.Setpoints:
         """Share PV power among the EVs; the battery stores what is left over, or covers what is missing."""
         connectors = hub.connectors
-        room_kw = site.contracted_kw - hub.net_load_kw + np.nan_to_num(hub.p_pv_kw) + self._battery_kw(site, hub)
+        room_kw = site.contracted_kw - hub.net_load_kw + np.nan_to_num(hub.p_pv_kw)
+        room_kw += battery_gives_kw(site, hub, self.period_s)
         shares_kw, limits_kw = served_kw(site, hub, room_kw)
         # an EV that charges takes what it is seen to take; one that begins is taken at its limit
         taken_kw = np.where(connectors.p_kw > 0.0, np.minimum(connectors.p_kw, limits_kw), shares_kw)
         foreseen = replace(hub, p_cp_kw=float(taken_kw.sum()))
         return contract.Setpoints(connector_kw=limits_kw, bess_kw=self_consumption_kw(site, foreseen))
-
-    def _battery_kw(self, site: contract.Site, hub: contract.Hub) -> float:
-        """What the battery can surely give until the next decision [kW]."""
-        if not site.bess_kw or "bess" in hub.failed or not np.isfinite(hub.soc):
-            return 0.0
-        stored_kwh = max(0.0, hub.soc - site.bess_soc_min) * site.bess_kwh * site.bess_eta_discharge
-        return min(site.bess_kw, power_kw(stored_kwh, self.period_s))

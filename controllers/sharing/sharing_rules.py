@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ...simulators.units import power_kw
 from ...simulators.water_filling import fill_members, fill_or_pause
 from ..circuits import Allocation, Circuits, fill_within
 from ..contract import Hub, Site
@@ -34,6 +35,39 @@ def self_consumption_kw(site: Site, hub: Hub) -> float:
     if deficit > 0.0 and hub.soc <= site.bess_soc_min:
         return 0.0
     return min(max(float(deficit), -site.bess_kw), site.bess_kw)
+
+
+def battery_gives_kw(site: Site, hub: Hub, period_s: float) -> float:
+    """Compute what the battery can surely give until the next decision.
+
+    Parameters
+    ----------
+    site, hub : Site, Hub
+        The hub.
+    period_s : float
+        Time until then [s].
+
+    Returns
+    -------
+    float
+        Power [kW], >= 0; 0 without a battery, and while it has failed or tells no state of charge.
+    """
+    if not _battery_works(site, hub):
+        return 0.0
+    stored_kwh = max(0.0, hub.soc - site.bess_soc_min) * site.bess_kwh * site.bess_eta_discharge
+    return min(site.bess_kw, power_kw(stored_kwh, period_s))
+
+
+def battery_takes_kw(site: Site, hub: Hub, period_s: float) -> float:
+    """Compute what the battery can surely take until the next decision [kW], >= 0; see `battery_gives_kw`."""
+    if not _battery_works(site, hub):
+        return 0.0
+    free_kwh = max(0.0, site.bess_soc_max - hub.soc) * site.bess_kwh / site.bess_eta_charge
+    return min(site.bess_kw, power_kw(free_kwh, period_s))
+
+
+def _battery_works(site: Site, hub: Hub) -> bool:
+    return bool(site.bess_kw) and "bess" not in hub.failed and math.isfinite(hub.soc)
 
 
 def usable_kw(site: Site, hub: Hub) -> np.ndarray:

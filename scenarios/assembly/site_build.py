@@ -14,6 +14,7 @@ from ...simulators.charge_point.charge_point_section import circuits_of, kinds_o
 from ...simulators.devices import kind_of
 from ...simulators.totals import weighted_mean
 from ...simulators.units import W_PER_KW
+from ..engines.device_commands import bound
 from ..schema import scenario_schema
 from ..schema.device_sections import DeviceOfHub
 from .session_build import Visits
@@ -85,11 +86,22 @@ def site_of(
         connector_phases=plate(np.where(connectors.phase >= 0, 1, 3)) if connectors else none,
         circuits=_circuits(hub.connectors, connectors),
         devices={
-            name: contract.DevicePlates(kind, values, kind_of(kind).abilities)
+            name: contract.DevicePlates(kind, values, kind_of(kind).abilities, _commands(kind, values))
             for name, (kind, values) in devices.items()
             if kind_of(kind).simulator and kind != "cp"
         },
     )
+
+
+def _commands(kind: str, plates: Mapping[str, float]) -> dict[str, contract.CommandRange]:
+    """Return the set points that a device takes by its name, by input."""
+    return {
+        command.port: contract.CommandRange(
+            command.unit, bound(command.low, [plates]), bound(command.high, [plates]), command.neutral
+        )
+        for command in kind_of(kind).commands
+        if command.width is None
+    }
 
 
 def plates_of(device: DeviceOfHub) -> dict[str, float]:

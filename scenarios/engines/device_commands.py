@@ -214,16 +214,16 @@ class CommandedKind:
 
 def _clipped(command: Command, value: float, plates: Sequence[Mapping[str, float]]) -> float:
     """Clip a set point to the bounds of the devices that it is for together."""
-    low, high = (_bound(bound, plates) for bound in (command.low, command.high))
+    low, high = bound(command.low, plates), bound(command.high, plates)
     return min(max(value, low), high)
 
 
-def _bound(bound: str | float, plates: Sequence[Mapping[str, float]]) -> float:
+def bound(limit: str | float, plates: Sequence[Mapping[str, float]]) -> float:
     """Return a bound of several devices together: a number, or the sum of a plate; ``-`` before it: its negative."""
-    if not isinstance(bound, str):
-        return bound
-    size = sum(device[bound.removeprefix("-")] for device in plates)
-    return -size if bound.startswith("-") else size
+    if not isinstance(limit, str):
+        return limit
+    size = sum(device[limit.removeprefix("-")] for device in plates)
+    return -size if limit.startswith("-") else size
 
 
 def _parts(weights: np.ndarray) -> np.ndarray:
