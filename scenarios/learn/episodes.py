@@ -19,7 +19,7 @@ from ...simulators.field_types import PositiveDuration
 from ...simulators.units import energy_kwh
 from ..errors import InputError, Problem, nearest
 from ..schema.controller_registry import ControllerChoice, name_of_choice
-from ..schema.scenario_loader import LoadedScenario, Target, load_scenario
+from ..schema.scenario_loader import Scenario, Target, load_scenario
 from ..simulation import Simulation, StepError, simulate
 from .agent_place import AgentPlace
 from .cost_meter import CostMeter, DemandCharge
@@ -36,7 +36,7 @@ class Episodes:
 
     Parameters
     ----------
-    scenario : str, Path, mapping or LoadedScenario
+    scenario : str, Path, mapping or Scenario
         As in `evhub.simulate`.
     hubs : iterable of str, optional
         The hubs that are commanded; the controllers of the scenario run the others. All when left out.
@@ -212,7 +212,7 @@ class Episodes:
         return digest_of(self.policy_hubs[hub or self.hubs[0]].site)
 
 
-def _hubs(loaded: LoadedScenario, hubs: Iterable[str] | None) -> list[str]:
+def _hubs(loaded: Scenario, hubs: Iterable[str] | None) -> list[str]:
     there = list(loaded.scenario.hubs)
     chosen = there if hubs is None else [hubs] if isinstance(hubs, str) else list(hubs)
     for hub in chosen:
@@ -232,8 +232,8 @@ def _duration(key: str, value: float | str) -> float:
 
 
 def _with_one_controller(
-    loaded: LoadedScenario, hubs: Sequence[str], name: str, period: float | str | None, on_change: bool
-) -> LoadedScenario:
+    loaded: Scenario, hubs: Sequence[str], name: str, period: float | str | None, on_change: bool
+) -> Scenario:
     """Return the scenario with one controller for some hubs, and its own for the others."""
     sections, there = [], list(loaded.scenario.hubs)
     first = None
@@ -259,7 +259,7 @@ def _with_one_controller(
     return loaded.with_changes({"controller": [own, *sections]})
 
 
-def _options(loaded: LoadedScenario, hub: str, options: Mapping[str, Any]) -> PolicyOptions:
+def _options(loaded: Scenario, hub: str, options: Mapping[str, Any]) -> PolicyOptions:
     """Return the options of a hub: as given, else as its section has V2G and load classes."""
     section = loaded.scenario.hubs[hub]
     loads = [device.section for device in section.devices() if device.kind == "load"]

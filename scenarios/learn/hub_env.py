@@ -79,7 +79,7 @@ class HubEnv(gymnasium.Env):
 
     Parameters
     ----------
-    scenario : str, Path, mapping or LoadedScenario
+    scenario : str, Path, mapping or Scenario
         As in `evhub.simulate`.
     hub : str, optional
         The hub that the agent runs; may be left out where there is one. The scenario's controllers run the others.

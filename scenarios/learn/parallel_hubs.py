@@ -28,7 +28,7 @@ class ParallelHubs(pettingzoo.ParallelEnv):
 
     Parameters
     ----------
-    scenario : str, Path, mapping or LoadedScenario
+    scenario : str, Path, mapping or Scenario
         As in `evhub.simulate`.
     hubs : iterable of str, optional
         The hubs that agents run; all when left out. The scenario's controllers run the others.

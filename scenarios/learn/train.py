@@ -20,7 +20,7 @@ from ...controllers.policy.policy_file import Policy
 from ...controllers.policy.policy_hub import PolicyRunner
 from ...controllers.policy.policy_network import Mlp, NetworkLayer, SharedNetwork
 from ..errors import InputError, Problem
-from ..schema.scenario_loader import LoadedScenario, load_scenario
+from ..schema.scenario_loader import Scenario, load_scenario
 from ..studies.workers.worker_pool import HERE, WorkerPool, worker_pool
 from .episodes import Episodes
 from .evolution import Evolution
@@ -45,7 +45,7 @@ class Training:
 
     Parameters
     ----------
-    scenario : LoadedScenario
+    scenario : Scenario
     hub : str or None
         See `HubEnv`.
     settings : mapping of str to object
@@ -62,7 +62,7 @@ class Training:
         Of the search and of the episodes that are drawn.
     """
 
-    scenario: LoadedScenario
+    scenario: Scenario
     hub: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     reads: Sequence[str] = READS
