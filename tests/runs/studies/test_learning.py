@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from evhub.controllers.policy.policy_file import SHIPPED, Policy
 from evhub.controllers.policy.policy_hub import PolicyRunner
 from evhub.controllers.policy.policy_network import FlatNetwork, Mlp
 from evhub.scenarios.errors import InputError
-from evhub.scenarios.learn import HubEnv, parallel_env
+from evhub.scenarios.learn import HubEnv, parallel_env, policy_from_sb3
 from evhub.scenarios.learn.evolution import Evolution
 from evhub.scenarios.learn.train import Training, train
 from evhub.scenarios.simulation import StepError
@@ -342,6 +343,64 @@ def test_a_file_of_another_hub_is_refused_with_its_key(tmp_path):
     Path(tmp_path / "text.npz").write_text("weights")
     with pytest.raises(InputError, match=r"text\.npz is no policy"):
         evhub.run(scenario(controller={"type": "policy", "file": str(tmp_path / "text.npz")}))
+
+
+class Linear:
+    """A layer as torch has it."""
+
+    def __init__(self, weight, bias):
+        self.weight, self.bias = (SimpleNamespace(detach=lambda v=v: Host(v)) for v in (weight, bias))
+
+
+class Host(SimpleNamespace):
+    """A tensor as torch has it."""
+
+    def __init__(self, values):
+        super().__init__(cpu=lambda: SimpleNamespace(numpy=lambda: np.array(values, dtype=np.float32)))
+
+
+class Tanh:
+    """An activation as torch has it."""
+
+
+def test_an_actor_of_stable_baselines3_does_the_same_as_a_policy():
+    env = HubEnv(scenario(), period="10min")
+    n_in, n_out = len(env.policy_hub.features.names), len(env.policy_hub.actions.names)
+    rng = np.random.default_rng(3)
+    first = rng.normal(0.0, 0.3, (4, n_in)), rng.normal(0.0, 0.3, 4)
+    last = rng.normal(0.0, 0.3, (n_out, 4)), rng.normal(0.0, 0.3, n_out)
+    mean, var = rng.normal(0.0, 1.0, n_in), rng.uniform(0.5, 2.0, n_in)
+    whole = SimpleNamespace(low=-np.ones(n_out), high=np.ones(n_out))
+    statistics = SimpleNamespace(norm_obs=True, obs_rms=SimpleNamespace(mean=mean, var=var), epsilon=1e-8)
+    model = SimpleNamespace(
+        policy=SimpleNamespace(
+            mlp_extractor=SimpleNamespace(policy_net=[Linear(*first), Tanh()]), action_net=Linear(*last)
+        ),
+        action_space=whole,
+        observation_space=env.observation_space,
+        get_vec_normalize_env=lambda: statistics,
+    )
+    policy = policy_from_sb3(model, env, note="by hand")
+    env.reset(seed=1)
+    seen = env.episodes.seen["depot"]
+    action = PolicyRunner(policy, env.policy_hub).act(seen)
+    features = (env.policy_hub.features.values(seen) - mean) / np.sqrt(var + 1e-8)
+    scaled = last[0] @ np.tanh(first[0] @ np.clip(features, -10.0, 10.0) + first[1]) + last[1]
+    low, high = env.action_space.low, env.action_space.high
+    expected = low + (np.clip(scaled, -1.0, 1.0) + 1.0) * (high - low) / 2.0
+    assert np.clip(action, low, high) == pytest.approx(expected, abs=1e-5)
+    model.policy.mlp_extractor.policy_net = [Tanh()]
+    with pytest.raises(ValueError, match="the actor must have layers Linear, Tanh, ReLU, Identity, got Tanh"):
+        policy_from_sb3(model, env)
+
+
+@pytest.mark.slow
+def test_the_first_example_of_the_page_runs():
+    page = (Path(__file__).parents[3] / "docs" / "learning.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "connector/54/laxity" in done.stdout
 
 
 def test_evolution_finds_the_highest_point_of_a_paraboloid():

@@ -61,8 +61,9 @@ def test_features_are_scaled_by_plates_and_clocks():
     assert values["connector/1/p_max"] == 0.5
     assert values["connector/1/remaining"] == 0.5
     assert values["connector/1/departure"] == pytest.approx(1.0 / 24.0)
-    # 25 kWh at 11 kW take more than the hour that is left
+    # 25 kWh at 11 kW take more than the hour that is left, 2.3 times as long
     assert values["connector/1/laxity"] == pytest.approx((1.0 - 25.0 / 11.0) / 24.0)
+    assert values["connector/1/needed"] == 2.0  # as far as the entry goes
     assert values["connector/2/occupied"] == values["connector/2/remaining"] == 0.0
     # 22 kW would be needed, 11 the EV takes
     assert values["cp/urgent"] == pytest.approx(11.0 / 50.0)
