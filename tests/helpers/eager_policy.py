@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from evhub.controllers.policy.hub_features import CONNECTOR_COLUMNS
 from evhub.controllers.policy.policy_file import Policy
 from evhub.controllers.policy.policy_network import Mlp, NetworkLayer, SharedNetwork
 from evhub.controllers.policy.policy_options import PolicyOptions
@@ -14,6 +13,5 @@ from evhub.controllers.policy.policy_options import PolicyOptions
 
 def write_eager_policy(folder: Path) -> Path:
     """The file of the policy, for any hub."""
-    layer = NetworkLayer(np.zeros((1, len(CONNECTOR_COLUMNS))), np.ones(1))
-    network = SharedNetwork(Mlp((layer,)))
-    return Policy(network, PolicyOptions(), (), (), CONNECTOR_COLUMNS, note="eager").save(folder / "eager.npz")
+    network = SharedNetwork(Mlp((NetworkLayer(np.zeros((1, 1)), np.ones(1)),)))
+    return Policy(network, PolicyOptions(), (), (), ("occupied",), note="eager").save(folder / "eager.npz")

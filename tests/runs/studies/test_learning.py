@@ -87,6 +87,7 @@ def test_gymnasiums_own_checker_finds_nothing(spaces, options):
         check_env(HubEnv(scenario(), spaces=spaces, **options), skip_render_check=True)
 
 
+@pytest.mark.slow
 def test_it_is_made_by_its_name_after_gymnasium_alone():
     code = (
         "import gymnasium; env = gymnasium.make('evhub.scenarios.learn:evhub/hub-v0', scenario='island-evening');"
@@ -115,10 +116,12 @@ def test_several_at_a_time_do_as_each_alone(mode):
         envs.close()
 
 
+@pytest.mark.slow
 def test_pettingzoos_own_test_of_parallel_environments_passes():
     parallel_api_test(parallel_env("two-depots", period="1h"), num_cycles=100)
 
 
+@pytest.mark.slow
 def test_agents_of_several_hubs_pay_for_their_own():
     env = parallel_env("two-depots", period="1h", safety=False)
     env.reset(seed=1)
@@ -132,6 +135,7 @@ def test_agents_of_several_hubs_pay_for_their_own():
         assert -total == pytest.approx(summary.loc["cost_net", hub], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_message_says_what_to_install():
     code = (
         "import sys; sys.modules['gymnasium'] = None\n"
@@ -158,6 +162,7 @@ def test_a_seed_reproduces_episodes_to_the_bit():
     assert run(first, lambda _: actions[0], seed=12)[2][0]["run_seed"] != outcomes[0][2]
 
 
+@pytest.mark.slow
 def test_an_episode_of_a_day_begins_at_a_day_of_the_run_and_is_cut():
     env = HubEnv(days(4), period="30min", episode="1d")
     begun = set()
@@ -412,6 +417,7 @@ def test_evolution_finds_the_highest_point_of_a_paraboloid():
     assert search.centre == pytest.approx(goal, abs=0.1)
 
 
+@pytest.mark.slow
 def test_training_gives_the_same_policy_again_and_one_that_runs(tmp_path):
     training = Training(scenario(), settings={"period": "10min"}, generations=2, pairs=2, episodes=1, seed=5)
     first, second = (list(train(training))[-1] for _ in range(2))
