@@ -91,7 +91,9 @@ class PolicyRunner:
             ]
             problem = "; ".join(filter(None, problems))
         else:
-            problem = differences(policy.connector_features, CONNECTOR_COLUMNS, "connector features")
+            unknown = [name for name in policy.connector_features if name not in CONNECTOR_COLUMNS]
+            problem = f"has connector features {', '.join(unknown)}" if unknown else ""
+            self._columns = [CONNECTOR_COLUMNS.index(name) for name in policy.connector_features if not unknown]
             if policy.options.reactive:
                 problem = problem or "sets reactive powers, which a shared network cannot"
             here = {entry.name: n for n, entry in enumerate(hub.features.hub_entries)}
@@ -111,13 +113,13 @@ class PolicyRunner:
         values = self.hub.features.hub_values(seen)
         for n, place in self._reads:
             of_hub[n] = values[place]
-        of_connectors = self.hub.features.connector_values(seen)
+        of_connectors = self.hub.features.connector_values(seen)[:, self._columns]
         rows = np.hstack([np.tile(of_hub, (len(of_connectors), 1)), of_connectors])
         shares = network.connector(rows)[:, 0] if len(rows) else np.zeros(0)
         commanded: dict[str, float] = {}
         if network.hub is not None:
             busy = of_connectors[seen.hub.connectors.occupied]
-            mean = busy.mean(axis=0) if len(busy) else np.zeros(len(CONNECTOR_COLUMNS))
+            mean = busy.mean(axis=0) if len(busy) else np.zeros(len(self._columns))
             outputs = network.hub(np.concatenate([of_hub, mean])).tolist()
             commanded = dict(zip(self._policy.actions, outputs, strict=True))
         neutral = {"pv": 1.0, **{f"load/{name}": 1.0 for name in self.hub.options.load}}

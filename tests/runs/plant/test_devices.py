@@ -29,6 +29,7 @@ from evhub.simulators.wind.wind_device import WIND
 from evhub.simulators.wind.wind_simulator import Turbine
 
 from ...helpers import plants
+from ...helpers.eager_policy import write_eager_policy
 from ...helpers.plates import plates
 
 WIND_KW = 8.0
@@ -158,9 +159,12 @@ def test_every_strategy_reckons_with_its_power(name, tmp_path):
         "sessions": {"type": "list", "items": sessions},
     }
     wind = {"rated_kw": 10, "power": {"type": "constant", "value": 10}}
+    # what a policy has learned to want is its own matter
+    settings = {"file": str(write_eager_policy(tmp_path))} if name == "policy" else {}
+    settings |= {"type": name, "period": "1min"}
     mean = {}
     for case, devices in (("without", {}), ("with", {"wind": wind})):
-        with run(tmp_path, {**evs, **devices}, f"{case}.h5", controller={"type": name, "period": "1min"}) as results:
+        with run(tmp_path, {**evs, **devices}, f"{case}.h5", controller=settings) as results:
             mean[case] = mean_kw(results, "depot/cp/p_kw")
     if name == "uncontrolled":
         assert mean["with"] == pytest.approx(mean["without"])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from evhub.controllers.policy.policy_file import SHIPPED, Policy
 from evhub.controllers.policy.policy_hub import PolicyRunner
 from evhub.controllers.policy.policy_network import FlatNetwork, Mlp
 from evhub.scenarios.errors import InputError
-from evhub.scenarios.learn import HubEnv, parallel_env
+from evhub.scenarios.learn import HubEnv, parallel_env, policy_from_sb3
 from evhub.scenarios.learn.evolution import Evolution
 from evhub.scenarios.learn.train import Training, train
 from evhub.scenarios.simulation import StepError
@@ -86,6 +87,7 @@ def test_gymnasiums_own_checker_finds_nothing(spaces, options):
         check_env(HubEnv(scenario(), spaces=spaces, **options), skip_render_check=True)
 
 
+@pytest.mark.slow
 def test_it_is_made_by_its_name_after_gymnasium_alone():
     code = (
         "import gymnasium; env = gymnasium.make('evhub.scenarios.learn:evhub/hub-v0', scenario='island-evening');"
@@ -114,10 +116,12 @@ def test_several_at_a_time_do_as_each_alone(mode):
         envs.close()
 
 
+@pytest.mark.slow
 def test_pettingzoos_own_test_of_parallel_environments_passes():
     parallel_api_test(parallel_env("two-depots", period="1h"), num_cycles=100)
 
 
+@pytest.mark.slow
 def test_agents_of_several_hubs_pay_for_their_own():
     env = parallel_env("two-depots", period="1h", safety=False)
     env.reset(seed=1)
@@ -131,6 +135,7 @@ def test_agents_of_several_hubs_pay_for_their_own():
         assert -total == pytest.approx(summary.loc["cost_net", hub], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_message_says_what_to_install():
     code = (
         "import sys; sys.modules['gymnasium'] = None\n"
@@ -157,6 +162,7 @@ def test_a_seed_reproduces_episodes_to_the_bit():
     assert run(first, lambda _: actions[0], seed=12)[2][0]["run_seed"] != outcomes[0][2]
 
 
+@pytest.mark.slow
 def test_an_episode_of_a_day_begins_at_a_day_of_the_run_and_is_cut():
     env = HubEnv(days(4), period="30min", episode="1d")
     begun = set()
@@ -344,6 +350,64 @@ def test_a_file_of_another_hub_is_refused_with_its_key(tmp_path):
         evhub.run(scenario(controller={"type": "policy", "file": str(tmp_path / "text.npz")}))
 
 
+class Linear:
+    """A layer as torch has it."""
+
+    def __init__(self, weight, bias):
+        self.weight, self.bias = (SimpleNamespace(detach=lambda v=v: Host(v)) for v in (weight, bias))
+
+
+class Host(SimpleNamespace):
+    """A tensor as torch has it."""
+
+    def __init__(self, values):
+        super().__init__(cpu=lambda: SimpleNamespace(numpy=lambda: np.array(values, dtype=np.float32)))
+
+
+class Tanh:
+    """An activation as torch has it."""
+
+
+def test_an_actor_of_stable_baselines3_does_the_same_as_a_policy():
+    env = HubEnv(scenario(), period="10min")
+    n_in, n_out = len(env.policy_hub.features.names), len(env.policy_hub.actions.names)
+    rng = np.random.default_rng(3)
+    first = rng.normal(0.0, 0.3, (4, n_in)), rng.normal(0.0, 0.3, 4)
+    last = rng.normal(0.0, 0.3, (n_out, 4)), rng.normal(0.0, 0.3, n_out)
+    mean, var = rng.normal(0.0, 1.0, n_in), rng.uniform(0.5, 2.0, n_in)
+    whole = SimpleNamespace(low=-np.ones(n_out), high=np.ones(n_out))
+    statistics = SimpleNamespace(norm_obs=True, obs_rms=SimpleNamespace(mean=mean, var=var), epsilon=1e-8)
+    model = SimpleNamespace(
+        policy=SimpleNamespace(
+            mlp_extractor=SimpleNamespace(policy_net=[Linear(*first), Tanh()]), action_net=Linear(*last)
+        ),
+        action_space=whole,
+        observation_space=env.observation_space,
+        get_vec_normalize_env=lambda: statistics,
+    )
+    policy = policy_from_sb3(model, env, note="by hand")
+    env.reset(seed=1)
+    seen = env.episodes.seen["depot"]
+    action = PolicyRunner(policy, env.policy_hub).act(seen)
+    features = (env.policy_hub.features.values(seen) - mean) / np.sqrt(var + 1e-8)
+    scaled = last[0] @ np.tanh(first[0] @ np.clip(features, -10.0, 10.0) + first[1]) + last[1]
+    low, high = env.action_space.low, env.action_space.high
+    expected = low + (np.clip(scaled, -1.0, 1.0) + 1.0) * (high - low) / 2.0
+    assert np.clip(action, low, high) == pytest.approx(expected, abs=1e-5)
+    model.policy.mlp_extractor.policy_net = [Tanh()]
+    with pytest.raises(ValueError, match="the actor must have layers Linear, Tanh, ReLU, Identity, got Tanh"):
+        policy_from_sb3(model, env)
+
+
+@pytest.mark.slow
+def test_the_first_example_of_the_page_runs():
+    page = (Path(__file__).parents[3] / "docs" / "learning.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "connector/54/laxity" in done.stdout
+
+
 def test_evolution_finds_the_highest_point_of_a_paraboloid():
     rng, goal = np.random.default_rng(1), np.array([1.0, -2.0, 0.5])
     search = Evolution.at(np.zeros(3), sigma=0.1, rate=0.05)
@@ -353,6 +417,7 @@ def test_evolution_finds_the_highest_point_of_a_paraboloid():
     assert search.centre == pytest.approx(goal, abs=0.1)
 
 
+@pytest.mark.slow
 def test_training_gives_the_same_policy_again_and_one_that_runs(tmp_path):
     training = Training(scenario(), settings={"period": "10min"}, generations=2, pairs=2, episodes=1, seed=5)
     first, second = (list(train(training))[-1] for _ in range(2))

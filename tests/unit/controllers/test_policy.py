@@ -61,8 +61,9 @@ def test_features_are_scaled_by_plates_and_clocks():
     assert values["connector/1/p_max"] == 0.5
     assert values["connector/1/remaining"] == 0.5
     assert values["connector/1/departure"] == pytest.approx(1.0 / 24.0)
-    # 25 kWh at 11 kW take more than the hour that is left
+    # 25 kWh at 11 kW take more than the hour that is left, 2.3 times as long
     assert values["connector/1/laxity"] == pytest.approx((1.0 - 25.0 / 11.0) / 24.0)
+    assert values["connector/1/needed"] == 2.0  # as far as the entry goes
     assert values["connector/2/occupied"] == values["connector/2/remaining"] == 0.0
     # 22 kW would be needed, 11 the EV takes
     assert values["cp/urgent"] == pytest.approx(11.0 / 50.0)
@@ -349,7 +350,7 @@ def test_weights_that_do_not_fit_the_names_are_refused():
 def test_the_shipped_policy_runs_hubs_of_any_size_and_says_what_made_it():
     policy = Policy.load(SHIPPED)
     assert isinstance(policy.network, SharedNetwork)
-    assert policy.connector_features == CONNECTOR_COLUMNS
+    assert set(policy.connector_features) <= set(CONNECTOR_COLUMNS)
     assert "workplace-month" in policy.note
     assert SHIPPED.stat().st_size < 50_000
     for n in (0, 1, 40):
@@ -372,3 +373,16 @@ def test_what_runs_a_hub_can_be_copied():
     hub = PolicyHub("depot", made.site(2, devices={"wind": WIND}), PolicyOptions(lookahead=1), 300.0)
     again = pickle.loads(pickle.dumps(hub))
     assert (again.features.names, again.actions.names) == (hub.features.names, hub.actions.names)
+
+
+def test_a_shared_policy_reads_what_it_names_and_is_refused_for_what_is_not_there():
+    plant = made.site(2)
+    hub = PolicyHub("depot", plant, OPTIONS, 300.0)
+    seen = see(plant, made.hub(made.connectors([1, 0], [20, 0], [11, 0])))
+    share = NetworkLayer(np.array([[0.0, 0.5]]), np.array([0.25]))
+    network = SharedNetwork(Mlp((share,)))
+    policy = Policy(network, OPTIONS, ("sea/level",), (), ("occupied",))
+    # what the hub does not have reads 0; the battery rests, PV is not limited, the generator is off
+    assert PolicyRunner(policy, hub).act(seen).tolist() == [0.75, 0.25, 0.0, 1.0, 0.0]
+    with pytest.raises(PolicyError, match="must be a policy for the hub depot: it has connector features colour"):
+        PolicyRunner(replace(policy, connector_features=("colour",)), hub)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evhub.controllers import contract as base
 from evhub.scenarios.engines.controlled_hub import ControlledHub, KnownSessions
-from evhub.scenarios.engines.device_commands import _bound
+from evhub.scenarios.engines.device_commands import bound as bound_of
 from evhub.simulators.adapter import Clock, Schedule
 
 from ..controllers import test_controllers as made
@@ -114,4 +114,4 @@ def test_parameters_are_those_in_force():
 
 def test_a_bound_is_a_number_or_the_sum_of_a_plate_or_its_negative():
     plates = [{"rated_kw": 5.0}, {"rated_kw": 2.0}]
-    assert [_bound(bound, plates) for bound in (0.5, "rated_kw", "-rated_kw")] == [0.5, 7.0, -7.0]
+    assert [bound_of(bound, plates) for bound in (0.5, "rated_kw", "-rated_kw")] == [0.5, 7.0, -7.0]

@@ -80,7 +80,7 @@ def kinds_within(value, found: set[type]) -> set[type]:
 
 def test_what_is_long_in_a_wiring_is_shared():
     """Whatever grows with the sessions or the length of a run."""
-    wiring = build(load_scenario("public-hub-day"))
+    wiring = build(load_scenario("public-hub-day").with_changes(controller="milp_dispatch"))  # which looks at forecasts
     long = {"Series", "Session", "StationPlan", "PluggedSessions", "BatteryParameters", "Unit", "Tariffs", "Parts"}
     kinds: set[type] = set()
     for entity in wiring.entities:
