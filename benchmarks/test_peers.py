@@ -51,4 +51,4 @@ def test_a_peer_that_fails_is_told(case, tmp_path):
     python.write_text("#!/bin/sh\necho no such module >&2\nexit 1\n")
     python.chmod(0o755)
     with pytest.raises(RuntimeError, match=r"acn_sim.py: no such module"):
-        command._peer(str(python), "acn_sim.py", case)
+        command.ask_peer(str(python), "acn_sim.py", case)

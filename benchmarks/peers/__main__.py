@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=2, help="how often peer and evhub take turns")
     options = parser.parse_args(arguments)
     console = Console(markup=False)
-    site = _peer(options.python, "acn_sim.py")
+    site = ask_peer(options.python, "acn_sim.py")
     rows = []
     for controller, days in ACN_CASES:
         console.print(f"ACN-Sim, {controller}, {days} d")
@@ -59,7 +59,7 @@ def compare(peer: str, python: str, script: str, of: dict[str, Any], ours: Scena
     """The best of some turns: time of a period [ms], and energy [kWh], of the peer and of both engines."""
     theirs, own = [], {name: [] for name in ENGINES}
     for _ in range(rounds):
-        theirs.append(_peer(python, script, of))
+        theirs.append(ask_peer(python, script, of))
         for name, runs in own.items():
             runs.append(run_ours(ours, name))
     energy_kwh = theirs[0]["energy_kwh"]
@@ -89,7 +89,7 @@ def run_ours(loaded: Scenario, engine_name: str) -> tuple[float, float]:
             return cpu_s, float(results.sessions()["delivered_kwh"].sum())
 
 
-def _peer(python: str, script: str, of: dict[str, Any] | None = None) -> dict[str, Any]:
+def ask_peer(python: str, script: str, of: dict[str, Any] | None = None) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         arguments = []
         if of is not None:
