@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -148,11 +148,11 @@ def opened_tape(tape: ResultTape, until_s: float | None = None) -> Results:
     return Results(TapeReader(tape, until_s))
 
 
-def new_tape(wiring: Wiring, loaded: Scenario) -> ResultTape:
+def new_tape(wiring: Wiring, loaded: Scenario, outside: Collection[str] = ()) -> ResultTape:
     """Return a recording in memory of a run that is about to begin."""
     from ..analysis.results.result_tape import ResultTape
 
-    tape = ResultTape(attributes(loaded), _specs(wiring), wiring.sessions, devices=_recorded_devices(wiring))
+    tape = ResultTape(attributes(loaded, outside), _specs(wiring), wiring.sessions, devices=_recorded_devices(wiring))
     for source, text in wiring.notes:
         tape.event(0.0, source, "note", text)
     return tape
@@ -273,7 +273,7 @@ def _refusal(path: Path, force: bool, keep: Path | None) -> str:
     return ""
 
 
-def attributes(loaded: Scenario) -> dict:
+def attributes(loaded: Scenario, outside: Collection[str] = ()) -> dict:
     """Return the attributes of the result file that describe its run."""
     scenario = loaded.scenario
     return {
@@ -288,7 +288,7 @@ def attributes(loaded: Scenario) -> dict:
         "time_step_s": scenario.time_step,
         "controller": ", ".join(spec.type for spec in scenario.controller),
         "hubs": list(scenario.hubs),
-        "foresight": foresight(loaded),
+        "foresight": foresight(loaded, outside),
     }
 
 

@@ -154,7 +154,7 @@ class Simulation:
         self._failure = ""
         self.observation: Observation | None = None
         self._asked = ""
-        build(loaded)  # what is wrong with the input shows here
+        build(loaded, outside)  # what is wrong with the input shows here
 
     def __repr__(self) -> str:
         state = "not begun" if self._state is None else "over" if self.done else f"at {self.t_s:g} s"
@@ -222,8 +222,8 @@ class Simulation:
             When files of the scenario do not go with the seed, or cannot be read any more.
         """
         self._loaded = self._base.with_changes(seed=seed)
-        wiring = _asked_outside(build(self._loaded), self._outside)
-        tape = new_tape(wiring, self._loaded)
+        wiring = _asked_outside(build(self._loaded, self._outside), self._outside)
+        tape = new_tape(wiring, self._loaded, self._outside)
         self._failure = ""
         self._state = InprocessRun(wiring, writer=tape, progress=None, diagnose=tape.diagnostic), tape
         return self._go_on()

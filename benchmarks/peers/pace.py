@@ -138,9 +138,7 @@ def episodes(case: dict[str, Any], way: Way) -> Iterator[tuple[float, float, int
         yield reset_s, steps_s, decisions, len(simulation.result().sessions())
 
 
-def run(
-    simulation: Simulation, observation: Observation | None, actions: np.ndarray, period_s: float, way: Way
-) -> int:
+def run(simulation: Simulation, observation: Observation | None, actions: np.ndarray, period_s: float, way: Way) -> int:
     """Step to the end with the actions of the periods; the number of decisions."""
     decisions = 0
     while observation is not None:

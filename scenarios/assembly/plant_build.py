@@ -6,7 +6,7 @@ Every problem of a file or a value in it is found here, before anything runs, an
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,13 +56,15 @@ LONGEST_TELEMETRY_S = 15 * S_PER_MIN
 """Slow quantities of an active device are sent at least this often, whoever controls it [s]."""
 
 
-def build(loaded: Scenario) -> Wiring:
+def build(loaded: Scenario, outside: Collection[str] = ()) -> Wiring:
     """Build the plant of a scenario.
 
     Parameters
     ----------
     loaded : Scenario
         A checked scenario.
+    outside : collection of str
+        Hubs for which somebody outside decides, who may look at the forecast whatever their controller does.
 
     Returns
     -------
@@ -73,14 +75,15 @@ def build(loaded: Scenario) -> Wiring:
     InputError
         With every problem in the files the scenario names, and in what they hold.
     """
-    return _Builder(loaded).wiring()
+    return _Builder(loaded, outside).wiring()
 
 
 class _Builder(Inputs):
     """Collects the parts of a plant and the problems of its input."""
 
-    def __init__(self, loaded: Scenario):
+    def __init__(self, loaded: Scenario, outside: Collection[str]):
         super().__init__(loaded)
+        self._outside = frozenset(outside)
         self.notes: list[tuple[str, str]] = []
         self.entities: list[EntitySpec] = []
         self.present: dict[str, list[str]] = {}
@@ -298,6 +301,7 @@ class _Builder(Inputs):
     def _controlled(self, hub: str, part: BuiltController, parameters: Schedule) -> None:
         """Add what a controller sees of a hub."""
         seen = self.seen.get(hub)
+        looks = part.controller.uses_forecast or hub in self._outside
         foreseen = expected(
             self,
             hub,
@@ -317,7 +321,7 @@ class _Builder(Inputs):
             sessions=seen.known if seen else _no_sessions(),
             linked=self.scenario.hubs[hub].link is not None,
             parameters=parameters,
-            forecast=foreseen if part.controller.uses_forecast else WithheldForecast(part.name),
+            forecast=foreseen if looks else WithheldForecast(part.name),
             records=ports(part.controller),
         )
 

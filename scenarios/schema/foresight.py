@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ...simulators.devices import kind_of
 from ..forecasts.forecast_text import describe_forecasts
 from .controller_registry import controller_class
@@ -11,7 +13,7 @@ from .scenario_schema import ControllerSpec, HubSection
 NO_FORECAST = "looks at no forecast"
 
 
-def foresight(loaded: Scenario) -> list[str]:
+def foresight(loaded: Scenario, outside: Collection[str] = ()) -> list[str]:
     """Describe what every controller of a scenario was told of the future.
 
     A controller's class says whether it looks at the forecast (`Controller.uses_forecast`); one that says no gets none,
@@ -21,6 +23,8 @@ def foresight(loaded: Scenario) -> list[str]:
     ----------
     loaded : Scenario
         The scenario.
+    outside : collection of str
+        Hubs for which somebody outside decided, who could look at the forecast.
 
     Returns
     -------
@@ -30,13 +34,16 @@ def foresight(loaded: Scenario) -> list[str]:
     """
     lines: list[str] = []
     for n, spec in enumerate(loaded.scenario.controller):
-        if not controller_class(spec.type, loaded.folder, str(loaded.path), f"controller[{n}].type").uses_forecast:
+        who = spec.type
+        if not set(outside).isdisjoint(spec.hubs or loaded.scenario.hubs):
+            who = f"whoever decided in the place of {spec.type}"
+        elif not controller_class(spec.type, loaded.folder, str(loaded.path), f"controller[{n}].type").uses_forecast:
             lines.append(f"{spec.type} {NO_FORECAST}")
             continue
         texts = _by_hub(loaded, spec)
         same = len(set(texts.values())) == 1
         for hub, text in list(texts.items())[: 1 if same else None]:
-            lines.append(f"{spec.type} was told {text}" if same else f"{spec.type} was told at {hub} {text}")
+            lines.append(f"{who} was told {text}" if same else f"{who} was told at {hub} {text}")
     return list(dict.fromkeys(lines))
 
 

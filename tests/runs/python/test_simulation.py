@@ -73,7 +73,9 @@ def test_shipped_scenarios_step_as_they_run(name, tmp_path):
     assert plants.datasets(plain) == plants.datasets(stepped)
     with evhub.open_results(plain) as one, evhub.open_results(stepped) as other:
         assert differences(one, other) == []
+        told = one.attributes.pop("foresight"), other.attributes.pop("foresight")
         assert one.attributes == other.attributes
+        assert all("whoever decided in the place of" in line for line in told[1])
 
 
 @settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
@@ -202,6 +204,15 @@ def test_hubs_of_one_controller_are_decided_for_together():
         evhub.simulate("two-depots", hubs=[next(iter(own("two-depots").scenario.hubs))])
     with pytest.raises(InputError, match=r"hubs: must be some of .*, got \['nowhere'\]"):
         evhub.simulate("two-depots", hubs=["nowhere"])
+
+
+def test_whoever_decides_may_look_ahead():
+    """Also in the place of a controller that does not."""
+    simulation = evhub.simulate("public-hub-day", controller="edf")
+    observation = simulation.reset()
+    assert observation is not None
+    edges_s = np.arange(0.0, 6 * 3600.0, 900.0)
+    assert np.isfinite(observation.hubs["plaza"].forecast.price("buy", edges_s)).all()
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
