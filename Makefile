@@ -8,7 +8,7 @@ LOWEST := $(VENV)/lowest
 WORKERS ?= 2
 UNIT := tests/unit -m "not slow and not campaign" --hypothesis-profile=quick
 
-.PHONY: demo quick test campaign mutants lowest lint types docs bench bench-smoke bench-peers clean
+.PHONY: demo quick test campaign mutants lowest lint types docs bench bench-smoke bench-peers bench-pace clean
 
 demo: $(READY)            ## simulate a month of real sessions; ends in a table and a picture
 	@mkdir -p demo
@@ -49,6 +49,9 @@ bench-smoke: $(READY)     ## every benchmark once, so that none rots
 
 bench-peers: $(READY) $(PEERS)/.ready   ## beside ACN-Sim and EV2Gym, which get an environment of their own
 	$(BIN)/python -m benchmarks.peers $(PEERS)/bin/python
+
+bench-pace: $(READY) $(PEERS)/.ready    ## steps a second of evhub.simulate beside EV2Gym's environment
+	$(BIN)/python -m benchmarks.peers.pace $(PEERS)/bin/python
 
 $(PEERS)/.ready: benchmarks/peers/requirements.txt
 	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)

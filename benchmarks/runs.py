@@ -56,7 +56,7 @@ def shares(loaded: Scenario) -> dict[str, float]:
         for cls, method in ((HubModel, "__init__"), (Program, "__init__"), (Program, "solve"), (Program, "extend")):
             stack.enter_context(patch.object(cls, method, optimise.around(getattr(cls, method))))
         for spec in plain.simulators:
-            for _, controller in spec.settings.get("controllers", ()):
+            for _, controller, _ in spec.settings.get("controllers", ()):
                 stack.enter_context(patch.object(controller, "decide", decide.around(controller.decide)))
             if "network" in spec.settings:
                 network = spec.settings["network"]
