@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Collection
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -152,7 +152,8 @@ def new_tape(wiring: Wiring, loaded: Scenario, outside: Collection[str] = ()) ->
     """Return a recording in memory of a run that is about to begin."""
     from ..analysis.results.result_tape import ResultTape
 
-    tape = ResultTape(attributes(loaded, outside), _specs(wiring), wiring.sessions, devices=_recorded_devices(wiring))
+    described = _attributes(loaded, outside, loaded.text)
+    tape = ResultTape(described, _specs(wiring), wiring.sessions, devices=_recorded_devices(wiring))
     for source, text in wiring.notes:
         tape.event(0.0, source, "note", text)
     return tape
@@ -275,11 +276,15 @@ def _refusal(path: Path, force: bool, keep: Path | None) -> str:
 
 def attributes(loaded: Scenario, outside: Collection[str] = ()) -> dict:
     """Return the attributes of the result file that describe its run."""
+    return _attributes(loaded, outside, loaded.text())
+
+
+def _attributes(loaded: Scenario, outside: Collection[str], text: str | Callable[[], str]) -> dict:
     scenario = loaded.scenario
     return {
         "name": scenario.name,
         "title": scenario.title,
-        "scenario": loaded.text(),
+        "scenario": text,
         "versions": versions(),
         "seed": scenario.seed,
         "start": scenario.start.isoformat(),
@@ -292,6 +297,7 @@ def attributes(loaded: Scenario, outside: Collection[str] = ()) -> dict:
     }
 
 
+@cache
 def versions() -> str:
     """Return the versions of evhub and the packages it computes with, as JSON."""
     return json.dumps({package: _version(package) for package in _VERSIONS})

@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +72,16 @@ def step_length_s(every: str | timedelta) -> float:
     return step_s
 
 
+def start_of(attributes: Mapping[str, Any], path: Path) -> pd.Timestamp:
+    """Return the instant of t_s = 0 by the attributes of a run, in its time zone; an error names `path`."""
+    text = str(attributes.get("start", "1970-01-01T00:00:00+00:00"))
+    start = pd.Timestamp(text)
+    if not isinstance(start, pd.Timestamp) or start.tzinfo is None:
+        raise ResultError(f"{path}: start must be an instant with UTC offset, got {text!r}")
+    zone = attributes.get("time_zone")
+    return start.tz_convert(zone) if zone else start
+
+
 class Results:
     """The results of a run, read on demand.
 
@@ -91,7 +101,6 @@ class Results:
         self._reader = reader
         self._summary: pd.DataFrame | None = None
         self.path = reader.path
-        self.attributes: dict[str, Any] = reader.attributes
         self.end_s = reader.end_s
 
     def __enter__(self) -> Results:
@@ -132,6 +141,11 @@ class Results:
         return self
 
     @property
+    def attributes(self) -> dict[str, Any]:
+        """What the run was called with, and how it ended."""
+        return self._reader.attributes
+
+    @property
     def name(self) -> str:
         """Name of the scenario."""
         return str(self.attributes.get("name", self.path.stem))
@@ -170,12 +184,7 @@ class Results:
     @cached_property
     def start(self) -> pd.Timestamp:
         """Instant of t_s = 0, in the scenario's time zone."""
-        text = str(self.attributes.get("start", "1970-01-01T00:00:00+00:00"))
-        start = pd.Timestamp(text)
-        if not isinstance(start, pd.Timestamp) or start.tzinfo is None:
-            raise ResultError(f"{self.path}: start must be an instant with UTC offset, got {text!r}")
-        zone = self.attributes.get("time_zone")
-        return start.tz_convert(zone) if zone else start
+        return start_of(self.attributes, self.path)
 
     def times(self, t_s: np.ndarray | Sequence[float]) -> pd.DatetimeIndex:
         """Convert times since the start [s] to instants in the scenario's time zone."""

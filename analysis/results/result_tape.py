@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ class ResultTape:
     Parameters
     ----------
     attributes : mapping
-        What the run is called with, see `ResultWriter`.
+        What the run is called with, see `ResultWriter`. A value may be a function, called by who reads the recording:
+        the text of a scenario takes longer to write than many a run to begin.
     series : sequence of SeriesSpec
         All signals.
     sessions : sequence of mappings
@@ -139,15 +141,19 @@ class TapeReader:
         self._tape = tape
         self._has_series = True
         self.path = Path(str(tape.attributes.get("name", "run")))
-        parsed = {
-            name: json.loads(tape.attributes[name])
-            for name in JSON_ATTRIBUTES
-            if isinstance(tape.attributes.get(name), str)
-        }
         self.status = tape.status
         self.end_s = tape.end_s if until_s is None else until_s
-        self.attributes = {**tape.attributes, **parsed, "status": self.status, "end_s": self.end_s}
         self._kept = {spec.path: n for n, spec in enumerate(tape.specs)}
+
+    @cached_property
+    def attributes(self) -> dict[str, Any]:
+        """What the run is called with, and how it ended."""
+        raw = self._raw_attributes()
+        parsed = {name: json.loads(raw[name]) for name in JSON_ATTRIBUTES if isinstance(raw.get(name), str)}
+        return {**raw, **parsed, "status": self.status, "end_s": self.end_s}
+
+    def _raw_attributes(self) -> dict[str, Any]:
+        return {name: value() if callable(value) else value for name, value in self._tape.attributes.items()}
 
     def close(self) -> None:
         """Leave the recording as it is: it has no file to close."""
@@ -230,7 +236,7 @@ class TapeReader:
             raise ResultError(f"{path}: only the key figures were kept; run(..., series=True) keeps everything")
         if tape.status == "running":
             raise ResultError(f"{path}: a run that goes on cannot be saved; step it to its end, or save its state")
-        writer = ResultWriter(path, tape.attributes, tape.specs, tape.sessions, devices=tape.devices)
+        writer = ResultWriter(path, self._raw_attributes(), tape.specs, tape.sessions, devices=tape.devices)
         with writer:
             for n, (times, values) in enumerate(zip(tape.times, tape.values, strict=True)):
                 for t_s, value in zip(times, values, strict=True):

@@ -14,8 +14,12 @@ from .result_layout import RecordedDevice, SeriesSpec
 class RunData(Protocol):
     """The signals and tables of a run; `result_reader.Results` implements and describes them."""
 
-    attributes: dict[str, Any]
     end_s: float
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the run was called with, and how it ended."""
+        ...
 
     @cached_property
     def start(self) -> pd.Timestamp:

@@ -11,18 +11,19 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from datetime import datetime, timedelta
 from itertools import chain
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from ...analysis import Results
 from ...analysis.kpis import step_signals
 from ...analysis.kpis.cost_figures import cost_signs, costs
 from ...analysis.kpis.kpi_formulas import energy
 from ...analysis.kpis.power_figures import demand_intervals
 from ...analysis.results.result_layout import OUTCOMES
-from ...analysis.results.result_tape import ResultTape, TapeReader
+from ...analysis.results.result_reader import start_of
+from ...analysis.results.result_tape import ResultTape
 from ...simulators.devices import kinds
 from ...simulators.units import S_PER_DAY
 
@@ -72,7 +73,7 @@ class CostMeter:
     ):
         self._tape, self._hub, self._end_s = tape, hub, end_s
         self._place = {spec.path: n for n, spec in enumerate(tape.specs)}
-        self.start = Results(TapeReader(tape, t_s)).start
+        self.start = start_of(tape.attributes, Path(tape.attributes["name"]))
         """First instant of the run, on the local clock."""
         self._powers: dict[str, list[str]] = {}
         priced = {"grid", *(kind.name for kind in kinds() if kind.price)}
