@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from itertools import count
@@ -18,6 +19,7 @@ from ..errors import InputError, Problem, nearest
 GROUP = "evhub.controllers"
 
 
+@cache
 def controllers() -> dict[str, EntryPoint]:
     """Return the registered controllers, by name."""
     return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
