@@ -5,6 +5,7 @@ The shipped ones, ``simulators/data/arrivals/*.yaml``, are the examples of the f
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -183,6 +184,13 @@ def read_arrivals(profile: str | Path, current: Literal["ac", "dc"]) -> ArrivalP
     if not path.is_file():
         allowed = f"must be a YAML file or one of {', '.join(shipped)}"
         raise InputError(Problem("", "profile", str(profile), allowed))
+    file = path.stat()
+    return _built(path, current, (file.st_ino, file.st_mtime_ns, file.st_size))
+
+
+@lru_cache(maxsize=8)
+def _built(path: Path, current: Literal["ac", "dc"], state: tuple[int, int, int]) -> ArrivalParameters:
+    """Read a file in a certain state; who draws anew again and again need not read it as often."""
     data = read_yaml(path)
     try:
         return _Profile.model_validate(data).built(current)
