@@ -138,8 +138,10 @@ def _where(unit: Unit, i_a: float, voltage_v: float, min_ah: float, max_ah: floa
     def above(it_ah: float) -> float:
         return settled_voltage(unit, it_ah, i_a) - voltage_v
 
-    if above(min_ah) <= 0.0:
+    at_min = above(min_ah)
+    if at_min <= 0.0:
         return min_ah
-    if above(max_ah) >= 0.0:
+    at_max = above(max_ah)
+    if at_max >= 0.0:
         return max_ah
-    return root(above, min_ah, max_ah)
+    return root(above, min_ah, max_ah, ends=(at_min, at_max))

@@ -6,7 +6,7 @@ from math import expm1, inf
 
 from ..units import S_PER_H
 from . import tremblay_cell
-from .battery_unit import Unit, emf_v, inside, settled_current, settled_source
+from .battery_unit import Unit, current_at, emf_v, inside, settled_current, settled_source
 from .regula_falsi import root
 
 ESTIMATE_ERROR = 1e-2
@@ -42,17 +42,18 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
     it_ah, i_filtered_a : float
         Extracted charge [Ah] and filtered current [A] at the end.
     """
-    tau, r_ohm = unit.tau_s, unit.r_ohm
+    tau = unit.tau_s
     if unit.flat_v and i_filtered_a == 0.0:
-        return it_ah + tremblay_cell.current_a(unit.flat_v, r_ohm, p_w) * dt_s / S_PER_H, 0.0
+        return it_ah + tremblay_cell.current_a(unit.flat_v, unit.r_ohm, p_w) * dt_s / S_PER_H, 0.0
+    current_a = current_at(unit, p_w)
     left_s = step_s = dt_s
     while left_s > 0.0:
-        slow1 = now_a = tremblay_cell.current_a(emf_v(unit, it_ah, i_filtered_a), r_ohm, p_w)
+        slow1 = now_a = current_a(it_ah, i_filtered_a)
         fast = slope = 0.0
         if tau < inf:
             # Once the transient is gone, the filtered current lags by tau: it is the settled current of tau ago.
             lagging_a = settled_current(unit, it_ah - now_a * tau / S_PER_H, p_w)
-            slow1 = tremblay_cell.current_a(emf_v(unit, it_ah, lagging_a), r_ohm, p_w)
+            slow1 = current_a(it_ah, lagging_a)
             fast = now_a - slow1
             slope = (slow1 - lagging_a) / tau
         step_s = min(step_s, left_s, _LONGEST_SOC * unit.q_ah * S_PER_H / max(abs(now_a), 1e-12))
@@ -63,16 +64,16 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
             x, decay, ramp, _ = _filter(half_s, tau)
             fast_ah = fast * (tau * (1.0 - decay) if tau < inf else half_s) / S_PER_H
             offset = slow1 + (i_filtered_a - slow1 + fast * x) * decay
-            source = emf_v(unit, it_ah + fast_ah + slow1 * half_s / S_PER_H, offset + slope * half_s * ramp)
-            slow2 = tremblay_cell.current_a(source, r_ohm, p_w) - fast * decay
-            source = emf_v(unit, it_ah + fast_ah + slow2 * half_s / S_PER_H, offset + (slow2 - slow1) * ramp)
-            slow3 = tremblay_cell.current_a(source, r_ohm, p_w) - fast * decay
+            at_ah = it_ah + fast_ah + slow1 * half_s / S_PER_H
+            slow2 = current_a(at_ah, offset + slope * half_s * ramp) - fast * decay
+            at_ah = it_ah + fast_ah + slow2 * half_s / S_PER_H
+            slow3 = current_a(at_ah, offset + (slow2 - slow1) * ramp) - fast * decay
 
             fast_ah *= 1.0 + decay
             x, decay, ramp, bow = _filter(step_s, tau)
             offset = slow1 + (i_filtered_a - slow1 + fast * x) * decay
-            source = emf_v(unit, it_ah + fast_ah + slow3 * step_s / S_PER_H, offset + 2.0 * (slow3 - slow1) * ramp)
-            slow4 = tremblay_cell.current_a(source, r_ohm, p_w) - fast * decay
+            at_ah = it_ah + fast_ah + slow3 * step_s / S_PER_H
+            slow4 = current_a(at_ah, offset + 2.0 * (slow3 - slow1) * ramp) - fast * decay
 
             bend = slow1 - slow2 - slow3 + slow4
             error = abs(bend) * step_s / (6.0 * S_PER_H * unit.q_ah)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-def root(function: Callable[[float], float], a: float, b: float, tolerance: float = 1e-8) -> float:
+def root(
+    function: Callable[[float], float],
+    a: float,
+    b: float,
+    tolerance: float = 1e-8,
+    ends: tuple[float, float] | None = None,
+) -> float:
     """Find where a function is zero by regula falsi, Illinois variant (Dowell & Jarratt 1971, BIT 11, 168-174).
 
     Parameters
@@ -16,13 +22,15 @@ def root(function: Callable[[float], float], a: float, b: float, tolerance: floa
         Ends of the interval.
     tolerance : float
         Relative change of the root from one step to the next at which to stop.
+    ends : tuple of 2 float, optional
+        The values at `a` and `b`, where they are known.
 
     Returns
     -------
     float
         The root.
     """
-    at_a, at_b = function(a), function(b)
+    at_a, at_b = (function(a), function(b)) if ends is None else ends
     for _ in range(60):
         x = b - at_b * (b - a) / (at_b - at_a)
         at_x = function(x)

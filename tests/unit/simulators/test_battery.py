@@ -18,7 +18,7 @@ from evhub.simulators.battery import battery_model as battery
 from evhub.simulators.battery import cell_limits, cell_motion
 from evhub.simulators.battery import tremblay_cell as tremblay
 from evhub.simulators.battery.battery_model import ChargingPhase
-from evhub.simulators.battery.battery_unit import emf_v, settled_source
+from evhub.simulators.battery.battery_unit import current_at, emf_v, settled_source
 from tests.helpers.cell_forms import extract, from_2007
 
 from ...helpers.sizes import examples
@@ -637,6 +637,25 @@ def test_hold_of_some_packs_is_the_same_as_of_all():
 
 
 # ----------------------------------------------------------------------------------------- estimates the model lives on
+
+
+@settings(max_examples=examples(200))
+@given(
+    name=st.sampled_from([*SETS, "ideal"]),
+    soc=st.floats(-0.1, 1.1),
+    rate=st.floats(-30, 30),
+    filtered=st.one_of(st.just(0.0), st.floats(-3, 3)),
+)
+def test_equations_that_are_written_out_give_the_bits_of_the_cell(name, soc, rate, filtered):
+    """Beyond the window and the greatest power, too."""
+    unit = make(name).units[0]
+    it_ah, p_w, filtered_a = (1 - soc) * unit.q_ah, rate * unit.q_ah * unit.e0_v, filtered * unit.q_ah
+    by_cell = tremblay.current_a(emf_v(unit, it_ah, filtered_a), unit.r_ohm, p_w)
+    assert current_at(unit, p_w)(it_ah, filtered_a) == by_cell
+    inside_ah = min(max(it_ah, 0.0), unit.it_lowest_ah)
+    ohm = tremblay.polarisation_ohm(unit, inside_ah, p_w) if unit.tau_s < inf else 0.0
+    rest_v = max(tremblay.open_circuit_v(unit, inside_ah), unit.v_min_v)
+    assert settled_source(unit, it_ah, p_w) == (rest_v, unit.r_ohm + ohm)
 
 
 @settings(max_examples=examples(100))
