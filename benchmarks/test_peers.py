@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .peers import __main__ as command
-from .peers import cases
+from .peers import cases, pace
 
 SITE = {
     "stations": ["CA-308", "CA-304", "CA-307", "CA-322"],
@@ -44,6 +44,30 @@ def test_both_engines_run_a_case_and_deliver_the_same(benchmark, case):
     _, energy_kwh = benchmark.pedantic(command.run_ours, (loaded, "inprocess"), rounds=1)
     assert 0.0 < energy_kwh <= sum(one["energy_kwh"] for one in case["sessions"])
     assert command.run_ours(loaded, "mosaik")[1] == energy_kwh
+
+
+def test_an_episode_is_stepped_in_every_way_with_its_evs_and_decisions(benchmark):
+    ev = {"connector": 1, "arrival": 1, "departure": 6, "capacity_kwh": 60.0, "arrival_kwh": 20.0, "desired_kwh": 60.0}
+    episode = {
+        "seed": 1,
+        "steps": 8,
+        "actions": [[0.5, -0.5], [0.5, 0.5]] * 4,
+        "start": "2022-05-18T05:00:00",
+        "load_kw": [1.0, 2.0] * 4,
+        "pv_kw": [0.0, 3.0] * 4,
+        "price": [0.1, 0.1, 0.3, 0.2] * 2,
+        "evs": [{**ev, "least_kwh": 5.0, "p_max_kw": 11.0}],
+    }
+    case = {"period_min": 15, "ports": 2, "rated_kw": 22.0, "transformer_kw": 100.0, "episodes": [episode]}
+    steps = benchmark.pedantic(lambda: [next(pace.episodes(case, way))[2:] for way in pace.WAYS], rounds=1)
+    # it arrives and leaves between two periods where it comes at any minute
+    assert [found for found, way in zip(steps, pace.WAYS, strict=True) if not way.drawn] == [
+        (8, 1),
+        (8, 1),
+        (8, 1),
+        (8, 1),
+        (10, 1),
+    ]
 
 
 def test_a_peer_that_fails_is_told(case, tmp_path):

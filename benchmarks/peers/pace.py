@@ -46,25 +46,32 @@ class Way(NamedTuple):
         Grid of events; set points act one of them after the decision.
     on_change : bool
         Whether arrivals and departures call for decisions too.
+    any_minute : bool
+        Whether EVs come up to a quarter of an hour later, and leave as much earlier, than on EV2Gym's grid.
     drawn : bool
         Whether the EVs are drawn anew at each reset, and not those that EV2Gym drew.
     vector : bool
         Whether the observation is also made the vector that EV2Gym's is.
+    pack : str
+        Batteries of the EVs: cells with CC and CV, or ``ideal``.
     """
 
     label: str
     time_step_s: int = 900
     on_change: bool = False
+    any_minute: bool = False
     drawn: bool = False
     vector: bool = False
+    pack: str = "nissan_leaf_2013"
 
 
 WAYS = (
-    Way("its EVs, on its grid of 15 min"),
+    Way("its EVs, grid of 15 min"),
     Way("and its vector of observations", vector=True),
-    Way("its EVs, grid of 1 min", 60),
-    Way("EVs drawn here, grid of 1 min", 60, drawn=True),
-    Way("and decisions at arrivals, too", 60, on_change=True, drawn=True),
+    Way("ideal packs", pack="ideal"),
+    Way("EVs at any minute, grid of 1 min", 60, any_minute=True),
+    Way("and decisions when they come and go", 60, on_change=True, any_minute=True),
+    Way("EVs drawn at each reset", drawn=True),
 )
 
 
@@ -93,9 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def compare(python: str, config: str, rounds: int) -> list[dict[str, Any]]:
-    """Times of a step and of a reset [ms] in every round, of EV2Gym and of every way."""
-    peer: dict[str, list[float]] = {"step_ms": [], "reset_ms": []}
-    ours: list[dict[str, list[float]]] = [{"step_ms": [], "reset_ms": []} for _ in WAYS]
+    """Times of a step, of a reset and of both in an episode [ms] in every round, of EV2Gym and of every way."""
+    peer: dict[str, list[float]] = {"step_ms": [], "reset_ms": [], "episode_ms": []}
+    ours: list[dict[str, list[float]]] = [{name: [] for name in peer} for _ in WAYS]
     counts = [[0, 0] for _ in WAYS]
     for _ in range(rounds):
         case = ask_peer(python, "ev2gym_pace.py", {"config": config, "seeds": SEEDS})
@@ -121,6 +128,7 @@ def _note(into: dict[str, list[float]], runs: Iterable[tuple[float, float, int]]
     resets_s, steps_s, steps = zip(*runs, strict=True)
     into["reset_ms"].append(1e3 * sum(resets_s) / len(resets_s))
     into["step_ms"].append(1e3 * sum(steps_s) / sum(steps))
+    into["episode_ms"].append(1e3 * (sum(resets_s) + sum(steps_s)) / len(resets_s))
 
 
 def episodes(case: dict[str, Any], way: Way) -> Iterator[tuple[float, float, int, int]]:
@@ -178,13 +186,13 @@ def scenario(case: dict[str, Any], episode: dict[str, Any], way: Way) -> Scenari
     hub: dict[str, Any] = {
         "grid": {"contracted_kw": case["transformer_kw"]},
         "connectors": {"count": case["ports"], "rated_kw": case["rated_kw"], "current": "dc", "v2g": True},
-        "ev": {"pack": "nissan_leaf_2013", "soc_target": 1.0},
-        "sessions": {"type": "list", "items": [_session(ev, period_s) for ev in episode["evs"]]},
+        "ev": {"pack": way.pack, "soc_target": 1.0},
+        "sessions": {"type": "list", "items": _sessions(episode, period_s, way)},
         "tariffs": {"buy": series(episode["price"]), "sell": series(episode["price"])},
     }
     if way.drawn:
-        hub["ev"] = {"pack": "nissan_leaf_2013"}
-        hub["sessions"] = {"type": "stochastic", "profile": "workplace", "scale": 0.5}
+        hub["ev"] = {"pack": way.pack}
+        hub["sessions"] = {"type": "stochastic", "profile": "workplace", "scale": 0.4}
     if any(episode["load_kw"]):
         hub["load"] = {"demand": series(episode["load_kw"])}
         hub["pv"] = {
@@ -203,11 +211,18 @@ def scenario(case: dict[str, Any], episode: dict[str, Any], way: Way) -> Scenari
     return parse(data, Path(__file__))
 
 
-def _session(ev: dict[str, Any], period_s: int) -> dict[str, Any]:
+def _sessions(episode: dict[str, Any], period_s: int, way: Way) -> list[dict[str, Any]]:
+    minutes = np.random.default_rng(episode["seed"]).integers(0, period_s // 60, (len(episode["evs"]), 2))
+    within_s = (60 * minutes * way.any_minute).tolist()
+    return [_session(ev, period_s, *both_s) for ev, both_s in zip(episode["evs"], within_s, strict=True)]
+
+
+def _session(ev: dict[str, Any], period_s: int, later_s: int, earlier_s: int) -> dict[str, Any]:
     return {
         "connector": ev["connector"] + 1,
-        "at": f"{ev['arrival'] * period_s}s",
-        "until": f"{(ev['departure'] + 1) * period_s}s",  # it charges in the step that it is said to depart in
+        "at": f"{ev['arrival'] * period_s + later_s}s",
+        # it charges in the step that it is said to depart in
+        "until": f"{(ev['departure'] + 1) * period_s - earlier_s}s",
         "energy_kwh": ev["desired_kwh"] - ev["arrival_kwh"],
         "capacity_kwh": ev["capacity_kwh"],
         "soc": ev["arrival_kwh"] / ev["capacity_kwh"],
@@ -231,10 +246,10 @@ def energy(python: str, config: str) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> Table:
-    """Steps a second and milliseconds of a reset: medians, and by how many times EV2Gym's, with the spread."""
-    found = Table("case", "way", "EVs", "decisions", "steps/s, EV2Gym", "evhub", "times", "reset [ms], EV2Gym", "evhub")
+    """Steps a second and milliseconds of a reset: medians; and EV2Gym's time over ours, with the spread."""
+    columns = ("case", "way", "EVs", "decisions", "steps/s, EV2Gym", "evhub", "ratio", "reset [ms], EV2Gym", "evhub")
+    found = Table(*columns, "ratio of an episode")
     for row in rows:
-        times = [peer / own for peer, own in zip(row["peer_step_ms"], row["step_ms"], strict=True)]
         found.add_row(
             row["config"],
             row["way"],
@@ -242,11 +257,17 @@ def table(rows: list[dict[str, Any]]) -> Table:
             f"{row['decisions']:.0f}",
             f"{1e3 / median(row['peer_step_ms']):,.0f}",
             f"{1e3 / median(row['step_ms']):,.0f}",
-            f"{median(times):.2f} ({min(times):.2f} to {max(times):.2f})",
+            _ratio(row["peer_step_ms"], row["step_ms"]),
             f"{median(row['peer_reset_ms']):.0f}",
-            f"{median(row['reset_ms']):.0f}",
+            f"{median(row['reset_ms']):.1f}",
+            _ratio(row["peer_episode_ms"], row["episode_ms"]),
         )
     return found
+
+
+def _ratio(peer_ms: Sequence[float], own_ms: Sequence[float]) -> str:
+    ratios = [peer / own for peer, own in zip(peer_ms, own_ms, strict=True)]
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 if __name__ == "__main__":
