@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +13,12 @@ import numpy as np
 from ...simulators.adapter import Schedule
 from ...simulators.series import Series
 from ..errors import Problem
+from ..files.file_state import file_state
 from ..schema import scenario_schema
 from .build_inputs import Inputs
 
 if TYPE_CHECKING:
-    from ...simulators.network.network_model import PlantNetwork
+    from ...simulators.network.network_model import NetworkParameters, PlantNetwork
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,17 @@ def build_network(inputs: Inputs) -> BuiltNetwork | None:
 
 def _network(inputs: Inputs, section: scenario_schema.NetworkSection) -> PlantNetwork | None:
     # pandapower takes seconds to import, and not every run needs it
-    from ...simulators.network.network_model import NetworkParameters, PlantNetwork
+    from ...simulators.network.network_model import NetworkParameters
 
-    source = section.net
+    source, state = section.net, None
     with inputs.at("network.net"):
         if source.endswith(".json"):
-            source = str(inputs.loaded.resolve(source, "network.net"))
+            path = inputs.loaded.resolve(source, "network.net")
+            source, state = str(path), file_state(path)
         replaces = frozenset(inputs.scenario.hubs) if section.replaces_load else frozenset()
-        ordered = {name: section.hub_bus[name] for name in inputs.scenario.hubs}
+        ordered = tuple((name, section.hub_bus[name]) for name in inputs.scenario.hubs)
         try:
-            return PlantNetwork(NetworkParameters(source, replaces, section.solver), ordered)
+            return deepcopy(_solved(NetworkParameters(source, replaces, section.solver), ordered, state))
         except ImportError as error:
             allowed = f"must be newton: {error}"
             inputs.problems.append(Problem(inputs.where, "network.solver", section.solver, allowed))
@@ -80,6 +84,14 @@ def _network(inputs: Inputs, section: scenario_schema.NetworkSection) -> PlantNe
             key = "network.hub_bus" if str(error).startswith("hub ") else "network.net"
             inputs.problems.append(Problem(inputs.where, key, ..., str(error)))
     return None
+
+
+@lru_cache(maxsize=4)
+def _solved(parameters: NetworkParameters, hubs: tuple[tuple[str, int | str], ...], state: object) -> PlantNetwork:
+    """Return a network as it is before a run, for copies: pandapower takes half a second to read a small feeder."""
+    from ...simulators.network.network_model import PlantNetwork
+
+    return PlantNetwork(parameters, dict(hubs))
 
 
 def _has_lines(inputs: Inputs, network: PlantNetwork, section: scenario_schema.NetworkSection) -> bool:

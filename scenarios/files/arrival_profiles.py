@@ -19,6 +19,7 @@ from ...simulators.field_types import NonNegative, Number, Positive, Ratio, Sect
 from ..errors import InputError, Problem
 from ..schema.scenario_loader import problems_of
 from ..schema.yaml_file import read_yaml
+from .file_state import file_state
 
 PROFILES = Path(str(files("evhub.simulators") / "data" / "arrivals"))
 """Folder of the shipped profiles."""
@@ -184,13 +185,12 @@ def read_arrivals(profile: str | Path, current: Literal["ac", "dc"]) -> ArrivalP
     if not path.is_file():
         allowed = f"must be a YAML file or one of {', '.join(shipped)}"
         raise InputError(Problem("", "profile", str(profile), allowed))
-    file = path.stat()
-    return _built(path, current, (file.st_ino, file.st_mtime_ns, file.st_size))
+    return _built(path, current, file_state(path))
 
 
 @lru_cache(maxsize=8)
 def _built(path: Path, current: Literal["ac", "dc"], state: tuple[int, int, int]) -> ArrivalParameters:
-    """Read a file in a certain state; who draws anew again and again need not read it as often."""
+    """Read a file in a certain state, see `file_state`: who draws EVs anew need not read it anew."""
     data = read_yaml(path)
     try:
         return _Profile.model_validate(data).built(current)
