@@ -194,6 +194,12 @@ def profile(tmp_path, change) -> str:
     return str(path)
 
 
+def test_a_profile_that_is_written_anew_is_read_anew(tmp_path):
+    for rate in (0.25, 0.5):
+        path = profile(tmp_path, lambda data, rate=rate: data["arrivals_per_h"].update(friday=[rate] * 24))
+        np.testing.assert_array_equal(read_arrivals(path, "ac").arrivals_per_h[4], rate)
+
+
 def test_a_row_of_its_own_goes_before_weekday(tmp_path):
     path = profile(tmp_path, lambda data: data["arrivals_per_h"].update(friday=[0.5] * 24))
     rates = read_arrivals(path, "ac").arrivals_per_h

@@ -9,6 +9,7 @@ import numpy as np
 import pandapower as pp
 import pytest
 
+from evhub.scenarios.assembly import network_build as assembly_network
 from evhub.scenarios.assembly.plant_build import build
 from evhub.scenarios.errors import InputError
 from evhub.simulators.network import network_sources as network_build
@@ -120,8 +121,19 @@ def test_a_scenario_chooses_it_and_sees_the_same_voltages(tmp_path):
 def test_without_the_extra_the_scenario_is_refused_with_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "power_grid_model", None)
     monkeypatch.delitem(sys.modules, "evhub.simulators.network.pgm_solver", raising=False)
+    assembly_network._solved.cache_clear()  # as in a process that has not built it yet
     with pytest.raises(InputError, match=r"network.solver.*pip install evhub\[fast\]"):
         build(plants.loaded(scenario(**FAST), tmp_path))
+
+
+def test_a_network_file_that_is_written_anew_is_solved_anew(tmp_path):
+    found = []
+    for km in (0.5, 5.0):
+        pp.to_json(radial([0, 1], [km, km], [50.0, 50.0]), str(tmp_path / "feeder.json"))
+        wiring = build(plants.loaded(scenario(net="feeder.json", hub_bus={"depot": 2}), tmp_path))
+        (network,) = [spec.settings["network"] for spec in wiring.simulators if "network" in spec.settings]
+        found.append(float(network.solve(np.full(1, 100.0), np.zeros(1), [GRID]).hub_v_pu[0]))
+    assert found[1] < found[0] - 1e-4
 
 
 def test_a_network_it_cannot_solve_is_refused():
