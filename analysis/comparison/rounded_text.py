@@ -96,4 +96,4 @@ def p_value(p: float) -> str:
     """Return a p value in two significant digits; ``< 0.001`` below that."""
     if not math.isfinite(p):
         return DASH
-    return "< 0.001" if p < 1e-3 else f"{p:.2g}"
+    return "< 0.001" if p < 1e-3 else "1" if p > 0.995 else f"{p:#.2g}"

@@ -295,7 +295,7 @@ def differences_table(comparison: Comparison, kpis: Sequence[str] | None = None)
                 p_raw, p_corrected = Value(p_value(row["p_raw"])), Value(p_value(row["p_corrected"]))
                 head = _with_unit(row["quantity"], row["unit"])
                 rows.append((head, row["controller"], _difference(row), p_raw, p_corrected))
-    columns = ("quantity", "controller", "difference", "p_raw", "p_corrected")
+    columns = ("quantity", "controller", "difference", "p", "p, corrected")
     caption = f"Paired differences to {comparison.baseline}{_over_seeds(comparison)}."
     return PaperTable(caption, columns, tuple(rows), tuple(_notes(comparison, [row[2] for row in rows])))
 

@@ -128,7 +128,7 @@ def _figures(runs: pd.DataFrame, names: list[str], comparison: Comparison | None
 
     if varied_fields(runs):
         yield from field_figures(runs, names)
-    elif comparison is not None:
+    if comparison is not None:  # runs of equal seeds are compared in pairs, which intervals of means cannot show
         for name in names:
             if name in set(comparison.kpis["kpi"]):
                 yield f"{name}-differences", kpi_differences(comparison, name).figure

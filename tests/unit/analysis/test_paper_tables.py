@@ -117,7 +117,7 @@ def test_rows_may_be_controllers(comparison):
 
 def test_differences_have_both_p(comparison):
     table = differences_table(comparison, ["cost_net", "soc_min"])
-    assert table.columns == ("quantity", "controller", "difference", "p_raw", "p_corrected")
+    assert table.columns == ("quantity", "controller", "difference", "p", "p, corrected")
     told = {(row[0], row[1]): row for row in table.rows}
     for row in comparison.differences.query("kpi == 'cost_net'").to_dict("records"):
         _, _, difference, raw, corrected = told["net cost [EUR]", row["controller"]]

@@ -122,7 +122,9 @@ def test_differences_have_a_sign_and_show_a_digit():
     assert signed(0.0, float("nan")) == "0"
 
 
-@pytest.mark.parametrize(("p", "text"), [(0.0132, "0.013"), (1.0, "1"), (0.00049, "< 0.001"), (0.001, "0.001")])
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0132, "0.013"), (1.0, "1"), (0.00049, "< 0.001"), (0.001, "0.0010"), (0.0999, "0.10")]
+)
 def test_p_in_two_digits(p, text):
     assert p_value(p) == text
 
