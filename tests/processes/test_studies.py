@@ -22,6 +22,7 @@ from evhub.analysis import open_results
 from evhub.analysis.comparison.factor_means import means_by
 from evhub.analysis.comparison.paired_statistics import means
 from evhub.analysis.comparison.run_figures import collect
+from evhub.controllers.policy.policy_file import SHIPPED
 from evhub.scenarios.run_scenario import run
 from evhub.scenarios.schema.scenario_loader import load_scenario
 from evhub.scenarios.studies.compare.compare_controllers import compare_controllers
@@ -93,6 +94,27 @@ def test_every_combination_is_there_once_with_a_label_of_its_own(fields, control
     assert len(planned.seeds) == seeds
     assert len({run.variant.label for run in runs}) * seeds == len(runs)
     assert len({run.key for run in runs}) == len(runs)
+
+
+def test_files_beside_a_study_are_found_beside_it(tmp_path):
+    """The scenario is a shipped one, whose folder has none of them."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.npz").write_bytes(SHIPPED.read_bytes())
+    (tmp_path / "house.csv").write_text("t,p\n0,1\n")
+    value = {"demand": {"type": "csv", "file": "house.csv", "column": "p"}}
+    text = yaml.safe_dump(
+        {
+            "scenario": "workplace-month",
+            "fields": {"hubs.garage.load": {"values": {"a house": value}}},
+            "controllers": [{"type": "policy", "file": "data/mine.npz", "label": "trained"}],
+        }
+    )
+    (tmp_path / "mine.yaml").write_text(text)
+    study = read_study(tmp_path / "mine.yaml")
+    (run,) = plan_study(study, "mine.yaml", tmp_path).runs
+    assert run.data["controller"][0]["file"] == str(tmp_path / "data" / "mine.npz")
+    assert run.data["hubs"]["garage"]["load"]["demand"]["file"] == str(tmp_path / "house.csv")
+    assert run.variant.controller == "trained"
 
 
 def labels_of(controllers: list | None) -> list[str]:

@@ -129,6 +129,12 @@ class _Base:
     loaded: Scenario
     controlled: dict[str, dict[str, Any]]
     fields: dict[str, Keys]
+    beside: Path
+    """The folder of the study."""
+
+    def found(self, value: Any) -> Any:
+        """Return a value of the study with the full paths of the files beside it that the value names."""
+        return _found(value, self.beside, self.loaded)
 
 
 def plan_study(
@@ -199,7 +205,7 @@ def _runs(study: Study, bases: Sequence[_Base], seeds: list[int], where: str, en
                 variant = _variant(study, base.label, point, controller)
                 data = controlled
                 for field, value in point.items():
-                    data = changed(data, base.loaded.scenario, base.fields[field], value)
+                    data = changed(data, base.loaded.scenario, base.fields[field], base.found(value))
                 for seed in seeds:
                     number += 1
                     seeded = {**data, "seed": seed}
@@ -317,14 +323,32 @@ def _base(
         data.pop("expect", None)  # they need not fit a changed plant
     if study.duration is not None:
         data["duration"] = f"{study.duration:.12g}s"
-    controlled = _controlled(study, labels, data, loaded, where)
+    controlled = _controlled(study, labels, data, loaded, where, folder)
     prefix = f"scenario {label}: " if study.scenarios else ""
     fields = _fields(study, [parse(content, loaded.path) for content in controlled.values()], where, prefix)
-    return _Base(label, name, loaded, controlled, fields)
+    return _Base(label, name, loaded, controlled, fields, folder)
+
+
+def _found(value: Any, beside: Path, base: Scenario) -> Any:
+    """Replace names of files beside a study by their full paths; a scenario looks for the others beside itself."""
+    if isinstance(value, dict):
+        return {key: _found(item, beside, base) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_found(item, beside, base) for item in value]
+    if not isinstance(value, str) or not Path(value).suffix or beside.resolve() == base.folder.resolve():
+        return value
+    return str((beside / value).resolve()) if _is_file(beside / value) else value
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a text that cannot be a path
+        return False
 
 
 def _controlled(
-    study: Study, labels: Sequence[str], data: dict[str, Any], base: Scenario, where: str
+    study: Study, labels: Sequence[str], data: dict[str, Any], base: Scenario, where: str, folder: Path
 ) -> dict[str, dict[str, Any]]:
     """Return the content of the scenario under each controller, by label."""
     section = data.get("controller", {"type": base.scenario.controller[0].type})
@@ -335,7 +359,7 @@ def _controlled(
     contents: dict[str, dict[str, Any]] = {}
     problems: list[Problem] = []
     for n, (label, setting) in enumerate(zip(labels, study.controllers, strict=True)):
-        content = {**data, "controller": _in_place_of(specs, setting)}
+        content = {**data, "controller": _in_place_of(specs, setting, _found(setting.section, folder, base))}
         try:
             # options name controllers as users wrote them
             controller_class(setting.type, base.folder, where, f"controllers[{n}].type" if where else "--controllers")
@@ -348,9 +372,10 @@ def _controlled(
     return contents
 
 
-def _in_place_of(specs: list[dict[str, Any]], setting: ControllerSetting) -> list[dict[str, Any]]:
+def _in_place_of(
+    specs: list[dict[str, Any]], setting: ControllerSetting, section: dict[str, Any]
+) -> list[dict[str, Any]]:
     """A controller in place of the scenario's: at their periods and hubs, unless it has its own."""
-    section = setting.section
     if "hubs" in section:
         return [section]
     by_name = set(section) == {"type"}
