@@ -517,6 +517,17 @@ class Controller(ABC):
         self.period_s = period_s
         self.rng = rng
 
+    @classmethod
+    def foresees(cls, parameters: Parameters) -> bool:
+        """Return whether it looks at `Hub.forecast` with these parameters; as `uses_forecast` says by default.
+
+        Parameters
+        ----------
+        parameters : Parameters
+            The controller's own section of the scenario, checked.
+        """
+        return cls.uses_forecast
+
     def check(self, hub: str, parameters: Parameters) -> None:  # noqa: B027
         """Refuse parameters that an event of the scenario sets for a hub; by default all that are valid will do.
 

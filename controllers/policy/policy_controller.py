@@ -35,9 +35,16 @@ class PolicyController(contract.Controller):
         for hub in self.sites:
             self._runner(hub, self.parameters)
 
+    @classmethod
+    def foresees(cls, parameters: contract.Parameters) -> bool:
+        """Return whether the policy sees forecasts, which its file says."""
+        return Policy.load(cast("PolicyController.Parameters", parameters).file or SHIPPED).options.lookahead > 0
+
     def check(self, hub: str, parameters: contract.Parameters) -> None:
-        """Refuse a file that is no policy for the hub."""
+        """Refuse a file that is no policy for the hub, or that sees forecasts where none are given."""
         self._runner(hub, cast("PolicyController.Parameters", parameters))
+        if self.foresees(parameters) and not self.foresees(self.parameters):
+            raise contract.ParameterError("file", "must see no forecast, as the policy of the controller's section")
 
     def _runner(self, hub: str, parameters: Parameters) -> PolicyRunner:
         """Return what runs a hub with some parameters."""

@@ -301,7 +301,7 @@ class _Builder(Inputs):
     def _controlled(self, hub: str, part: BuiltController, parameters: Schedule) -> None:
         """Add what a controller sees of a hub."""
         seen = self.seen.get(hub)
-        looks = part.controller.uses_forecast or hub in self._outside
+        looks = part.controller.foresees(part.controller.parameters) or hub in self._outside
         foreseen = expected(
             self,
             hub,

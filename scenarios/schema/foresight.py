@@ -16,8 +16,8 @@ NO_FORECAST = "looks at no forecast"
 def foresight(loaded: Scenario, outside: Collection[str] = ()) -> list[str]:
     """Describe what every controller of a scenario was told of the future.
 
-    A controller's class says whether it looks at the forecast (`Controller.uses_forecast`); one that says no gets none,
-    so that the sentence is true of every run. What the forecast held is read from the scenario.
+    A controller says whether it looks at the forecast (`Controller.foresees`); one that says no gets none, so that the
+    sentence is true of every run. What the forecast held is read from the scenario.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def foresight(loaded: Scenario, outside: Collection[str] = ()) -> list[str]:
         who = spec.type
         if not set(outside).isdisjoint(spec.hubs or loaded.scenario.hubs):
             who = f"whoever decided in the place of {spec.type}"
-        elif not controller_class(spec.type, loaded.folder, str(loaded.path), f"controller[{n}].type").uses_forecast:
+        elif not _foresees(loaded, spec, f"controller[{n}]"):
             lines.append(f"{spec.type} {NO_FORECAST}")
             continue
         texts = _by_hub(loaded, spec)
@@ -45,6 +45,12 @@ def foresight(loaded: Scenario, outside: Collection[str] = ()) -> list[str]:
         for hub, text in list(texts.items())[: 1 if same else None]:
             lines.append(f"{who} was told {text}" if same else f"{who} was told at {hub} {text}")
     return list(dict.fromkeys(lines))
+
+
+def _foresees(loaded: Scenario, spec: ControllerSpec, key: str) -> bool:
+    cls = controller_class(spec.type, loaded.folder, str(loaded.path), f"{key}.type")
+    context = {"resolve": lambda name, field: loaded.resolve(name, f"{key}.{field}")}
+    return cls.foresees(cls.Parameters.model_validate(spec.parameters, context=context))
 
 
 def _by_hub(loaded: Scenario, spec: ControllerSpec) -> dict[str, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from evhub.controllers import contract
+from evhub.controllers.policy.policy_file import SHIPPED, Policy
 from evhub.scenarios import run
 from evhub.scenarios.engines.device_commands import ControllerError
 from evhub.scenarios.forecasts.forecast_providers import HubForecast
@@ -142,6 +145,16 @@ def test_what_shipped_controllers_say_is_true(name, tmp_path, monkeypatch):
     hub = plants.hub_with_everything() | {"tariffs": {"buy": {"type": "constant", "value": 0.3}}}
     data = plants.smallest(hubs={"depot": hub}, controller={"type": name, "period": "10min"})
     run(plants.loaded(data), tmp_path / "r.h5", engine="inprocess")
-    uses = controller_class(name, tmp_path, "", "").uses_forecast
-    # what a policy looks at stands in its file: the shipped one at none, others may
-    assert bool(asked) is (uses and name != "policy")
+    kind = controller_class(name, tmp_path, "", "")
+    assert bool(asked) is kind.foresees(kind.Parameters())
+
+
+@pytest.mark.parametrize(
+    ("lookahead", "line"),
+    [(0, "looks at no forecast"), (2, "was told every session, load and sun without error: `forecasts` left out")],
+)
+def test_a_policy_foresees_what_its_file_says(lookahead, line, tmp_path):
+    policy = Policy.load(SHIPPED)
+    file = tmp_path / "mine.npz"
+    replace(policy, options=policy.options.model_copy(update={"lookahead": lookahead})).save(file)
+    assert lines(controller=[{"type": "policy", "file": str(file)}]) == [f"policy {line}"]
