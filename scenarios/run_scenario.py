@@ -87,9 +87,9 @@ def run(
     real_time_factor : float, optional
         Seconds that a simulated second takes at least, on mosaik only; as fast as possible when left out.
     force : bool
-        Replace an existing result file.
+        Replace an existing result file; only with `output`.
     series : bool
-        Keep everything of a run in memory, and not the key figures only.
+        Keep everything of a run in memory, and not the key figures only; not with `output`, a file has everything.
     progress : callable, optional
         Called with the simulated time [s] as the run goes on.
 
@@ -102,7 +102,13 @@ def run(
     ------
     InputError
         When the scenario, a file it names, or the output cannot be used; nothing is written then.
+    ValueError
+        `force` without, or `series` with an output.
     """
+    if force and output is None:
+        raise ValueError("force must be False without output: there is no file to replace")
+    if series and output is not None:
+        raise ValueError("series must be False with output: the file has every series")
     loaded = load_scenario(target).with_changes(controller=controller, seed=seed)
     if output is None:
         engine = engine or "inprocess"

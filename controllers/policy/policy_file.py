@@ -112,6 +112,8 @@ class Policy:
             When there is no such file, or it is no policy; the text names it and says what is wrong.
         """
         try:
+            if Path(path).is_file() and not zipfile.is_zipfile(path):
+                raise PolicyError(f"{path} is no policy: it must be a whole .npz file")
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             about = json.loads(str(arrays.pop("about")))

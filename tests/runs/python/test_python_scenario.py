@@ -193,3 +193,17 @@ def test_results_show_themselves_in_a_notebook():
     figures = evhub.run(kerb())._repr_html_()
     assert figures is not None and "<img" not in figures and "energy bought" in figures
     assert 'src="http' not in html
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"force": True}, "there is no file to replace"),
+        ({"output": "r.h5", "series": True}, "the file has every series"),
+    ],
+)
+def test_options_without_effect_are_refused(options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        evhub.run("leal2024-1", **options)
+    assert list(tmp_path.iterdir()) == []

@@ -312,7 +312,7 @@ def test_a_policy_of_another_hub_is_refused_in_one_line_that_names_what_differs(
     [
         (None, "No such file"),
         (b"", "is no policy"),
-        (b"not an archive", "is no policy"),
+        (b"not an archive", "must be a whole .npz file"),
         ({"weights": np.zeros(3)}, "it has no about"),
         ({"about": np.array("{}")}, "its format is None"),
         ({"about": np.array("[]")}, "is no policy"),
