@@ -133,6 +133,14 @@ class Device:
         self._sent[port] = value
         self.changed[port] = value
 
+    def emit_row(self, port: str, row: tuple[float, ...]) -> None:
+        """Send an array that is at hand as floats, unless they are what was sent last."""
+        if row != self._sent.get(port):
+            self._sent[port] = row
+            value = np.array(row, dtype=float)
+            value.setflags(write=False)
+            self.changed[port] = value
+
     def emit_events(self, events: list) -> None:
         """Send events; every list is sent, also one that equals the last."""
         if events:
