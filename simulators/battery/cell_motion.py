@@ -46,6 +46,7 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
     if unit.flat_v and i_filtered_a == 0.0:
         return it_ah + tremblay_cell.current_a(unit.flat_v, unit.r_ohm, p_w) * dt_s / S_PER_H, 0.0
     current_a = current_at(unit, p_w)
+    longest_as, fast_as = _LONGEST_SOC * unit.q_ah * S_PER_H, _FAST_SOC * unit.q_ah * S_PER_H
     left_s = step_s = dt_s
     while left_s > 0.0:
         slow1 = now_a = current_a(it_ah, i_filtered_a)
@@ -56,9 +57,13 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
             slow1 = current_a(it_ah, lagging_a)
             fast = now_a - slow1
             slope = (slow1 - lagging_a) / tau
-        step_s = min(step_s, left_s, _LONGEST_SOC * unit.q_ah * S_PER_H / max(abs(now_a), 1e-12))
-        if abs(fast) * min(tau, step_s) > _FAST_SOC * unit.q_ah * S_PER_H:
-            step_s = min(step_s, _FAST_STEP * tau)
+        longest_s = longest_as / max(abs(now_a), 1e-12)
+        if step_s > left_s:
+            step_s = left_s
+        if step_s > longest_s:
+            step_s = longest_s
+        if step_s > _FAST_STEP * tau and abs(fast) * tau > fast_as:
+            step_s = _FAST_STEP * tau
         while True:
             half_s = 0.5 * step_s
             x, decay, ramp, _ = _filter(half_s, tau)
