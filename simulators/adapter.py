@@ -192,6 +192,8 @@ class Adapter(mosaik_api_v3.Simulator):
     device: ClassVar[type[Device]]
     inputs: Mapping[str, Port] = {}
     outputs: Mapping[str, Port] = {}
+    looks_ahead: ClassVar[bool] = False
+    """Whether a step makes use of ``max_advance``; an engine need not find it out otherwise."""
 
     def __init__(self):
         super().__init__({"api_version": "3.0", "type": "hybrid", "models": {}})
