@@ -134,9 +134,12 @@ def time_to_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float) -> fl
 
 def land(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: float) -> float:
     """Limit a power [W] so that the charge does not pass the end of the window within a time; it may end there."""
-    end_ah = unit.it_empty_ah if p_w > 0 else unit.it_full_ah
+    end_ah, sign = (unit.it_empty_ah, 1.0) if p_w > 0 else (unit.it_full_ah, -1.0)
 
     def beyond(trial_w: float) -> float:
-        return (integrate(unit, it_ah, i_filtered_a, trial_w, dt_s)[0] - end_ah) * (1.0 if p_w > 0 else -1.0)
+        return (integrate(unit, it_ah, i_filtered_a, trial_w, dt_s)[0] - end_ah) * sign
 
-    return p_w if beyond(p_w) <= 0.0 else root(beyond, 0.0, p_w, tolerance=1e-13)
+    beyond_ah = beyond(p_w)
+    if beyond_ah <= 0.0:
+        return p_w
+    return root(beyond, 0.0, p_w, tolerance=1e-13, ends=((it_ah - end_ah) * sign, beyond_ah))
