@@ -175,12 +175,12 @@ def step(
     t_s, backlog_kwh, eens_kwh = _advance(parameters, state, dt_s)
 
     wanted_kw = []
-    for kw, ceiling_kw, least, most in zip(
+    for kw, ceiling_kw, min_share, max_share in zip(
         demand_kw, limit_kw, parameters._min_share, parameters._max_share, strict=True
     ):
         if not kw >= 0.0 or ceiling_kw != ceiling_kw:
             raise ValueError(f"demand_kw must be >= 0 and limit_kw a number, got {demand_kw} and {limit_kw}")
-        wanted_kw.append(min(max(ceiling_kw, kw * least), kw * most))
+        wanted_kw.append(min(max(ceiling_kw, kw * min_share), kw * max_share))
     critical_kw, controllable_kw, shiftable_kw, general_kw = wanted_kw if energised else (0.0, 0.0, 0.0, 0.0)
     next_event_s = inf
     if backlog_kwh and energised:
