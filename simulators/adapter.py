@@ -133,6 +133,14 @@ class Device:
         self._sent[port] = value
         self.changed[port] = value
 
+    def emit_row(self, port: str, row: tuple[float, ...]) -> None:
+        """Send an array that is at hand as floats, unless they are what was sent last."""
+        if row != self._sent.get(port):
+            self._sent[port] = row
+            value = np.array(row, dtype=float)
+            value.setflags(write=False)
+            self.changed[port] = value
+
     def emit_events(self, events: list) -> None:
         """Send events; every list is sent, also one that equals the last."""
         if events:
@@ -184,6 +192,8 @@ class Adapter(mosaik_api_v3.Simulator):
     device: ClassVar[type[Device]]
     inputs: Mapping[str, Port] = {}
     outputs: Mapping[str, Port] = {}
+    looks_ahead: ClassVar[bool] = False
+    """Whether a step makes use of ``max_advance``; an engine need not find it out otherwise."""
 
     def __init__(self):
         super().__init__({"api_version": "3.0", "type": "hybrid", "models": {}})

@@ -243,6 +243,8 @@ class Series(SharedData):
 
     def _values_at(self, t_s: np.ndarray) -> np.ndarray:
         """Values at times that the series covers."""
+        if self.repeats and len(self._times) == 1:  # a constant
+            return self.values.repeat(t_s.size, axis=0)
         if self.repeats:
             return self.values[[self._locate(t)[0] - 1 for t in t_s.tolist()]]
         return self.values[self.t_s.searchsorted(t_s, side="right") - 1]

@@ -20,6 +20,9 @@ from typing import Any
 
 from .wiring import Connection, EngineError, Wiring, check_ports, data_order, filled
 
+Inputs = dict[str, dict[str, dict[str, Any]]]
+"""Values by entity, attribute and source: what mosaik hands to a step."""
+
 
 class _Runner:
     """A simulator, its pending steps, and where its outputs go."""
@@ -30,16 +33,16 @@ class _Runner:
         self.rank = rank
         self.kind = simulator.meta["type"]
         self.asks = hasattr(simulator, "questions")
+        self.looks_ahead = getattr(simulator, "looks_ahead", True)
         self.first_step = 0 if first_step is None and self.kind != "event-based" else first_step
         self.waiting: set[int] = set()
-        self.steps: list[int] = []
-        """The same times as a heap."""
-        self.arriving: dict[int, list[tuple[str, str, str, Any]]] = {}
-        """By time, what has been sent and not delivered yet, in order: source, entity, attribute and value."""
+        """Times of the steps to come."""
+        self.arriving: dict[int, Inputs] = {}
+        """By time, what has been sent and not delivered yet."""
         self.arrivals: list[int] = []
         """The same times as a heap."""
-        self.persistent: dict[str, dict[str, dict[str, Any]]] = {}
-        """Last values by entity, attribute and source: what mosaik hands to a step."""
+        self.persistent: Inputs = {}
+        """Last values."""
         self.request: dict[str, list[str]] = {}
         self.pushes: dict[str, dict[str, list[tuple[_Runner, int, str, str, bool]]]] = {}
         """By entity and output, to whom it goes, how much later, to which entity and attribute, and if it triggers."""
@@ -50,17 +53,21 @@ class _Runner:
         """Queue a step."""
         if time not in self.waiting:
             self.waiting.add(time)
-            heappush(self.steps, time)
             heappush(queue, (time, self.rank))
 
-    def inputs_at(self, time: int) -> dict[str, dict[str, dict[str, Any]]]:
+    def inputs_at(self, time: int) -> Inputs:
         """Return the inputs of a step: what has arrived by ``time``, and the last values of persistent outputs."""
-        inputs: dict[str, dict[str, dict[str, Any]]] = {}
+        inputs: Inputs = {}
         arrivals, persistent = self.arrivals, self.persistent
         while arrivals and arrivals[0] <= time:
-            for source, eid, attr, value in self.arriving.pop(heappop(arrivals)):
-                held = persistent if eid in persistent else inputs
-                held.setdefault(eid, {}).setdefault(attr, {})[source] = value
+            arrived = self.arriving.pop(heappop(arrivals))
+            if not inputs and not persistent:
+                inputs = arrived
+                continue
+            for eid, attrs in arrived.items():
+                held = (persistent if eid in persistent else inputs).setdefault(eid, {})
+                for attr, sources in attrs.items():
+                    held.setdefault(attr, {}).update(sources)
         for eid, attrs in persistent.items():
             inputs[eid] = {attr: dict(sources) for attr, sources in attrs.items()}
         return inputs
@@ -105,7 +112,7 @@ class InprocessRun:
         self._runners = runners
         self._by_rank = {runner.rank: runner for runner in runners.values()}
         self._may_trigger = {
-            runner.rank: [(other.steps, delay) for other, delay in runner.ancestors.items()]
+            runner.rank: [(other.waiting, delay) for other, delay in runner.ancestors.items()]
             for runner in runners.values()
         }
         # the last step is the end itself, at which accounts are closed
@@ -148,17 +155,15 @@ class InprocessRun:
                 return runner.simulator.questions[0]
             self._asking = None
             self._close(runner, time, runner.simulator.closed(time))
-        queue, by_rank, may_trigger, until = self._queue, self._by_rank, self._may_trigger, self._until
+        queue, by_rank, until = self._queue, self._by_rank, self._until
         while queue:
             time, rank = heappop(queue)
             if time >= until:
                 break
             runner = by_rank[rank]
-            heappop(runner.steps)
             runner.waiting.discard(time)
-            ahead = [steps[0] + delay for steps, delay in may_trigger[rank] if steps]
-            max_advance = min([*ahead, *runner.steps[:1], until + 1]) - 1
-            after = runner.simulator.step(time, runner.inputs_at(time), max_advance)
+            quiet_until = self._quiet_until(runner) if runner.looks_ahead else time
+            after = runner.simulator.step(time, runner.inputs_at(time), quiet_until)
             if runner.asks and runner.simulator.questions:
                 self._asking = runner, time
                 return runner.simulator.questions[0]
@@ -167,6 +172,11 @@ class InprocessRun:
         for runner in self._runners.values():
             runner.simulator.finalize()
         return None
+
+    def _quiet_until(self, runner: _Runner) -> int:
+        """Until when nothing can trigger a simulator: ``max_advance``."""
+        ahead = [min(waiting) + delay for waiting, delay in self._may_trigger[runner.rank] if waiting]
+        return min([*ahead, *runner.waiting, self._until + 1]) - 1
 
     def _close(self, runner: _Runner, time: int, after: int | None) -> None:
         """End a step: queue the next one, and take the outputs to those who use them."""
@@ -204,10 +214,11 @@ def _deliver(runner: _Runner, time: int, queue: list) -> None:
         for attr, value in values.items():
             for target, shift, target_eid, target_attr, triggers in pushes.get(attr, ()):
                 at = dated + shift
-                if at not in target.arriving:
-                    target.arriving[at] = []
+                arriving = target.arriving.get(at)
+                if arriving is None:
+                    arriving = target.arriving[at] = {}
                     heappush(target.arrivals, at)
-                target.arriving[at].append((source, target_eid, target_attr, value))
+                arriving.setdefault(target_eid, {}).setdefault(target_attr, {})[source] = value
                 if triggers and at not in target.waiting:
                     target.schedule(at, queue)
 

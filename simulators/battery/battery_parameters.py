@@ -64,19 +64,20 @@ class BatteryParameters(tremblay_cell.Cell):
     units: tuple[Unit, ...] = field(init=False, repr=False)
     """The same, pack by pack, on floats."""
     checked_units: InitVar[Sequence[Unit] | None] = None
-    """The units, where they are known; only for `stack` and `put`."""
+    """The units, where they are known and the fields are arrays; only for `stack` and `put`."""
 
     def __post_init__(self, checked_units: Sequence[Unit] | None):
+        if checked_units is not None:
+            object.__setattr__(self, "units", tuple(checked_units))
+            return
         rows = {name: np.atleast_1d(np.asarray(getattr(self, name), dtype=float)) for name in _FIELDS}
         shapes = {name: row.shape for name, row in rows.items()}
         if len(set(shapes.values())) > 1 or len(shapes["e0_v"]) != 1:
             raise ValueError(f"parameters must be arrays of one shape (n,), got {shapes}")
         for name, row in rows.items():
             object.__setattr__(self, name, row)
-        if checked_units is None:
-            columns = zip(*(row.tolist() for row in rows.values()), strict=True)
-            checked_units = [checked(Unit(*column)) for column in columns]
-        object.__setattr__(self, "units", tuple(checked_units))
+        columns = zip(*(row.tolist() for row in rows.values()), strict=True)
+        object.__setattr__(self, "units", tuple([checked(Unit(*column)) for column in columns]))
 
 
 _FIELDS = tuple(item.name for item in fields(BatteryParameters) if item.init)
@@ -95,7 +96,9 @@ def stack(parameters: Sequence[BatteryParameters]) -> BatteryParameters:
     BatteryParameters
         Of all packs, in order.
     """
-    return _of([unit for packs in parameters for unit in packs.units])
+    units = [unit for packs in parameters for unit in packs.units]
+    columns = [np.array([getattr(unit, name) for unit in units]) for name in _FIELDS]
+    return BatteryParameters(*columns, checked_units=units)
 
 
 def put(parameters: BatteryParameters, index: int, replacement: BatteryParameters) -> BatteryParameters:
@@ -117,12 +120,9 @@ def put(parameters: BatteryParameters, index: int, replacement: BatteryParameter
     """
     units = list(parameters.units)
     units[index] = replacement.units[0]
-    return _of(units)
-
-
-def _of(units: Sequence[Unit]) -> BatteryParameters:
-    """Parameters of units that are checked."""
-    columns = (np.array([getattr(unit, name) for unit in units]) for name in _FIELDS)
+    columns = [getattr(parameters, name).copy() for name in _FIELDS]
+    for column, name in zip(columns, _FIELDS, strict=True):
+        column[index] = getattr(units[index], name)
     return BatteryParameters(*columns, checked_units=units)
 
 

@@ -124,21 +124,19 @@ def emf_v(unit: Unit, it_ah: float, i_filtered_a: float) -> float:
     return source_v if source_v > unit.v_min_v else unit.v_min_v
 
 
-def settled_voltage(unit: Unit, it_ah: float, i_a: float) -> float:
-    """Compute the terminal voltage [V] once the filtered current has followed the current."""
-    rest_v, resistance = settled_source(unit, it_ah, i_a)
-    return rest_v - resistance * i_a
-
-
 def settled_current(unit: Unit, it_ah: float, p_w: float) -> float:
     """Compute the current at a power [A] once the filtered current has followed it."""
-    return tremblay_cell.current_a(*settled_source(unit, it_ah, p_w), p_w)
+    rest_v, resistance = settled_source(unit, it_ah, p_w)
+    return tremblay_cell.current_a(rest_v, resistance, p_w)
 
 
 def settled_source(unit: Unit, it_ah: float, sign: float) -> tuple[float, float]:
     """Return the open-circuit voltage [V], and the resistance [ohm] that a settled current of this sign sees."""
     # the equations of `tremblay_cell`, written out for speed
-    it_ah = inside(unit, it_ah)
+    if it_ah < 0.0:
+        it_ah = 0.0
+    elif it_ah > unit.it_lowest_ah:
+        it_ah = unit.it_lowest_ah
     q_ah, v_min_v, ohm = unit.q_ah, unit.v_min_v, unit.r_ohm
     left_ah, kq = q_ah - it_ah, unit.k_v_per_ah * q_ah
     source_v = unit.e0_v - kq / left_ah * it_ah + unit.a_v * e ** (-unit.b_per_ah * it_ah)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import floor, inf
 
 from ..units import S_PER_H
-from . import tremblay_cell
-from .battery_unit import Unit, emf_v, room_ah, settled_current
+from .battery_unit import Unit, current_at, room_ah, settled_current
 from .cell_limits import CV_RESOLUTION, ChargingPhase, limit, piece, within
 from .cell_motion import ESTIMATE_ERROR, land, time_to, time_to_end
 from .regula_falsi import root
@@ -82,7 +81,7 @@ def _to_end(
     # From afar an estimate will do that is sure to be early; it is asked again there.
     sure_s = (1.0 - ESTIMATE_ERROR) * end_s
     if unit.tau_s < inf:
-        now_a = tremblay_cell.current_a(emf_v(unit, it_ah, i_filtered_a), unit.r_ohm, p_w)
+        now_a = current_at(unit, p_w)(it_ah, i_filtered_a)
         sure_s -= 2.0 * unit.tau_s * abs(now_a / settled_current(unit, it_ah, p_w) - 1.0)
     if sure_s < step_s:
         sure_s = time_to_end(unit, it_ah, i_filtered_a, p_w)

@@ -11,7 +11,7 @@ from enum import IntEnum
 from math import floor, inf, log
 
 from ..units import S_PER_H
-from .battery_unit import Unit, settled_source, settled_voltage
+from .battery_unit import Unit, settled_source
 from .regula_falsi import root
 
 CV_RESOLUTION = 0.1
@@ -136,7 +136,8 @@ def _where(unit: Unit, i_a: float, voltage_v: float, min_ah: float, max_ah: floa
     """Extracted charge at which the settled voltage has a value, or the bound nearest to it."""
 
     def above(it_ah: float) -> float:
-        return settled_voltage(unit, it_ah, i_a) - voltage_v
+        rest_v, resistance = settled_source(unit, it_ah, i_a)
+        return rest_v - resistance * i_a - voltage_v
 
     at_min = above(min_ah)
     if at_min <= 0.0:

@@ -46,6 +46,7 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
     if unit.flat_v and i_filtered_a == 0.0:
         return it_ah + tremblay_cell.current_a(unit.flat_v, unit.r_ohm, p_w) * dt_s / S_PER_H, 0.0
     current_a = current_at(unit, p_w)
+    longest_as, fast_as = _LONGEST_SOC * unit.q_ah * S_PER_H, _FAST_SOC * unit.q_ah * S_PER_H
     left_s = step_s = dt_s
     while left_s > 0.0:
         slow1 = now_a = current_a(it_ah, i_filtered_a)
@@ -56,9 +57,13 @@ def integrate(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: f
             slow1 = current_a(it_ah, lagging_a)
             fast = now_a - slow1
             slope = (slow1 - lagging_a) / tau
-        step_s = min(step_s, left_s, _LONGEST_SOC * unit.q_ah * S_PER_H / max(abs(now_a), 1e-12))
-        if abs(fast) * min(tau, step_s) > _FAST_SOC * unit.q_ah * S_PER_H:
-            step_s = min(step_s, _FAST_STEP * tau)
+        longest_s = longest_as / max(abs(now_a), 1e-12)
+        if step_s > left_s:
+            step_s = left_s
+        if step_s > longest_s:
+            step_s = longest_s
+        if step_s > _FAST_STEP * tau and abs(fast) * tau > fast_as:
+            step_s = _FAST_STEP * tau
         while True:
             half_s = 0.5 * step_s
             x, decay, ramp, _ = _filter(half_s, tau)
@@ -129,9 +134,12 @@ def time_to_end(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float) -> fl
 
 def land(unit: Unit, it_ah: float, i_filtered_a: float, p_w: float, dt_s: float) -> float:
     """Limit a power [W] so that the charge does not pass the end of the window within a time; it may end there."""
-    end_ah = unit.it_empty_ah if p_w > 0 else unit.it_full_ah
+    end_ah, sign = (unit.it_empty_ah, 1.0) if p_w > 0 else (unit.it_full_ah, -1.0)
 
     def beyond(trial_w: float) -> float:
-        return (integrate(unit, it_ah, i_filtered_a, trial_w, dt_s)[0] - end_ah) * (1.0 if p_w > 0 else -1.0)
+        return (integrate(unit, it_ah, i_filtered_a, trial_w, dt_s)[0] - end_ah) * sign
 
-    return p_w if beyond(p_w) <= 0.0 else root(beyond, 0.0, p_w, tolerance=1e-13)
+    beyond_ah = beyond(p_w)
+    if beyond_ah <= 0.0:
+        return p_w
+    return root(beyond, 0.0, p_w, tolerance=1e-13, ends=((it_ah - end_ah) * sign, beyond_ah))

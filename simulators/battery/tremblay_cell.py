@@ -1,8 +1,8 @@
 """Cell equations of Tremblay & Dessaint 2009: voltage, and current at a given power.
 
 Currents are positive when discharging; ``it`` is the charge extracted since full [Ah]; ``i*`` is the current after a
-first-order low pass. The equations are plain arithmetic, so that each line serves Python floats (the integrator) and
-arrays (the reports) alike; a comparison that multiplies a term switches it on or off.
+first-order low pass. The voltages are plain arithmetic, so that each line serves Python floats and arrays alike; a
+comparison that multiplies a term switches it on or off.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def voltage_v(cell: Cell, it_ah, i_a, i_filtered_a):
     return emf_v(cell, it_ah, i_filtered_a) - cell.r_ohm * i_a
 
 
-def current_a(source_v, r_ohm, p_w):
+def current_a(source_v: float, r_ohm: float, p_w: float) -> float:
     """Compute the current at which a voltage source behind a resistance gives a power.
 
     The root of ``p = (source_v - r i) i`` that goes to zero with the power (Lavrenova & Denysiuk 2023, eq. (6) and its
@@ -160,17 +160,17 @@ def current_a(source_v, r_ohm, p_w):
 
     Parameters
     ----------
-    source_v : float or array, shape (n,)
+    source_v : float
         Source voltage [V], > 0.
-    r_ohm : float or array, shape (n,)
+    r_ohm : float
         Resistance [ohm].
-    p_w : float or array, shape (n,)
+    p_w : float
         Power at the terminals [W], > 0 discharges.
 
     Returns
     -------
-    float or array, shape (n,)
+    float
         Current [A], > 0 discharges.
     """
     discriminant = source_v * source_v - 4.0 * r_ohm * p_w
-    return 2.0 * p_w / (source_v + (discriminant * (discriminant > 0)) ** 0.5)
+    return 2.0 * p_w / (source_v + discriminant**0.5) if discriminant > 0.0 else 2.0 * p_w / source_v

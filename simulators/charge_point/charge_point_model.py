@@ -53,10 +53,13 @@ class ConnectorParameters(SharedData):
     """Places of the connectors with one phase."""
     feeds_back: bool = field(init=False, repr=False)
     """Any can feed back."""
+    pauses: bool = field(init=False, repr=False)
+    """Any pauses below a minimum."""
 
     def __post_init__(self):
         object.__setattr__(self, "single_phase", np.flatnonzero(self.phase >= 0))
         object.__setattr__(self, "feeds_back", bool(np.any(self.v2g)))
+        object.__setattr__(self, "pauses", bool(np.any(self.minimum_kw)))
 
 
 def connectors(
@@ -138,17 +141,15 @@ def joined(groups: Iterable[ConnectorParameters]) -> ConnectorParameters:
     )
 
 
-def request_kw(
-    parameters: ConnectorParameters, limit_kw: np.ndarray, accepted_kw: np.ndarray, v2g: np.ndarray, powered: np.ndarray
-) -> np.ndarray:
-    """Compute the power that the EVs request under the limits of controller, connector and EV.
+def bounds_kw(
+    parameters: ConnectorParameters, accepted_kw: np.ndarray, v2g: np.ndarray, powered: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the limits of connector and EV.
 
     Parameters
     ----------
     parameters : ConnectorParameters
         The connectors.
-    limit_kw : ndarray, shape (n,)
-        Set points of the controller [kW]; negative asks for discharging.
     accepted_kw : ndarray, shape (n,)
         What the EV accepts [kW].
     v2g : ndarray of bool, shape (n,)
@@ -158,16 +159,37 @@ def request_kw(
 
     Returns
     -------
+    lower_kw, upper_kw : ndarray, shape (n,)
+        Least power, <= 0, and greatest power, >= 0 [kW].
+    """
+    upper_kw = np.where(powered, np.minimum(parameters.rated_kw, accepted_kw), 0.0)
+    return np.where(parameters.v2g & v2g, 0.0 - upper_kw, 0.0), upper_kw
+
+
+def request_kw(
+    parameters: ConnectorParameters, limit_kw: np.ndarray, lower_kw: np.ndarray, upper_kw: np.ndarray
+) -> np.ndarray:
+    """Compute the power that the EVs request under the limits of controller, connector and EV.
+
+    Parameters
+    ----------
+    parameters : ConnectorParameters
+        The connectors.
+    limit_kw : ndarray, shape (n,)
+        Set points of the controller [kW]; negative asks for discharging.
+    lower_kw, upper_kw : ndarray, shape (n,)
+        Limits of connector and EV [kW], see `bounds_kw`.
+
+    Returns
+    -------
     ndarray, shape (n,)
         Requested power [kW]; 0 where the limit is below what the connector can offer at all.
     """
-    max_kw = np.minimum(parameters.rated_kw, accepted_kw)
-    offered = np.minimum(limit_kw, parameters.rated_kw) >= parameters.minimum_kw
-    charge_kw = np.where(offered & powered, np.minimum(np.maximum(limit_kw, 0.0), max_kw), 0.0)
-    if parameters.feeds_back:
-        able = parameters.v2g & v2g & powered
-        return np.where(able & (limit_kw < 0.0), np.maximum(limit_kw, -max_kw), charge_kw)
-    return charge_kw
+    wanted_kw = np.minimum(np.maximum(limit_kw, lower_kw), upper_kw)
+    if not parameters.pauses:
+        return wanted_kw
+    paused = (wanted_kw > 0.0) & (np.minimum(limit_kw, parameters.rated_kw) < parameters.minimum_kw)
+    return np.where(paused, 0.0, wanted_kw)
 
 
 def until_energy(
@@ -227,12 +249,10 @@ def reactive_kvar(
     ndarray, shape (n,)
         Reactive power fed into the hub bus [kvar], within the rating of each connector taken as apparent power.
     """
-    if not parameters.feeds_back or not np.count_nonzero(q_set_kvar):
-        return np.zeros(p_kw.size)
     return np.where(plugged & parameters.v2g, clip_q(p_kw, q_set_kvar, parameters.rated_kw), 0.0)
 
 
-def phase_kw(parameters: ConnectorParameters, p_kw: np.ndarray) -> np.ndarray:
+def phase_kw(parameters: ConnectorParameters, p_kw: np.ndarray) -> tuple[float, ...]:
     """Sum the power of the connectors on each phase.
 
     Parameters
@@ -244,13 +264,13 @@ def phase_kw(parameters: ConnectorParameters, p_kw: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray, shape (3,)
+    tuple of 3 float
         Power on the phases [kW].
     """
     single = parameters.single_phase
     if not single.size:
-        return np.full(3, p_kw.sum() / 3.0)
+        return (float(p_kw.sum()) / 3.0,) * 3
     if single.size == p_kw.size:
-        return np.bincount(parameters.phase, weights=p_kw, minlength=3)
+        return tuple(np.bincount(parameters.phase, weights=p_kw, minlength=3).tolist())
     balanced = p_kw[parameters.phase < 0].sum() / 3.0
-    return balanced + np.bincount(parameters.phase[single], weights=p_kw[single], minlength=3)
+    return tuple((balanced + np.bincount(parameters.phase[single], weights=p_kw[single], minlength=3)).tolist())

@@ -64,10 +64,11 @@ class ChargePoint(Device):
         self._got_kwh = np.zeros(n)
         self._v2g = np.zeros(n, dtype=bool)
         self._plugged_s = np.full(n, np.nan)
-        self._request_kw = np.zeros(n)
+        self._powered = np.zeros(n, dtype=bool)
+        self._lower_kw, self._upper_kw = np.zeros(n), np.zeros(n)
+        self._request_kw = np.full(n, np.nan)
         self._p_kw = np.zeros(n)
         self._until_s = np.full(n, np.inf)
-        self._q_kvar = 0.0
         # where there are cabinets: what each would take if none were short, of what request, and until when
         self._free_kw, self._free_request_kw, self._free_until_s = np.zeros(n), np.zeros(n), np.full(n, np.inf)
         self._cut = np.zeros(n, dtype=bool)
@@ -87,8 +88,9 @@ class ChargePoint(Device):
             self._send_state(ended)
             return math.inf
         if arrived or t_s >= self._event_s:
+            if not arrived.keys().isdisjoint(("bus", "session", "faulted")):
+                self._bound()
             self._decide(t_s)
-            self._send_power()
         self._send_state(ended)
         wake_s = self._event_s
         if np.count_nonzero(self._p_kw):
@@ -131,12 +133,17 @@ class ChargePoint(Device):
             "outcome": outcome,
         }
 
+    def _bound(self) -> None:
+        """What connectors and EVs allow, until somebody comes or goes, or a connector or the bus fails or returns."""
+        self._powered = self._occupied & ~self.inputs["faulted"] & (self.inputs["bus"] != 0)
+        self._lower_kw, self._upper_kw = charge_point_model.bounds_kw(
+            self._connectors, self._accepted_kw, self._v2g, self._powered
+        )
+
     def _decide(self, t_s: float) -> None:
         """The power of every connector from now on, and until when it can stay like that."""
-        powered = self._occupied & ~self.inputs["faulted"] & (self.inputs["bus"] != 0)
-        request_kw = charge_point_model.request_kw(
-            self._connectors, self.inputs["limit_kw"], self._accepted_kw, self._v2g, powered
-        )
+        limit_kw = self.inputs["limit_kw"]
+        request_kw = charge_point_model.request_kw(self._connectors, limit_kw, self._lower_kw, self._upper_kw)
         if self._connectors.cabinets:
             request_kw = self._shared(t_s, request_kw)
         # what was found before holds until its time is over or something else is asked for
@@ -144,13 +151,15 @@ class ChargePoint(Device):
         if asked.size:
             self._p_kw[asked], self._until_s[asked] = self._held(t_s, request_kw, asked)
             self._request_kw = request_kw
-        self._event_s = float(self._until_s.min())
+            self._event_s = float(self._until_s.min())
+            self._send_power()
         if self._connectors.cabinets:
-            self._event_s = min(self._event_s, float(self._free_until_s.min()))
-        if self._connectors.feeds_back:
-            q_set_kvar = self.inputs["q_set_kvar"]
-            q_kvar = charge_point_model.reactive_kvar(self._connectors, self._p_kw, q_set_kvar, powered & self._v2g)
-            self._q_kvar = float(q_kvar.sum())
+            self._event_s = min(float(self._until_s.min()), float(self._free_until_s.min()))
+        q_kvar, q_set_kvar = 0.0, self.inputs["q_set_kvar"]
+        if self._connectors.feeds_back and np.count_nonzero(q_set_kvar):
+            able = self._powered & self._v2g
+            q_kvar = charge_point_model.reactive_kvar(self._connectors, self._p_kw, q_set_kvar, able).sum()
+        self.emit("q_kvar", float(q_kvar))
 
     def _held(self, t_s: float, request_kw: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the EVs at some connectors take of a request [kW], and until when [s]."""
@@ -175,8 +184,7 @@ class ChargePoint(Device):
     def _send_power(self) -> None:
         p_kw = self._p_kw
         self.emit("p_kw", float(p_kw.sum()))
-        self.emit("q_kvar", self._q_kvar)
-        self.emit("phase_kw", charge_point_model.phase_kw(self._connectors, p_kw))
+        self.emit_row("phase_kw", charge_point_model.phase_kw(self._connectors, p_kw))
         self.emit("connector_p_kw", p_kw.copy())
 
     def _send_state(self, ended: list[dict]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -52,6 +53,7 @@ class GridConnection(Device):
         self._parameters = parameters
         self._faults = meter_faults
         self._failed = grid_model.ALL_WELL
+        self._change_s = -math.inf
         self._over = False
         self._p_drawn = [f"{terminal.name}.p_kw" for terminal in terminals if not terminal.p_fed]
         self._p_fed = [f"{terminal.name}.p_kw" for terminal in terminals if terminal.p_fed]
@@ -74,30 +76,39 @@ class GridConnection(Device):
         q_kvar = grid_model.Powers(
             tuple([held[port] for port in self._q_drawn]), tuple([held[port] for port in self._q_fed])
         )
-        failed = grid_model.FailedMeters(*[bool(self._faults[meter].at(t_s)) for meter in _METERS])
-        a, b, c = sum((held[port] for port in self._phases), _NO_PHASES).tolist()
+        a = b = c = 0.0
+        for port in self._phases:
+            a_kw, b_kw, c_kw = held[port].tolist()
+            a, b, c = a + a_kw, b + b_kw, c + c_kw
+        events = self._meter_events(t_s) if t_s >= self._change_s else []
         flows = grid_model.balance(self._parameters, bus, p_kw, q_kvar, (a, b, c))
-        shown = grid_model.read(bus, flows, sum([held[port] for port in self._load]), failed)
+        shown = grid_model.read(bus, flows, sum([held[port] for port in self._load]), self._failed)
         self.emit("p_kw", flows.p_grid_kw)
         self.emit("q_kvar", flows.q_grid_kvar)
-        self.emit("i_a", np.array(flows.i_a))
+        self.emit_row("i_a", flows.i_a)
         self.emit("secondary_kw", flows.p_secondary_kw)
         self.emit("secondary_kvar", flows.q_secondary_kvar)
         self.emit("meter_kw", shown.p_grid_kw)
-        self.emit("meter_a", np.array(shown.i_a))
+        self.emit_row("meter_a", shown.i_a)
         self.emit("secondary_meter_kw", shown.p_secondary_kw)
         self.emit("load_meter_kw", shown.p_load_kw)
-        self.emit_events(self._happened(flows, failed))
-        return min(self._faults[meter].next_change(t_s) for meter in _METERS)
+        self.emit_events(events + self._capacity_events(flows))
+        return self._change_s
 
-    def _happened(self, flows: grid_model.Balance, failed: grid_model.FailedMeters) -> list[tuple[str, str]]:
-        """Return the meters that failed or came back, and a capacity that is newly exceeded."""
+    def _meter_events(self, t_s: float) -> list[tuple[str, str]]:
+        """Find out which meters fail until when, and return those that failed or came back."""
+        was_failed = self._failed
+        self._failed = grid_model.FailedMeters(*[bool(self._faults[meter].at(t_s)) for meter in _METERS])
+        self._change_s = min(self._faults[meter].next_change(t_s) for meter in _METERS)
+        return [
+            ("meter failed" if now else "meter back", f"{meter} meter")
+            for meter, was, now in zip(_METERS, was_failed, self._failed, strict=True)
+            if was != now
+        ]
+
+    def _capacity_events(self, flows: grid_model.Balance) -> list[tuple[str, str]]:
+        """Return a capacity that is newly exceeded."""
         events = []
-        if failed != self._failed:
-            for meter, was, now in zip(_METERS, self._failed, failed, strict=True):
-                if was != now:
-                    events.append(("meter failed" if now else "meter back", f"{meter} meter"))
-            self._failed = failed
         over = flows.contracted_excess_kw > 1e-6 or flows.installed_excess_kw > 1e-6
         if over and not self._over:
             limit = "installed" if flows.installed_excess_kw > 1e-6 else "contracted"

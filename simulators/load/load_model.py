@@ -10,22 +10,28 @@ class and at any time: demand = served + not supplied + backlog (put off and sti
 critical load only.
 
 Powers are constant between events, and events lie on the step grid of the co-simulation: the last bit of a backlog is
-made good at the power that takes exactly one step, and a deadline between two steps counts from the next one.
+made good at the power that takes exactly one step, and a deadline between two steps counts from the next one. All of it
+is in Python floats, one number a class: for four numbers arrays take several times longer.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import ceil, floor, inf, sqrt
 from typing import NamedTuple
-
-import numpy as np
 
 from ..shared_data import SharedData
 from ..units import S_PER_H, energy_kwh
 
 CLASSES = ("critical", "controllable", "shiftable", "general")
-"""Order of the classes in all arrays of shape (n, 4)."""
+"""Order of the classes wherever there is a number for each."""
 CRITICAL, CONTROLLABLE, SHIFTABLE, GENERAL = range(4)
+
+ByClass = tuple[float, float, float, float]
+"""A number for each class."""
 
 DUST_KWH = 1e-9
 """A backlog below this is rounding, not energy that is due [kWh]."""
@@ -33,18 +39,18 @@ DUST_KWH = 1e-9
 
 @dataclass(frozen=True)
 class LoadParameters(SharedData):
-    """Loads of n hubs; scalars stand for all of them.
+    """The load of a hub.
 
     Parameters
     ----------
-    band_lower, band_upper : float or array, shape (n,)
+    band_lower, band_upper : float
         Least and largest share of its demand at which the controllable class is served, 0..1.
-    recovery_kw : float or array, shape (n,)
+    recovery_kw : float
         How far the shiftable class can go above its demand to make good what was put off [kW].
     deadlines_s : sequence of float
         Scenario times at which everything that was put off must be made good [s], such as the local midnights; what is
         left then is lost.
-    power_factor : float or array, shape (n,)
+    power_factor : float
         Of the whole load, lagging, above 0 and at most 1.
 
     Raises
@@ -53,90 +59,90 @@ class LoadParameters(SharedData):
         A value is outside its range.
     """
 
-    band_lower: np.ndarray | float = 0.0
-    band_upper: np.ndarray | float = 1.0
-    recovery_kw: np.ndarray | float = 0.0
+    band_lower: float = 0.0
+    band_upper: float = 1.0
+    recovery_kw: float = 0.0
     deadlines_s: tuple[float, ...] = ()
-    power_factor: np.ndarray | float = 1.0
-    _min_share: np.ndarray = field(init=False, repr=False)
-    _max_share: np.ndarray = field(init=False, repr=False)
-    _q_per_p: np.ndarray = field(init=False, repr=False)
+    power_factor: float = 1.0
+    _min_share: ByClass = field(init=False, repr=False)
+    _max_share: ByClass = field(init=False, repr=False)
+    _q_per_p: float = field(init=False, repr=False)
 
     def __post_init__(self):
-        lower, upper, factor = np.asarray(self.band_lower), np.asarray(self.band_upper), np.asarray(self.power_factor)
-        if not ((lower >= 0) & (lower <= upper) & (upper <= 1)).all():
+        lower, upper, factor = self.band_lower, self.band_upper, self.power_factor
+        if not 0 <= lower <= upper <= 1:
             raise ValueError(f"band must be 0 <= lower <= upper <= 1, got {lower} and {upper}")
-        if not ((factor > 0) & (factor <= 1)).all():
+        if not 0 < factor <= 1:
             raise ValueError(f"power_factor must be > 0 and <= 1, got {factor}")
-        if not np.greater_equal(self.recovery_kw, 0).all():
+        if not self.recovery_kw >= 0:
             raise ValueError(f"recovery_kw must be >= 0, got {self.recovery_kw}")
         deadlines_s = tuple(float(t) for t in self.deadlines_s)
-        if not (np.diff(deadlines_s) > 0).all():
+        if not all(earlier < later for earlier, later in pairwise(deadlines_s)):
             raise ValueError(f"deadlines_s must increase strictly, got {deadlines_s}")
-        one, zero = np.ones_like(lower, dtype=float), np.zeros_like(lower, dtype=float)
         for name, value in (
             ("deadlines_s", deadlines_s),
             # the share of its demand that each class is served at least and at most, whatever its limit
-            ("_min_share", np.stack([one, lower, zero, zero], axis=-1)),
-            ("_max_share", np.stack([one, upper * one, one, one], axis=-1)),
-            ("_q_per_p", np.sqrt(1 - factor**2) / factor),
+            ("_min_share", (1.0, float(lower), 0.0, 0.0)),
+            ("_max_share", (1.0, float(upper), 1.0, 1.0)),
+            ("_q_per_p", sqrt(1.0 - factor * factor) / factor),
         ):
             object.__setattr__(self, name, value)
 
 
 class LoadState(NamedTuple):
-    """State of n loads. Make the first one with `initial`."""
+    """State of a load. Make the first one with `initial`."""
 
     t_s: float
     """Scenario time [s]."""
-    backlog_kwh: np.ndarray
-    """Shiftable energy that was put off and is still due [kWh], shape (n,)."""
-    eens_kwh: np.ndarray
-    """Energy not supplied so far, per class [kWh], shape (n, 4)."""
-    deferred_kw: np.ndarray
-    """Rate held since the last step at which the backlog grows [kW], shape (n,)."""
-    unserved_kw: np.ndarray
-    """Power held since the last step that is not supplied [kW], shape (n, 4)."""
+    backlog_kwh: float
+    """Shiftable energy that was put off and is still due [kWh]."""
+    eens_kwh: ByClass
+    """Energy not supplied so far [kWh]."""
+    deferred_kw: float
+    """Rate held since the last step at which the backlog grows [kW]."""
+    unserved_kw: ByClass
+    """Power held since the last step that is not supplied [kW]."""
     valid_s: float
     """How long these powers may be held [s]."""
 
 
 class LoadOutputs(NamedTuple):
-    """The outputs of n loads that hold from now on."""
+    """The outputs of a load that hold from now on."""
 
-    p_kw: np.ndarray
-    """Power of all classes [kW], shape (n,)."""
-    q_kvar: np.ndarray
-    """Reactive power, positive when consumed [kvar], shape (n,)."""
-    served_kw: np.ndarray
-    """Power per class [kW], shape (n, 4)."""
-    unserved_kw: np.ndarray
-    """Demand per class that is not supplied and will not be [kW], shape (n, 4)."""
-    deferred_kw: np.ndarray
-    """Shiftable demand being put off, below zero while it is made good [kW], shape (n,)."""
-    backlog_kwh: np.ndarray
-    """Shiftable energy that is still due [kWh], shape (n,)."""
-    eens_kwh: np.ndarray
-    """Energy not supplied so far, per class [kWh], shape (n, 4)."""
-    next_event_s: np.ndarray
-    """For how long this holds under constant inputs [s], a multiple of the time step; inf if for ever. Shape (n,)."""
+    p_kw: float
+    """Power of all classes [kW]."""
+    q_kvar: float
+    """Reactive power, positive when consumed [kvar]."""
+    served_kw: ByClass
+    """Power per class [kW]."""
+    unserved_kw: ByClass
+    """Demand per class that is not supplied and will not be [kW]."""
+    deferred_kw: float
+    """Shiftable demand being put off, below zero while it is made good [kW]."""
+    backlog_kwh: float
+    """Shiftable energy that is still due [kWh]."""
+    eens_kwh: ByClass
+    """Energy not supplied so far, per class [kWh]."""
+    next_event_s: float
+    """For how long this holds under constant inputs [s], a multiple of the time step; inf if for ever."""
 
 
-def initial(n: int = 1, t_s: float = 0.0) -> LoadState:
-    """Return the state of n loads before anything was demanded, at the scenario time `t_s` [s]."""
-    return LoadState(t_s, np.zeros(n), np.zeros((n, 4)), np.zeros(n), np.zeros((n, 4)), np.inf)
+def initial(t_s: float = 0.0) -> LoadState:
+    """Return the state of a load before anything was demanded, at the scenario time `t_s` [s]."""
+    nothing = (0.0, 0.0, 0.0, 0.0)
+    return LoadState(t_s, 0.0, nothing, 0.0, nothing, inf)
 
 
 def step(
     parameters: LoadParameters,
     state: LoadState,
-    demand_kw,
-    limit_kw,
-    energised,
+    demand_kw: Sequence[float],
+    limit_kw: Sequence[float],
+    energised: bool,
     dt_s: float,
     time_step_s: float = 1.0,
 ) -> tuple[LoadState, LoadOutputs]:
-    """Advance the loads by the elapsed time, then apply the inputs that hold from now on.
+    """Advance the load by the elapsed time, then apply the inputs that hold from now on.
 
     Limits are ceilings: they cannot make a class take more than it wants, which is its demand and, for the shiftable
     class, its backlog. The critical class obeys none, the controllable class only within its band.
@@ -145,11 +151,11 @@ def step(
     ----------
     parameters : LoadParameters
     state : LoadState
-    demand_kw : array, shape (n, 4)
+    demand_kw : sequence of 4 float
         Demand per class [kW].
-    limit_kw : float or array, shape (n, 4)
+    limit_kw : sequence of 4 float
         Limit per class [kW]; inf for none, below zero counts as zero.
-    energised : bool or array, shape (n,)
+    energised : bool
         The bus has voltage; without it nothing is served.
     dt_s : float
         Since the last step [s], no longer than the last ``next_event_s``.
@@ -166,57 +172,67 @@ def step(
     ValueError
         A demand is negative, a demand or limit is not a number, or `dt_s` is negative or too long.
     """
-    demand_kw = np.asarray(demand_kw, dtype=float)
     t_s, backlog_kwh, eens_kwh = _advance(parameters, state, dt_s)
 
-    served_kw = np.minimum(np.maximum(limit_kw, demand_kw * parameters._min_share), demand_kw * parameters._max_share)
-    if not served_kw.min() >= 0:
-        raise ValueError(f"demand_kw must be >= 0 and limit_kw a number, got {demand_kw} and {limit_kw}")
-    next_event_s = np.full(len(served_kw), np.inf)
-    if backlog_kwh.any():
-        ceiling_kw = np.broadcast_to(limit_kw, served_kw.shape)[:, SHIFTABLE]
-        room_kw = np.minimum(ceiling_kw - served_kw[:, SHIFTABLE], parameters.recovery_kw) * energised
+    wanted_kw = []
+    for kw, ceiling_kw, min_share, max_share in zip(
+        demand_kw, limit_kw, parameters._min_share, parameters._max_share, strict=True
+    ):
+        if not kw >= 0.0 or ceiling_kw != ceiling_kw:
+            raise ValueError(f"demand_kw must be >= 0 and limit_kw a number, got {demand_kw} and {limit_kw}")
+        wanted_kw.append(min(max(ceiling_kw, kw * min_share), kw * max_share))
+    critical_kw, controllable_kw, shiftable_kw, general_kw = wanted_kw if energised else (0.0, 0.0, 0.0, 0.0)
+    next_event_s = inf
+    if backlog_kwh and energised:
+        room_kw = min(limit_kw[SHIFTABLE] - shiftable_kw, parameters.recovery_kw)
         extra_kw, next_event_s = _recovery(backlog_kwh, room_kw, time_step_s)
-        served_kw[:, SHIFTABLE] += extra_kw
-    served_kw = served_kw * np.asarray(energised)[..., None]
+        shiftable_kw += extra_kw
 
-    unserved_kw = demand_kw - served_kw
-    deferred_kw = unserved_kw[:, SHIFTABLE].copy()
-    unserved_kw[:, SHIFTABLE] = 0.0
-    if parameters.deadlines_s:
-        due = (backlog_kwh > 0) | (deferred_kw > 0)
-        next_event_s = np.where(due, np.minimum(next_event_s, _until_deadline_s(parameters, t_s, time_step_s)), np.inf)
-    p_kw = served_kw.sum(axis=1)
+    deferred_kw = demand_kw[SHIFTABLE] - shiftable_kw
+    unserved_kw = (
+        demand_kw[CRITICAL] - critical_kw,
+        demand_kw[CONTROLLABLE] - controllable_kw,
+        0.0,
+        demand_kw[GENERAL] - general_kw,
+    )
+    if backlog_kwh > 0.0 or deferred_kw > 0.0:
+        next_event_s = min(next_event_s, _until_deadline_s(parameters, t_s, time_step_s))
+    p_kw = critical_kw + controllable_kw + shiftable_kw + general_kw
+    served_kw = (critical_kw, controllable_kw, shiftable_kw, general_kw)
+    state = LoadState(t_s, backlog_kwh, eens_kwh, deferred_kw, unserved_kw, next_event_s)
     q_kvar = p_kw * parameters._q_per_p
-    state = LoadState(t_s, backlog_kwh, eens_kwh, deferred_kw, unserved_kw, float(next_event_s.min()))
     return state, LoadOutputs(p_kw, q_kvar, served_kw, unserved_kw, deferred_kw, backlog_kwh, eens_kwh, next_event_s)
 
 
-def _advance(parameters: LoadParameters, state: LoadState, dt_s: float):
-    """Backlog and energy not supplied after dt_s at the powers held; what is still due at a deadline is lost."""
+def _advance(parameters: LoadParameters, state: LoadState, dt_s: float) -> tuple[float, float, ByClass]:
+    """Time, backlog and energy not supplied after dt_s at the powers held; what is due at a deadline is lost."""
     if not 0 <= dt_s <= state.valid_s * (1 + 1e-9):
         raise ValueError(f"dt_s must be within 0..{state.valid_s}, got {dt_s}")
     t_s = state.t_s + dt_s
-    backlog_kwh = np.maximum(state.backlog_kwh + energy_kwh(state.deferred_kw, dt_s), 0.0)
-    eens_kwh = state.eens_kwh + energy_kwh(state.unserved_kw, dt_s)
-    if any(state.t_s < deadline_s <= t_s for deadline_s in parameters.deadlines_s):
-        eens_kwh[:, SHIFTABLE] += backlog_kwh
-        backlog_kwh = np.zeros_like(backlog_kwh)
-    return t_s, backlog_kwh, eens_kwh
+    backlog_kwh = max(state.backlog_kwh + energy_kwh(state.deferred_kw, dt_s), 0.0)
+    critical_kwh, controllable_kwh, shiftable_kwh, general_kwh = state.eens_kwh
+    critical_kwh += energy_kwh(state.unserved_kw[CRITICAL], dt_s)
+    controllable_kwh += energy_kwh(state.unserved_kw[CONTROLLABLE], dt_s)
+    general_kwh += energy_kwh(state.unserved_kw[GENERAL], dt_s)
+    if backlog_kwh and bisect_right(parameters.deadlines_s, t_s) > bisect_right(parameters.deadlines_s, state.t_s):
+        shiftable_kwh += backlog_kwh
+        backlog_kwh = 0.0
+    return t_s, backlog_kwh, (critical_kwh, controllable_kwh, shiftable_kwh, general_kwh)
 
 
-def _recovery(backlog_kwh, room_kw, time_step_s):
+def _recovery(backlog_kwh: float, room_kw: float, time_step_s: float) -> tuple[float, float]:
     """Power that makes a backlog good, and for how long: in whole steps at full power, the rest in one step."""
-    backlog_kwh = np.where(backlog_kwh > DUST_KWH, backlog_kwh, 0.0)
+    if backlog_kwh <= DUST_KWH or room_kw <= 0.0:
+        return 0.0, inf
     in_one_step_kw = backlog_kwh * S_PER_H / time_step_s
-    with np.errstate(divide="ignore", invalid="ignore"):
-        whole_steps = np.floor(in_one_step_kw / room_kw)
-    full = whole_steps >= 1
-    extra_kw = np.where(full, room_kw, in_one_step_kw) * (room_kw > 0)
-    lasts_s = np.where(full, whole_steps, 1.0) * time_step_s
-    return extra_kw, np.where(extra_kw > 0, lasts_s, np.inf)
+    if in_one_step_kw < room_kw:
+        return in_one_step_kw, time_step_s
+    steps = in_one_step_kw / room_kw
+    return room_kw, (floor(steps) if steps < inf else inf) * time_step_s
 
 
 def _until_deadline_s(parameters: LoadParameters, t_s: float, time_step_s: float) -> float:
-    left_s = next((deadline_s - t_s for deadline_s in parameters.deadlines_s if deadline_s > t_s), np.inf)
-    return float(np.ceil(left_s / time_step_s - 1e-9) * time_step_s)
+    coming = bisect_right(parameters.deadlines_s, t_s)
+    if coming == len(parameters.deadlines_s):
+        return inf
+    return ceil((parameters.deadlines_s[coming] - t_s) / time_step_s - 1e-9) * time_step_s

@@ -36,32 +36,30 @@ class LocalLoad(Device):
     def update(self, t_s: float, arrived: Mapping[str, Any]) -> float:
         """Advance the load to now, and decide which part of the demand is served."""
         last = t_s >= self.clock.end_s
-        demand_kw, phase_kw = np.zeros((1, 4)), np.zeros(3)
+        demand_kw, phase_kw = [0.0, 0.0, 0.0, 0.0], ()
         if not last:
-            phase_kw = np.array([schedule.at(t_s) for schedule in self._one_phase_kw])
-            demand_kw = self._demand_kw.at(t_s)[None, :] * self._switch.at(t_s)
-            demand_kw[0, load_model.CRITICAL] += phase_kw.sum()
+            scale = self._switch.at(t_s)
+            demand_kw = [kw * scale for kw in self._demand_kw.at(t_s).tolist()]
+            phase_kw = tuple([schedule.at(t_s) for schedule in self._one_phase_kw])
+            demand_kw[load_model.CRITICAL] += sum(phase_kw)
+        powered = self.inputs["bus"] != 0
+        limit_kw, dt_s = self.inputs["limit_kw"].tolist(), t_s - self._state.t_s
         self._state, outputs = load_model.step(
-            self._parameters,
-            self._state,
-            demand_kw,
-            self.inputs["limit_kw"][None, :],
-            self.inputs["bus"] != 0,
-            t_s - self._state.t_s,
-            self.clock.time_step_s,
+            self._parameters, self._state, demand_kw, limit_kw, powered, dt_s, self.clock.time_step_s
         )
-        self.emit("eens_kwh", outputs.eens_kwh[0].copy())
-        self.emit("backlog_kwh", float(outputs.backlog_kwh[0]))
+        self.emit_row("eens_kwh", outputs.eens_kwh)
+        self.emit("backlog_kwh", outputs.backlog_kwh)
         if last:
             return math.inf
-        self.emit("demand_kw", float(demand_kw.sum()))
-        self.emit("p_kw", float(outputs.p_kw[0]))
-        self.emit("q_kvar", float(outputs.q_kvar[0]))
-        self.emit("phase_kw", phase_kw * (self.inputs["bus"] != 0))
-        self.emit("served_kw", outputs.served_kw[0].copy())
-        self.emit("unserved_kw", outputs.unserved_kw[0].copy())
+        critical_kw, controllable_kw, shiftable_kw, general_kw = demand_kw
+        self.emit("demand_kw", critical_kw + controllable_kw + shiftable_kw + general_kw)
+        self.emit("p_kw", outputs.p_kw)
+        self.emit("q_kvar", outputs.q_kvar)
+        self.emit_row("phase_kw", phase_kw if powered else (0.0,) * len(phase_kw))
+        self.emit_row("served_kw", outputs.served_kw)
+        self.emit_row("unserved_kw", outputs.unserved_kw)
         next_s = min(one.next_change(t_s) for one in (self._demand_kw, self._switch, *self._one_phase_kw))
-        return min(next_s, t_s + float(outputs.next_event_s[0]), self.clock.end_s)
+        return min(next_s, t_s + outputs.next_event_s, self.clock.end_s)
 
 
 class LoadSimulator(Adapter):

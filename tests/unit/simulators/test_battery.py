@@ -120,7 +120,7 @@ def test_current_gives_the_power_it_was_asked_for(source_v, r_ohm, share):
 
 
 def test_current_is_finite_beyond_the_greatest_power():
-    i_a = tremblay.current_a(4.0, 0.01, np.array([400.0, 401.0, 1e6]))  # the greatest is 400 W at 200 A
+    i_a = [tremblay.current_a(4.0, 0.01, p_w) for p_w in (400.0, 401.0, 1e6)]  # the greatest is 400 W at 200 A
     assert i_a[0] == pytest.approx(200.0)
     assert np.isfinite(i_a).all()
     assert (np.diff(i_a) > 0).all()

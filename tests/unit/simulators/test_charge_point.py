@@ -19,13 +19,17 @@ def connectors(**changes) -> model.ConnectorParameters:
     return model.connectors(**{"count": 4, "rated_kw": 22.0, "ac": False, "phases": 3, "nominal_v": 400.0} | changes)
 
 
+def request_kw(parameters, limit_kw, accepted_kw, v2g, powered):
+    return model.request_kw(parameters, limit_kw, *model.bounds_kw(parameters, accepted_kw, v2g, powered))
+
+
 def test_discharging_needs_a_connector_an_owner_and_an_ev_that_can():
     limit_kw, accepted_kw = np.array([-30.0, -5.0, -5.0, -5.0]), np.full(4, 11.0)
     v2g, powered = np.array([True, True, False, True]), np.array([True, True, True, False])
     both = connectors(v2g=True)
-    assert model.request_kw(both, limit_kw, accepted_kw, v2g, powered).tolist() == [-11.0, -5.0, 0.0, 0.0]
-    assert not model.request_kw(connectors(v2g=False), limit_kw, accepted_kw, v2g, powered).any()
-    assert model.request_kw(both, -limit_kw, accepted_kw, v2g, powered).tolist() == [11.0, 5.0, 5.0, 0.0]
+    assert request_kw(both, limit_kw, accepted_kw, v2g, powered).tolist() == [-11.0, -5.0, 0.0, 0.0]
+    assert not request_kw(connectors(v2g=False), limit_kw, accepted_kw, v2g, powered).any()
+    assert request_kw(both, -limit_kw, accepted_kw, v2g, powered).tolist() == [11.0, 5.0, 5.0, 0.0]
 
 
 @given(kw=powers, left_kwh=st.floats(1e-6, 100.0), hold_s=st.integers(1, 10_000), step_s=st.sampled_from([1.0, 60.0]))
@@ -80,15 +84,20 @@ def test_the_connectors_of_a_hub_do_what_each_group_does_by_itself(kinds, seed):
     ends = np.cumsum([group.rated_kw.size for group in kinds])[:-1]
     limit_kw, accepted_kw = rng.uniform(-200.0, 200.0, n), rng.uniform(1.0, 200.0, n)
     q_kvar, v2g, powered = rng.uniform(-20.0, 20.0, n), rng.random(n) < 0.5, rng.random(n) < 0.8
-    request_kw = model.request_kw(together, limit_kw, accepted_kw, v2g, powered)
-    shared_kw = within_cabinets(together.cabinets, request_kw, together.minimum_kw)
+    wanted_kw = request_kw(together, limit_kw, accepted_kw, v2g, powered)
+    shared_kw = within_cabinets(together.cabinets, wanted_kw, together.minimum_kw)
     fed_kvar = model.reactive_kvar(together, shared_kw, q_kvar, powered & v2g)
     on_phase_kw = np.zeros(3)
     parts = zip(*(np.split(array, ends) for array in (limit_kw, accepted_kw, q_kvar, v2g, powered)), strict=True)
     for group, (own_limit_kw, own_accepted_kw, own_q_kvar, own_v2g, own_powered), asked_kw, got_kw, got_kvar in zip(
-        kinds, parts, np.split(request_kw, ends), np.split(shared_kw, ends), np.split(fed_kvar, ends), strict=True
+        kinds,
+        parts,
+        np.split(wanted_kw, ends),
+        np.split(shared_kw, ends),
+        np.split(fed_kvar, ends),
+        strict=True,
     ):
-        alone_kw = model.request_kw(group, own_limit_kw, own_accepted_kw, own_v2g, own_powered)
+        alone_kw = request_kw(group, own_limit_kw, own_accepted_kw, own_v2g, own_powered)
         assert asked_kw.tolist() == alone_kw.tolist()
         assert got_kw.tolist() == within_cabinets(group.cabinets, alone_kw, group.minimum_kw).tolist()
         assert got_kvar.tolist() == model.reactive_kvar(group, got_kw, own_q_kvar, own_powered & own_v2g).tolist()
