@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...analysis.kpis.key_figure_registry import key_figures
 from ...simulators.devices import kinds
 from ..assembly.ats_settings import maker_settings
 from ..assembly.battery_packs import cell_sets
@@ -18,7 +19,7 @@ from ..studies.variants.study_file import shipped_run_studies
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """Return a row for each scenario, controller, device, cell set, arrival profile, study and tariff."""
+    """Return a row for each scenario, controller, device, cell set, arrival profile, study, tariff and key figure."""
     rows: list[dict[str, Any]] = []
     for name, path in shipped().items():
         rows.append({"kind": "scenario", "name": name, "what": read_yaml(path).get("title", "")})
@@ -44,4 +45,7 @@ def catalogue() -> list[dict[str, Any]]:
         for name, path in files.items():
             data = read_yaml(path)
             rows.append({"kind": kind, "name": name, "what": data.get("title") or data.get("name") or ""})
+    for name, figure in key_figures().items():
+        unit = "" if figure.unit in ("", "1") else f" [{figure.unit}]"
+        rows.append({"kind": "key figure", "name": name, "what": f"{figure.text}{unit}"})
     return rows

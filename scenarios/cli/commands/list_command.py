@@ -7,7 +7,7 @@ from ..terminal import err, show
 
 
 def list_(as_json: Json = False) -> None:
-    """List scenarios, controllers, devices, battery sets, arrival profiles, studies and tariffs."""
+    """List scenarios, controllers, devices, battery sets, arrival profiles, studies, tariffs and key figures."""
     from ....simulators.devices import broken_kinds
     from ..catalogue import catalogue
 
