@@ -93,6 +93,7 @@ def test_list_as_json_is_one_array_of_rows():
         "arrivals",
         "tariff",
         "ats settings",
+        "key figure",
     }
     assert {row["kind"] for row in rows} == kinds
     assert all(list(row) == ["kind", "name", "what"] and row["what"] for row in rows)
