@@ -37,14 +37,14 @@ class PolicyController(contract.Controller):
 
     @classmethod
     def foresees(cls, parameters: contract.Parameters) -> bool:
-        """Return whether the policy sees forecasts, which its file says."""
-        return Policy.load(cast("PolicyController.Parameters", parameters).file or SHIPPED).options.lookahead > 0
+        """Return whether the policy asks for forecasts, which its file says."""
+        return Policy.load(cast("PolicyController.Parameters", parameters).file or SHIPPED).foresees
 
     def check(self, hub: str, parameters: contract.Parameters) -> None:
-        """Refuse a file that is no policy for the hub, or that sees forecasts where none are given."""
+        """Refuse a file that is no policy for the hub, or that asks for forecasts where none are given."""
         self._runner(hub, cast("PolicyController.Parameters", parameters))
         if self.foresees(parameters) and not self.foresees(self.parameters):
-            raise contract.ParameterError("file", "must see no forecast, as the policy of the controller's section")
+            raise contract.ParameterError("file", "must ask for no forecast, as the policy of the controller's section")
 
     def _runner(self, hub: str, parameters: Parameters) -> PolicyRunner:
         """Return what runs a hub with some parameters."""

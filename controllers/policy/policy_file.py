@@ -68,6 +68,12 @@ class Policy:
                 if numbers != has:
                     raise PolicyError(f"{what} must have {numbers} {end} for the names it has, got {has}")
 
+    @property
+    def foresees(self) -> bool:
+        """Whether it asks for forecasts: to look ahead, or to limit a load class to a part of what it will want."""
+        limited = {f"load/{name}" for name in self.options.load} & set(self.actions)
+        return self.options.lookahead > 0 or bool(limited)
+
     def _networks(self) -> list[tuple[Mlp, str, int, int]]:
         """Return every network, its name, and its numbers of inputs and outputs by the names."""
         network, n = self.network, len(self.features)

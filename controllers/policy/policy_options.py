@@ -28,7 +28,7 @@ class PolicyOptions(BaseModel):
     v2g: bool = False
     """Whether it may ask EVs to discharge, where their owners agreed."""
     load: tuple[Literal["controllable", "shiftable", "general"], ...] = ()
-    """Load classes that it limits."""
+    """Load classes that it limits, each to a part of what the forecast says it will want until the next decision."""
     reactive: bool = False
     """Whether it sets reactive powers too."""
     safety: bool = True

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from evhub.analysis import open_results
 from evhub.controllers import contract
 from evhub.controllers.policy.policy_file import SHIPPED, Policy
 from evhub.scenarios import run
 from evhub.scenarios.engines.device_commands import ControllerError
+from evhub.scenarios.errors import InputError
 from evhub.scenarios.forecasts.forecast_providers import HubForecast
 from evhub.scenarios.schema.controller_registry import controller_class, controllers
 from evhub.scenarios.schema.foresight import foresight
@@ -149,12 +151,44 @@ def test_what_shipped_controllers_say_is_true(name, tmp_path, monkeypatch):
     assert bool(asked) is kind.foresees(kind.Parameters())
 
 
+TOLD = "was told every session, load and sun without error: `forecasts` left out"
+
+
 @pytest.mark.parametrize(
-    ("lookahead", "line"),
-    [(0, "looks at no forecast"), (2, "was told every session, load and sun without error: `forecasts` left out")],
+    ("options", "actions", "line"),
+    [
+        ({"lookahead": 0}, (), "looks at no forecast"),
+        ({"lookahead": 2}, (), TOLD),
+        # a limit is a part of what the forecast says a class will want
+        ({"load": ("shiftable",)}, ("load/shiftable", "bess"), TOLD),
+        ({"load": ("shiftable",)}, ("bess", "pv"), "looks at no forecast"),
+    ],
 )
-def test_a_policy_foresees_what_its_file_says(lookahead, line, tmp_path):
+def test_a_policy_foresees_what_its_file_says(options, actions, line, tmp_path):
     policy = Policy.load(SHIPPED)
     file = tmp_path / "mine.npz"
-    replace(policy, options=policy.options.model_copy(update={"lookahead": lookahead})).save(file)
+    changed = policy.options.model_copy(update=options)
+    replace(policy, options=changed, actions=actions or policy.actions).save(file)
     assert lines(controller=[{"type": "policy", "file": str(file)}]) == [f"policy {line}"]
+
+
+def policy_that_limits_loads(path) -> str:
+    policy = Policy.load(SHIPPED)
+    options = policy.options.model_copy(update={"load": ("controllable", "general")})
+    return str(replace(policy, options=options, actions=("load/controllable", "load/general")).save(path))
+
+
+def test_a_policy_that_limits_loads_is_given_the_forecast_it_asks_for(tmp_path):
+    own = {"type": "policy", "file": policy_that_limits_loads(tmp_path / "limits.npz"), "period": "10min"}
+    data = plants.smallest(hubs={"depot": plants.hub_with_everything()}, controller=own)
+    with open_results(run(plants.loaded(data), tmp_path / "r.h5", engine="inprocess")) as results:
+        assert results.foresight == [f"policy was told {LEFT_OUT}"]
+
+
+def test_an_event_cannot_set_a_policy_that_asks_where_no_forecast_is_given(tmp_path):
+    file = policy_that_limits_loads(tmp_path / "limits.npz")
+    change = {"hub": "depot", "controller": "policy", "set": {"file": file}}
+    data = plants.smallest(controller={"type": "policy"}, events=[{"at": "5min", "parameters": change}])
+    with pytest.raises(InputError, match="must ask for no forecast, as the policy of the controller's section"):
+        run(plants.loaded(data), tmp_path / "r.h5", engine="inprocess")
+    assert not (tmp_path / "r.h5").exists()
