@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ..contract import Site
-from .policy_network import FlatNetwork, Mlp, Network, NetworkLayer, SharedNetwork
+from .policy_network import Activation, FlatNetwork, Mlp, Network, NetworkLayer, SharedNetwork
 from .policy_options import PolicyOptions
 
 FORMAT = "evhub policy 1"
@@ -30,6 +30,21 @@ SHIPPED = Path(str(files("evhub.controllers.policy") / "data" / "workplace.npz")
 
 class PolicyError(ValueError):
     """A file is no policy, or a policy is one of another hub."""
+
+
+class _About(BaseModel):
+    """What stands in the file beside the weights; see `Policy`."""
+
+    format: str = FORMAT
+    network: Literal["flat", "shared"]
+    options: PolicyOptions
+    features: tuple[str, ...]
+    connector_features: tuple[str, ...]
+    actions: tuple[str, ...]
+    activations: dict[str, tuple[Activation, ...]]
+    note: str
+    site: str
+    evhub: str
 
 
 @dataclass(frozen=True)
@@ -86,18 +101,17 @@ class Policy:
     def save(self, path: str | Path) -> Path:
         """Write the policy to a file; a name without a suffix gets ``.npz``."""
         path = Path(path) if Path(path).suffix else Path(f"{path}.npz")
-        about = {
-            "format": FORMAT,
-            "network": self.network.kind,
-            "options": self.options.model_dump(mode="json"),
-            "features": self.features,
-            "connector_features": self.connector_features,
-            "actions": self.actions,
-            "activations": {name: [layer.activation for layer in mlp.layers] for mlp, name, *_ in self._networks()},
-            "note": self.note,
-            "site": self.site,
-            "evhub": self.evhub or _version(),
-        }
+        about = _About(
+            network=self.network.kind,
+            options=self.options,
+            features=self.features,
+            connector_features=self.connector_features,
+            actions=self.actions,
+            activations={name: tuple(layer.activation for layer in mlp.layers) for mlp, name, *_ in self._networks()},
+            note=self.note,
+            site=self.site,
+            evhub=self.evhub or _version(),
+        )
         arrays: dict[str, np.ndarray] = {}
         for mlp, name, *_ in self._networks():
             for n, layer in enumerate(mlp.layers):
@@ -105,7 +119,7 @@ class Policy:
             if mlp.mean is not None and mlp.scale is not None:
                 arrays[f"{name}/mean"], arrays[f"{name}/scale"] = mlp.mean, mlp.scale
         with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+            np.savez(file, allow_pickle=False, about=np.array(json.dumps(about.model_dump(mode="json"))), **arrays)
         return path
 
     @classmethod
@@ -118,46 +132,62 @@ class Policy:
             When there is no such file, or it is no policy; the text names it and says what is wrong.
         """
         try:
-            if Path(path).is_file() and not zipfile.is_zipfile(path):
-                raise PolicyError(f"{path} is no policy: it must be a whole .npz file")
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            about = json.loads(str(arrays.pop("about")))
-            if about.get("format") != FORMAT:
-                raise PolicyError(f"its format is {about.get('format')!r}, not {FORMAT!r}")
+            about, arrays = _read(Path(path))
             return cls(
                 network=_network(about, arrays),
-                options=PolicyOptions.model_validate(about["options"]),
-                features=tuple(about["features"]),
-                actions=tuple(about["actions"]),
-                connector_features=tuple(about["connector_features"]),
-                note=str(about["note"]),
-                site=str(about["site"]),
-                evhub=str(about["evhub"]),
+                options=about.options,
+                features=about.features,
+                actions=about.actions,
+                connector_features=about.connector_features,
+                note=about.note,
+                site=about.site,
+                evhub=about.evhub,
             )
         except ValidationError as error:
             first = error.errors()[0]
-            raise PolicyError(f"{path} is no policy: option {first['loc']}: {first['msg']}") from None
+            key = ".".join(map(str, first["loc"]))
+            raise PolicyError(f"{path} is no policy: {key}: {first['msg']}") from None
         except KeyError as error:
             raise PolicyError(f"{path} is no policy: it has no {error.args[0]}") from None
-        except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-            text = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise PolicyError(f"{path} is no policy: {text}") from None
+        except ValueError as error:
+            raise PolicyError(f"{path} is no policy: {error}") from None
 
 
-def _network(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
+def _read(path: Path) -> tuple[_About, dict[str, np.ndarray]]:
+    """Read what stands in a file, and its arrays by name."""
+    try:
+        if path.is_file() and not zipfile.is_zipfile(path):
+            raise ValueError("it ends early, or is none")
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise PolicyError(error.strerror or str(error)) from None
+    except Exception as error:  # damaged archives raise whatever their bytes lead to
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PolicyError(f"it must be a whole .npz file ({reason})") from None
+    try:
+        about = json.loads(str(arrays.pop("about")))
+    except (ValueError, RecursionError):
+        raise PolicyError("its about must be JSON") from None
+    if not isinstance(about, dict):
+        raise PolicyError("its about must be a mapping")
+    if about.get("format") != FORMAT:
+        writer = f" (written by evhub {about['evhub']})" if "evhub" in about else ""
+        raise PolicyError(f"its format is {about.get('format')!r}{writer}; evhub {_version()} reads {FORMAT!r}")
+    return _About.model_validate(about), arrays
+
+
+def _network(about: _About, arrays: dict[str, np.ndarray]) -> Network:
     def mlp(name: str) -> Mlp:
         layers = [
             NetworkLayer(arrays[f"{name}/{n}/weight"], arrays[f"{name}/{n}/bias"], activation)
-            for n, activation in enumerate(about["activations"][name])
+            for n, activation in enumerate(about.activations[name])
         ]
         return Mlp(tuple(layers), arrays.get(f"{name}/mean"), arrays.get(f"{name}/scale"))
 
-    if about["network"] == FlatNetwork.kind:
+    if about.network == FlatNetwork.kind:
         return FlatNetwork(mlp("mlp"))
-    if about["network"] == SharedNetwork.kind:
-        return SharedNetwork(mlp("connector"), mlp("hub") if "hub" in about["activations"] else None)
-    raise PolicyError(f"its network is {about['network']!r}, which is not known here")
+    return SharedNetwork(mlp("connector"), mlp("hub") if "hub" in about.activations else None)
 
 
 def differences(policy: Sequence[str], hub: Sequence[str], what: str) -> str:

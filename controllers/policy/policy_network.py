@@ -18,6 +18,11 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 _LARGEST_INPUT = 10.0
 
 
+def _all_finite(values: np.ndarray) -> bool:
+    """Return whether an array has real numbers only, none of them infinite."""
+    return values.dtype.kind in "fiu" and bool(np.isfinite(values).all())
+
+
 @dataclass(frozen=True)
 class NetworkLayer:
     """One layer: ``activation(weight @ x + bias)``.
@@ -38,8 +43,8 @@ class NetworkLayer:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.activation!r}")
         if self.weight.ndim != 2 or self.bias.shape != self.weight.shape[:1]:
             raise ValueError(f"weight and bias must fit, got shapes {self.weight.shape} and {self.bias.shape}")
-        if not (np.isfinite(self.weight).all() and np.isfinite(self.bias).all()):
-            raise ValueError("weight and bias must be finite")
+        if not (_all_finite(self.weight) and _all_finite(self.bias)):
+            raise ValueError("weight and bias must be finite numbers")
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,8 @@ class Mlp:
         for name, values in (("mean", self.mean), ("scale", self.scale)):
             if values is not None and values.shape != (self.n_in,):
                 raise ValueError(f"{name} must have the shape ({self.n_in},), got {values.shape}")
+            if values is not None and not _all_finite(values):
+                raise ValueError(f"{name} must have finite numbers")
         if (self.mean is None) != (self.scale is None) or (self.scale is not None and not (self.scale > 0.0).all()):
             raise ValueError("mean and scale go together, and scale must be > 0")
 
@@ -135,7 +142,7 @@ class FlatNetwork:
         From all features to all actions.
     """
 
-    kind: ClassVar[str] = "flat"
+    kind: ClassVar[Literal["flat"]] = "flat"
     mlp: Mlp
 
 
@@ -154,7 +161,7 @@ class SharedNetwork:
         From hub and mean connector to the other numbers.
     """
 
-    kind: ClassVar[str] = "shared"
+    kind: ClassVar[Literal["shared"]] = "shared"
     connector: Mlp
     hub: Mlp | None = None
 

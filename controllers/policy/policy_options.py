@@ -15,7 +15,7 @@ LOAD_CLASSES = ("critical", "controllable", "shiftable", "general")
 class PolicyOptions(BaseModel):
     """What a policy sees and commands beyond what every hub has; unknown options are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     lookahead: Annotated[int, Field(ge=0, le=168)] = 0
     """Number of steps of the forecasts of prices, PV and load that it sees."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -329,6 +330,65 @@ def test_a_file_that_is_no_policy_is_refused_in_one_line(tmp_path, content, matc
         Policy.load(path)
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("about", "match"),
+    [
+        ({"format": "evhub policy 2", "evhub": "9.0"}, r"its format is 'evhub policy 2' \(written by evhub 9.0\)"),
+        ({"network": "transformer"}, "network: Input should be 'flat' or 'shared'"),
+        ({"options": {"colour": 1}}, "options.colour: Extra inputs are not permitted"),
+        ({"options": {"price_scale": inf}}, "options.price_scale: Input should be a finite number"),
+        ({"features": "time/day_sin"}, "features: Input should be a valid tuple"),
+        ({"connector_features": [1] * len(CONNECTOR_COLUMNS)}, "connector_features.0: Input should be a valid string"),
+        ({"activations": {"connector": ["swish"]}}, "activations.connector.0: Input should be 'linear', 'tanh' or"),
+        ({"activations": {"hub": ["tanh"]}}, "it has no connector"),
+        ({"activations": {"connector": []}}, "a network must have a layer"),
+    ],
+)
+def test_what_a_file_says_of_itself_is_checked(tmp_path, about, match):
+    with np.load(SHIPPED) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    arrays["about"] = np.array(json.dumps(json.loads(str(arrays["about"])) | about))
+    np.savez(tmp_path / "policy.npz", **arrays)
+    with pytest.raises(PolicyError, match=match) as refused:
+        Policy.load(tmp_path / "policy.npz")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["connector/0/weight", "connector/mean", "connector/scale"])
+@pytest.mark.parametrize("value", [nan, inf, 1j, "1", True, np.datetime64("2024-03-01")])
+def test_weights_and_scales_that_are_no_finite_numbers_are_refused(tmp_path, name, value):
+    with np.load(SHIPPED) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    n_in = arrays["connector/0/weight"].shape[1]
+    arrays |= {"connector/mean": np.zeros(n_in), "connector/scale": np.ones(n_in)}
+    np.savez(tmp_path / "good.npz", **arrays)
+    Policy.load(tmp_path / "good.npz")
+    arrays[name] = np.full(arrays[name].shape, value)
+    np.savez(tmp_path / "policy.npz", **arrays)
+    with pytest.raises(PolicyError, match="finite numbers"):
+        Policy.load(tmp_path / "policy.npz")
+
+
+@given(data=st.data())
+@settings(max_examples=examples(200))
+def test_a_damaged_file_is_the_same_policy_or_refused_in_one_line(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "damaged.npz"
+    content = bytearray(SHIPPED.read_bytes())
+    # the directory of an archive is at its end
+    places = st.one_of(st.integers(0, len(content) - 1), st.integers(len(content) - 700, len(content) - 1))
+    for place in data.draw(st.lists(places, max_size=3)):
+        content[place] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))])
+    try:
+        policy = Policy.load(path)
+    except PolicyError as error:
+        assert str(error).startswith(f"{path} is no policy: ")
+        assert str(error).count("is no policy") == 1
+        assert "\n" not in str(error)
+    else:
+        assert pickle.dumps(policy) == pickle.dumps(Policy.load(SHIPPED))
 
 
 def test_a_cut_file_is_refused(tmp_path):
