@@ -10,7 +10,7 @@ import numpy as np
 from ..contract import CommandRange, Setpoints, Site
 from ..sharing.sharing_rules import usable_kw
 from .hub_features import OWN_KINDS
-from .policy_entries import Entry, Seen, bounds
+from .policy_entries import Entry, Seen, bounds, numbers
 from .policy_options import LOAD_CLASSES, PolicyOptions
 
 CONNECTOR = "connector"
@@ -79,16 +79,13 @@ class HubActions:
         ValueError
             When it has another shape, or a number that is not finite.
         """
-        try:
-            values = np.asarray(action, dtype=np.float32)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"an action must be an array of numbers, got {action!r} ({error})") from None
+        values = numbers(action, "an action")
         if values.shape != self.low.shape:
             raise ValueError(f"an action must have the shape {self.low.shape}, got {values.shape}")
         if not np.isfinite(values).all():
             wrong = [name for name, value in zip(self.names, values, strict=True) if not math.isfinite(value)]
             raise ValueError(f"an action must have finite numbers, got {values[~np.isfinite(values)][0]} of {wrong[0]}")
-        return np.clip(values, self.low, self.high).astype(float)
+        return np.clip(values, self.low, self.high).astype(np.float32).astype(float)
 
     def setpoints(self, action: object, seen: Seen) -> Setpoints:
         """Return the set points that an action stands for; see `check`."""

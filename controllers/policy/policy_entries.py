@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -67,6 +68,34 @@ def table(entries: Sequence[Entry]) -> str:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)), row[3]]) for row in rows
     ]
     return "\n".join(lines)
+
+
+def numbers(values: object, what: str) -> np.ndarray:
+    """Return values as an array of real numbers, in the precision that they have.
+
+    Parameters
+    ----------
+    values : array_like
+    what : str
+        What they are, for the message.
+
+    Raises
+    ------
+    ValueError
+        When they are no such array.
+    """
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError):  # rows of several lengths
+        array = None
+    if array is None or array.dtype.kind not in "fiub":
+        raise ValueError(f"{what} must be an array of numbers, got {in_short(values)}")
+    return array
+
+
+def in_short(value: object) -> str:
+    """Return the representation of a value in one line, cut where it is long."""
+    return " ".join(reprlib.repr(value).split())
 
 
 def bounds(entries: Sequence[Entry]) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ...analysis import Results
 from ...controllers.contract import Decision, Observation
-from ...controllers.policy.policy_entries import Seen
+from ...controllers.policy.policy_entries import Seen, in_short
 from ...controllers.policy.policy_file import digest_of
 from ...controllers.policy.policy_hub import Commanded, PolicyHub
 from ...controllers.policy.policy_options import PolicyOptions
@@ -28,6 +30,8 @@ from .reward import CLIPPED, Reward, StepOutcome, reward_of
 
 _PLACE = f"{AgentPlace.__module__}:{AgentPlace.__qualname__}"
 _DURATION = TypeAdapter(PositiveDuration)
+EPISODE = ("run_seed", "begin_s")
+"""Options that begin a certain episode."""
 _LOAD_CLASSES = ("controllable", "shiftable", "general")
 
 
@@ -86,8 +90,7 @@ class Episodes:
             raise InputError(Problem("", "episode", episode, allowed))
         if demand not in ("rise", "share"):
             raise InputError(Problem("", "demand", demand, "must be rise or share"))
-        if seeds is not None and not len(seeds):
-            raise InputError(Problem("", "seeds", list(seeds), "must have a seed"))
+        seeds = None if seeds is None else _seeds(seeds)
         loaded = _with_one_controller(loaded, self.hubs, name_of_choice(before), period, on_change)
         self._demand: DemandCharge = demand
         self._reward = reward_of(reward)
@@ -111,9 +114,21 @@ class Episodes:
         """Draw the seed of a run, and where in it an episode begins [s]."""
         return self._starts.draw(rng)
 
-    def reset(self, rng: np.random.Generator) -> None:
-        """Start an episode that `rng` draws."""
-        self.begin(*self.draw(rng))
+    def reset(self, rng: np.random.Generator, options: Mapping[str, Any] | None = None) -> None:
+        """Start an episode that `rng` draws, or the one that ``run_seed`` and ``begin_s`` [s] of `options` say."""
+        if not options:
+            self.begin(*self.draw(rng))
+            return
+        if not isinstance(options, Mapping) or not set(options) <= set(EPISODE):
+            raise ValueError(f"options must be a mapping with {', '.join(EPISODE)}, got {in_short(options)}")
+        seed = options.get("run_seed", self.simulation.scenario.scenario.seed)
+        if not _is_seed(seed):
+            raise ValueError(f"run_seed must be {_SEED}, got {in_short(seed)}")
+        begin_s, there = options.get("begin_s", 0.0), self._starts.begins_s.tolist()
+        if begin_s not in there:
+            days = "0" if len(there) == 1 else f"a multiple of {there[1]:.0f} from 0 to {there[-1]:.0f}"
+            raise ValueError(f"begin_s must be {days}, where episodes can begin, got {in_short(begin_s)}")
+        self.begin(operator.index(seed), float(begin_s))
 
     def begin(self, seed: int, begin_s: float = 0.0) -> None:
         """Start an episode at a time [s] of the run with a seed."""
@@ -139,7 +154,7 @@ class Episodes:
             self.policy_hubs[hub].actions.check(action)
         except ValueError as error:
             raise ValueError(f"hub {hub}, at {self._t_s:g} s: {error}") from None
-        return np.asarray(action, dtype=np.float32)
+        return np.asarray(action, dtype=float)
 
     def step(self, actions: Mapping[str, object]) -> tuple[dict[str, StepOutcome], dict[str, float], bool, bool]:
         """Apply the actions of all hubs, and go on to the next decision.
@@ -159,12 +174,12 @@ class Episodes:
         Raises
         ------
         ValueError
-            When an action has a wrong shape, or a number that is not finite; nothing is commanded then.
+            When an action has a wrong shape, or a number that is not finite; nothing is commanded then. When a reward
+            is no finite number.
         StepError
             Before the first and after the end of an episode.
         """
-        if self._state != "running":
-            raise StepError(f"the episode has {self._state}; reset() begins one")
+        self.must_run()
         checked = {hub: self.check(hub, actions[hub]) for hub in self.hubs}
         commanded = {hub: self.policy_hubs[hub].command(checked[hub], self.seen[hub]) for hub in self.hubs}
         before, from_s = self.seen, self._t_s
@@ -179,7 +194,23 @@ class Episodes:
         truncated = not terminated and self._t_s >= self._until_s
         if terminated or truncated:
             self._state = f"ended at {self._t_s:g} s"
-        return outcomes, {hub: float(self._reward(outcome)) for hub, outcome in outcomes.items()}, terminated, truncated
+        return outcomes, {hub: self._worth(outcome) for hub, outcome in outcomes.items()}, terminated, truncated
+
+    def must_run(self) -> None:
+        """Raise a `StepError` before the first and after the end of an episode."""
+        if self._state != "running":
+            raise StepError(f"the episode has {self._state}; reset() begins one")
+
+    def _worth(self, outcome: StepOutcome) -> float:
+        reward = self._reward(outcome)
+        try:
+            value = float(reward)
+        except (TypeError, ValueError):
+            value = math.nan
+        if not math.isfinite(value):
+            where = f"hub {outcome.hub}, from {outcome.t_s:g} s to {outcome.until_s:g} s"
+            raise ValueError(f"{where}: a reward must be a finite number, got {in_short(reward)}")
+        return value
 
     def _outcome(
         self, hub: str, from_s: float, action: np.ndarray, commanded: Commanded, seen: Seen, terminated: bool
@@ -221,6 +252,21 @@ def _hubs(loaded: Scenario, hubs: Iterable[str] | None) -> list[str]:
     if not chosen:
         raise InputError(Problem("", "hubs", chosen, f"must be some of {', '.join(there)}"))
     return [hub for hub in there if hub in chosen]
+
+
+_SEED = "a whole number from 0 to 2**63 - 1"
+
+
+def _seeds(seeds: Sequence[int]) -> list[int]:
+    if not isinstance(seeds, Iterable) or not all(map(_is_seed, seeds := list(seeds))):
+        raise InputError(Problem("", "seeds", seeds, f"must be a list, each {_SEED}"))
+    if not seeds:
+        raise InputError(Problem("", "seeds", seeds, "must have a seed"))
+    return [operator.index(seed) for seed in seeds]
+
+
+def _is_seed(value: object) -> bool:
+    return isinstance(value, int | np.integer) and 0 <= int(value) < 2**63
 
 
 def _duration(key: str, value: float | str) -> float:

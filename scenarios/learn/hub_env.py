@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ...analysis import Results
-from ...controllers.policy.policy_entries import Entry, bounds, table
+from ...controllers.policy.policy_entries import Entry, bounds, in_short, numbers, table
 from ...controllers.policy.policy_hub import PolicyHub
 from ..errors import InputError, Problem
 from ..schema.controller_registry import ControllerChoice
@@ -66,12 +66,15 @@ class HubSpaces:
         """Return an action as one vector."""
         if self._flat:
             return action
+        hub = f"hub {self._hub.name}"
         if not isinstance(action, Mapping) or set(action) != set(self._parts):
-            raise ValueError(f"an action must be a mapping with {', '.join(self._parts)}, got {action!r}")
+            got = f"one with {', '.join(map(str, action))}" if isinstance(action, Mapping) else in_short(action)
+            raise ValueError(f"{hub}: an action must be a mapping with {', '.join(self._parts)}, got {got}")
+        parts = {name: numbers(action[name], f"{hub}: action {name}") for name in self._parts}
         for name, entries in self._parts.items():
-            if np.shape(action[name]) != (len(entries),):
-                raise ValueError(f"action {name} must have the shape ({len(entries)},), got {np.shape(action[name])}")
-        return np.concatenate([np.asarray(action[name], dtype=np.float32) for name in self._parts])
+            if parts[name].shape != (len(entries),):
+                raise ValueError(f"{hub}: action {name} must have the shape ({len(entries)},), got {parts[name].shape}")
+        return np.concatenate(list(parts.values()))
 
 
 class HubEnv(gymnasium.Env):
@@ -170,7 +173,8 @@ class HubEnv(gymnasium.Env):
         seed : int, optional
             Of all episodes from now on; the same gives the same.
         options : mapping, optional
-            ``run_seed`` and ``begin_s`` [s] begin a certain episode in the place of a drawn one.
+            ``run_seed`` and ``begin_s`` [s] begin a certain episode in the place of a drawn one; it must be one that
+            could be drawn.
 
         Returns
         -------
@@ -178,15 +182,14 @@ class HubEnv(gymnasium.Env):
             An element of `observation_space`.
         info : dict
             ``t_s``, ``begin_s`` [s], ``run_seed``, and ``action_mask``: which numbers of an action have an effect now.
+
+        Raises
+        ------
+        ValueError
+            When there is no such option, or no such episode.
         """
         super().reset(seed=seed)
-        if options:
-            if unknown := set(options) - {"run_seed", "begin_s"}:
-                raise ValueError(f"options must be run_seed and begin_s, got {', '.join(sorted(unknown))}")
-            run_seed = int(options.get("run_seed", self.simulation.scenario.scenario.seed))
-            self.episodes.begin(run_seed, float(options.get("begin_s", 0.0)))
-        else:
-            self.episodes.reset(self.np_random)
+        self.episodes.reset(self.np_random, options)
         return self._spaces.observe(self.episodes.seen[self.hub]), self.episodes.info(self.hub)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -214,6 +217,7 @@ class HubEnv(gymnasium.Env):
         StepError
             Before the first and after the end of an episode.
         """
+        self.episodes.must_run()
         outcomes, rewards, terminated, truncated = self.episodes.step({self.hub: self._spaces.flat_action(action)})
         observation = self._spaces.observe(self.episodes.seen[self.hub])
         info = self.episodes.info(self.hub, outcomes[self.hub])

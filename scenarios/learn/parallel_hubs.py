@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...analysis import Results
+from ...controllers.policy.policy_entries import in_short
 from ..schema.scenario_loader import Target
-from .episodes import Episodes
+from .episodes import EPISODE, Episodes
 from .extra import extra
 from .hub_env import HubSpaces, Spaces
 
@@ -70,18 +71,22 @@ class ParallelHubs(pettingzoo.ParallelEnv):
         return self.episodes.result()
 
     def reset(self, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[dict, dict]:
-        """Start an episode; the same seed gives the same. See `HubEnv.reset`."""
+        """Start an episode; the same seed gives the same. Options are those of `HubEnv.reset`; others do nothing."""
         if seed is not None:
             self._rng = np.random.default_rng(seed)
-        self.episodes.reset(self._rng)
+        # PettingZoo's test gives every environment options that it does not know
+        known = {name: value for name, value in (options or {}).items() if name in EPISODE}
+        self.episodes.reset(self._rng, known)
         self.agents = list(self.possible_agents)
         return self._observe(), {hub: self.episodes.info(hub) for hub in self.agents}
 
     def step(self, actions: Mapping[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
         """Apply the actions of all hubs, and go on to the next decision; see `HubEnv.step`."""
-        if missing := set(self.agents) - set(actions):
-            raise ValueError(f"every agent must have an action; there is none of {', '.join(sorted(missing))}")
-        flat = {hub: self._spaces[hub].flat_action(actions[hub]) for hub in self.agents or self.possible_agents}
+        self.episodes.must_run()
+        if not isinstance(actions, Mapping) or set(actions) != set(self.agents):
+            got = ", ".join(map(str, actions)) or "none" if isinstance(actions, Mapping) else in_short(actions)
+            raise ValueError(f"there must be an action for each agent, {', '.join(self.agents)}, got {got}")
+        flat = {hub: self._spaces[hub].flat_action(actions[hub]) for hub in self.agents}
         outcomes, rewards, terminated, truncated = self.episodes.step(flat)
         agents = self.agents
         infos = {hub: self.episodes.info(hub, outcomes[hub]) for hub in agents}

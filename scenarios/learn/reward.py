@@ -69,7 +69,7 @@ class WeightedCosts:
     def __init__(self, weights: Mapping[str, float]):
         known = [*cost_terms(), *AMOUNTS, CLIPPED]
         problems = [
-            Problem("", f"reward.{name}", value, f"must be one of {', '.join(known)}{nearest(name, known)}")
+            Problem("", f"reward.{name}", value, f"must be one of {', '.join(known)}{nearest(str(name), known)}")
             for name, value in weights.items()
             if name not in known
         ]

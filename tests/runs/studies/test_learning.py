@@ -277,6 +277,94 @@ def test_wrong_actions_and_steps_after_the_end_are_refused_in_one_line():
         env.step(env.action_space.sample())
 
 
+ACTION = np.zeros(7)
+
+
+@pytest.mark.parametrize(
+    ("action", "match"),
+    [
+        (None, "must be an array of numbers, got None"),
+        (["1"] * 7, "must be an array of numbers"),
+        ([[1], [1, 2]], "must be an array of numbers"),
+        (np.array([object()] * 7), "must be an array of numbers"),
+        (ACTION + 1j, "must be an array of numbers"),
+        (ACTION[:, np.newaxis], r"must have the shape \(7,\), got \(7, 1\)"),
+        (ACTION - np.inf, "must have finite numbers, got -inf of connector/1"),
+    ],
+)
+def test_what_is_no_action_is_refused_in_one_line_and_nothing_happens(action, match):
+    env = HubEnv(scenario(), period="30min")
+    env.reset(seed=1)
+    with pytest.raises(ValueError, match=match) as refused:
+        env.step(action)
+    assert "\n" not in str(refused.value)
+    assert env.simulation.t_s == 0.0
+    env.step(np.full(7, 1e300))  # beyond the range of single precision, and finite
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"hub": np.zeros(1)}, r"hub depot: action hub must have the shape \(4,\), got \(1,\)"),
+        ({"hub": ["a"] * 4}, "hub depot: action hub must be an array of numbers"),
+        ({"hub": np.full(4, np.nan)}, "hub depot, at 0 s: an action must have finite numbers, got nan of bess"),
+        ({"more": np.zeros((9, 9))}, "must be a mapping with connectors, hub, got one with connectors, hub, more"),
+    ],
+)
+def test_what_is_no_action_of_a_dict_space_is_refused_in_one_line(change, match):
+    env = HubEnv(scenario(), period="30min", spaces="dict")
+    env.reset(seed=1)
+    with pytest.raises(ValueError, match=match) as refused:
+        env.step({**env.action_space.sample(), **change})
+    assert "\n" not in str(refused.value)
+    with pytest.raises(ValueError, match=r"must be a mapping with connectors, hub, got array"):
+        env.step(ACTION)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"begin": 0.0}, "options must be a mapping with run_seed, begin_s"),
+        (3, "options must be a mapping with run_seed, begin_s, got 3"),
+        ({"run_seed": -1}, "run_seed must be a whole number from 0"),
+        ({"run_seed": 1.5}, "run_seed must be a whole number from 0"),
+        ({"begin_s": np.nan}, "begin_s must be a multiple of 86400 from 0 to 172800"),
+        ({"begin_s": 90000.0}, "begin_s must be a multiple of 86400 from 0 to 172800"),
+        ({"begin_s": 3 * 86400.0}, "begin_s must be a multiple of 86400 from 0 to 172800"),
+    ],
+)
+def test_an_episode_that_cannot_be_is_refused(options, match):
+    with pytest.raises(ValueError, match=match):
+        HubEnv(days(3), period="1h", episode="1d").reset(options=options)
+
+
+def test_agents_that_are_not_there_and_steps_after_the_end_are_refused():
+    data = plants.smallest(hubs={"north": hub_of_all(), "south": hub_of_all()})
+    env = parallel_env(evhub.Scenario(**data), period="30min")
+    with pytest.raises(StepError, match="has not begun"):
+        env.step({})
+    _, infos = env.reset(options={"run_seed": 5})
+    assert {info["run_seed"] for info in infos.values()} == {5}
+    actions = {hub: env.action_space(hub).sample() for hub in env.agents}
+    more = {**actions, "east": ACTION}
+    for wrong, got in (({"north": ACTION}, "north"), (more, "north, south, east"), (None, "None")):
+        with pytest.raises(ValueError, match=f"an action for each agent, north, south, got {got}$"):
+            env.step(wrong)
+    env.step(actions)
+    env.step(actions)
+    for late in ({}, actions):
+        with pytest.raises(StepError, match="has ended at 3600 s"):
+            env.step(late)
+
+
+@pytest.mark.parametrize("worth", [np.nan, -np.inf, None, "much"])
+def test_a_reward_that_is_no_finite_number_is_refused(worth):
+    env = HubEnv(scenario(), period="30min", reward=lambda outcome: worth)
+    env.reset(seed=1)
+    with pytest.raises(ValueError, match="hub depot, from 0 s to 1800 s: a reward must be a finite number, got"):
+        env.step(ACTION)
+
+
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
@@ -287,7 +375,11 @@ def test_wrong_actions_and_steps_after_the_end_are_refused_in_one_line():
         ({"reward": {"bought": np.nan}}, "reward.bought: must be a finite number"),
         ({"reward": 3}, "reward: must be weights by term"),
         ({"demand": "none"}, "demand: must be rise or share"),
+        ({"reward": {1: 2.0}}, "reward.1: must be one of bought"),
         ({"seeds": []}, "seeds: must have a seed"),
+        ({"seeds": 3}, "seeds: must be a list, each a whole number from 0"),
+        ({"seeds": [1, -1]}, "seeds: must be a list, each a whole number from 0"),
+        ({"price_scale": np.inf}, "price_scale: Input should be a finite number"),
         ({"lookahead": -1}, "lookahead: "),
         ({"look_ahead": 1}, "look_ahead: "),
         ({"spaces": "tuple"}, "spaces: must be flat or dict"),
