@@ -44,7 +44,7 @@ def policy_from_sb3(model: Any, env: Any, note: str = "") -> Policy:
     layers = _layers([*actor.policy_net, model.policy.action_net])
     hub = hub_env.policy_hub
     low, high = hub.actions.low.astype(float), hub.actions.high.astype(float)
-    from_low, from_high = model.action_space.low.astype(float), model.action_space.high.astype(float)
+    from_low, from_high = (np.asarray(getattr(model.action_space, end, None), dtype=float) for end in ("low", "high"))
     if from_low.shape != low.shape or model.observation_space.shape != (len(hub.features.names),):
         raise ValueError("the model must have the flat spaces of the environment")
     # the number that means the low end of a range there means it here, and so on; clipping commutes with that

@@ -7,6 +7,7 @@ be evaluated with other seeds, or on other days.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,6 +61,11 @@ class Training:
         See `Evolution`.
     seed : int
         Of the search and of the episodes that are drawn.
+
+    Raises
+    ------
+    InputError
+        When one of them cannot be.
     """
 
     scenario: Scenario
@@ -73,6 +79,26 @@ class Training:
     sigma: float = 0.1
     rate: float = 0.05
     seed: int = 0
+
+    def __post_init__(self):
+        problems = [
+            Problem("", name, value, "must be a finite number > 0")
+            for name in ("sigma", "rate")
+            if not (math.isfinite(value := getattr(self, name)) and value > 0.0)
+        ]
+        least = {"hidden": 1, "generations": 1, "pairs": 1, "episodes": 1, "seed": 0}
+        problems += [
+            Problem("", name, value, f"must be a whole number from {low}")
+            for name, low in least.items()
+            if not isinstance(value := getattr(self, name), int) or value < low
+        ]
+        problems += [
+            Problem("", name, self.settings[name], "must be given beside the settings of the episodes")
+            for name in ("scenario", "hub", "hubs")
+            if name in self.settings
+        ]
+        if problems:
+            raise InputError(problems)
 
     def make_episodes(self) -> Episodes:
         """Make the episodes that candidates run."""
@@ -128,6 +154,8 @@ def blank_policy(training: Training, episodes: Episodes, rng: np.random.Generato
     """Return a policy that charges with half power, rests the battery and does not limit PV."""
     (hub,) = episodes.hubs[:1]
     policy_hub = episodes.policy_hubs[hub]
+    if policy_hub.options.reactive:
+        raise InputError(Problem("", "reactive", True, "must be false: a shared network sets no reactive powers"))
     if unknown := set(training.reads) - {entry.name for entry in policy_hub.features.hub_entries} - set(READS):
         there = ", ".join(entry.name for entry in policy_hub.features.hub_entries)
         raise InputError(Problem("", "reads", sorted(unknown), f"must be some of {there}"))
@@ -244,6 +272,8 @@ def _main(
 ) -> None:
     """Train a policy for a hub of a scenario, and write it to a file after every step."""
     try:
+        if output.is_dir() or not output.parent.is_dir():
+            raise InputError(Problem("", "--output", str(output), "must be a file in a folder that is there"))
         loaded = load_scenario(scenario).with_changes(_changes(change or []) or None)
         settings = _changes(option or [])
         training = Training(

@@ -10,10 +10,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import typer
 from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pettingzoo.test import parallel_api_test
+from typer.testing import CliRunner
 
 import evhub
 from evhub.analysis.checks.invariants import INVARIANTS
@@ -24,6 +26,7 @@ from evhub.scenarios.errors import InputError
 from evhub.scenarios.learn import HubEnv, parallel_env, policy_from_sb3
 from evhub.scenarios.learn.evolution import Evolution
 from evhub.scenarios.learn.train import Training, train
+from evhub.scenarios.learn.train import _main as training_command
 from evhub.scenarios.simulation import StepError
 
 from ...helpers import plants
@@ -486,6 +489,10 @@ def test_an_actor_of_stable_baselines3_does_the_same_as_a_policy():
     low, high = env.action_space.low, env.action_space.high
     expected = low + (np.clip(scaled, -1.0, 1.0) + 1.0) * (high - low) / 2.0
     assert np.clip(action, low, high) == pytest.approx(expected, abs=1e-5)
+    model.action_space = HubEnv(scenario(), spaces="dict").action_space
+    with pytest.raises(ValueError, match="the model must have the flat spaces of the environment"):
+        policy_from_sb3(model, env)
+    model.action_space = whole
     model.policy.mlp_extractor.policy_net = [Tanh()]
     with pytest.raises(ValueError, match="the actor must have layers Linear, Tanh, ReLU, Identity, got Tanh"):
         policy_from_sb3(model, env)
@@ -520,3 +527,40 @@ def test_training_gives_the_same_policy_again_and_one_that_runs(tmp_path):
     assert "evolution strategies on test" in again.note
     controller = {"type": "policy", "file": str(path), "period": "10min"}
     assert evhub.run(scenario(controller=controller)).status == "complete"
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        (
+            {"sigma": np.nan, "rate": 0.0, "seed": -1},
+            [
+                "sigma: must be a finite number > 0, got nan",
+                "rate: must be a finite number > 0, got 0.0",
+                "seed: must be a whole number from 0, got -1",
+            ],
+        ),
+        ({"pairs": 0, "hidden": 1.5}, ["hidden: must be a whole number from 1, got 1.5", "pairs: must be a whole"]),
+        ({"settings": {"hubs": ["depot"]}}, ["hubs: must be given beside the settings of the episodes"]),
+        ({"settings": {"reactive": True}}, ["reactive: must be false: a shared network sets no reactive powers"]),
+        ({"settings": {"episode": "2h"}}, ["episode: must be at most the length of the scenario"]),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused_with_all_that_is_wrong(changes, lines):
+    with pytest.raises(InputError) as refused:
+        next(train(Training(scenario(), generations=1, **changes)))
+    shown = str(refused.value).splitlines()
+    assert len(shown) == len(lines)
+    assert all(any(line.startswith(begin) for line in shown) for begin in lines)
+
+
+@pytest.mark.parametrize("output", ["nowhere/policy.npz", "."])
+def test_where_no_policy_can_be_written_nothing_is_trained(output, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer()
+    app.command()(training_command)
+    done = CliRunner().invoke(app, ["island-evening", "-o", output])
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert f"--output: must be a file in a folder that is there, got '{output}'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
