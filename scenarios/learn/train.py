@@ -86,10 +86,10 @@ class Training:
             for name in ("sigma", "rate")
             if not (math.isfinite(value := getattr(self, name)) and value > 0.0)
         ]
-        least = {"hidden": 1, "generations": 1, "pairs": 1, "episodes": 1, "seed": 0}
+        lowest = {"hidden": 1, "generations": 1, "pairs": 1, "episodes": 1, "seed": 0}
         problems += [
             Problem("", name, value, f"must be a whole number from {low}")
-            for name, low in least.items()
+            for name, low in lowest.items()
             if not isinstance(value := getattr(self, name), int) or value < low
         ]
         problems += [
